@@ -1,0 +1,1 @@
+"""Label error scores on typed arrays: no I/O, nothing of Label Studio."""

@@ -1,0 +1,63 @@
+"""Boxes as typed columns: annotations and predictions travel alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Regions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Labelled boxes as columns, R rows, in any order of tasks.
+
+    Attributes:
+        task: int64 (R,), the task (or the unit the caller numbered) each box belongs to.
+        label: int32 (R,), class index; -1 where the label is not one of the classes.
+        box: float32 (R, 4), x0 y0 x1 y1, pixels, x0 <= x1 and y0 <= y1.
+        score: float32 (R,) in [0, 1], the model's confidence, or None for human boxes.
+
+    Raises:
+        ValueError: naming the column and the first row that is wrong.
+    """
+
+    task: NDArray[np.int64]
+    label: NDArray[np.int32]
+    box: NDArray[np.float32]
+    score: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        task = np.ascontiguousarray(self.task, dtype=np.int64)
+        label = np.ascontiguousarray(self.label, dtype=np.int32)
+        box = np.ascontiguousarray(self.box, dtype=np.float32).reshape(-1, 4)
+        if not len(task) == len(label) == len(box):
+            raise ValueError(
+                f"Regions: task, label and box have {len(task)}, {len(label)} and {len(box)} rows"
+            )
+        bad = ~np.isfinite(box).all(axis=1) | (box[:, 2] < box[:, 0]) | (box[:, 3] < box[:, 1])
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise ValueError(
+                f"Regions.box row {row} (task {task[row]}) is {box[row].tolist()}, "
+                "expected finite x0 <= x1 and y0 <= y1"
+            )
+        object.__setattr__(self, "task", task)
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "box", box)
+        if self.score is not None:
+            score = np.ascontiguousarray(self.score, dtype=np.float32)
+            if len(score) != len(task):
+                raise ValueError(f"Regions.score has {len(score)} rows, expected {len(task)}")
+            wrong = ~((score >= 0) & (score <= 1))
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                raise ValueError(
+                    f"Regions.score row {row} (task {task[row]}) is {score[row]}, expected 0..1"
+                )
+            object.__setattr__(self, "score", score)
+
+    def __len__(self) -> int:
+        return len(self.task)
