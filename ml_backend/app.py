@@ -1,0 +1,171 @@
+"""The web server: Label Studio's ML backend protocol.
+
+Every endpoint answers within Label Studio's time-outs (1 s for /health and /webhook, 3 s for
+/setup, 100 s for /predict) whatever the model does: models are loaded and run by /predict and by
+the workers only.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Final
+
+import numpy as np
+import redis
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from ml_backend import __version__
+from ml_backend.errors import LabelStudioError, RelookError
+from ml_backend.labelstudio.config import LabelingConfig, parse_config
+from ml_backend.metrics import Metrics
+from ml_backend.prediction import prelabels
+from ml_backend.protocol import PredictRequest, SetupRequest, WebhookRequest
+from ml_backend.server import say_reason
+from ml_backend.services import Services
+from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
+
+__all__ = ["create_app"]
+
+_log = logging.getLogger(__name__)
+
+#: /setup has 3 s; a large model file can take longer to hash the first time.
+_VERSION_WAIT_S: Final = 2.0
+
+_CHANGES: Final = {
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "TASKS_CREATED",
+}
+
+
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """Return the web application.
+
+    Raises:
+        SettingsError: when the service has no Redis.
+    """
+    app = FastAPI(title="Relook", version=__version__, docs_url=None, redoc_url=None)
+    backend = _Backend(Services(settings))
+    app.add_api_route("/", backend.health, methods=["GET"])
+    app.add_api_route("/health", backend.health, methods=["GET"])
+    app.add_api_route("/setup", backend.setup, methods=["POST"])
+    app.add_api_route("/predict", backend.predict, methods=["POST"])
+    app.add_api_route("/webhook", backend.webhook, methods=["POST"])
+    app.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
+    app.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
+    app.add_exception_handler(RelookError, _refuse)
+    app.add_exception_handler(redis.RedisError, _no_redis)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(ValidationError, _malformed)
+    return app
+
+
+class _Backend:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._metrics = Metrics(services.mailbox)
+
+    def health(self) -> dict[str, str]:
+        return {"status": "UP", "model_class": "Relook", "version": __version__}
+
+    def setup(self, request: SetupRequest) -> dict[str, Any]:
+        settings = project_settings(request.extra_params)
+        config = parse_config(request.label_config)
+        version = self._version_in_time(config, settings)
+        self._services.mailbox.remember_setup(request.project_id, request.extra_params)
+        return {"model_version": version}
+
+    def predict(self, request: PredictRequest) -> dict[str, Any]:
+        settings = self._settings_of(request.project_id)
+        config = parse_config(request.label_config)
+        tasks = np.array([task.id for task in request.tasks], dtype=np.int64)
+        media = {
+            key: [_text(task.data.get(key)) for task in request.tasks] for key in config.data_keys
+        }
+        with self._metrics.predict_seconds.time():
+            predicted = self._services.prediction.predict(
+                request.project_id, config, settings, tasks, media
+            )
+        for said in predicted.errors.values():
+            _log.warning("project %s: %s", request.project_id, said)
+        self._metrics.predicted_tasks.inc(len(tasks))
+        self._metrics.unreadable_tasks.inc(len(predicted.errors))
+        done = prelabels(predicted, settings, tasks)
+        return {"results": [_answer(done.get(int(t)), predicted.version) for t in tasks]}
+
+    def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
+        event = WebhookRequest.from_body(body)
+        self._metrics.events.labels(event.action).inc()
+        mailbox = self._services.mailbox
+        if event.action == "START_TRAINING":
+            run = self._services.runs.open(event.project)
+            mailbox.start_run(run.id)
+            return {"status": "queued", "job": run.id}
+        if event.action in _CHANGES:
+            mailbox.add_tasks(event.project, event.tasks)
+        elif event.action == "ANNOTATIONS_DELETED":
+            mailbox.find_deleted(event.project, event.annotations)
+        else:
+            return {"status": "ignored"}
+        return {"status": "queued"}
+
+    def versions(self) -> dict[str, list[str]]:
+        return {"versions": self._services.models.versions()}
+
+    def metrics_text(self) -> Response:
+        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+
+    def _settings_of(self, project: int) -> ProjectSettings:
+        _, extra_params = self._services.mailbox.setup_of(project)
+        return project_settings(extra_params)
+
+    def _version_in_time(self, config: LabelingConfig, settings: ProjectSettings) -> str | None:
+        answer: list[str | RelookError] = []
+
+        def compute() -> None:
+            try:
+                answer.append(self._services.version(config, settings))
+            except RelookError as error:
+                answer.append(error)
+
+        thread = threading.Thread(target=compute, daemon=True)
+        thread.start()
+        thread.join(_VERSION_WAIT_S)
+        if answer and isinstance(answer[0], RelookError):
+            raise answer[0]
+        return answer[0] if answer else None  # type: ignore[return-value]
+
+
+def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -> Any:
+    # An empty list stores nothing: a task whose image is broken stays without a pre-label.
+    if prelabel is None:
+        return []
+    result, score = prelabel
+    return {"result": result, "score": score, "model_version": version}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _refuse(_: Request, error: Exception) -> Response:
+    say_reason(str(error))
+    status = 503 if isinstance(error, LabelStudioError) else 400
+    return JSONResponse({"error": str(error)}, status_code=status)
+
+
+def _no_redis(_: Request, error: Exception) -> Response:
+    _log.error("Redis cannot be reached: %s", error)
+    said = "Redis cannot be reached; check REDIS_URL and that Redis runs"
+    say_reason(said)
+    return JSONResponse({"error": said}, status_code=503)
+
+
+def _malformed(_: Request, error: Exception) -> Response:
+    say_reason("the request is not one that Label Studio sends")
+    return JSONResponse({"error": str(error)[:2000]}, status_code=422)

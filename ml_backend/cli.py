@@ -1,0 +1,140 @@
+"""The command line: relook serve | worker | start | analyze | runs | demo."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ml_backend import __version__
+from ml_backend.errors import RelookError
+from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.jobs.runs import Run, RunBook
+from ml_backend.progress import follow
+from ml_backend.settings import service_settings
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Relook for Label Studio.")
+
+_say = Console(stderr=True)
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=os.environ.get("RELOOK_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # One line per request of ours is noise, and its address can hold a signed link.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve() -> None:
+    """Serve the ML backend that Label Studio connects to."""
+    from ml_backend.app import create_app  # noqa: PLC0415 - keeps `--help` fast
+    from ml_backend.server import serve as run_server  # noqa: PLC0415
+
+    settings = service_settings()
+    run_server(create_app(settings), settings.host, settings.port)
+
+
+@app.command()
+def worker() -> None:
+    """Take background jobs. Start as many as there are cores or GPUs to spare, on any machine."""
+    from ml_backend.jobs.worker import work  # noqa: PLC0415
+
+    work(service_settings())
+
+
+@app.command()
+def start(
+    workers: Annotated[int, typer.Option(min=1, help="How many workers to run.")] = 1,
+) -> None:
+    """Run everything on this machine: Redis (unless REDIS_URL is set), workers, backend."""
+    from ml_backend.stack import Stack  # noqa: PLC0415
+
+    with Stack(service_settings(), workers=workers) as stack:
+        _say.print(f"Relook answers at {stack.url}. Ctrl-C stops it.")
+        stack.wait()
+
+
+@app.command()
+def analyze(
+    project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
+) -> None:
+    """Analyse a whole project in the background and follow it."""
+    mailbox, book = _books()
+    run = book.open(project)
+    mailbox.start_run(run.id)
+    ended = follow(lambda: book.read(run.id), _say)
+    _print_errors(ended)
+    if ended.state != "done":
+        raise typer.Exit(1)
+
+
+@app.command()
+def runs(project: Annotated[int, typer.Argument(help="Label Studio's project id.")]) -> None:
+    """List a project's runs, newest first."""
+    _, book = _books()
+    table = Table("run", "state", "stage", "done", "needs review", "errors", "started", "took")
+    for run in book.of_project(project):
+        took = (run.ended or time.time()) - run.started
+        started = datetime.fromtimestamp(run.started, UTC).astimezone()
+        table.add_row(
+            *(run.id, run.state, run.stage, f"{run.done}/{run.total}", str(run.flagged)),
+            *(str(len(run.errors)), f"{started:%Y-%m-%d %H:%M:%S}", f"{took:.1f} s"),
+        )
+    Console().print(table)
+
+
+@app.command()
+def demo(
+    check: Annotated[
+        bool, typer.Option("--check", help="Run once, print one JSON line, exit.")
+    ] = False,
+    folder: Annotated[
+        Path, typer.Option(help="Where the demo keeps its Label Studio and its data.")
+    ] = Path(".relook/demo"),
+) -> None:
+    """Show the main job on sample projects, in a Label Studio of its own."""
+    from ml_backend.demo.run import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(folder, check=check))
+
+
+def _books() -> tuple[Mailbox, RunBook]:
+    mailbox = Mailbox(open_redis(service_settings()))
+    return mailbox, RunBook(mailbox.redis)
+
+
+def _print_errors(run: Run) -> None:
+    for said in run.errors.values():
+        _say.print(said, style="yellow", markup=False)
+
+
+def main() -> None:
+    """Run the command line; our own errors are said in one line, without a traceback."""
+    try:
+        app()
+    except RelookError as error:
+        _say.print(str(error), style="red", markup=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

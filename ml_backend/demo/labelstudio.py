@@ -1,0 +1,148 @@
+"""A real Label Studio on 127.0.0.1, started without a person: for the demo and for the tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from ml_backend.errors import SettingsError
+from ml_backend.processes import ChildProcess, free_port
+
+__all__ = ["LabelStudioServer", "find_label_studio"]
+
+_USERNAME = "admin@relook.example"
+
+
+def find_label_studio() -> Path:
+    """Return Label Studio's own command.
+
+    Raises:
+        SettingsError: when it is not installed where the Makefile installs it.
+    """
+    named = os.environ.get("RELOOK_LABEL_STUDIO_COMMAND")
+    beside = Path(sys.prefix).parent / ".venv-labelstudio" / "bin" / "label-studio"
+    command = Path(named) if named else beside
+    if not command.is_file():
+        raise SettingsError(
+            f"Label Studio is not installed at {command}. Run `make demo` from a checkout, or "
+            "install label-studio in an environment of its own and name its command in "
+            "RELOOK_LABEL_STUDIO_COMMAND."
+        )
+    return command
+
+
+@dataclass(frozen=True)
+class _Account:
+    username: str
+    password: str
+
+
+class LabelStudioServer:
+    """A running Label Studio with one admin account.
+
+    Args:
+        folder: its data; a folder used before is found again, account and projects included.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.account = _Account(_USERNAME, self._remember("password", secrets.token_urlsafe(12)))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: ChildProcess | None = None
+
+    def start(self, timeout: float = 180.0) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            RuntimeError: when it does not come up.
+        """
+        # --host alone is only the public address: without --internal-host it binds 0.0.0.0.
+        command = [
+            *(str(find_label_studio()), "start", "--no-browser", "--port", str(self.port)),
+            *("--host", self.url, "--internal-host", "127.0.0.1"),
+        ]
+        self._process = ChildProcess(
+            "Label Studio", command, self.folder / "label-studio.log", self._environment()
+        )
+        self._process.wait_ready(self._healthy, timeout)
+
+    def stop(self) -> None:
+        """Stop it; its data stays."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def token(self) -> str:
+        """Return the account's personal access token, made as a person would by signing in."""
+        stored = self.folder / "token"
+        if not stored.exists():
+            self._remember("token", self._create_token())
+        return stored.read_text()
+
+    def _create_token(self) -> str:
+        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=30) as session:
+            page = session.get("/user/login/").text
+            found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+            if found is None:
+                raise RuntimeError("Label Studio's log-in page has no CSRF token")
+            form = {
+                "csrfmiddlewaretoken": found[1],
+                "email": self.account.username,
+                "password": self.account.password,
+            }
+            headers = {"Referer": self.url}
+            session.post("/user/login/", data=form, headers=headers).raise_for_status()
+            headers["X-CSRFToken"] = session.cookies.get("csrftoken") or ""
+            created = session.post("/api/token/", headers=headers)
+            created.raise_for_status()
+            return str(created.json()["token"])
+
+    def _healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=2).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder),
+            "LABEL_STUDIO_USERNAME": self.account.username,
+            "LABEL_STUDIO_PASSWORD": self.account.password,
+            "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+            "COLLECT_ANALYTICS": "false",
+            "LATEST_VERSION_CHECK": "false",
+            "SENTRY_DSN": "",
+            "FRONTEND_SENTRY_DSN": "",
+            # Label Studio 1.23 refuses backends on 127.0.0.1 unless its own bans are lifted.
+            "USE_DEFAULT_BANNED_SUBNETS": "false",
+        }
+
+    def _remember(self, name: str, value: str) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / name
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(value)
+        return path.read_text()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,50 @@
+"""Everything that can go wrong, in one tree. Each message names what, where, and the mend.
+
+RelookError
+ ├─ SettingsError        a setting of the service or of a project
+ ├─ ConfigError          a labelling config that Relook cannot serve
+ ├─ ModelError           a model that is missing, unreadable, or made for another job
+ ├─ MediaError           an image that cannot be fetched or read
+ └─ LabelStudioError     Label Studio cannot be reached, or refuses
+     └─ ProjectGoneError the project or task is no longer there
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "LabelStudioError",
+    "MediaError",
+    "ModelError",
+    "ProjectGoneError",
+    "RelookError",
+    "SettingsError",
+]
+
+
+class RelookError(Exception):
+    """Base of every error that Relook raises on purpose."""
+
+
+class SettingsError(RelookError):
+    """A setting is wrong; the message names the key, the value and what is allowed."""
+
+
+class ConfigError(RelookError):
+    """The labelling config cannot be served; the message names the tag and the mend."""
+
+
+class ModelError(RelookError):
+    """A model cannot be used; the message names the file and the mend."""
+
+
+class MediaError(RelookError):
+    """A task's image cannot be used; the message names the address and the mend."""
+
+
+class LabelStudioError(RelookError):
+    """Label Studio cannot be reached or refused a call; the message names the mend."""
+
+
+class ProjectGoneError(LabelStudioError):
+    """The project or task was deleted, or the token's user cannot see it."""

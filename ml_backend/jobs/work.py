@@ -1,0 +1,166 @@
+"""The jobs. Each is idempotent: run again, it finds nothing left to do.
+
+A run over a project: plan -> predict (shards) -> fit -> score (shards) -> finish.
+A change of single tasks: look_at_pending, on the queue that goes first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, wraps
+from typing import Concatenate, ParamSpec
+
+import numpy as np
+from numpy.typing import NDArray
+from rq.job import Dependency, Job
+
+from ml_backend.errors import LabelStudioError, ProjectGoneError, RelookError
+from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.queue import retry
+from ml_backend.jobs.runs import Run
+from ml_backend.labelstudio.reader import read_task_ids
+from ml_backend.services import Services
+from ml_backend.settings import service_settings
+
+__all__ = ["find_deleted", "finish", "fit", "look_at_pending", "plan", "predict", "score"]
+
+_log = logging.getLogger(__name__)
+
+#: Task ids that one lock and one shard cover.
+_BUCKET = 128
+
+_P = ParamSpec("_P")
+
+
+@cache
+def services() -> Services:
+    """Return this worker's parts; models stay loaded from job to job."""
+    return Services(service_settings())
+
+
+def look_at_pending(project: int) -> None:
+    """Predict and score the tasks that events have named, as they stand by now."""
+    mailbox = services().mailbox
+    pending = mailbox.pending(project)
+    if not pending:
+        return
+    try:
+        work = ProjectWork.open(services(), project)
+    except ProjectGoneError as error:
+        _log.warning("project %s is gone, its events are dropped: %s", project, error)
+        mailbox.forget(project, pending)
+        return
+    flagged = 0
+    for bucket, tasks in _buckets(np.array(sorted(pending), dtype=np.int64)):
+        with mailbox.lock(project, bucket):
+            outcome = work.score(tasks)
+        flagged += outcome.flagged
+        for said in outcome.errors.values():
+            _log.warning("project %s: %s", project, said)
+        mailbox.forget(project, {int(task): pending[int(task)] for task in tasks})
+    if flagged:
+        work.keep_tab()
+
+
+def find_deleted(project: int, annotations: list[int]) -> None:
+    """Find the tasks of deleted annotations, which Label Studio names without their task."""
+    work = ProjectWork.open(services(), project)
+    tasks = work.tasks_of_units(np.array(annotations, dtype=np.int64))
+    services().mailbox.add_tasks(project, tasks.tolist())
+
+
+def _of_current_run(
+    job: Callable[Concatenate[Run, _P], None],
+) -> Callable[Concatenate[str, _P], None]:
+    """Skip a job whose run was superseded or has ended, and write down why one failed."""
+
+    @wraps(job)
+    def guarded(run_id: str, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        runs = services().runs
+        run = runs.read(run_id)
+        if not runs.is_current(run):
+            return
+        try:
+            job(run, *args, **kwargs)
+        except LabelStudioError as error:
+            runs.note_errors(run.id, {"run": str(error)})
+            if isinstance(error, ProjectGoneError):
+                runs.close(run.id, "failed")
+                return
+            raise
+        except RelookError as error:
+            # Settings, config or model: trying again cannot help, a person must mend it.
+            runs.note_errors(run.id, {"run": str(error)})
+            runs.close(run.id, "failed")
+
+    return guarded
+
+
+@_of_current_run
+def plan(run: Run) -> None:
+    """List the project's tasks and enqueue the run's other jobs."""
+    # Opened first: what is wrong with settings or config is said once, not by every shard.
+    ProjectWork.open(services(), run.project)
+    tasks = read_task_ids(services().client, run.project)
+    services().runs.stage(run.id, "predicting", len(tasks))
+    queue = services().mailbox.runs
+    shards = [shard.tolist() for _, shard in _buckets(tasks)]
+    predicted = [queue.enqueue(predict, run.id, shard, retry=retry()) for shard in shards]
+    fitted = queue.enqueue(fit, run.id, len(tasks), depends_on=_after(predicted), retry=retry())
+    scored = [
+        queue.enqueue(score, run.id, shard, depends_on=_after([fitted]), retry=retry())
+        for shard in shards
+    ]
+    queue.enqueue(finish, run.id, depends_on=_after([fitted, *scored]), retry=retry())
+    _log.info("project %s: run %s over %s tasks", run.project, run.id, len(tasks))
+
+
+@_of_current_run
+def predict(run: Run, tasks: list[int]) -> None:
+    """Predict one shard and give its tasks their pre-labels."""
+    chosen = np.array(tasks, dtype=np.int64)
+    work = ProjectWork.open(services(), run.project)
+    with services().mailbox.lock(run.project, tasks[0] // _BUCKET):
+        errors = work.predict(chosen)
+    services().runs.note_errors(run.id, errors)
+    services().runs.advance(run.id, len(tasks))
+
+
+@_of_current_run
+def fit(run: Run, total: int) -> None:
+    """Learn from the whole project how far its model can be trusted."""
+    services().runs.stage(run.id, "fitting", total)
+    ProjectWork.open(services(), run.project).fit(read_task_ids(services().client, run.project))
+    services().runs.stage(run.id, "scoring", total)
+
+
+@_of_current_run
+def score(run: Run, tasks: list[int]) -> None:
+    """Score one shard and write what changed into Label Studio."""
+    work = ProjectWork.open(services(), run.project)
+    with services().mailbox.lock(run.project, tasks[0] // _BUCKET):
+        outcome = work.score(np.array(tasks, dtype=np.int64))
+    services().runs.note_errors(run.id, outcome.errors)
+    services().runs.advance(run.id, len(tasks), outcome.flagged)
+
+
+@_of_current_run
+def finish(run: Run) -> None:
+    """Put the queue's tab and the project's model version in place and end the run."""
+    work = ProjectWork.open(services(), run.project)
+    work.keep_tab()
+    work.keep_model_version()
+    services().runs.close(run.id, "done")
+
+
+def _after(jobs: Sequence[Job]) -> Dependency:
+    # A shard that was given up must not hold back the rest of the project.
+    return Dependency(jobs=list(jobs), allow_failure=True)
+
+
+def _buckets(tasks: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Split ascending task ids into the ranges that one lock covers."""
+    bucket = tasks // _BUCKET
+    for number in np.unique(bucket).tolist():
+        yield number, tasks[bucket == number]

@@ -1,0 +1,1 @@
+"""The gateway: the only code that knows Label Studio's JSON, API and traps."""

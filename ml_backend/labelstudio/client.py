@@ -1,0 +1,85 @@
+"""A signed-in Label Studio client whose failures say what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from ml_backend.errors import LabelStudioError, ProjectGoneError, SettingsError
+from ml_backend.settings import ServiceSettings
+
+__all__ = ["access_headers", "connect", "explained"]
+
+_TIMEOUT_S = 60.0
+_RETRIES = 3
+
+
+def connect(settings: ServiceSettings) -> LabelStudio:
+    """Return a client for the Label Studio that the service is set up for.
+
+    Raises:
+        SettingsError: when the address or the token is not set.
+        LabelStudioError: when the token is not one, or has expired.
+    """
+    if not settings.label_studio_url or not settings.label_studio_api_key:
+        raise SettingsError(
+            "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY must both be set. Make a personal access "
+            "token in Label Studio under Account & Settings > Personal Access Token."
+        )
+    with explained("signing in"):
+        return LabelStudio(  # type: ignore[no-untyped-call]
+            base_url=settings.label_studio_url.rstrip("/"),
+            api_key=settings.label_studio_api_key.get_secret_value(),
+            timeout=_TIMEOUT_S,
+            max_retries=_RETRIES,
+        )
+
+
+def access_headers(client: LabelStudio) -> dict[str, str]:
+    """Return the headers that fetch a file from Label Studio.
+
+    The personal access token is a refresh token: files are served only for the short-lived
+    access token that the SDK gets for it, and the SDK shows that one nowhere else.
+    """
+    with explained("signing in"):
+        headers = client._client_wrapper.get_headers()
+    return {"Authorization": headers["Authorization"]}
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn the SDK's failures into ours, naming what was being done and the mend.
+
+    Raises:
+        ProjectGoneError: on 404.
+        LabelStudioError: on any other refusal or when Label Studio cannot be reached.
+    """
+    try:
+        yield
+    except ApiError as error:
+        raise _refused(doing, error) from error
+    except httpx.HTTPError as error:
+        raise LabelStudioError(
+            f"Label Studio cannot be reached while {doing}: {error}. "
+            "Check LABEL_STUDIO_URL and that Label Studio runs; the work is tried again."
+        ) from error
+
+
+def _refused(doing: str, error: ApiError) -> LabelStudioError:
+    status = error.status_code
+    detail = error.body.get("detail", "") if isinstance(error.body, dict) else ""
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return LabelStudioError(
+            f"Label Studio refused the token while {doing} (HTTP {status}: {detail}). Put a valid "
+            "personal access token of a user who may see the project into LABEL_STUDIO_API_KEY."
+        )
+    if status == httpx.codes.NOT_FOUND:
+        return ProjectGoneError(
+            f"Label Studio has nothing there while {doing} (HTTP 404: {detail})."
+        )
+    said = error.body if isinstance(error.body, dict) else "an answer that is not JSON"
+    return LabelStudioError(f"Label Studio answered HTTP {status} while {doing}: {said}.")

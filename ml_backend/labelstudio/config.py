@@ -1,0 +1,182 @@
+"""The labelling config: which control tags Relook serves, with which labels and settings."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+import defusedxml.ElementTree
+import numpy as np
+from defusedxml import DefusedXmlException
+from numpy.typing import NDArray
+
+from ml_backend.errors import ConfigError
+
+__all__ = ["SERVED", "Control", "LabelingConfig", "parse_config"]
+
+#: Control tags that Relook serves, with the tag of one label inside each.
+SERVED: Mapping[str, str] = {"RectangleLabels": "Label", "Choices": "Choice"}
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One control tag that Relook serves.
+
+    Attributes:
+        tag: "RectangleLabels" or "Choices".
+        name: its ``name``, what Label Studio calls ``from_name``.
+        to_name: the object tag it labels.
+        data_key: the key of the task's data that holds the object, without ``$``.
+        labels: the label values, in the config's order; a label's index is its class index.
+        predicted_values: lower-case model class to label index, from ``predicted_values``.
+        model_path: the model named on the tag, or "".
+        score_threshold: the lowest confidence of a pre-label, or None where the tag names none.
+    """
+
+    tag: str
+    name: str
+    to_name: str
+    data_key: str
+    labels: tuple[str, ...]
+    predicted_values: Mapping[str, int]
+    model_path: str
+    score_threshold: float | None
+
+    @property
+    def kind(self) -> str:
+        """The type of its regions in Label Studio's JSON, which is also their value's key."""
+        return self.tag.lower()
+
+    def label_map(self, classes: Sequence[str]) -> NDArray[np.int32]:
+        """Map model classes to labels: ``predicted_values`` first, then name, then any case.
+
+        Returns:
+            int32 (len(classes),): label index of each model class, -1 where it has none.
+        """
+        exact = {label: index for index, label in enumerate(self.labels)}
+        lower = {label.lower(): index for index, label in reversed(list(enumerate(self.labels)))}
+
+        def index_of(name: str) -> int:
+            mapped = self.predicted_values.get(name.lower())
+            if mapped is not None:
+                return mapped
+            return exact.get(name, lower.get(name.lower(), -1))
+
+        return np.array([index_of(name) for name in classes], dtype=np.int32)
+
+    def unmapped(self, classes: Sequence[str]) -> list[str]:
+        """Say, for each model class that no label takes, which label comes closest."""
+        by_lower = {label.lower(): label for label in self.labels}
+        said = []
+        for name, index in zip(classes, self.label_map(classes), strict=True):
+            if index < 0:
+                close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+                hint = f" (closest label: {by_lower[close[0]]!r})" if close else ""
+                said.append(f"{name!r}{hint}")
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class LabelingConfig:
+    """What Relook serves of one project's labelling config.
+
+    Attributes:
+        controls: the served control tags, in the config's order; never empty.
+        skipped: names of control tags with ``model_skip="true"``.
+        digest: 8 hex digits that change with the config.
+    """
+
+    controls: tuple[Control, ...]
+    skipped: tuple[str, ...]
+    digest: str
+
+    @property
+    def data_keys(self) -> tuple[str, ...]:
+        """The keys of the task's data that hold what the controls label, each once."""
+        return tuple(dict.fromkeys(control.data_key for control in self.controls))
+
+
+def parse_config(xml: str) -> LabelingConfig:
+    """Read a labelling config.
+
+    Raises:
+        ConfigError: when it is not XML, holds no tag that Relook serves, or an attribute is wrong.
+    """
+    try:
+        root = defusedxml.ElementTree.fromstring(xml)
+    except (SyntaxError, ValueError, DefusedXmlException) as error:
+        raise ConfigError(f"The labelling config is not valid XML: {error}.") from error
+    values = {tag.get("name"): tag.get("value", "") for tag in root.iter() if tag.get("value")}
+    controls, skipped = [], []
+    for tag in root.iter():
+        if tag.tag not in SERVED:
+            continue
+        if tag.get("model_skip", "false").lower() in ("true", "1"):
+            skipped.append(tag.get("name", ""))
+        else:
+            controls.append(_control(tag, values))
+    if not controls:
+        raise ConfigError(
+            "The labelling config has no control tag that Relook serves"
+            + (f" (skipped by model_skip: {', '.join(skipped)})" if skipped else "")
+            + f". Use one of {', '.join(SERVED)} on an Image."
+        )
+    digest = hashlib.sha256(xml.encode()).hexdigest()[:8]
+    return LabelingConfig(tuple(controls), tuple(skipped), digest)
+
+
+def _control(tag: Element, values: Mapping[str | None, str]) -> Control:
+    name, to_name = tag.get("name", ""), tag.get("toName", "")
+    where = f"<{tag.tag} name={name!r}>"
+    if not name or to_name not in values:
+        raise ConfigError(
+            f"{where} needs a name and a toName that names an object tag with a value; "
+            f"toName is {to_name!r}, object tags are {sorted(str(key) for key in values)}."
+        )
+    if not values[to_name].startswith("$"):
+        raise ConfigError(
+            f"{where} labels {to_name!r}, whose value {values[to_name]!r} names no key of the "
+            "task's data. Write it as $key."
+        )
+    children = [child for child in tag.iter(SERVED[tag.tag]) if child.get("value")]
+    if not children:
+        raise ConfigError(f"{where} has no <{SERVED[tag.tag]} value=...> inside.")
+    return Control(
+        tag=tag.tag,
+        name=name,
+        to_name=to_name,
+        data_key=values[to_name].removeprefix("$"),
+        labels=tuple(dict.fromkeys(child.get("value", "") for child in children)),
+        predicted_values=_predicted_values(children),
+        model_path=tag.get("model_path", ""),
+        score_threshold=_threshold(tag, where),
+    )
+
+
+def _predicted_values(children: Sequence[Element]) -> dict[str, int]:
+    index = {
+        value: i for i, value in enumerate(dict.fromkeys(c.get("value", "") for c in children))
+    }
+    return {
+        name.strip().lower(): index[child.get("value", "")]
+        for child in children
+        for name in child.get("predicted_values", "").split(",")
+        if name.strip()
+    }
+
+
+def _threshold(tag: Element, where: str) -> float | None:
+    # `score_threshold` is the older name of the same attribute in the public YOLO backend.
+    text = tag.get("model_score_threshold") or tag.get("score_threshold")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{where} has model_score_threshold={text!r}; allowed is 0 to 1.")
+    return value

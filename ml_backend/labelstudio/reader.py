@@ -1,0 +1,215 @@
+"""Tasks, human labels and standing predictions, read from Label Studio as columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+from numpy.typing import NDArray
+
+from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.config import LabelingConfig, parse_config
+from ml_backend.labelstudio.results import Labels, Result, decode, digest
+
+__all__ = [
+    "OWN_FIELDS",
+    "Annotations",
+    "Project",
+    "Standing",
+    "TaskPage",
+    "read_project",
+    "read_task_ids",
+    "read_tasks",
+]
+
+#: Fields of a task's data that Relook owns, without their prefix.
+OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen")
+
+_PAGE_SIZE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project, as far as Relook needs it."""
+
+    id: int
+    title: str
+    config: LabelingConfig
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """The current human labels of some tasks, A rows.
+
+    An annotation is current unless it was skipped or superseded: while a task holds no more
+    annotations than its overlap asks for, each is current; with more, only the newest is.
+
+    Attributes:
+        id: int64 (A,), Label Studio's annotation id.
+        task: int64 (A,), row of the task in its page.
+        updated: float64 (A,), seconds since 1970.
+        result: each annotation's regions as Label Studio keeps them.
+        labels: what they say, one table per control tag, in the config's order.
+    """
+
+    id: NDArray[np.int64]
+    task: NDArray[np.int64]
+    updated: NDArray[np.float64]
+    result: list[Result]
+    labels: tuple[Labels, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Predictions that already stand in Label Studio, P rows."""
+
+    id: NDArray[np.int64]
+    task: NDArray[np.int64]
+    version: NDArray[np.str_]
+    result: list[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Some tasks of one project, T rows.
+
+    Attributes:
+        id: int64 (T,), Label Studio's task id.
+        media: data key to the address in each task, "" where the task has none.
+        own: field of ``OWN_FIELDS`` to the value in each task, None where there is none.
+        labelled_at: float64 (T,), when the newest current annotation was written, seconds since
+            1970; 0 where nothing is labelled.
+        digest: str (T,), changes when what people said changes; "" where nothing is labelled.
+    """
+
+    id: NDArray[np.int64]
+    media: dict[str, list[str]]
+    own: dict[str, list[Any]]
+    labelled_at: NDArray[np.float64]
+    digest: NDArray[np.str_]
+    annotations: Annotations
+    standing: Standing
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+def read_project(client: LabelStudio, project: int) -> Project:
+    """Read one project.
+
+    Raises:
+        LabelStudioError: when it cannot be read.
+        ConfigError: when its labelling config cannot be served.
+    """
+    with explained(f"reading project {project}"):
+        found = client.projects.get(id=project)
+    config = parse_config(found.label_config or "<View/>")
+    return Project(project, found.title or "", config, found.model_version or "")
+
+
+def read_task_ids(client: LabelStudio, project: int) -> NDArray[np.int64]:
+    """Read the ids of all tasks of a project, ascending.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    with explained(f"listing the tasks of project {project}"):
+        pages: Any = client.tasks.list(
+            project=project, fields="task_only", include="id", page_size=1000
+        )
+        return np.sort(np.array([task.id for task in pages], dtype=np.int64))
+
+
+def read_tasks(
+    client: LabelStudio,
+    project: Project,
+    prefix: str,
+    ids: Sequence[int] | NDArray[np.int64],
+) -> Iterator[TaskPage]:
+    """Read tasks by id, a page at a time; ids that are gone are left out.
+
+    Args:
+        client: a signed-in client.
+        project: the project they belong to.
+        prefix: what the names of Relook's own fields begin with.
+        ids: the tasks to read.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    for start in range(0, len(ids), _PAGE_SIZE):
+        included = [int(task) for task in ids[start : start + _PAGE_SIZE]]
+        query = json.dumps({"selectedItems": {"all": False, "included": included}})
+        with explained(f"reading tasks {included[0]} to {included[-1]} of project {project.id}"):
+            page: Any = client.tasks.list(
+                project=project.id, fields="all", query=query, page_size=_PAGE_SIZE
+            )
+            tasks = [_plain(task) for task in page.items or []]
+        yield _page(tasks, project.config, prefix)
+
+
+def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> TaskPage:
+    annotations = _annotations(tasks, config)
+    standing = [
+        (row, _plain(prediction))
+        for row, task in enumerate(tasks)
+        for prediction in task.get("predictions") or []
+    ]
+    labelled_at = np.zeros(len(tasks))
+    np.maximum.at(labelled_at, annotations.task, annotations.updated)
+    said: list[list[Result]] = [[] for _ in tasks]
+    for row, result in zip(annotations.task, annotations.result, strict=True):
+        said[row].append(result)
+    return TaskPage(
+        id=np.array([task["id"] for task in tasks], dtype=np.int64),
+        media={key: [_text(task["data"].get(key)) for task in tasks] for key in config.data_keys},
+        own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
+        labelled_at=labelled_at,
+        digest=np.array([digest(results) if results else "" for results in said], dtype="<U12"),
+        annotations=annotations,
+        standing=Standing(
+            np.array([prediction["id"] for _, prediction in standing], dtype=np.int64),
+            np.array([row for row, _ in standing], dtype=np.int64),
+            np.array([_text(p.get("model_version")) for _, p in standing], dtype=np.str_),
+            [prediction.get("result") or [] for _, prediction in standing],
+        ),
+    )
+
+
+def _annotations(tasks: list[dict[str, Any]], config: LabelingConfig) -> Annotations:
+    rows = [(row, found) for row, task in enumerate(tasks) for found in _current(task)]
+    results = [annotation.get("result") or [] for _, annotation in rows]
+    return Annotations(
+        np.array([annotation["id"] for _, annotation in rows], dtype=np.int64),
+        np.array([row for row, _ in rows], dtype=np.int64),
+        np.array([_seconds(annotation["updated_at"]) for _, annotation in rows], dtype=np.float64),
+        results,
+        tuple(decode(control, results) for control in config.controls),
+    )
+
+
+def _current(task: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [_plain(annotation) for annotation in task.get("annotations") or []]
+    found = [annotation for annotation in found if not annotation.get("was_cancelled")]
+    found.sort(key=lambda annotation: _seconds(annotation["updated_at"]))
+    return found if len(found) <= int(task.get("overlap") or 1) else found[-1:]
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    # The SDK types a task by the role it guesses; some parts come as models, others as dicts.
+    return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(moment: str | datetime) -> float:
+    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return when.timestamp()

@@ -1,0 +1,70 @@
+"""The queue's tab in the Data Manager."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from label_studio_sdk import LabelStudio
+
+from ml_backend.labelstudio.client import explained
+
+__all__ = ["ensure_queue_tab", "queue_tab_data"]
+
+#: Marks the tabs that Relook made in their own data, so that it never touches another.
+_MARK = "relook"
+
+
+def queue_tab_data(title: str, prefix: str) -> dict[str, Any]:
+    """Return the tab: tasks that need review, worst first."""
+    priority = f"tasks:data.{prefix}_priority"
+    flag = f"tasks:data.{prefix}_flag"
+    hidden = ["tasks:inner_id", f"tasks:data.{prefix}_seen", flag]
+    hidden += ["tasks:completed_at", "tasks:cancelled_annotations", "tasks:total_predictions"]
+    return {
+        "title": title,
+        "type": "list",
+        "target": "tasks",
+        _MARK: "needs-review",
+        # Without a display type PostgreSQL sorts data fields as text: 0.9, 0.85, 1.0.
+        "columnsDisplayType": {priority: "Number"},
+        "columnsWidth": {f"tasks:data.{prefix}_reason": 420},
+        "hiddenColumns": {"explore": hidden, "labeling": hidden},
+        "filters": {
+            "conjunction": "and",
+            "items": [
+                {
+                    "filter": f"filter:{flag}",
+                    "operator": "equal",
+                    "type": "String",
+                    "value": "needs-review",
+                }
+            ],
+        },
+        "ordering": [f"-{priority}"],
+    }
+
+
+def ensure_queue_tab(client: LabelStudio, project: int, title: str, prefix: str) -> int:
+    """Make the queue's tab, or bring ours up to date; return its id.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    wanted = queue_tab_data(title, prefix)
+    with explained(f"making the tab {title!r} in project {project}"):
+        for view in client.views.list(project=project):
+            data = _plain(view.data)
+            if data.get(_MARK) != "needs-review":
+                continue
+            # What the reviewer arranged (widths, columns) stays; what makes it a queue is ours.
+            ours = {key: wanted[key] for key in ("title", "filters", "ordering")}
+            if any(_plain(data.get(key)) != value for key, value in ours.items()):
+                merged = cast(Any, {**data, **wanted})
+                client.views.update(id=str(view.id), project=project, data=merged)
+            return int(view.id)
+        created = client.views.create(project=project, data=cast(Any, wanted))
+        return int(created.id)
+
+
+def _plain(data: Any) -> Any:
+    return data.model_dump(by_alias=True) if hasattr(data, "model_dump") else data

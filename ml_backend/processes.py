@@ -1,0 +1,120 @@
+"""Child processes that are waited for until they answer and never outlive their parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+__all__ = ["ChildProcess", "free_port"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class ChildProcess:
+    """A server run as a child, in a process group of its own, with its output in a file.
+
+    Args:
+        name: what it is called in messages.
+        command: the argument vector.
+        log: the file that takes its stdout and stderr.
+        env: its whole environment; None inherits ours.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            # A group of its own, so that Ctrl-C reaches us first and we stop it in order.
+            self._process = subprocess.Popen(  # noqa: S603 - every caller's command is our own
+                list(command),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=None if env is None else dict(env),
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads hold locks at start
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id, also the id of its process group."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def wait_ready(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Wait until ``ready()`` is true.
+
+        Raises:
+            RuntimeError: when it ends first or ``timeout`` seconds pass; with its last lines.
+        """
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if not self.running:
+                raise RuntimeError(f"{self.name} ended at once. {self._last_lines()}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"{self.name} is not ready after {timeout:.0f} s. {self._last_lines()}"
+                )
+            time.sleep(0.1)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End it and all it started: politely first, then for good. Safe to call twice."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def kill(self) -> None:
+        """End it without warning, as a crash would."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _last_lines(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-15:]
+        return f"Its log {self.log} ends with:\n" + "\n".join(lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

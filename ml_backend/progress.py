@@ -1,0 +1,35 @@
+"""Progress of a run on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ml_backend.jobs.runs import ENDED, Run
+
+__all__ = ["follow"]
+
+
+def follow(read: Callable[[], Run], console: Console, poll_s: float = 0.2) -> Run:
+    """Show a run until it ends and return it as it then stands."""
+    columns = (
+        TextColumn("  {task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task("waiting", total=None)
+        stage = "waiting"
+        while True:
+            run = read()
+            if run.stage not in (stage, "done"):
+                bars.update(bar, total=max(run.total, 1), completed=run.total or 1)
+                stage, bar = run.stage, bars.add_task(run.stage, total=None)
+            bars.update(bar, total=max(run.total, 1), completed=run.done)
+            if run.state in ENDED:
+                return run
+            time.sleep(poll_s)

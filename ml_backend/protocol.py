@@ -1,0 +1,86 @@
+"""What Label Studio 1.23 sends an ML backend, and what it expects back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["PredictRequest", "SetupRequest", "Task", "WebhookRequest"]
+
+
+class _Received(BaseModel):
+    # Label Studio adds keys with every release; what is not used is not looked at.
+    model_config = ConfigDict(extra="ignore")
+
+
+class SetupRequest(_Received):
+    """POST /setup: on connecting, on saving the connection, and at nearly every task opened."""
+
+    project: str
+    label_config: str = Field(alias="schema")
+    extra_params: Any = None
+
+    @property
+    def project_id(self) -> int:
+        """The project's id; Label Studio sends it with the time the project was made."""
+        return _project_id(self.project)
+
+
+class Task(_Received):
+    """One task of a prediction request."""
+
+    id: int
+    data: dict[str, Any]
+
+
+class PredictRequest(_Received):
+    """POST /predict: one task opened, or all tasks selected in the Data Manager at once."""
+
+    tasks: list[Task]
+    project: str
+    label_config: str
+
+    @property
+    def project_id(self) -> int:
+        """The project's id."""
+        return _project_id(self.project)
+
+
+class WebhookRequest(_Received):
+    """POST /webhook: something changed, or somebody pressed "Start training".
+
+    ``task`` and ``annotation`` are one object or a list, by the kind of action; deletions name
+    annotations without their task.
+    """
+
+    action: str
+    project: int
+    tasks: list[int] = []
+    annotations: list[int] = []
+
+    @field_validator("project", mode="before")
+    @classmethod
+    def _only_id(cls, value: Any) -> Any:
+        return value.get("id") if isinstance(value, dict) else value
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> WebhookRequest:
+        """Read any of Label Studio's event bodies."""
+        return cls.model_validate(
+            {
+                "action": body.get("action"),
+                "project": body.get("project"),
+                "tasks": _ids(body.get("task")) + _ids(body.get("tasks")),
+                "annotations": _ids(body.get("annotation")) + _ids(body.get("annotations")),
+            }
+        )
+
+
+def _project_id(text: str) -> int:
+    return int(text.split(".", maxsplit=1)[0])
+
+
+def _ids(found: Any) -> list[Any]:
+    items = found if isinstance(found, list) else [found] if found is not None else []
+    return [item.get("id") if isinstance(item, dict) else item for item in items]

@@ -1,0 +1,92 @@
+"""From decisions to what stands in Label Studio: only what differs is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+from numpy.typing import NDArray
+
+from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION, Fix, suggest
+from ml_backend.labelstudio.writer import create_predictions, delete_predictions, write_field
+from ml_backend.review.decide import Decision
+
+__all__ = ["publish"]
+
+
+class _Described(Protocol):
+    @property
+    def priority(self) -> NDArray[np.float32]: ...
+    @property
+    def kind(self) -> Sequence[str]: ...
+    @property
+    def reason(self) -> Sequence[str]: ...
+    @property
+    def fixes(self) -> Mapping[int, tuple[int, list[Fix]]]: ...
+
+
+def publish(
+    client: LabelStudio,
+    project: int,
+    prefix: str,
+    page: TaskPage,
+    found: _Described,
+    decision: Decision,
+) -> None:
+    """Write one page's decisions into Label Studio.
+
+    The flag goes last but for its mark: a task is never in the queue without its reason, and a
+    job that dies in between leaves what the next one completes.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    _write_suggestions(client, project, page, found, decision)
+    described = np.flatnonzero(decision.describe).tolist()
+    emptied = np.flatnonzero(decision.clear).tolist()
+    # Two decimals: few distinct values mean few calls, and nobody reads a third.
+    priority = {row: round(float(found.priority[row]), 2) for row in described}
+    wanted: dict[str, dict[int, str | float]] = {
+        "priority": {**priority, **dict.fromkeys(emptied, 0.0)},
+        "kind": {**{r: found.kind[r] for r in described}, **dict.fromkeys(emptied, "")},
+        "reason": {**{r: found.reason[r] for r in described}, **dict.fromkeys(emptied, "")},
+        "flag": dict(enumerate(decision.flag.tolist())),
+        "seen": dict(enumerate(decision.mark.tolist())),
+    }
+    for name, values in wanted.items():
+        stands = page.own[name]
+        changed: dict[int, str | float] = {
+            int(page.id[row]): value
+            for row, value in values.items()
+            # A field that was never written stays unwritten rather than become empty.
+            if value != stands[row] and (value or stands[row] is not None)
+        }
+        write_field(client, project, f"{prefix}_{name}", changed)
+
+
+def _write_suggestions(
+    client: LabelStudio, project: int, page: TaskPage, found: _Described, decision: Decision
+) -> None:
+    wanted: dict[int, Result] = {}
+    for row in np.flatnonzero(decision.describe).tolist():
+        annotation, fixes = found.fixes[row]
+        wanted[row] = suggest(page.annotations.result[annotation], fixes)
+    obsolete = []
+    ours = np.flatnonzero(page.standing.version == SUGGESTION_VERSION)
+    for stands in ours.tolist():
+        row = int(page.standing.task[stands])
+        if wanted.get(row) == page.standing.result[stands]:
+            del wanted[row]
+        elif decision.resolved[row] or decision.describe[row]:
+            obsolete.append(int(page.standing.id[stands]))
+    create_predictions(
+        client,
+        project,
+        SUGGESTION_VERSION,
+        {int(page.id[r]): (fix, float(found.priority[r])) for r, fix in wanted.items()},
+    )
+    delete_predictions(client, obsolete)

@@ -1,0 +1,35 @@
+"""uvicorn, with reason phrases: the only words of a refusal that Label Studio shows an admin.
+
+When a backend answers /setup with an error, Label Studio drops the body and puts the status line
+("400 Client Error: REASON for url ...") into the dialog where the admin typed the settings. ASGI
+has no field for that reason, so it travels beside the response.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+import uvicorn
+from uvicorn.protocols.http import h11_impl
+
+__all__ = ["say_reason", "serve"]
+
+_LONGEST = 600
+_reason: ContextVar[bytes] = ContextVar("reason", default=b"")
+
+
+class _Phrases(dict[int, bytes]):
+    def __getitem__(self, status: int) -> bytes:
+        return _reason.get() or super().__getitem__(status)
+
+
+def say_reason(text: str) -> None:
+    """Give the response to the current request this reason phrase."""
+    line = " ".join(text.split())[:_LONGEST]
+    _reason.set(line.encode("latin-1", "replace"))
+
+
+def serve(app: object, host: str, port: int) -> None:
+    """Serve an ASGI application until told to stop."""
+    h11_impl.STATUS_PHRASES = _Phrases(h11_impl.STATUS_PHRASES)
+    uvicorn.run(app, host=host, port=port, http="h11", log_level="info", access_log=False)  # type: ignore[arg-type]

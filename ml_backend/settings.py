@@ -1,0 +1,136 @@
+"""Settings: the service's from the environment, a project's from its model connection."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml_backend.errors import SettingsError
+
+__all__ = ["ProjectSettings", "ServiceSettings", "project_settings", "service_settings"]
+
+
+class ServiceSettings(BaseSettings):
+    """What the owner of the machine sets, by environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="RELOOK_", extra="ignore")
+
+    label_studio_url: str = Field(
+        "",
+        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
+        description="Address of Label Studio, as this machine reaches it.",
+    )
+    label_studio_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="LABEL_STUDIO_API_KEY",
+        description="Personal access token of the Label Studio user that Relook acts as.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("RELOOK_REDIS_URL", "REDIS_URL"),
+        description="Address of Redis. Empty: `relook start` runs a Redis of its own.",
+    )
+    data_dir: Path = Field(
+        Path(".relook"), description="Folder of what can be computed again: predictions, images."
+    )
+    model_dir: Path = Field(
+        Path("models"), description="The one folder that model files are loaded from."
+    )
+    model: str = Field("", description="Model used where neither project nor tag names one.")
+    host: str = Field("127.0.0.1", description="Address that the backend listens on.")
+    port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    media_hosts: tuple[str, ...] = Field(
+        (), description="Hosts besides Label Studio that images may be fetched from (JSON list)."
+    )
+    image_max_mb: int = Field(64, ge=1, description="Largest image file that is read, in MiB.")
+    image_max_megapixels: int = Field(200, ge=1, description="Largest image that is decoded.")
+    threads: int = Field(0, ge=0, description="CPU threads of the model; 0: one per core.")
+
+
+class ProjectSettings(BaseModel):
+    """What a project's admin sets, as the model connection's extra params (JSON or YAML)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(
+        "", description="Model file in the service's model folder; a tag's model_path goes first."
+    )
+    score_threshold: float = Field(
+        0.5, ge=0, le=1, description="Lowest confidence of a pre-label; a tag's own goes first."
+    )
+    review_threshold: float = Field(
+        0.5, gt=0, le=1, description="Priority from which a task needs review."
+    )
+    queue_tab: str = Field(
+        "Needs review", min_length=1, description="Title of the queue's Data Manager tab."
+    )
+    field_prefix: str = Field(
+        "relook",
+        pattern=r"^[A-Za-z][A-Za-z0-9_]{0,30}$",
+        description="What the names of Relook's fields in the task's data begin with.",
+    )
+
+
+@cache
+def service_settings() -> ServiceSettings:
+    """Read the environment, once per process.
+
+    Raises:
+        SettingsError: naming each variable that is wrong.
+    """
+    try:
+        return ServiceSettings()
+    except ValidationError as error:
+        raise SettingsError(_explain("RELOOK_ settings", error, ServiceSettings)) from error
+
+
+def project_settings(extra_params: dict[str, Any] | str | None) -> ProjectSettings:
+    """Read a model connection's extra params: a dict, JSON or YAML text, or nothing.
+
+    Raises:
+        SettingsError: naming each key that is wrong, its value and what is allowed.
+    """
+    if isinstance(extra_params, str):
+        extra_params = _from_text(extra_params)
+    if extra_params is None:
+        return ProjectSettings()
+    if not isinstance(extra_params, dict):
+        raise SettingsError(
+            f'extra params must be a JSON object such as {{"model": "yolo.pt"}}, '
+            f"not {str(extra_params)[:80]!r}"
+        )
+    try:
+        return ProjectSettings.model_validate(extra_params)
+    except ValidationError as error:
+        raise SettingsError(_explain("extra params", error, ProjectSettings)) from error
+
+
+def _from_text(text: str) -> Any:
+    try:
+        return json.loads(text) if text.strip() else None
+    except json.JSONDecodeError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"extra params are neither JSON nor YAML: {text[:80]!r}") from error
+
+
+def _explain(what: str, error: ValidationError, model: type[BaseModel]) -> str:
+    said = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(key, model.model_fields, n=1)
+            hint = f", did you mean {close[0]!r}" if close else ""
+            said.append(f"{key!r} is not a setting{hint}; allowed: {', '.join(model.model_fields)}")
+        else:
+            said.append(f"{key} is {str(problem['input'])[:60]!r}: {problem['msg']}")
+    return f"{what}: " + "; ".join(said)

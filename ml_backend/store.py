@@ -1,0 +1,255 @@
+"""What Relook computed, as columns on disk. All of it can be deleted and computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml_backend.predictors.base import Predictions
+
+__all__ = ["Store", "StoredLabels"]
+
+_KEY = ["task", "control"]
+_PREDICTIONS = pa.schema(
+    [
+        ("task", pa.int64()),
+        ("control", pa.string()),
+        ("version", pa.string()),
+        ("source", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("label", pa.list_(pa.int32())),
+        ("box", pa.list_(pa.float32())),
+        ("score", pa.list_(pa.float32())),
+        ("probs", pa.list_(pa.float32())),
+    ]
+)
+_LABELS = pa.schema(
+    [
+        ("task", pa.int64()),
+        ("control", pa.string()),
+        ("unit", pa.list_(pa.int64())),
+        ("region_unit", pa.list_(pa.int64())),
+        ("label", pa.list_(pa.int32())),
+        ("box", pa.list_(pa.float32())),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLabels:
+    """The human labels of one control tag, as a run last read them.
+
+    Attributes:
+        task: int64 (U,), task of each unit; a unit is one current annotation.
+        unit: int64 (U,), annotation id.
+        region_unit: int64 (R,), the unit each region belongs to.
+        label: int32 (R,), label index, -1 where the config has no such label.
+        box: float32 (R, 4), x0 y0 x1 y1, pixels.
+    """
+
+    task: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    region_unit: NDArray[np.int64]
+    label: NDArray[np.int32]
+    box: NDArray[np.float32]
+
+    def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
+        """Return the labels of some tasks only."""
+        units = np.isin(self.task, tasks)
+        regions = np.isin(self.region_unit, self.unit[units])
+        return StoredLabels(
+            self.task[units],
+            self.unit[units],
+            self.region_unit[regions],
+            self.label[regions],
+            self.box[regions],
+        )
+
+
+class Store:
+    """Columns of many projects below one folder; several processes may read and write at once.
+
+    Args:
+        folder: where they lie; made when missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # A process that waits on a table must see what another has just written.
+        self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+
+    def put_predictions(
+        self,
+        project: int,
+        control: str,
+        version: str,
+        tasks: NDArray[np.int64],
+        sources: Sequence[str],
+        predictions: Predictions,
+    ) -> None:
+        """Keep predictions, one row a task; a task's older row is replaced."""
+        rows = _offsets(predictions.image, len(tasks))
+        count = predictions.probs.shape[1]
+        columns = {
+            "task": tasks,
+            "control": [control] * len(tasks),
+            "version": [version] * len(tasks),
+            "source": list(sources),
+            "width": predictions.size[:, 0],
+            "height": predictions.size[:, 1],
+            "label": _ragged(rows, predictions.label),
+            "box": _ragged(rows * 4, predictions.box.reshape(-1)),
+            "score": _ragged(rows, predictions.score),
+            "probs": _ragged(np.arange(len(tasks) + 1) * count, predictions.probs.reshape(-1)),
+        }
+        self._merge(f"predictions-{project}", pa.table(columns, schema=_PREDICTIONS))
+
+    def get_predictions(
+        self,
+        project: int,
+        control: str,
+        version: str,
+        tasks: NDArray[np.int64],
+        sources: Sequence[str] | None = None,
+    ) -> tuple[NDArray[np.bool_], Predictions]:
+        """Look up predictions made by one model version, of the same sources if these are given.
+
+        Returns:
+            found: bool (T,), which of ``tasks`` have them;
+            predictions: of the found ones, in the order of ``tasks``.
+        """
+        where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
+        table = self._read(f"predictions-{project}", _PREDICTIONS, where, tasks)
+        place = _places(table["task"].to_numpy(), tasks)
+        found = place >= 0
+        if sources is not None and len(table):
+            known = np.array(table["source"].to_pylist(), dtype=object)
+            found &= known[place] == np.array(sources, dtype=object)
+        return found, _predictions(table.take(pa.array(place[found])))
+
+    def put_labels(
+        self, project: int, control: str, tasks: NDArray[np.int64], labels: StoredLabels
+    ) -> None:
+        """Keep the human labels of some tasks, also of those that hold none by now."""
+        tasks = np.sort(tasks)
+        row = np.searchsorted(tasks, labels.task)
+        by_unit = np.argsort(row, kind="stable")
+        unit_rows = _offsets(np.sort(row), len(tasks))
+        row_of_unit = dict(zip(labels.unit.tolist(), row.tolist(), strict=True))
+        region_row = np.array([row_of_unit[u] for u in labels.region_unit.tolist()], dtype=np.int64)
+        by_region = np.argsort(region_row, kind="stable")
+        regions = _offsets(np.sort(region_row), len(tasks))
+        columns = {
+            "task": tasks,
+            "control": [control] * len(tasks),
+            "unit": _ragged(unit_rows, labels.unit[by_unit]),
+            "region_unit": _ragged(regions, labels.region_unit[by_region]),
+            "label": _ragged(regions, labels.label[by_region]),
+            "box": _ragged(regions * 4, labels.box[by_region].reshape(-1)),
+        }
+        self._merge(f"labels-{project}", pa.table(columns, schema=_LABELS))
+
+    def get_labels(self, project: int, control: str) -> StoredLabels:
+        """Return all human labels of one control tag that runs have read."""
+        table = self._read(f"labels-{project}", _LABELS, f"control = {_quoted(control)}", None)
+        units = table["unit"].combine_chunks()
+        return StoredLabels(
+            np.repeat(table["task"].to_numpy(), units.value_lengths().to_numpy()),
+            _values(table["unit"], np.int64),
+            _values(table["region_unit"], np.int64),
+            _values(table["label"], np.int32),
+            _values(table["box"], np.float32).reshape(-1, 4),
+        )
+
+    def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep a few named arrays, replacing those of the same name whole."""
+        path = self._array_path(project, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **dict(arrays))
+        part.replace(path)
+
+    def get_arrays(self, project: int, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return named arrays, or None where none are kept."""
+        path = self._array_path(project, name)
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+
+    def forget(self, project: int) -> None:
+        """Delete all that is kept of a project."""
+        for name in (f"predictions-{project}", f"labels-{project}"):
+            if name in self._names():
+                self._tables.drop_table(name)
+        for path in self._array_path(project, "any").parent.glob("*.npz"):
+            path.unlink(missing_ok=True)
+
+    def _array_path(self, project: int, name: str) -> Path:
+        return self._folder / f"arrays-{project}" / f"{name}.npz"
+
+    def _names(self) -> set[str]:
+        return set(self._tables.list_tables().tables)
+
+    def _merge(self, name: str, rows: pa.Table) -> None:
+        table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
+        table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all().execute(
+            rows
+        )
+
+    def _read(
+        self, name: str, schema: pa.Schema, where: str, tasks: NDArray[np.int64] | None
+    ) -> pa.Table:
+        if name not in self._names() or (tasks is not None and not len(tasks)):
+            return schema.empty_table()
+        if tasks is not None:
+            where += f" AND task >= {tasks.min()} AND task <= {tasks.max()}"
+        return self._tables.open_table(name).search().where(where).to_arrow().select(schema.names)
+
+
+def _predictions(table: pa.Table) -> Predictions:
+    count = table["label"].combine_chunks().value_lengths().to_numpy()
+    return Predictions(
+        size=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
+        image=np.repeat(np.arange(len(table), dtype=np.int64), count),
+        label=_values(table["label"], np.int32),
+        box=_values(table["box"], np.float32).reshape(-1, 4),
+        score=_values(table["score"], np.float32),
+        probs=_values(table["probs"], np.float32).reshape(len(table), -1)
+        if len(table)
+        else np.empty((0, 0), dtype=np.float32),
+    )
+
+
+def _offsets(row: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    return np.searchsorted(row, np.arange(count + 1))
+
+
+def _ragged(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values))
+
+
+def _values(column: pa.ChunkedArray, dtype: type[np.generic]) -> NDArray[Any]:
+    return np.asarray(column.combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=dtype)
+
+
+def _places(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    if not len(known):
+        return np.full(len(wanted), -1)
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
+    return np.where(known[place] == wanted, place, -1)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
