@@ -141,6 +141,12 @@ def _control(tag: Element, values: Mapping[str | None, str]) -> Control:
             f"{where} labels {to_name!r}, whose value {values[to_name]!r} names no key of the "
             "task's data. Write it as $key."
         )
+    choice = tag.get("choice", "single")
+    if tag.tag == "Choices" and choice not in ("single", "single-radio"):
+        raise ConfigError(
+            f"{where} has choice={choice!r}; Relook serves single choices. Set "
+            'model_skip="true" on it to leave it to people.'
+        )
     children = [child for child in tag.iter(SERVED[tag.tag]) if child.get("value")]
     if not children:
         raise ConfigError(f"{where} has no <{SERVED[tag.tag]} value=...> inside.")

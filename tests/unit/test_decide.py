@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from ml_backend.review.decide import State, decide, mark
+
+NOW, LATER = 100.0, 200.0
+
+
+def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0):
+    return State(
+        np.array([flag]),
+        np.array([seen]),
+        np.array([digest]),
+        np.array([at]),
+        model,
+        np.array([priority], dtype=np.float32),
+    )
+
+
+def seen(digest="d1", at=NOW, model="m@1"):
+    return str(mark(np.array([digest]), np.array([at]), model)[0])
+
+
+def flag_of(decision):
+    return str(decision.flag[0])
+
+
+def test_a_suspicious_label_needs_review():
+    decision = decide(state(priority=0.9), 0.5)
+    assert flag_of(decision) == "needs-review"
+    assert str(decision.mark[0]) == seen()
+    assert decision.describe[0]
+
+
+def test_a_fine_label_is_left_alone():
+    decision = decide(state(priority=0.2), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("", "")
+    assert not decision.describe[0]
+    assert not decision.clear[0]
+
+
+def test_a_task_without_labels_is_never_flagged():
+    assert flag_of(decide(state(digest="", at=0.0, priority=0.9), 0.5)) == ""
+
+
+def test_a_second_look_changes_nothing():
+    decision = decide(state("needs-review", seen(), priority=0.9), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("needs-review", seen())
+
+
+def test_saved_unchanged_is_confirmed_whatever_the_model_says():
+    decision = decide(state("needs-review", seen(), at=LATER, priority=0.9), 0.5)
+    assert flag_of(decision) == "confirmed"
+    assert decision.resolved[0]
+
+
+def test_confirmed_is_not_asked_again():
+    for priority in (0.9, 0.1):
+        decision = decide(state("confirmed", seen(), priority=priority), 0.5)
+        assert (flag_of(decision), str(decision.mark[0])) == ("confirmed", seen())
+
+
+@pytest.mark.parametrize(("digest", "model"), [("d2", "m@1"), ("d1", "m@2")])
+def test_confirmed_is_asked_again_when_label_or_model_changes(digest, model):
+    decision = decide(state("confirmed", seen(), digest, LATER, model, 0.9), 0.5)
+    assert flag_of(decision) == "needs-review"
+
+
+def test_changed_and_fine_now_is_corrected():
+    decision = decide(state("needs-review", seen(), "d2", LATER, priority=0.1), 0.5)
+    assert flag_of(decision) == "corrected"
+    assert str(decision.mark[0]) == seen("d2", LATER)
+    assert decision.resolved[0]
+    assert not decision.clear[0]
+
+
+def test_changed_but_still_suspicious_stays_in_the_queue():
+    decision = decide(state("needs-review", seen(), "d2", LATER, priority=0.9), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("needs-review", seen("d2", LATER))
+
+
+def test_the_flag_goes_when_the_labels_go():
+    decision = decide(state("needs-review", seen(), "", 0.0, priority=np.nan), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("", "")
+    assert decision.clear[0]
+
+
+def test_the_flag_goes_when_a_new_model_agrees():
+    decision = decide(state("needs-review", seen(), model="m@2", priority=0.1), 0.5)
+    assert flag_of(decision) == ""
+    assert decision.clear[0]
+
+
+def test_what_cannot_be_scored_stays_as_it_is():
+    decision = decide(state("needs-review", seen(), "d2", LATER, priority=np.nan), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("needs-review", seen())
+    assert not decision.resolved[0]
+
+
+def test_confirming_needs_no_score():
+    decision = decide(state("needs-review", seen(), at=LATER, priority=np.nan), 0.5)
+    assert flag_of(decision) == "confirmed"
+
+
+def test_a_mark_of_another_hand_does_no_harm():
+    assert flag_of(decide(state("needs-review", "garbage", priority=0.9), 0.5)) == "needs-review"
+
+
+def test_deciding_twice_is_deciding_once():
+    first = decide(state("needs-review", seen(), "d2", LATER, priority=0.1), 0.5)
+    second = decide(state(flag_of(first), str(first.mark[0]), "d2", LATER, priority=0.1), 0.5)
+    assert (flag_of(second), str(second.mark[0])) == (flag_of(first), str(first.mark[0]))

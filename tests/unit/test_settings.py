@@ -1,0 +1,34 @@
+import pytest
+
+from ml_backend.errors import SettingsError
+from ml_backend.settings import ProjectSettings, project_settings
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"model": "a.pt"}, '{"model": "a.pt"}', "model: a.pt"],
+    ids=["dict", "json", "yaml"],
+)
+def test_reads_what_label_studio_can_send(given):
+    assert project_settings(given).model == "a.pt"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", {}])
+def test_nothing_is_all_defaults(nothing):
+    assert project_settings(nothing) == ProjectSettings()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"review_threshold": 3}, "review_threshold is '3': Input should be less than or equal"),
+        ({"modle": "a.pt"}, "'modle' is not a setting, did you mean 'model'"),
+        ("[1, 2]", "must be a JSON object"),
+        ("{ : :", "neither JSON nor YAML"),
+        ({"field_prefix": "a b"}, "field_prefix is 'a b'"),
+    ],
+)
+def test_wrong_settings_are_named_with_what_is_allowed(given, said):
+    with pytest.raises(SettingsError) as error:
+        project_settings(given)
+    assert said in str(error.value)
