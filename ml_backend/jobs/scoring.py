@@ -10,7 +10,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import classification, detection
+from analysis import classification, detection, reasons
+from analysis.findings import NONE, Findings
+from analysis.matching import box_iou
+from analysis.regions import Regions
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, pixel_boxes
 from ml_backend.labelstudio.suggestions import Fix
@@ -116,11 +119,161 @@ def score_page(
         regions = labels.region[np.isin(labels.annotation, units)]
         score = _score_choices if table.control.tag == "Choices" else _score_boxes
         people = page_labels(page, table, labels)
-        per_unit, findings = score(
-            table, people, (np.cumsum(table.found) - 1)[task], calibration, regions
-        )
-        np.fmax.at(priority, task, per_unit)
-        for unit, kind, said, fix in findings:
-            one = _Finding(fix.certainty, kind, said, int(units[unit]), fix.fix)
+        scored = score(table, people, (np.cumsum(table.found) - 1)[task], regions, calibration)
+        np.fmax.at(priority, task, scored.priority)
+        for n, unit in enumerate(scored.unit.tolist()):
+            one = _Finding(
+                score=float(scored.findings.score[n]),
+                kind=str(scored.findings.kind[n]),
+                reason=scored.reason[n],
+                annotation=int(units[unit]),
+                fix=scored.fix[n],
+            )
             found[int(task[unit])].append(one)
     return _by_task(priority, found, threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """What one control tag's labels came to, by unit: one current annotation of a task."""
+
+    priority: NDArray[np.float32]
+    unit: NDArray[np.int64]
+    findings: Findings
+    reason: list[str]
+    fix: list[Fix]
+
+
+def _score_boxes(
+    table: ControlPredictions,
+    labels: StoredLabels,
+    place: NDArray[np.int64],
+    regions: NDArray[np.str_],
+    calibration: Calibration | None,
+) -> _Scored:
+    people, model, source = _box_columns(table, labels, place)
+    trust = None if calibration is None else detection.Calibration.from_arrays(dict(calibration))
+    found = detection.find(people, model, num_classes=len(table.control.labels), calibration=trust)
+    about, against = found.annotation, found.prediction
+    has, seen = about != NONE, against != NONE
+    given = np.full(len(found), NONE, dtype=np.int32)
+    given[has] = people.label[about[has]]
+    confidence = np.zeros(len(found), dtype=np.float32)
+    confidence[seen] = table.predictions.score[source[against[seen]]]
+    iou = np.zeros(len(found), dtype=np.float32)
+    both = has & seen
+    iou[both] = box_iou(people.box[about[both]], model.box[against[both]])
+    sizes = table.predictions.size[place[found.task]].tolist()
+    fixes = [
+        Fix(
+            control=table.control,
+            action=_ACTIONS[str(found.kind[n])],
+            region=str(regions[about[n]]) if has[n] else "",
+            label=int(found.label[n]),
+            box=model.box[against[n]] if seen[n] else None,
+            score=float(confidence[n]),
+            size=(sizes[n][0], sizes[n][1]),
+        )
+        for n in range(len(found))
+    ]
+    units = np.arange(len(labels.unit))
+    return _Scored(
+        detection.task_scores(found, units),
+        found.task,
+        found,
+        reasons.describe(found, table.control.labels, given=given, confidence=confidence, iou=iou),
+        fixes,
+    )
+
+
+def _score_choices(
+    table: ControlPredictions,
+    labels: StoredLabels,
+    place: NDArray[np.int64],
+    regions: NDArray[np.str_],
+    calibration: Calibration | None,
+) -> _Scored:
+    given, probs = _class_columns(table, labels, place)
+    trust = (
+        None if calibration is None else classification.Calibration.from_arrays(dict(calibration))
+    )
+    found = classification.find(given, probs, tasks=np.arange(len(given)), calibration=trust)
+    confidence = probs[found.prediction, found.label]
+    region_of = dict(zip(labels.region_unit.tolist(), regions.tolist(), strict=True))
+    fixes = [
+        Fix(
+            control=table.control,
+            action="relabel",
+            region=str(region_of[int(labels.unit[unit])]),
+            label=int(found.label[n]),
+            box=None,
+            score=float(confidence[n]),
+            size=(0, 0),
+        )
+        for n, unit in enumerate(found.task.tolist())
+    ]
+    priority = np.zeros(len(given), dtype=np.float32)
+    priority[found.task] = found.score
+    # A label that the model has no class for cannot be judged: it is neither right nor wrong.
+    priority[given == NONE] = np.nan
+    return _Scored(
+        priority,
+        found.task,
+        found,
+        reasons.describe(
+            found, table.control.labels, given=given[found.annotation], confidence=confidence
+        ),
+        fixes,
+    )
+
+
+def _box_columns(
+    table: ControlPredictions, labels: StoredLabels, place: NDArray[np.int64]
+) -> tuple[Regions, Regions, NDArray[np.int64]]:
+    """People's boxes and, for each unit, a copy of the model's; with where those came from."""
+    said = table.predictions
+    begin = np.searchsorted(said.image, place, side="left")
+    count = np.searchsorted(said.image, place, side="right") - begin
+    step = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    source = np.repeat(begin, count) + step
+    # What the project has no label for can neither be missing nor be a better label.
+    source_unit = np.repeat(np.arange(len(place)), count)
+    mapped = said.label[source] != NONE
+    source, source_unit = source[mapped], source_unit[mapped]
+    model = Regions(source_unit, said.label[source], said.box[source], said.score[source])
+    order = np.argsort(labels.unit)
+    unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
+    return Regions(unit, _judged(table, labels), labels.box), model, source
+
+
+def _class_columns(
+    table: ControlPredictions, labels: StoredLabels, place: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The class each unit was given, -1 where none or unknown to the model, and the model's."""
+    given = np.full(len(labels.unit), NONE, dtype=np.int32)
+    order = np.argsort(labels.unit)
+    unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
+    given[unit] = _judged(table, labels)
+    return given, table.predictions.probs[place]
+
+
+def _judged(table: ControlPredictions, labels: StoredLabels) -> NDArray[np.int32]:
+    known = np.append(table.known, False)
+    return np.where(known[labels.label], labels.label, NONE).astype(np.int32)
+
+
+def _by_task(
+    priority: NDArray[np.float32], found: Mapping[int, list[_Finding]], threshold: float
+) -> PageScores:
+    kind, reason = [""] * len(priority), [""] * len(priority)
+    fixes: dict[int, tuple[int, list[Fix]]] = {}
+    for row, all_of_task in found.items():
+        ranked = sorted(all_of_task, key=lambda one: -one.score)
+        named = [one for one in ranked if one.score >= threshold] or ranked[:1]
+        kind[row] = named[0].kind
+        reason[row] = "; ".join(one.reason for one in named[:_MOST_NAMED])
+        if len(named) > _MOST_NAMED:
+            reason[row] += f"; and {len(named) - _MOST_NAMED} more"
+        worst = named[0].annotation
+        fixes[row] = worst, [one.fix for one in named if one.annotation == worst]
+    return PageScores(priority, kind, reason, fixes)

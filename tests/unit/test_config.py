@@ -78,7 +78,7 @@ def test_model_skip_leaves_a_tag_alone():
     ],
 )
 def test_bad_configs_are_refused_by_name(xml, said):
-    with pytest.raises(ConfigError, match=".*") as error:
+    with pytest.raises(ConfigError) as error:
         parse_config(xml)
     assert said in str(error.value)
 
