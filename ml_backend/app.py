@@ -153,19 +153,20 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _refuse(_: Request, error: Exception) -> Response:
+# Coroutines, because a reason said in a thread of the pool stays in that thread.
+async def _refuse(_: Request, error: Exception) -> Response:
     say_reason(str(error))
     status = 503 if isinstance(error, LabelStudioError) else 400
     return JSONResponse({"error": str(error)}, status_code=status)
 
 
-def _no_redis(_: Request, error: Exception) -> Response:
+async def _no_redis(_: Request, error: Exception) -> Response:
     _log.error("Redis cannot be reached: %s", error)
     said = "Redis cannot be reached; check REDIS_URL and that Redis runs"
     say_reason(said)
     return JSONResponse({"error": said}, status_code=503)
 
 
-def _malformed(_: Request, error: Exception) -> Response:
+async def _malformed(_: Request, error: Exception) -> Response:
     say_reason("the request is not one that Label Studio sends")
     return JSONResponse({"error": str(error)[:2000]}, status_code=422)

@@ -1,0 +1,129 @@
+"""One real Label Studio, one real Redis, real workers and the real backend per test session."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from label_studio_sdk import LabelStudio
+from pydantic import SecretStr
+
+from ml_backend.demo.labelstudio import LabelStudioServer
+from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
+from ml_backend.errors import SettingsError
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.runs import ENDED, Run, RunBook
+from ml_backend.labelstudio.client import connect
+from ml_backend.processes import free_port
+from ml_backend.settings import ServiceSettings
+from ml_backend.stack import Stack
+
+MODELS = Path(__file__).parents[2] / "ml_backend" / "demo" / "models"
+MODEL = {"detection": "digits-detect.pt", "classification": "digits-classify.pt"}
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
+
+
+@dataclass
+class Bench:
+    """The running parts, and what tests do with them over and over."""
+
+    server: LabelStudioServer
+    client: LabelStudio
+    settings: ServiceSettings
+    stack: Stack
+
+    @property
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.stack.redis_url)
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return Mailbox(self.redis)
+
+    @property
+    def runs(self) -> RunBook:
+        return RunBook(self.redis)
+
+    def project(self, kind: str, tasks: list[SampleTask], **params: Any) -> tuple[int, list[int]]:
+        """Make a project of people's labels, connected as an admin would."""
+        made, ids = create_project(self.client, self.server.url, kind, f"Test {kind}", tasks)
+        connect_backend(self.client, made, self.stack.url, {"model": MODEL[kind], **params})
+        return made, ids
+
+    def analyze(self, project: int) -> Run:
+        """Press "Start training" and wait for the run."""
+        before = len(self.runs.of_project(project))
+        connection = self.client.ml.list(project=project)[0].id
+        self.client.ml.train(id=connection)
+        assert len(self.runs.of_project(project)) == before + 1, "Start training opened no run"
+        return self.wait_for_run(project)
+
+    def wait_for_run(self, project: int) -> Run:
+        wait_for(lambda: self.runs.of_project(project)[0].state in ENDED, "the end of the run", 240)
+        return self.runs.of_project(project)[0]
+
+    def task(self, task: int) -> Any:
+        return self.client.tasks.get(id=str(task))
+
+    def flag(self, task: int) -> str | None:
+        return self.task(task).data.get("relook_flag")
+
+    def predictions(self, task: int, version: str | None = None) -> list[Any]:
+        found = self.client.predictions.list(task=task)
+        return [one for one in found if version is None or one.model_version == version]
+
+    def idle(self, project: int) -> bool:
+        """Whether every event of the project has been worked on."""
+        pending = self.redis.hlen(f"relook:pending:{project}")
+        events = self.mailbox.events
+        return not pending and not events.count and not events.started_job_registry.count
+
+    def settle(self, project: int) -> None:
+        wait_for(lambda: self.idle(project), "an idle queue")
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+    try:
+        server = LabelStudioServer(tmp_path_factory.mktemp("label-studio"))
+        server.start()
+    except SettingsError as error:
+        pytest.skip(str(error))
+    with_stop = server
+    yield with_stop
+    with_stop.stop()
+
+
+@pytest.fixture(scope="session")
+def bench(
+    label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    settings = ServiceSettings(
+        LABEL_STUDIO_URL=label_studio.url,
+        LABEL_STUDIO_API_KEY=SecretStr(label_studio.token()),
+        data_dir=tmp_path_factory.mktemp("relook"),
+        model_dir=Path(os.environ.get("RELOOK_TEST_MODELS", MODELS)),
+        port=free_port(),
+    )
+    with Stack(settings) as stack:
+        yield Bench(label_studio, connect(settings), settings, stack)
+
+
+@pytest.fixture(scope="session")
+def configs() -> dict[str, str]:
+    return CONFIGS
