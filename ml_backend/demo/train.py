@@ -152,12 +152,13 @@ def _describe(data: Path) -> str:
 
 
 def _place(trained: Path, target: Path) -> None:
-    # Ultralytics notes the date and the whole command, temporary paths included: without them, the
-    # same training makes the same file.
+    # Ultralytics notes the date and the whole command, this machine's paths included: without them,
+    # the same training makes the same file.
     checkpoint: dict[str, Any] = torch.load(trained, map_location="cpu", weights_only=False)
-    noted = checkpoint["train_args"]
     kept = {key: checkpoint[key] for key in ("model", "version", "license", "docs")}
-    kept["train_args"] = {key: noted[key] for key in ("task", "imgsz")}
+    kept["train_args"] = {key: checkpoint["train_args"][key] for key in ("task", "imgsz")}
+    kept["model"].args = kept["train_args"]
+    kept["model"].yaml["yaml_file"] = target.with_suffix(".yaml").name
     kept |= {"ema": None, "optimizer": None, "epoch": -1}
     torch.save(kept, target)
 
