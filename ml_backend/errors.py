@@ -6,7 +6,8 @@ RelookError
  ├─ ModelError           a model that is missing, unreadable, or made for another job
  ├─ MediaError           an image that cannot be fetched or read
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
-     └─ ProjectGoneError the project or task is no longer there
+     ├─ TokenRefusedError  the token is wrong, or its user may not do this
+     └─ ProjectGoneError   the project or task is no longer there
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = [
     "ProjectGoneError",
     "RelookError",
     "SettingsError",
+    "TokenRefusedError",
 ]
 
 
@@ -44,6 +46,10 @@ class MediaError(RelookError):
 
 class LabelStudioError(RelookError):
     """Label Studio cannot be reached or refused a call; the message names the mend."""
+
+
+class TokenRefusedError(LabelStudioError):
+    """Label Studio does not accept the token for this; trying again cannot help."""
 
 
 class ProjectGoneError(LabelStudioError):

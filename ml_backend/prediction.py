@@ -13,7 +13,7 @@ from ml_backend.errors import MediaError, ModelError
 from ml_backend.labelstudio.config import Control, LabelingConfig
 from ml_backend.labelstudio.media import MediaReader
 from ml_backend.labelstudio.results import Result, encode_boxes, encode_choice
-from ml_backend.predictors.base import Predictions
+from ml_backend.predictors.base import Predictions, Predictor
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ProjectSettings
 from ml_backend.store import Store
@@ -141,7 +141,7 @@ class Prediction:
                     errors[int(tasks[row])] = str(image)
                 else:
                     ready.append((row, image))
-            self._compute(project, control, name, tasks, sources, ready)
+            self._compute(project, control, name, tasks, sources, ready, errors)
             tables.append(self._table(project, control, name, tasks, sources))
         version = model_version(self.models, config, settings, self._default)
         return PredictedTasks(version, tuple(tables), errors)
@@ -181,6 +181,7 @@ class Prediction:
         tasks: NDArray[np.int64],
         sources: Sequence[str],
         ready: Sequence[tuple[int, NDArray[np.uint8]]],
+        errors: dict[int, str],
     ) -> None:
         if not ready:
             return
@@ -193,15 +194,23 @@ class Prediction:
             )
         for said in control.unmapped(model.classes):
             _log.info("project %s: %s maps no label to class %s", project, control.name, said)
-        rows = [row for row, _ in ready]
-        self._store.put_predictions(
-            project,
-            control.name,
-            model.version,
-            tasks[rows],
-            [sources[row] for row in rows],
-            model.predict([image for _, image in ready]),
-        )
+        try:
+            parts = [(list(ready), model.predict([image for _, image in ready]))]
+        except ModelError:
+            # One image that a model cannot take must not stop the others.
+            parts = [
+                ([one], alone) for one in ready if (alone := _alone(model, one, tasks, errors))
+            ]
+        for part, predictions in parts:
+            rows = [row for row, _ in part]
+            self._store.put_predictions(
+                project,
+                control.name,
+                model.version,
+                tasks[rows],
+                [sources[row] for row in rows],
+                predictions,
+            )
 
     def _table(
         self,
@@ -240,6 +249,20 @@ def prelabels(
         for task, (result, _) in done.items()
         if task not in predicted.errors
     }
+
+
+def _alone(
+    model: Predictor,
+    one: tuple[int, NDArray[np.uint8]],
+    tasks: NDArray[np.int64],
+    errors: dict[int, str],
+) -> Predictions | None:
+    row, image = one
+    try:
+        return model.predict([image])
+    except ModelError as error:
+        errors[int(tasks[row])] = f"task {tasks[row]}: {error}"
+        return None
 
 
 def _encode(

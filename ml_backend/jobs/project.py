@@ -25,10 +25,10 @@ __all__ = ["Outcome", "ProjectWork"]
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of some tasks: how many need review, and task id to what is wrong with it."""
+    """What came of some tasks: how many need review, and what is wrong with which."""
 
     flagged: int = 0
-    errors: dict[int, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class ProjectWork:
             )
         return cls(services, opened, project_settings(extra_params))
 
-    def predict(self, tasks: NDArray[np.int64]) -> dict[int, str]:
+    def predict(self, tasks: NDArray[np.int64]) -> dict[str, str]:
         """Predict tasks, give them their pre-labels, keep their labels; return what is wrong."""
-        errors: dict[int, str] = {}
+        errors: dict[str, str] = {}
         for page in self._pages(tasks):
             predicted = self._predict(page)
             self._write_prelabels(page, predicted, errors)
@@ -167,9 +167,10 @@ class ProjectWork:
         return predicted
 
     def _write_prelabels(
-        self, page: TaskPage, predicted: PredictedTasks, errors: dict[int, str]
+        self, page: TaskPage, predicted: PredictedTasks, errors: dict[str, str]
     ) -> None:
-        errors.update(predicted.errors)
+        errors.update({str(task): said for task, said in predicted.errors.items()})
+        errors.update(_unknown_labels(page, predicted))
         standing = page.standing.task[page.standing.version == predicted.version]
         missing = np.setdiff1d(np.arange(len(page)), standing)
         done = prelabels(predicted, self.settings, page.id)
@@ -182,11 +183,26 @@ class ProjectWork:
             self.services.client, self.project.id, predicted.version, wanted
         )
         errors.update(
-            {task: f"task {task}: Label Studio did not take its prediction" for task in refused}
+            {str(task): f"task {task}: Label Studio refused its prediction" for task in refused}
         )
 
     def _calibration(self, table: ControlPredictions) -> Calibration | None:
         return self.services.store.get_arrays(self.project.id, _arrays(table))
+
+
+def _unknown_labels(page: TaskPage, predicted: PredictedTasks) -> dict[str, str]:
+    """Say once per label that people use and the model has no class for."""
+    said = {}
+    for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
+        used = np.unique(labels.label[labels.label >= 0])
+        for label in used[~table.known[used]].tolist():
+            name = table.control.labels[label]
+            said[f"{table.control.name}: {name}"] = (
+                f"label {name!r} of {table.control.name!r} has no class in model "
+                f"{table.version}: regions with it are not scored. If a class means the same, "
+                "name it in the label's predicted_values."
+            )
+    return said
 
 
 def _arrays(table: ControlPredictions) -> str:

@@ -97,10 +97,10 @@ class RunBook:
         if flagged:
             self._redis.hincrby(_run(run), "flagged", flagged)
 
-    def note_errors(self, run: str, errors: Mapping[Any, str]) -> None:
+    def note_errors(self, run: str, errors: Mapping[str, str]) -> None:
         """Note what is wrong with single tasks; the run goes on."""
         room = _MOST_ERRORS - self._redis.hlen(_errors(run))
-        taken = {str(task): said for task, said in list(errors.items())[: max(room, 0)]}
+        taken = dict(list(errors.items())[: max(room, 0)])
         if taken:
             self._redis.hset(_errors(run), mapping=cast(Any, taken))
             self._redis.expire(_errors(run), _KEPT_S)

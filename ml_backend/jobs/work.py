@@ -13,9 +13,15 @@ from typing import Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
+from rq import get_current_job
 from rq.job import Dependency, Job
 
-from ml_backend.errors import LabelStudioError, ProjectGoneError, RelookError
+from ml_backend.errors import (
+    LabelStudioError,
+    ProjectGoneError,
+    RelookError,
+    TokenRefusedError,
+)
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import retry
 from ml_backend.jobs.runs import Run
@@ -83,18 +89,23 @@ def _of_current_run(
             return
         try:
             job(run, *args, **kwargs)
-        except LabelStudioError as error:
+        except Exception as error:
             runs.note_errors(run.id, {"run": str(error)})
-            if isinstance(error, ProjectGoneError):
-                runs.close(run.id, "failed")
-                return
-            raise
-        except RelookError as error:
-            # Settings, config or model: trying again cannot help, a person must mend it.
-            runs.note_errors(run.id, {"run": str(error)})
+            if _may_pass(error):
+                raise
             runs.close(run.id, "failed")
 
     return guarded
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether trying again can help and tries are left; else a person must mend something."""
+    if isinstance(error, ProjectGoneError | TokenRefusedError):
+        return False
+    if isinstance(error, RelookError) and not isinstance(error, LabelStudioError):
+        return False
+    job = get_current_job()
+    return job is not None and bool(job.retries_left)
 
 
 @_of_current_run

@@ -9,7 +9,12 @@ import httpx
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
-from ml_backend.errors import LabelStudioError, ProjectGoneError, SettingsError
+from ml_backend.errors import (
+    LabelStudioError,
+    ProjectGoneError,
+    SettingsError,
+    TokenRefusedError,
+)
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["access_headers", "connect", "explained"]
@@ -56,6 +61,7 @@ def explained(doing: str) -> Iterator[None]:
 
     Raises:
         ProjectGoneError: on 404.
+        TokenRefusedError: on 401 and 403.
         LabelStudioError: on any other refusal or when Label Studio cannot be reached.
     """
     try:
@@ -73,7 +79,7 @@ def _refused(doing: str, error: ApiError) -> LabelStudioError:
     status = error.status_code
     detail = error.body.get("detail", "") if isinstance(error.body, dict) else ""
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return LabelStudioError(
+        return TokenRefusedError(
             f"Label Studio refused the token while {doing} (HTTP {status}: {detail}). Put a valid "
             "personal access token of a user who may see the project into LABEL_STUDIO_API_KEY."
         )

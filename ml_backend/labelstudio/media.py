@@ -132,7 +132,11 @@ def decode_image(content: bytes, max_megapixels: int) -> RGB:
                 )
             upright = ImageOps.exif_transpose(image)
             return np.asarray(upright.convert("RGB"), dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except MediaError:
+        raise
+    except Exception as error:
+        # A decoder fed with a hostile file raises almost anything, and Ultralytics replaces
+        # Image.open by one that adds kinds of its own.
         raise MediaError(f"is not an image that can be read ({error}); replace the file") from error
 
 

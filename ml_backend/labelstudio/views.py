@@ -10,6 +10,14 @@ from ml_backend.labelstudio.client import explained
 
 __all__ = ["ensure_queue_tab", "queue_tab_data"]
 
+#: A tab that names its hidden columns shows all others, so each that says nothing is named.
+_HIDDEN = (
+    *("inner_id", "completed_at", "cancelled_annotations", "total_predictions", "file_upload"),
+    *("annotations_results", "annotations_ids", "predictions_score", "predictions_results"),
+    *("predictions_model_versions", "storage_filename", "created_at", "updated_at", "updated_by"),
+    *("avg_lead_time", "draft_exists"),
+)
+
 #: Marks the tabs that Relook made in their own data, so that it never touches another.
 _MARK = "relook"
 
@@ -18,8 +26,9 @@ def queue_tab_data(title: str, prefix: str) -> dict[str, Any]:
     """Return the tab: tasks that need review, worst first."""
     priority = f"tasks:data.{prefix}_priority"
     flag = f"tasks:data.{prefix}_flag"
-    hidden = ["tasks:inner_id", f"tasks:data.{prefix}_seen", flag]
-    hidden += ["tasks:completed_at", "tasks:cancelled_annotations", "tasks:total_predictions"]
+    hidden = [flag, f"tasks:data.{prefix}_seen", *(f"tasks:{name}" for name in _HIDDEN)]
+    # Beside the editor stays what the reviewer needs: the task, its priority and the reason.
+    beside = [*hidden, "tasks:total_annotations", "tasks:annotators", "tasks:data.image"]
     return {
         "title": title,
         "type": "list",
@@ -28,7 +37,7 @@ def queue_tab_data(title: str, prefix: str) -> dict[str, Any]:
         # Without a display type PostgreSQL sorts data fields as text: 0.9, 0.85, 1.0.
         "columnsDisplayType": {priority: "Number"},
         "columnsWidth": {f"tasks:data.{prefix}_reason": 420},
-        "hiddenColumns": {"explore": hidden, "labeling": hidden},
+        "hiddenColumns": {"explore": hidden, "labeling": beside},
         "filters": {
             "conjunction": "and",
             "items": [
@@ -52,7 +61,12 @@ def ensure_queue_tab(client: LabelStudio, project: int, title: str, prefix: str)
     """
     wanted = queue_tab_data(title, prefix)
     with explained(f"making the tab {title!r} in project {project}"):
-        for view in client.views.list(project=project):
+        views = client.views.list(project=project)
+        if not views:
+            # Label Studio makes its own tab only where there is none: without this one, ours
+            # would be all that people see of the project.
+            client.views.create(project=project, data=cast(Any, {"title": "Default"}))
+        for view in views:
             data = _plain(view.data)
             if data.get(_MARK) != "needs-review":
                 continue

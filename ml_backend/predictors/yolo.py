@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from ml_backend.errors import ModelError
 from ml_backend.predictors.base import SCORE_FLOOR, Predictions
 
-# Before the import: Ultralytics looks for the network and for updates when it loads.
+# Before the import: Ultralytics looks for the network when it loads, and would install
+# packages when an image is of a kind it cannot read.
 os.environ.setdefault("YOLO_OFFLINE", "true")
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ.setdefault("YOLO_VERBOSE", "false")
 
 import torch

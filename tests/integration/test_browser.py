@@ -1,0 +1,86 @@
+"""A reviewer's clicks, in a real Chromium on a real Label Studio."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.integration.conftest import Bench, wait_for
+from tests.integration.samples import one_missing, scenes, wrong_class
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="module")
+def page(bench: Bench) -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(30_000)
+        page.goto(f"{bench.server.url}/user/login/")
+        page.fill("input[name=email]", bench.server.account.username)
+        page.fill("input[name=password]", bench.server.account.password)
+        page.click("button[type=submit]")
+        page.wait_for_load_state("networkidle")
+        yield page
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def queue(bench: Bench):
+    first, second = scenes(2, seed=41)
+    project, tasks = bench.project("detection", [wrong_class(first), one_missing(second)])
+    bench.analyze(project)
+    tab = bench.client.views.list(project=project)[-1].id
+    return f"{bench.server.url}/projects/{project}/data?tab={tab}", tasks
+
+
+def duplicate_and_submit(page: Page, tab_text: str) -> None:
+    """Open an annotation's or prediction's menu, duplicate it, and submit the copy."""
+    tab = page.locator(".lsf-annotation-button", has_text=tab_text).first
+    tab.click()
+    tab.hover()
+    tab.locator("button").last.click()
+    page.get_by_text("Duplicate Annotation").click()
+    page.locator("button", has_text="Submit").click()
+    page.get_by_text("Annotation saved successfully").wait_for()
+
+
+def test_the_tab_shows_the_reasons(page, queue):
+    address, _ = queue
+    page.goto(address)
+    page.get_by_text("model says").first.wait_for()
+    page.get_by_text("missing: ").first.wait_for()
+
+
+def test_a_pre_label_is_drawn_in_the_editor(page, bench, queue):
+    address, (wrong, _) = queue
+    page.goto(f"{address}&task={wrong}")
+    page.locator(".lsf-annotation-button", has_text="digits-d").first.click()
+    drawn = page.locator(".lsf-outliner-item")
+    drawn.first.wait_for()
+    (prediction,) = [p for p in bench.predictions(wrong) if p.model_version.startswith("digits-d")]
+    assert len(prediction.result) == drawn.count()
+
+
+def test_accepting_the_suggestion_corrects(page, bench, queue):
+    address, (wrong, _) = queue
+    page.goto(f"{address}&task={wrong}")
+    duplicate_and_submit(page, "relook-s")
+    wait_for(lambda: bench.flag(wrong) == "corrected", "the verdict 'corrected'")
+
+
+def test_submitting_the_own_label_again_confirms(page, bench, queue):
+    address, (_, missing) = queue
+    page.goto(f"{address}&task={missing}")
+    duplicate_and_submit(page, "admin@")
+    wait_for(lambda: bench.flag(missing) == "confirmed", "the verdict 'confirmed'")
