@@ -6,19 +6,25 @@ the very score that it gets in a run over the whole project.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import probabilities
 from analysis.findings import NONE, Findings
+from analysis.neighbors import Neighbors
 
 __all__ = ["Calibration", "find", "fit", "mistakenness"]
 
-#: Weight of the prior in a class's threshold, in labels.
+#: Weight of the prior in a class's usual confidence, in labels.
 _PRIOR: Final = 5.0
 _PRIOR_CONFIDENCE: Final = 0.8
+#: How much the strongest other class counts beside the given one.
+_RIVAL: Final = 0.5
+_TINY: Final = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +43,22 @@ class Calibration:
         return {"confidence": self.confidence}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Calibration:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
         """Return what ``to_arrays`` gave."""
         return cls(arrays["confidence"].astype(np.float32))
 
 
-def fit(labels: NDArray[np.int32], probs: NDArray[np.float32]) -> Calibration:
+def fit(labels: NDArray[np.integer[Any]], probs: NDArray[np.floating[Any]]) -> Calibration:
     """Learn how sure the model is of each class; classes with few labels stay near a prior.
 
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
-        probs: float (N, K), rows sum to 1.
+        probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
 
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    _check(labels, probs)
+    probabilities.check(labels, probs)
     rows = np.flatnonzero(labels != NONE)
     classes = probs.shape[1]
     own = probs[rows, labels[rows]]
@@ -63,23 +69,25 @@ def fit(labels: NDArray[np.int32], probs: NDArray[np.float32]) -> Calibration:
 
 
 def mistakenness(
-    labels: NDArray[np.int32],
-    probs: NDArray[np.float32],
+    labels: NDArray[np.integer[Any]],
+    probs: NDArray[np.floating[Any]],
     *,
+    embeddings: NDArray[np.floating[Any]] | None = None,
+    neighbors: Neighbors | None = None,
     calibration: Calibration | None = None,
 ) -> NDArray[np.float32]:
     """Return how likely each label is wrong.
 
-    The probability of each class is held against how sure the model usually is of it; the score
-    is the margin of the strongest other class over the given one, mapped to [0, 1].
-
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
-        probs: float (N, K), rows sum to 1.
+        probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
+        embeddings: float (N, D), what the rows look like; makes neighbours testify.
+        neighbors: the same, already searched with ``analysis.neighbors.knn``.
         calibration: what ``fit`` learnt; None learns it from these very rows.
 
     Returns:
-        float32 (N,), in [0, 1], higher is more likely wrong; 0 where nothing is labelled.
+        float32 (N,), in [0, 1], higher is more likely wrong; above 0.5 another class is the
+        better answer. 0 where nothing is labelled: no label, nothing that could be wrong.
 
     Raises:
         ValueError: naming the first row that is wrong.
@@ -88,10 +96,12 @@ def mistakenness(
 
 
 def find(
-    labels: NDArray[np.int32],
-    probs: NDArray[np.float32],
+    labels: NDArray[np.integer[Any]],
+    probs: NDArray[np.floating[Any]],
     *,
     tasks: NDArray[np.int64],
+    embeddings: NDArray[np.floating[Any]] | None = None,
+    neighbors: Neighbors | None = None,
     calibration: Calibration | None = None,
     floor: float = 0.1,
 ) -> Findings:
@@ -99,21 +109,24 @@ def find(
 
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
-        probs: float (N, K), rows sum to 1.
+        probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
         tasks: int64 (N,), the task of each row.
+        embeddings: float (N, D), what the rows look like; makes neighbours testify.
+        neighbors: the same, already searched with ``analysis.neighbors.knn``.
         calibration: what ``fit`` learnt; None learns it from these very rows.
         floor: findings with a lower score are left out.
 
     Returns:
-        rows of kind ``mislabelled``; annotation and prediction are the row, label is the class
-        that the model prefers. The score is the margin by which it does.
+        rows of kind ``mislabelled``, worst first; annotation and prediction are the row, label is
+        the best other class. The score is ``mistakenness``: above 0.5 is worth a look.
 
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    wrong, other = _judge(labels, probs, calibration or fit(labels, probs))
-    score = np.maximum(2 * wrong - 1, 0)
-    rows = np.flatnonzero(score >= floor)
+    if tasks.shape != labels.shape:
+        raise ValueError(f"tasks {tasks.shape} and labels {labels.shape} do not match")
+    score, other = _judge(labels, probs, calibration or fit(labels, probs))
+    rows = np.flatnonzero((score >= floor) & (other != NONE))
     rows = rows[np.argsort(-score[rows], kind="stable")]
     return Findings(
         tasks[rows], np.full(len(rows), "mislabelled"), rows, rows, score[rows], other[rows]
@@ -121,34 +134,29 @@ def find(
 
 
 def _judge(
-    labels: NDArray[np.int32], probs: NDArray[np.float32], trust: Calibration
+    labels: NDArray[np.integer[Any]], probs: NDArray[np.floating[Any]], trust: Calibration
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    _check(labels, probs)
-    rows = np.arange(len(labels))
-    own = labels.clip(min=0)
-    if probs.shape[1] < 2:
-        return np.zeros(len(labels), dtype=np.float32), np.full(len(labels), NONE, dtype=np.int32)
-    weighed = probs / np.maximum(trust.confidence, 1e-3)
-    weighed /= np.maximum(weighed.sum(axis=1, keepdims=True), 1e-9)
-    given = weighed[rows, own].copy()
-    weighed[rows, own] = -1
-    other = weighed.argmax(axis=1).astype(np.int32)
-    wrong = np.clip((weighed[rows, other] - given + 1) / 2, 0, 1).astype(np.float32)
-    wrong[labels == NONE] = 0
-    return wrong, other
+    """Each row's score and best other class, ``NONE`` where nothing is labelled."""
+    probabilities.check(labels, probs)
+    score = np.zeros(len(labels), dtype=np.float32)
+    other = np.full(len(labels), NONE, dtype=np.int32)
+    if len(trust.confidence) != probs.shape[1]:
+        raise ValueError(
+            f"calibration is of {len(trust.confidence)} classes, probs of {probs.shape[1]}"
+        )
+    usual = np.log(np.maximum(trust.confidence, 1e-3))
 
+    def judge(rows: slice, block: NDArray[np.floating[Any]]) -> None:
+        if probs.shape[1] < 2:
+            return
+        given = labels[rows].clip(min=0)
+        logs = np.log(np.maximum(block, _TINY, dtype=np.float32)) - usual
+        own = logs[np.arange(len(given)), given]
+        best, rival = probabilities.strongest_other(given, logs)
+        odds = _RIVAL * rival - own - (1 - _RIVAL) * np.log(2)
+        known = labels[rows] != NONE
+        score[rows] = np.where(known, 1 / (1 + np.exp(-odds)), 0)
+        other[rows] = np.where(known, best, NONE)
 
-def _check(labels: NDArray[np.int32], probs: NDArray[np.float32]) -> None:
-    if probs.ndim != 2 or len(labels) != len(probs):
-        raise ValueError(f"labels {labels.shape} and probs {probs.shape} do not match")
-    if not len(labels):
-        return
-    wrong = (labels >= probs.shape[1]) | (labels < NONE)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"labels row {row} is {labels[row]}, expected -1 to {probs.shape[1] - 1}")
-    total = probs.sum(axis=1)
-    off = ~(np.abs(total - 1) < 1e-2)
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise ValueError(f"probs row {row} sums to {total[row]}, expected 1")
+    probabilities.each_block(probs, judge)
+    return score, other

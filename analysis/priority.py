@@ -1,0 +1,139 @@
+"""One number per task that says how likely it holds an error, learnt from reviewers' verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+__all__ = ["Calibrator", "initial"]
+
+#: Before any verdict half of the tasks at 0.5 are taken to be wrong, and no score is certain.
+_LEAST: Final = 0.02
+_MOST: Final = 0.95
+#: What was believed before the verdicts weighs as much as this many of them.
+_BELIEF: Final = 10.0
+_GRID: Final = 101
+#: Fewer verdicts of the rarer kind than this leave the shape of the curve to Platt's two numbers.
+_ENOUGH: Final = 50
+_LEAST_SLOPE: Final = 0.5
+
+_Curve = NDArray[np.float64]
+
+
+def initial(scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return the probability of an error that a score stands for while there is no verdict.
+
+    Args:
+        scores: float, any shape, in [0, 1]; NaN where nothing was scored.
+
+    Returns:
+        float32 of the same shape, in [0.02, 0.95], rising with the score; NaN stays NaN.
+
+    Raises:
+        ValueError: naming the first score that is out of range.
+    """
+    _check("scores", scores)
+    return (_LEAST + (_MOST - _LEAST) * scores).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """A rising curve from scores to the probability of an error.
+
+    Attributes:
+        score: float64 (M,), rising, from 0 to 1.
+        probability: float64 (M,), rising, in [0, 1]; straight lines between.
+        verdicts: how many verdicts it was learnt from.
+    """
+
+    score: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    verdicts: int = 0
+
+    @classmethod
+    def fit(cls, scores: NDArray[np.floating[Any]], wrong: NDArray[np.bool_]) -> Calibrator:
+        """Learn the curve; few verdicts move it little from ``initial``.
+
+        Platt's sigmoid (Platt, 1999) while verdicts are few, then isotonic regression, each
+        joined to what ``initial`` says as if that were ten more verdicts, so that verdicts of
+        one kind only, or on one end of the queue only, never make the curve certain.
+
+        Args:
+            scores: float (V,), in [0, 1], what was known when the reviewer looked.
+            wrong: bool (V,), the verdict: the task held an error.
+
+        Raises:
+            ValueError: when lengths differ, naming the first score that is out of range.
+        """
+        if scores.shape != wrong.shape or scores.ndim != 1:
+            raise ValueError(f"scores {scores.shape} and wrong {wrong.shape} do not match")
+        _check("scores", scores)
+        known = ~np.isnan(scores)
+        score, verdict = scores[known].astype(np.float64), wrong[known].astype(bool)
+        grid = np.linspace(0, 1, _GRID, dtype=np.float64)
+        believed = initial(grid).astype(np.float64)
+        x = np.concatenate([score, grid, grid])
+        y = np.concatenate([verdict, np.ones(_GRID), np.zeros(_GRID)])
+        weight = np.concatenate(
+            [np.ones(len(score)), *(_BELIEF / _GRID * side for side in (believed, 1 - believed))]
+        )
+        rarer = min(int(verdict.sum()), int((~verdict).sum()))
+        curve = _isotonic if rarer >= _ENOUGH else _platt
+        return cls(grid, curve(x, y, weight, grid), len(score))
+
+    def predict(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return the probability of an error, float32, same shape; NaN stays NaN.
+
+        Raises:
+            ValueError: naming the first score that is out of range.
+        """
+        _check("scores", scores)
+        curve = np.interp(scores, self.score, self.probability)
+        return np.asarray(curve, dtype=np.float32)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return it as named arrays, for storage."""
+        return {
+            "score": self.score,
+            "probability": self.probability,
+            "verdicts": np.array(self.verdicts),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibrator:
+        """Return what ``to_arrays`` gave."""
+        return cls(arrays["score"], arrays["probability"], int(arrays["verdicts"]))
+
+
+def _platt(x: _Curve, y: _Curve, weight: _Curve, grid: _Curve) -> _Curve:
+    model = LogisticRegression(C=np.inf).fit(x[:, None], y, sample_weight=weight)
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope < _LEAST_SLOPE:
+        # A few unlucky verdicts must not turn the queue over: only its level is learnt from them.
+        slope = _LEAST_SLOPE
+        level = float(np.average(y, weights=weight))
+        offset = float(logit(level) - slope * np.average(x, weights=weight))
+    return np.asarray(expit(slope * grid + offset))
+
+
+def _isotonic(x: _Curve, y: _Curve, weight: _Curve, grid: _Curve) -> _Curve:
+    level = IsotonicRegression(out_of_bounds="clip").fit(x, y, sample_weight=weight).predict(grid)
+    # Steps would tie tasks that the score tells apart: join the middles of the steps instead.
+    edges = np.flatnonzero(np.diff(level)) + 1
+    middles = np.array([part.mean() for part in np.split(grid, edges)])
+    joined = np.interp(grid, middles, level[np.append(edges, _GRID) - 1])
+    return np.asarray((1 - _LEAST) * joined + _LEAST * grid)
+
+
+def _check(name: str, scores: NDArray[np.floating[Any]]) -> None:
+    wrong = (scores < 0) | (scores > 1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ValueError(f"{name} row {row} is {scores.flat[row]}, expected 0 to 1")
