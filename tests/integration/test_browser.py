@@ -49,10 +49,10 @@ def duplicate_and_submit(page: Page, tab_text: str) -> None:
     tab = page.locator(".lsf-annotation-button", has_text=tab_text).first
     tab.click()
     tab.hover()
-    tab.locator("button").last.click()
+    tab.locator(".lsf-annotation-button__trigger").click()
     page.get_by_text("Duplicate Annotation").click()
     page.locator("button", has_text="Submit").click()
-    page.get_by_text("Annotation saved successfully").wait_for()
+    page.get_by_text("Annotation saved successfully").first.wait_for()
 
 
 def test_the_tab_shows_the_reasons(page, queue):
