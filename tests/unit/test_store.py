@@ -1,0 +1,122 @@
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from ml_backend.predictors.base import Predictions
+from ml_backend.store import Store, StoredLabels
+
+
+def predictions(count: int, seed: int = 0, regions: int = 3, classes: int = 0) -> Predictions:
+    random = np.random.default_rng(seed)
+    rows = count * regions
+    return Predictions(
+        size=random.integers(1, 4000, (count, 2)).astype(np.int32),
+        image=np.repeat(np.arange(count), regions).astype(np.int64),
+        label=random.integers(0, 9, rows).astype(np.int32),
+        box=random.random((rows, 4)).astype(np.float32),
+        score=random.random(rows).astype(np.float32),
+        probs=random.random((count, classes)).astype(np.float32),
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def test_predictions_come_back_in_the_order_asked_for(store):
+    said = predictions(3)
+    store.put_predictions(1, "it's", "v1", np.array([5, 3, 9]), ["a", "b", "c"], said)
+    found, back = store.get_predictions(1, "it's", "v1", np.array([9, 4, 5]))
+    np.testing.assert_array_equal(found, [True, False, True])
+    np.testing.assert_array_equal(back.size, said.size[[2, 0]])
+    np.testing.assert_array_equal(back.box, said.box[[6, 7, 8, 0, 1, 2]])
+    np.testing.assert_array_equal(back.image, [0, 0, 0, 1, 1, 1])
+
+
+def test_class_probabilities_come_back(store):
+    said = predictions(4, regions=0, classes=10)
+    store.put_predictions(1, "c", "v1", np.arange(4), ["x"] * 4, said)
+    _, back = store.get_predictions(1, "c", "v1", np.arange(4))
+    np.testing.assert_array_equal(back.probs, said.probs)
+
+
+@pytest.mark.parametrize(
+    ("project", "control", "version", "source"),
+    [(2, "c", "v1", "a"), (1, "d", "v1", "a"), (1, "c", "v2", "a"), (1, "c", "v1", "b")],
+)
+def test_another_project_tag_model_or_image_is_not_found(store, project, control, version, source):
+    store.put_predictions(1, "c", "v1", np.array([5]), ["a"], predictions(1))
+    found, back = store.get_predictions(project, control, version, np.array([5]), [source])
+    assert not found.any()
+    assert len(back) == 0
+
+
+def test_a_newer_prediction_replaces_the_older(store):
+    for version in ("v1", "v2"):
+        store.put_predictions(1, "c", version, np.array([5]), ["a"], predictions(1))
+    assert not store.get_predictions(1, "c", "v1", np.array([5]))[0].any()
+    assert store.get_predictions(1, "c", "v2", np.array([5]))[0].all()
+
+
+def labels(task, unit, region_unit) -> StoredLabels:
+    count = len(region_unit)
+    return StoredLabels(
+        np.array(task),
+        np.array(unit),
+        np.array(region_unit),
+        np.arange(count, dtype=np.int32),
+        np.arange(count * 4, dtype=np.float32).reshape(-1, 4),
+    )
+
+
+def test_labels_keep_each_region_with_its_unit(store):
+    given = labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31])
+    store.put_labels(1, "c", np.array([3, 5]), given)
+    back = store.get_labels(1, "c")
+    assert dict(zip(back.unit.tolist(), back.task.tolist(), strict=True)) == {30: 3, 31: 3, 50: 5}
+    by_label = np.argsort(back.label)
+    np.testing.assert_array_equal(back.region_unit[by_label], given.region_unit)
+    np.testing.assert_array_equal(back.box[by_label], given.box)
+
+
+def test_a_task_that_lost_its_labels_has_none(store):
+    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    store.put_labels(1, "c", np.array([3, 5]), labels([5], [50], [50]))
+    assert store.get_labels(1, "c").unit.tolist() == [50]
+
+
+def test_labels_of_some_tasks_only():
+    chosen = labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]).of(np.array([3]))
+    assert chosen.unit.tolist() == [30, 31]
+    assert chosen.region_unit.tolist() == [31, 30, 31]
+
+
+def test_arrays_are_replaced_whole_and_forgotten(store):
+    store.put_arrays(1, "trust", {"a": np.ones(2), "b": np.zeros(1)})
+    store.put_arrays(1, "trust", {"a": np.arange(3)})
+    assert list(store.get_arrays(1, "trust")) == ["a"]
+    store.put_predictions(1, "c", "v1", np.array([5]), ["a"], predictions(1))
+    store.forget(1)
+    assert store.get_arrays(1, "trust") is None
+    assert not store.get_predictions(1, "c", "v1", np.array([5]))[0].any()
+
+
+def _write(folder, worker):
+    store = Store(folder)
+    for batch in range(5):
+        tasks = np.arange(100) + 1000 * worker + 100 * batch
+        store.put_predictions(1, "c", "v1", tasks, ["a"] * 100, predictions(100, worker))
+
+
+def test_several_processes_write_at_once(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_write, args=(tmp_path, worker)) for worker in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    tasks = np.concatenate([np.arange(500) + 1000 * worker for worker in range(3)])
+    assert Store(tmp_path).get_predictions(1, "c", "v1", tasks)[0].all()
