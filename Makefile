@@ -1,6 +1,5 @@
 # One short command per habit. `make demo` and `make test` need nothing but Python 3.11+.
 PYTHON ?= python3
-PIP_QUIET ?= -q
 ARGS ?=
 PYTEST ?=
 VENV := .venv
@@ -15,13 +14,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 $(LS_VENV)/.ready: constraints-labelstudio.txt
 	@echo "Installing Label Studio into $(LS_VENV) (about a minute)" >&2
 	@$(PYTHON) -m venv $(LS_VENV)
-	@$(LS_VENV)/bin/pip install $(PIP_QUIET) -c constraints-labelstudio.txt label-studio
+	@$(LS_VENV)/bin/pip install -c constraints-labelstudio.txt label-studio >&2
 	@touch $@
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Installing Relook and PyTorch into $(VENV) (two to three minutes, 7 GB)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install $(PIP_QUIET) -c constraints.txt -e '.[dev]'
+	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev]' >&2
 	@touch $@
 
 demo: $(VENV)/.ready $(LS_VENV)/.ready

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["ChildProcess", "free_port"]
+__all__ = ["ChildProcess", "free_port", "remembered_port"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -25,6 +25,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def remembered_port(file: Path) -> int:
+    """Return the port noted in a file while nobody else listens there, else a new one, noted."""
+    if file.exists():
+        port = int(file.read_text())
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    port = free_port()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(str(port))
+    return port
 
 
 def _die_with_parent() -> None:

@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 from ml_backend.errors import SettingsError
-from ml_backend.processes import ChildProcess, free_port
+from ml_backend.processes import ChildProcess, remembered_port
 
 __all__ = ["LabelStudioServer", "find_label_studio"]
 
@@ -55,7 +55,7 @@ class LabelStudioServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.account = _Account(_USERNAME, self._remember("password", secrets.token_urlsafe(12)))
-        self.port = free_port()
+        self.port = remembered_port(self.folder / "port")
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: ChildProcess | None = None
 

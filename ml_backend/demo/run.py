@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import platform
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +27,7 @@ from ml_backend.errors import RelookError
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.views import ensure_queue_tab
-from ml_backend.processes import free_port
+from ml_backend.processes import remembered_port
 from ml_backend.progress import follow
 from ml_backend.settings import ServiceSettings
 from ml_backend.stack import Stack
@@ -112,26 +111,8 @@ def _settings(folder: Path, server: LabelStudioServer) -> ServiceSettings:
         LABEL_STUDIO_API_KEY=SecretStr(server.token()),
         data_dir=folder / "relook",
         model_dir=_MODELS,
-        port=_same_port(folder / "port"),
+        port=remembered_port(folder / "port"),
     )
-
-
-def _same_port(remembered: Path) -> int:
-    # Label Studio keeps the backend's address, so the port stays while nobody else takes it.
-    if remembered.exists():
-        port = int(remembered.read_text())
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                pass
-            else:
-                return port
-    port = free_port()
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    remembered.write_text(str(port))
-    return port
 
 
 def _show(

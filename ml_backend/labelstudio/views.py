@@ -27,8 +27,8 @@ def queue_tab_data(title: str, prefix: str) -> dict[str, Any]:
     priority = f"tasks:data.{prefix}_priority"
     flag = f"tasks:data.{prefix}_flag"
     hidden = [flag, f"tasks:data.{prefix}_seen", *(f"tasks:{name}" for name in _HIDDEN)]
-    # Beside the editor stays what the reviewer needs: the task, its priority and the reason.
-    beside = [*hidden, "tasks:total_annotations", "tasks:annotators", "tasks:data.image"]
+    # The narrow list beside the editor keeps what the reviewer needs there: the reason.
+    beside = [*hidden, "tasks:total_annotations", "tasks:annotators", "tasks:data.image", priority]
     return {
         "title": title,
         "type": "list",
