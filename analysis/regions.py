@@ -61,3 +61,8 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.task)
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Regions:
+        """Return the chosen rows (an index or a mask), in that order."""
+        score = None if self.score is None else self.score[rows]
+        return Regions(self.task[rows], self.label[rows], self.box[rows], score)

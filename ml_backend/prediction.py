@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 #: Share of a classifier's probability that must lie on the project's labels to say anything.
 _LEAST_MASS = 0.05
 
+#: Images in memory at once.
+_AT_ONCE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class ControlPredictions:
@@ -125,8 +128,33 @@ class Prediction:
             LabelStudioError: when Label Studio cannot be reached.
         """
         errors: dict[int, str] = {}
+        for start in range(0, len(tasks), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            some = {key: sources[part] for key, sources in media.items()}
+            self._predict_some(project, config, settings, tasks[part], some, errors)
+        tables = [
+            self._table(
+                project,
+                control,
+                model_name(control, settings, self._default),
+                tasks,
+                media[control.data_key],
+            )
+            for control in config.controls
+        ]
+        version = model_version(self.models, config, settings, self._default)
+        return PredictedTasks(version, tuple(tables), errors)
+
+    def _predict_some(
+        self,
+        project: int,
+        config: LabelingConfig,
+        settings: ProjectSettings,
+        tasks: NDArray[np.int64],
+        media: dict[str, list[str]],
+        errors: dict[int, str],
+    ) -> None:
         images: dict[tuple[str, int], NDArray[np.uint8] | MediaError] = {}
-        tables = []
         for control in config.controls:
             name = model_name(control, settings, self._default)
             sources = media[control.data_key]
@@ -142,9 +170,6 @@ class Prediction:
                 else:
                     ready.append((row, image))
             self._compute(project, control, name, tasks, sources, ready, errors)
-            tables.append(self._table(project, control, name, tasks, sources))
-        version = model_version(self.models, config, settings, self._default)
-        return PredictedTasks(version, tuple(tables), errors)
 
     def stored(
         self,

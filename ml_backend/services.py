@@ -28,7 +28,7 @@ class Services:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self.models = ModelRegistry(settings.model_dir)
+        self.models = ModelRegistry(settings.model_dir, settings.threads)
 
     @cached_property
     def mailbox(self) -> Mailbox:

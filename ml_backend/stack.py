@@ -108,4 +108,5 @@ def _as_environment(settings: ServiceSettings) -> dict[str, str]:
         "RELOOK_MODEL": settings.model,
         "RELOOK_HOST": settings.host,
         "RELOOK_PORT": str(settings.port),
+        "RELOOK_THREADS": str(settings.threads),
     }

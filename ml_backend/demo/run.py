@@ -73,8 +73,9 @@ def run_demo(folder: Path, *, check: bool) -> int:
     """
     console = Console(stderr=True)
     timings = _Timings()
-    # Ended by a signal, the demo must still end its children in order.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    # However it is ended, and also where a shell had Ctrl-C ignored, its children go in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as parts:
         try:
             return _run(folder.resolve(), check, console, timings, parts)

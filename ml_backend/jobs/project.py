@@ -96,13 +96,16 @@ class ProjectWork:
                 priority=scores.priority,
             )
             decision = decide(state, self.settings.review_threshold)
-            publish(
+            refused = publish(
                 self.services.client,
                 self.project.id,
                 self.settings.field_prefix,
                 page,
                 scores,
                 decision,
+            )
+            outcome.errors.update(
+                {str(task): f"task {task}: Label Studio refused the suggestion" for task in refused}
             )
             outcome.flagged += int(decision.describe.sum())
         return outcome

@@ -23,6 +23,8 @@ RUNS: Final = "relook-runs"
 _RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
 _JOB_TIMEOUT_S: Final = 3600
 _LOCK_S: Final = 1800
+#: Should a worker die before it opens the door for new events, it opens by itself.
+_DOOR_S: Final = 300
 
 #: Forget a pending task only if no newer event has named it since.
 _FORGET = """
@@ -87,7 +89,7 @@ class Mailbox:
 
     def wake(self, project: int) -> None:
         """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
-        if self.redis.set(_queued(project), 1, nx=True, ex=_JOB_TIMEOUT_S):
+        if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
             self.events.enqueue("ml_backend.jobs.work.look_at_pending", project, retry=retry())
 
     def start_run(self, run: str) -> None:

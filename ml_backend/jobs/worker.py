@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 from rq import SimpleWorker
 
@@ -26,7 +25,5 @@ def work(settings: ServiceSettings) -> None:
         SettingsError: when no Redis is set.
     """
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
-    if settings.threads:
-        os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     worker = SimpleWorker([EVENTS, RUNS], connection=open_redis(settings))
     worker.work(with_scheduler=True, max_jobs=_MOST_JOBS, logging_level="WARNING")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import posixpath
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
 import numpy as np
@@ -25,6 +27,7 @@ __all__ = ["MediaReader", "decode_image"]
 _PARALLEL = 8
 _TIMEOUT_S = 30.0
 _MIB = 1 << 20
+_IMAGE_PATH = re.compile(r"/data/.|/(tasks|projects)/\d+/(presign|resolve)/?$")
 
 RGB = NDArray[np.uint8]
 
@@ -99,10 +102,15 @@ class MediaReader:
     def _locate(self, task: int, address: str) -> tuple[str, bool]:
         parts = urlsplit(address)
         home = urlsplit(self._base)
-        if not parts.scheme and not parts.netloc:
-            return urljoin(self._base, address.lstrip("/")), True
-        if (parts.scheme, parts.netloc) == (home.scheme, home.netloc):
-            return address, True
+        at_home = (parts.scheme, parts.netloc) == (home.scheme, home.netloc)
+        if at_home or not (parts.scheme or parts.netloc):
+            inside = unquote(parts.path).removeprefix(home.path.rstrip("/")).lstrip("/")
+            path = posixpath.normpath("/" + inside) + ("/" if inside.endswith("/") else "")
+            # With our token any page of Label Studio would answer; images lie in these alone.
+            if not _IMAGE_PATH.match(path):
+                raise MediaError("is not below /data/ of Label Studio; upload it there")
+            query = f"?{parts.query}" if parts.query else ""
+            return urljoin(self._base, quote(path.lstrip("/"))) + query, True
         if parts.scheme in ("http", "https"):
             if parts.hostname in self._settings.media_hosts:
                 return address, False

@@ -65,12 +65,17 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
     """
     index = {label: i for i, label in enumerate(control.labels)}
     rows = [
-        (row, str(item.get("id", "")), index.get(names[0], -1), *_geometry(value))
+        (
+            row,
+            str(item.get("id", "")),
+            index.get(_first_name(value, control), -1),
+            *_geometry(value),
+        )
         for row, result in enumerate(results)
         for item in result
         if item.get("from_name") == control.name
         and isinstance(value := item.get("value"), dict)
-        and (names := value.get(control.kind))
+        and (name := _first_name(value, control))
         and (control.tag == "Choices" or _has_box(value))
     ]
     table = list(zip(*rows, strict=True)) if rows else [()] * 8
@@ -200,6 +205,12 @@ def _item(
     return item
 
 
+def _first_name(value: Mapping[str, Any], control: Control) -> str:
+    names = value.get(control.kind)
+    first = names[0] if isinstance(names, list) and names else ""
+    return first if isinstance(first, str) else ""
+
+
 def _has_box(value: Mapping[str, Any]) -> bool:
     return all(isinstance(value.get(key), int | float) for key in ("x", "y", "width", "height"))
 
@@ -212,5 +223,5 @@ def _geometry(value: Mapping[str, Any]) -> tuple[float, float, float, float, flo
         float(value["y"]),
         float(value["width"]),
         float(value["height"]),
-        float(value.get("rotation") or 0.0),
+        float(turn) if isinstance(turn := value.get("rotation"), int | float) else 0.0,
     )

@@ -22,10 +22,12 @@ class ModelRegistry:
     Args:
         folder: the only folder that model files are loaded from. A checkpoint can hold code, so
             what a project's admin names must be something the machine's owner put there.
+        threads: CPU threads of a model; 0: one per core.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 0) -> None:
         self._folder = folder
+        self._threads = threads
         self._loaded: OrderedDict[str, Predictor] = OrderedDict()
         self._versions: dict[tuple[str, int, int], str] = {}
         self._lock = threading.Lock()
@@ -59,7 +61,7 @@ class ModelRegistry:
         version = self.version(name)
         with self._lock:
             if version not in self._loaded:
-                self._loaded[version] = _load(self._locate(name), version)
+                self._loaded[version] = _load(self._locate(name), version, self._threads)
                 if len(self._loaded) > _KEPT:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(version)
@@ -86,8 +88,8 @@ def _model_files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.suffix in _SUFFIXES)
 
 
-def _load(path: Path, version: str) -> Predictor:
+def _load(path: Path, version: str, threads: int) -> Predictor:
     # Imported on first use: PyTorch takes seconds, and the web server must answer before that.
     from ml_backend.predictors.yolo import YoloPredictor  # noqa: PLC0415
 
-    return YoloPredictor(path, version)
+    return YoloPredictor(path, version, threads)

@@ -38,13 +38,16 @@ class YoloPredictor:
     Args:
         path: the model file; the caller has checked that it lies in the model folder.
         version: what its predictions are called.
+        threads: CPU threads of the model; 0 leaves it to PyTorch, one per core.
 
     Raises:
         ModelError: when it cannot be loaded or is made for a task that no control tag has.
     """
 
-    def __init__(self, path: Path, version: str) -> None:
+    def __init__(self, path: Path, version: str, threads: int = 0) -> None:
         self.version = version
+        if threads:
+            torch.set_num_threads(threads)
         try:
             self._model: Any = YOLO(str(path), verbose=False)
             names: dict[int, str] = dict(self._model.names)

@@ -36,16 +36,19 @@ def publish(
     page: TaskPage,
     found: _Described,
     decision: Decision,
-) -> None:
+) -> list[int]:
     """Write one page's decisions into Label Studio.
 
     The flag goes last but for its mark: a task is never in the queue without its reason, and a
     job that dies in between leaves what the next one completes.
 
+    Returns:
+        the tasks whose suggestion Label Studio refused.
+
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    _write_suggestions(client, project, page, found, decision)
+    refused = _write_suggestions(client, project, page, found, decision)
     described = np.flatnonzero(decision.describe).tolist()
     emptied = np.flatnonzero(decision.clear).tolist()
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
@@ -66,11 +69,12 @@ def publish(
             if value != stands[row] and (value or stands[row] is not None)
         }
         write_field(client, project, f"{prefix}_{name}", changed)
+    return refused
 
 
 def _write_suggestions(
     client: LabelStudio, project: int, page: TaskPage, found: _Described, decision: Decision
-) -> None:
+) -> list[int]:
     wanted: dict[int, Result] = {}
     for row in np.flatnonzero(decision.describe).tolist():
         annotation, fixes = found.fixes[row]
@@ -83,10 +87,11 @@ def _write_suggestions(
             del wanted[row]
         elif decision.resolved[row] or decision.describe[row]:
             obsolete.append(int(page.standing.id[stands]))
-    create_predictions(
+    refused = create_predictions(
         client,
         project,
         SUGGESTION_VERSION,
         {int(page.id[r]): (fix, float(found.priority[r])) for r, fix in wanted.items()},
     )
     delete_predictions(client, obsolete)
+    return refused

@@ -69,6 +69,9 @@ def reader():
     [
         ("/data/upload/1/a.png", f"{ROOT}/data/upload/1/a.png", True),
         (f"{ROOT}/data/upload/1/a.png", f"{ROOT}/data/upload/1/a.png", True),
+        ("/data/local-files/?d=a%20b/c.png", f"{ROOT}/data/local-files/?d=a%20b/c.png", True),
+        ("/data/upload/1/a b.png", f"{ROOT}/data/upload/1/a%20b.png", True),
+        ("/data/upload/1/a%20b.png", f"{ROOT}/data/upload/1/a%20b.png", True),
         ("https://images.example/a.png", "https://images.example/a.png", False),
         ("s3://bucket/a.png", f"{ROOT}/tasks/7/presign/?fileuri=czM6Ly9idWNrZXQvYS5wbmc=", True),
     ],
@@ -85,6 +88,10 @@ def test_where_images_come_from(reader, address, url, trusted):
         "http://labels.example:8080@evil.example/a.png",
         "//evil.example/a.png",
         "file:///etc/passwd",
+        "/api/users/",
+        "/data/../api/users/",
+        "/data/%2e%2e/api/users/",
+        f"{ROOT}/user/logout",
     ],
 )
 def test_nothing_is_fetched_from_elsewhere(reader, address):

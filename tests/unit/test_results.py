@@ -48,6 +48,8 @@ def test_decodes_one_controls_regions_only():
         {"from_name": "label", "value": None},
         {"from_name": "label", "value": {"rectanglelabels": []}},
         {"from_name": "label", "value": {"rectanglelabels": ["a"], "x": "1"}},
+        {"from_name": "label", "value": region()["value"] | {"rectanglelabels": "a"}},
+        {"from_name": "label", "value": region()["value"] | {"rectanglelabels": [["a"]]}},
     ],
 )
 def test_regions_that_cannot_be_scored_are_left_out(broken):
