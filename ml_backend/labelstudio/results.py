@@ -68,7 +68,7 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
         (
             row,
             str(item.get("id", "")),
-            index.get(_first_name(value, control), -1),
+            index.get(name, -1),
             *_geometry(value),
         )
         for row, result in enumerate(results)
