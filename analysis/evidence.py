@@ -7,7 +7,7 @@ that is looked at, and one task's evidence never depends on another task.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,15 @@ _CERTAIN: Final = 0.01
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+_Table = TypeVar("_Table", "AnnotationEvidence", "PredictionEvidence")
 
 
-@dataclass(frozen=True, slots=True)
 class _Columns:
+    __slots__: tuple[str, ...] = ()
+
     def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Self:
         """Return the chosen rows."""
-        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
+        return type(self)(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class PredictionEvidence(_Columns):
 def logit(p: Floats) -> Floats:
     """Log odds of a probability; those near 0 or 1 are cut off."""
     safe = np.clip(p, _CERTAIN, 1 - _CERTAIN)
-    return np.log(safe) - np.log1p(-safe)
+    odds: Floats = np.log(safe) - np.log1p(-safe)
+    return odds
 
 
 def annotation_evidence(annotations: Regions, predictions: Regions) -> AnnotationEvidence:
@@ -122,13 +125,7 @@ def annotation_evidence(annotations: Regions, predictions: Regions) -> Annotatio
         predictions: the model's boxes, with scores.
     """
     n = len(annotations)
-    found = AnnotationEvidence(
-        *(np.zeros(n, dtype=np.float32) for _ in range(6)),
-        np.full(n, NONE),
-        np.zeros(n, dtype=np.float32),
-        np.zeros(n, dtype=np.float32),
-        np.full(n, NONE),
-    )
+    found = _nothing(AnnotationEvidence, n)
     confidence = _confidence(predictions)
     for pairs in pair_blocks(annotations, predictions):
         score = confidence[pairs.second]
@@ -162,11 +159,8 @@ def prediction_evidence(predictions: Regions, annotations: Regions) -> Predictio
         annotations: human boxes.
     """
     n = len(predictions)
-    found = PredictionEvidence(
-        _beaten(predictions),
-        np.full(n, NONE),
-        *(np.zeros(n, dtype=np.float32) for _ in range(8)),
-    )
+    found = _nothing(PredictionEvidence, n)
+    found.beaten[:] = _beaten(predictions)
     size, people_size = _area(predictions), _area(annotations)
     for pairs in pair_blocks(predictions, annotations):
         best = _best(pairs.first, pairs.iou, pairs.second, annotations)
@@ -190,6 +184,18 @@ def prediction_evidence(predictions: Regions, annotations: Regions) -> Predictio
             left = alike & rest
             _largest(without, pairs.first[left], value[left])
     return found
+
+
+def _nothing(kind: type[_Table], rows: int) -> _Table:
+    """Return evidence of a model that says nothing, for so many rows."""
+    blank = {"Floats": 0, "Rows": NONE, "NDArray[np.bool_]": False}
+    dtype = {"Floats": np.float32, "Rows": np.int64, "NDArray[np.bool_]": np.bool_}
+    return kind(
+        **{
+            column.name: np.full(rows, blank[str(column.type)], dtype[str(column.type)])
+            for column in fields(kind)
+        }
+    )
 
 
 def _confidence(predictions: Regions) -> Floats:

@@ -13,7 +13,8 @@ from scipy.optimize import lsq_linear
 __all__ = ["fit_logistic"]
 
 _STEPS: Final = 25
-_CLOSE: Final = 1e-4
+_CLOSE: Final = 1e-5
+_SHORTEST: Final = 1e-3
 
 Doubles = NDArray[np.float64]
 
@@ -47,38 +48,39 @@ def fit_logistic(
     ridge[-1] = 1e-6
     lower = np.append(np.where(sign > 0, 0.0, -np.inf), -np.inf)
     upper = np.append(np.where(sign < 0, 0.0, np.inf), np.inf)
-    # A feature that only ever is 0 has no coefficient; bounds that meet are not allowed below.
     at = np.zeros(design.shape[1]) if start is None else np.clip(start, lower, upper)
-    loss, slope, bend = _expand(design, target, weight, ridge, at)
+    loss = _loss(design, target, weight, ridge, at)
     for _ in range(_STEPS):
-        wanted = _newton(bend, bend @ at - slope, lower, upper)
+        slope, bend = _slope(design, target, weight, ridge, at)
+        way = _newton(bend, bend @ at - slope, lower, upper) - at
         step = 1.0
-        while True:
-            tried = at + step * (wanted - at)
-            found = _expand(design, target, weight, ridge, tried)
-            if found[0] <= loss or step < 1e-3:
-                break
+        while (tried := _loss(design, target, weight, ridge, at + step * way)) > loss:
             step /= 2
-        gain = loss - found[0]
-        if gain > 0:
-            at = tried
-            loss, slope, bend = found
-        if gain < _CLOSE:
-            break
+            if step < _SHORTEST:
+                return at
+        at = at + step * way
+        if loss - tried < _CLOSE * max(abs(loss), 1.0):
+            return at
+        loss = tried
     return at
 
 
-def _expand(
+def _loss(
     design: Doubles, target: NDArray[np.bool_], weight: Doubles, ridge: Doubles, at: Doubles
-) -> tuple[float, Doubles, Doubles]:
-    """Penalised loss at a point, its gradient and its Hessian."""
+) -> float:
     odds = design @ at
-    p = scipy.special.expit(odds)
-    loss = weight @ (np.logaddexp(0, odds) - target * odds) + 0.5 * ridge @ at**2
+    return float(weight @ np.logaddexp(0, np.where(target, -odds, odds)) + 0.5 * ridge @ at**2)
+
+
+def _slope(
+    design: Doubles, target: NDArray[np.bool_], weight: Doubles, ridge: Doubles, at: Doubles
+) -> tuple[Doubles, Doubles]:
+    """Gradient and Hessian of the penalised loss."""
+    p = scipy.special.expit(design @ at)
     slope = design.T @ (weight * (p - target)) + ridge * at
     bend = design.T @ (design * (weight * p * (1 - p))[:, None])
     bend[np.diag_indices_from(bend)] += ridge
-    return float(loss), slope, bend
+    return slope, bend
 
 
 def _newton(bend: Doubles, pull: Doubles, lower: Doubles, upper: Doubles) -> Doubles:
