@@ -96,6 +96,10 @@ def find(
     trust = calibration or fit_evidence(people, annotations, model, predictions, num_classes)
     wrong = judge_annotations(people, annotations, trust)
     overlooked = judge_predictions(model, predictions, trust)
+    # A box that is really the one beside it, badly drawn or of a wrong class, is not missing.
+    for partner, explained in ((people.rival, wrong[:, 0]), (people.twin, wrong[:, 1])):
+        rows = np.flatnonzero(partner != NONE)
+        np.multiply.at(overlooked, partner[rows], 1 - explained[rows])
     twice = _drawn_twice(annotations, people)
     found = Findings.concatenate(
         [

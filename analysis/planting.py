@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.matching import pair_blocks
 from analysis.regions import Regions
 
 __all__ = ["misplaced", "redrawn", "relabelled"]
@@ -21,11 +22,14 @@ _MOST_MOVE: Final = 0.4
 _MOST_STRETCH: Final = 0.4
 #: Share of wrong labels that are drawn from the project's own labels, the rest from all classes.
 _COMMON: Final = 0.5
+#: IoU with a human box of its class from which a place is taken.
+_TAKEN: Final = 0.3
 
 
 def relabelled(regions: Regions, num_classes: int, random: np.random.Generator) -> Regions:
-    """Return the same boxes, each with another label than its own."""
-    return replace(regions, label=_other_labels(regions.label, num_classes, random))
+    """Return the same boxes, each with another label than its own; none if there is one class."""
+    label = _other_labels(regions.label, num_classes, random)
+    return replace(regions, label=label).take(label != regions.label)
 
 
 def redrawn(regions: Regions, random: np.random.Generator) -> Regions:
@@ -47,12 +51,18 @@ def misplaced(regions: Regions, num_classes: int, random: np.random.Generator) -
         _other_labels(regions.label, num_classes, random),
     )
     moved = replace(regions, task=task, label=label)
-    return moved.take(task != regions.task)
+    free = task != regions.task
+    # Layouts repeat: where the other task has such an object at the very place, the box is right.
+    for pairs in pair_blocks(moved, regions, _TAKEN):
+        free[pairs.first[moved.label[pairs.first] == regions.label[pairs.second]]] = False
+    return moved.take(free)
 
 
 def _other_labels(
     label: NDArray[np.int32], num_classes: int, random: np.random.Generator
 ) -> NDArray[np.int32]:
+    if num_classes < 2:
+        return label
     uniform = (label + random.integers(1, num_classes, len(label))) % num_classes
     common = random.permutation(label)
     take_common = (random.random(len(label)) < _COMMON) & (common != label)

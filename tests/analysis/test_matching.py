@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis import matching
+from analysis.matching import box_iou, overlapping_pairs
+from analysis.regions import Regions
+
+
+def boxes(*rows):
+    return np.array(rows, dtype=np.float32).reshape(-1, 4)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "iou"),
+    [
+        ([0, 0, 2, 2], [0, 0, 2, 2], 1),
+        ([0, 0, 2, 2], [1, 0, 3, 2], 1 / 3),
+        ([0, 0, 4, 4], [1, 1, 2, 2], 1 / 16),
+        ([0, 0, 1, 1], [1, 0, 2, 1], 0),
+        ([0, 0, 0, 0], [0, 0, 0, 0], 0),
+    ],
+)
+def test_iou_by_hand(a, b, iou):
+    assert box_iou(boxes(a), boxes(b))[0] == pytest.approx(iou)
+
+
+coordinate = st.integers(0, 20)
+rows = st.lists(st.tuples(st.integers(0, 2), coordinate, coordinate, coordinate, coordinate))
+
+
+def table(given_rows):
+    return Regions(
+        np.array([row[0] for row in given_rows]),
+        np.zeros(len(given_rows)),
+        boxes(*[[min(x, u), min(y, v), max(x, u), max(y, v)] for _, x, y, u, v in given_rows]),
+    )
+
+
+def brute(first, second, least):
+    return {
+        (i, j)
+        for i in range(len(first))
+        for j in range(len(second))
+        if first.task[i] == second.task[j] and box_iou(first.box[[i]], second.box[[j]])[0] > least
+    }
+
+
+@pytest.mark.parametrize("crowded", [128, 0])
+@pytest.mark.parametrize("block", [1 << 20, 7])
+def test_pairs_are_those_of_every_box_with_every_other(monkeypatch, crowded, block):
+    monkeypatch.setattr(matching, "_CROWDED", crowded)
+    monkeypatch.setattr(matching, "_BLOCK", block)
+
+    @settings(max_examples=60, deadline=None)
+    @given(rows, rows, st.sampled_from([0.0, 0.3]))
+    def check(mine, theirs, least):
+        first, second = table(mine), table(theirs)
+        pairs = overlapping_pairs(first, second, least)
+        found = list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+        assert len(found) == len(set(found))
+        assert set(found) == brute(first, second, least)
+        assert (np.diff(pairs.first) >= 0).all()
+
+    check()
