@@ -7,7 +7,7 @@ LS_VENV := .venv-labelstudio
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test unit lint format bench clean
+.PHONY: demo test unit lint format clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.

@@ -109,7 +109,7 @@ class _Backend:
         if event.action in _CHANGES:
             mailbox.add_tasks(event.project, event.tasks)
         elif event.action == "ANNOTATIONS_DELETED":
-            mailbox.find_deleted(event.project, event.annotations)
+            mailbox.add_deleted(event.project, event.annotations)
         else:
             return {"status": "ignored"}
         return {"status": "queued"}
@@ -125,18 +125,18 @@ class _Backend:
         return project_settings(extra_params)
 
     def _version_in_time(self, config: LabelingConfig, settings: ProjectSettings) -> str | None:
-        answer: list[str | RelookError] = []
+        answer: list[str | Exception] = []
 
         def compute() -> None:
             try:
                 answer.append(self._services.version(config, settings))
-            except RelookError as error:
+            except Exception as error:  # said by the thread that waits
                 answer.append(error)
 
         thread = threading.Thread(target=compute, daemon=True)
         thread.start()
         thread.join(_VERSION_WAIT_S)
-        if answer and isinstance(answer[0], RelookError):
+        if answer and isinstance(answer[0], Exception):
             raise answer[0]
         return answer[0] if answer else None  # type: ignore[return-value]
 

@@ -23,7 +23,12 @@ from ml_backend.settings import service_settings
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Relook for Label Studio.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Relook for Label Studio.",
+)
 
 _say = Console(stderr=True)
 

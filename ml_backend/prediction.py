@@ -29,9 +29,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Share of a classifier's probability that must lie on the project's labels to say anything.
-_LEAST_MASS = 0.05
-
 #: Images in memory at once.
 _AT_ONCE = 32
 
@@ -44,7 +41,8 @@ class ControlPredictions:
         control: the control tag.
         version: the version of the model that said it.
         found: bool (T,), which tasks have a prediction; the columns below hold those, in order.
-        predictions: ``label`` is a label index and ``probs`` float32 (N, K) is over the labels.
+        predictions: ``label`` is a label index and ``probs`` float32 (N, K) is
+            what the model gives each label; a row sums to less than 1 where it has other classes.
         known: bool (K,), which labels the model knows at all.
     """
 
@@ -317,15 +315,11 @@ def _in_labels(raw: Predictions, mapping: NDArray[np.int32], count: int) -> Pred
     if raw.probs.size:
         taken = mapping >= 0
         np.add.at(probs.T, mapping[taken], raw.probs[:, taken].T)
-        # A model of more classes than the project's: what it says among the project's labels,
-        # or nothing where it sees none of them.
-        mass = probs.sum(axis=1, keepdims=True)
-        probs = np.where(mass > _LEAST_MASS, probs / np.maximum(mass, _LEAST_MASS), 1 / count)
     return Predictions(
         size=raw.size,
         image=raw.image,
         label=mapping[raw.label].astype(np.int32),
         box=raw.box,
         score=raw.score,
-        probs=probs.astype(np.float32),
+        probs=probs,
     )

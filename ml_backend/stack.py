@@ -32,7 +32,8 @@ class Stack:
         self._settings = settings
         self._count = workers
         self._parts = ExitStack()
-        self._children: list[ChildProcess] = []
+        self._workers: dict[str, ChildProcess] = {}
+        self._environment: dict[str, str] = {}
 
     def start(self) -> None:
         """Start all parts and wait until the backend answers.
@@ -41,39 +42,53 @@ class Stack:
             SettingsError: when no Redis can be had.
             RuntimeError: when a part does not come up.
         """
-        logs = self._settings.data_dir / "logs"
         if self._settings.redis_url is None:
             redis = self._parts.enter_context(EmbeddedRedis(self._settings.data_dir / "redis"))
             self.redis_url = redis.url
         else:
             self.redis_url = self._settings.redis_url.get_secret_value()
-        environment = {**os.environ, **_as_environment(self._settings), "REDIS_URL": self.redis_url}
-        relook = [sys.executable, "-m", "ml_backend.cli"]
-        parts = {"backend": "serve", **{f"worker-{n + 1}": "worker" for n in range(self._count)}}
-        for name, command in parts.items():
-            child = ChildProcess(name, [*relook, command], logs / f"{name}.log", environment)
-            self._children.append(self._parts.enter_context(child))
-        self._children[0].wait_ready(self._answers, timeout=120)
+        self._environment = {
+            **os.environ,
+            **_as_environment(self._settings),
+            "REDIS_URL": self.redis_url,
+        }
+        self._backend = self._parts.enter_context(self._child("backend", "serve"))
+        # Stopped as they then are: a worker that ended is replaced.
+        self._parts.callback(self._stop_workers)
+        for number in range(self._count):
+            name = f"worker-{number + 1}"
+            self._workers[name] = self._child(name, "worker")
+        self._backend.wait_ready(self._answers, timeout=120)
 
     def wait(self) -> None:
-        """Wait until a part ends or Ctrl-C is pressed.
+        """Wait until Ctrl-C is pressed; a worker that ends (killed for memory, say) is replaced.
 
         Raises:
-            RuntimeError: when a part ended by itself.
+            RuntimeError: when the backend ended by itself.
         """
         try:
-            while True:
-                for child in self._children:
-                    if not child.running:
-                        raise RuntimeError(f"{child.name} ended; see {child.log}")
-                time.sleep(0.5)
+            while self._backend.running:
+                for name, worker in self._workers.items():
+                    if not worker.running:
+                        self._workers[name] = self._child(name, "worker")
+                time.sleep(1)
+            raise RuntimeError(f"the backend ended; see {self._backend.log}")
         except KeyboardInterrupt:
             return
 
     def stop(self) -> None:
         """Stop all parts, Redis last."""
         self._parts.close()
-        self._children.clear()
+        self._workers.clear()
+
+    def _stop_workers(self) -> None:
+        for worker in self._workers.values():
+            worker.stop()
+
+    def _child(self, name: str, command: str) -> ChildProcess:
+        relook = [sys.executable, "-m", "ml_backend.cli", command]
+        log = self._settings.data_dir / "logs" / f"{name}.log"
+        return ChildProcess(name, relook, log, self._environment)
 
     def _answers(self) -> bool:
         try:

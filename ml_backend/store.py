@@ -18,6 +18,8 @@ from ml_backend.predictors.base import Predictions
 __all__ = ["Store", "StoredLabels"]
 
 _KEY = ["task", "control"]
+#: Another process may still read a version of this age.
+_KEPT = timedelta(hours=1)
 _PREDICTIONS = pa.schema(
     [
         ("task", pa.int64()),
@@ -40,6 +42,7 @@ _LABELS = pa.schema(
         ("region_unit", pa.list_(pa.int64())),
         ("label", pa.list_(pa.int32())),
         ("box", pa.list_(pa.float32())),
+        ("held", pa.list_(pa.int64())),
     ]
 )
 
@@ -54,6 +57,8 @@ class StoredLabels:
         region_unit: int64 (R,), the unit each region belongs to.
         label: int32 (R,), label index, -1 where the config has no such label.
         box: float32 (R, 4), x0 y0 x1 y1, pixels.
+        held_task: int64 (H,), task of each annotation it held, current or not.
+        held: int64 (H,), annotation id.
     """
 
     task: NDArray[np.int64]
@@ -61,6 +66,8 @@ class StoredLabels:
     region_unit: NDArray[np.int64]
     label: NDArray[np.int32]
     box: NDArray[np.float32]
+    held_task: NDArray[np.int64]
+    held: NDArray[np.int64]
 
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
@@ -72,6 +79,8 @@ class StoredLabels:
             self.region_unit[regions],
             self.label[regions],
             self.box[regions],
+            self.held_task,
+            self.held,
         )
 
 
@@ -148,9 +157,13 @@ class Store:
         region_row = np.array([row_of_unit[u] for u in labels.region_unit.tolist()], dtype=np.int64)
         by_region = np.argsort(region_row, kind="stable")
         regions = _offsets(np.sort(region_row), len(tasks))
+        held_row = np.searchsorted(tasks, labels.held_task)
+        by_held = np.argsort(held_row, kind="stable")
+        held = _offsets(np.sort(held_row), len(tasks))
         columns = {
             "task": tasks,
             "control": [control] * len(tasks),
+            "held": _ragged(held, labels.held[by_held]),
             "unit": _ragged(unit_rows, labels.unit[by_unit]),
             "region_unit": _ragged(regions, labels.region_unit[by_region]),
             "label": _ragged(regions, labels.label[by_region]),
@@ -161,13 +174,14 @@ class Store:
     def get_labels(self, project: int, control: str) -> StoredLabels:
         """Return all human labels of one control tag that runs have read."""
         table = self._read(f"labels-{project}", _LABELS, f"control = {_quoted(control)}", None)
-        units = table["unit"].combine_chunks()
         return StoredLabels(
-            np.repeat(table["task"].to_numpy(), units.value_lengths().to_numpy()),
+            np.repeat(table["task"].to_numpy(), _lengths(table["unit"])),
             _values(table["unit"], np.int64),
             _values(table["region_unit"], np.int64),
             _values(table["label"], np.int32),
             _values(table["box"], np.float32).reshape(-1, 4),
+            np.repeat(table["task"].to_numpy(), _lengths(table["held"])),
+            _values(table["held"], np.int64),
         )
 
     def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -187,13 +201,11 @@ class Store:
         with np.load(path, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
 
-    def forget(self, project: int) -> None:
-        """Delete all that is kept of a project."""
+    def compact(self, project: int) -> None:
+        """Merge the small files that many small writes leave behind."""
         for name in (f"predictions-{project}", f"labels-{project}"):
             if name in self._names():
-                self._tables.drop_table(name)
-        for path in self._array_path(project, "any").parent.glob("*.npz"):
-            path.unlink(missing_ok=True)
+                self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
 
     def _array_path(self, project: int, name: str) -> Path:
         return self._folder / f"arrays-{project}" / f"{name}.npz"
@@ -218,7 +230,7 @@ class Store:
 
 
 def _predictions(table: pa.Table) -> Predictions:
-    count = table["label"].combine_chunks().value_lengths().to_numpy()
+    count = _lengths(table["label"])
     return Predictions(
         size=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
         image=np.repeat(np.arange(len(table), dtype=np.int64), count),
@@ -237,6 +249,10 @@ def _offsets(row: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def _ragged(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values))
+
+
+def _lengths(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return np.asarray(column.combine_chunks().value_lengths().to_numpy(), dtype=np.int64)
 
 
 def _values(column: pa.ChunkedArray, dtype: type[np.generic]) -> NDArray[Any]:

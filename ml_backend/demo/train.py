@@ -175,7 +175,7 @@ def _measure() -> str:
     random = np.random.default_rng(_MEASURED_SEED)
     rows = np.tile(np.arange(len(held_out.label)), _MEASURED_COPIES)
     images = [draw_digit(held_out, int(row), random) for row in rows]
-    results = YOLO(str(_CLASSIFY)).predict(images, verbose=False, device="cpu")
+    results = YOLO(str(_CLASSIFY)).predict(images, stream=True, verbose=False, device="cpu")
     right = np.array([int(one.probs.top1) for one in results]) == held_out.label[rows]
     sizes = {path.name: path.stat().st_size for path in (_DETECT, _CLASSIFY)}
     return (

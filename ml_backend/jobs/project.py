@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -11,9 +12,14 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.scoring import Calibration, fit_calibration, page_labels, score_page
+from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.views import ensure_queue_tab
-from ml_backend.labelstudio.writer import create_predictions, set_model_version
+from ml_backend.labelstudio.writer import (
+    create_predictions,
+    delete_predictions,
+    set_model_version,
+)
 from ml_backend.prediction import ControlPredictions, PredictedTasks, prelabels
 from ml_backend.review.decide import State, decide
 from ml_backend.review.publish import publish
@@ -58,7 +64,8 @@ class ProjectWork:
         known, extra_params = services.mailbox.setup_of(project)
         if not known:
             # Listing the connections makes Label Studio send /setup again, if there is one.
-            services.client.ml.list(project=project)
+            with explained(f"listing the model connections of project {project}"):
+                services.client.ml.list(project=project)
             known, extra_params = services.mailbox.setup_of(project)
         if not known:
             raise SettingsError(
@@ -121,22 +128,29 @@ class ProjectWork:
             labels = labels.of(np.unique(labels.task)[table.found])
             store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels))
 
-    def tasks_of_units(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+    def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""
         tasks: set[int] = set()
         for control in self.project.config.controls:
             labels = self.services.store.get_labels(self.project.id, control.name)
-            tasks.update(labels.task[np.isin(labels.unit, units)].tolist())
-        return np.array(sorted(tasks), dtype=np.int64)
+            held = np.isin(labels.held, np.array(list(annotations), dtype=np.int64))
+            tasks.update(labels.held_task[held].tolist())
+        return sorted(tasks)
 
     def keep_tab(self) -> int:
         """Make the queue's tab, or bring it up to date; return its id."""
-        return ensure_queue_tab(
-            self.services.client,
-            self.project.id,
-            self.settings.queue_tab,
-            self.settings.field_prefix,
-        )
+        mailbox = self.services.mailbox
+        with mailbox.lock(self.project.id, "tab"):
+            tab = ensure_queue_tab(
+                self.services.client,
+                self.project.id,
+                self.settings.queue_tab,
+                self.settings.field_prefix,
+                data_keys=self.project.config.data_keys,
+                known=mailbox.tab_of(self.project.id),
+            )
+            mailbox.remember_tab(self.project.id, tab)
+        return tab
 
     def keep_model_version(self) -> None:
         """Name our predictions' version in the project, unless somebody chose another.
@@ -146,13 +160,14 @@ class ProjectWork:
         """
         version = self.services.version(self.project.config, self.settings)
         current = self.project.model_version
-        connections = self.services.client.ml.list(project=self.project.id)
-        ours = {"", *(str(one.title) for one in connections)}
-        same_models = [part.split("@")[0] for part in current.split("+")] == [
-            part.split("@")[0] for part in version.split("+")
-        ]
-        if current != version and (current in ours or same_models):
-            set_model_version(self.services.client, self.project.id, version)
+        with explained(f"listing the model connections of project {self.project.id}"):
+            connections = self.services.client.ml.list(project=self.project.id)
+        titles = {"", *(str(one.title) for one in connections)}
+        mailbox = self.services.mailbox
+        if current in titles or mailbox.set_version(self.project.id, current):
+            if current != version:
+                set_model_version(self.services.client, self.project.id, version)
+            mailbox.remember_version(self.project.id, version)
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.settings.field_prefix
@@ -174,17 +189,18 @@ class ProjectWork:
     ) -> None:
         errors.update({str(task): said for task, said in predicted.errors.items()})
         errors.update(_unknown_labels(page, predicted))
-        standing = page.standing.task[page.standing.version == predicted.version]
-        missing = np.setdiff1d(np.arange(len(page)), standing)
         done = prelabels(predicted, self.settings, page.id)
-        wanted = {
-            int(page.id[row]): done[int(page.id[row])]
-            for row in missing
-            if int(page.id[row]) in done
-        }
-        refused = create_predictions(
-            self.services.client, self.project.id, predicted.version, wanted
-        )
+        obsolete = []
+        for stands in np.flatnonzero(page.standing.version == predicted.version).tolist():
+            task = int(page.id[page.standing.task[stands]])
+            # The same model says something else once labels, threshold or image have changed.
+            if task in done and done[task][0] == page.standing.result[stands]:
+                del done[task]
+            elif task in done:
+                obsolete.append(int(page.standing.id[stands]))
+        client, project = self.services.client, self.project.id
+        refused = create_predictions(client, project, predicted.version, done)
+        delete_predictions(client, obsolete)
         errors.update(
             {str(task): f"task {task}: Label Studio refused its prediction" for task in refused}
         )
@@ -209,7 +225,10 @@ def _unknown_labels(page: TaskPage, predicted: PredictedTasks) -> dict[str, str]
 
 
 def _arrays(table: ControlPredictions) -> str:
-    return f"calibration-{table.version}-{table.control.name}"
+    """Name a calibration by all it depends on; hashed, because people choose tags' names."""
+    control = table.control
+    parts = [table.version, control.name, control.labels, sorted(control.predicted_values.items())]
+    return "calibration-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _strings(values: list[object]) -> NDArray[np.str_]:

@@ -21,8 +21,10 @@ RUNS: Final = "relook-runs"
 
 #: Label Studio may be down for a while: about half an hour of tries before a job is given up.
 _RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
-_JOB_TIMEOUT_S: Final = 3600
-_LOCK_S: Final = 1800
+#: A job is about one bucket of tasks; one that takes longer hangs. RQ takes a dead worker's job
+#: up again after this time, and a lock must outlive the job that holds it.
+_JOB_TIMEOUT_S: Final = 900
+_LOCK_S: Final = 960
 #: Should a worker die before it opens the door for new events, it opens by itself.
 _DOOR_S: Final = 300
 
@@ -96,11 +98,29 @@ class Mailbox:
         """Enqueue the first job of a run."""
         self.runs.enqueue("ml_backend.jobs.work.plan", run, retry=retry())
 
-    def find_deleted(self, project: int, annotations: list[int]) -> None:
-        """Enqueue the job that finds the tasks of deleted annotations."""
-        self.events.enqueue(
-            "ml_backend.jobs.work.find_deleted", project, annotations, retry=retry()
-        )
+    def add_deleted(self, project: int, annotations: Iterable[int]) -> None:
+        """Note that annotations were deleted; Label Studio names them without their tasks."""
+        found = [str(annotation) for annotation in annotations]
+        if found:
+            self.redis.sadd(_deleted(project), *found)
+        self.wake(project)
+
+    def deleted(self, project: int) -> set[int]:
+        """Return the deleted annotations whose tasks are still to be found."""
+        found = cast(set[bytes], self.redis.smembers(_deleted(project)))
+        return {int(annotation) for annotation in found}
+
+    def forget_deleted(self, project: int, annotations: Iterable[int]) -> None:
+        """Forget deleted annotations whose tasks were found."""
+        found = [str(annotation) for annotation in annotations]
+        if found:
+            self.redis.srem(_deleted(project), *found)
+
+    def wake_all(self) -> None:
+        """Enqueue a job for every project with something pending: what a lost job left behind."""
+        for kind in ("pending", "deleted"):
+            for key in self.redis.scan_iter(f"relook:{kind}:*"):
+                self.wake(int(key.decode().rsplit(":", 1)[1]))
 
     def pending(self, project: int) -> dict[int, str]:
         """Return the pending tasks with what ``forget`` wants to see; opens the door for events."""
@@ -114,13 +134,35 @@ class Mailbox:
         if arguments:
             self._forget(keys=[_pending(project)], args=arguments)
 
-    def lock(self, project: int, bucket: int) -> Lock:
-        """Return the lock that lets one job at a time write a range of tasks."""
-        return Lock(self.redis, f"relook:lock:{project}:{bucket}", timeout=_LOCK_S)
+    def remember_tab(self, project: int, tab: int) -> None:
+        """Keep which tab of the project is ours."""
+        self.redis.hset("relook:tabs", str(project), tab)
+
+    def tab_of(self, project: int) -> int | None:
+        """Return which tab of the project is ours, if it was ever made."""
+        kept = cast(bytes | None, self.redis.hget("relook:tabs", str(project)))
+        return int(kept) if kept is not None else None
+
+    def remember_version(self, project: int, version: str) -> None:
+        """Keep that Relook itself put this model version into the project."""
+        self.redis.sadd(f"relook:versions:{project}", version)
+
+    def set_version(self, project: int, version: str) -> bool:
+        """Whether Relook itself once put this model version into the project."""
+        return bool(self.redis.sismember(f"relook:versions:{project}", version))
+
+    def lock(self, project: int, bucket: int | str) -> Lock:
+        """Return the lock that lets one job at a time write a range of tasks, or the tab."""
+        name = f"relook:lock:{project}:{bucket}"
+        return Lock(self.redis, name, timeout=_LOCK_S, blocking_timeout=_LOCK_S)
 
 
 def _pending(project: int) -> str:
     return f"relook:pending:{project}"
+
+
+def _deleted(project: int) -> str:
+    return f"relook:deleted:{project}"
 
 
 def _queued(project: int) -> str:

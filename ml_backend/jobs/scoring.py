@@ -25,6 +25,9 @@ __all__ = ["Calibration", "PageScores", "fit_calibration", "page_labels", "score
 #: How many findings a reason names; the rest are in the suggestion.
 _MOST_NAMED: Final = 3
 
+#: Share of a classifier's probability that must lie on the project's labels to say anything.
+_LEAST_MASS: Final = 0.05
+
 _ACTIONS: Final = {
     "mislabelled": "relabel",
     "missing": "add",
@@ -77,6 +80,8 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
         region_unit=notes.id[kept.annotation],
         label=kept.label,
         box=pixel_boxes(kept.box, kept.angle, size),
+        held_task=page.id[page.held[0]],
+        held=page.held[1],
     )
 
 
@@ -116,10 +121,10 @@ def score_page(
     ):
         units = np.flatnonzero(table.found[page.annotations.task])
         task = page.annotations.task[units]
-        regions = labels.region[np.isin(labels.annotation, units)]
+        items = labels.item[np.isin(labels.annotation, units)]
         score = _score_choices if table.control.tag == "Choices" else _score_boxes
         people = page_labels(page, table, labels)
-        scored = score(table, people, (np.cumsum(table.found) - 1)[task], regions, calibration)
+        scored = score(table, people, (np.cumsum(table.found) - 1)[task], items, calibration)
         np.fmax.at(priority, task, scored.priority)
         for n, unit in enumerate(scored.unit.tolist()):
             one = _Finding(
@@ -148,7 +153,7 @@ def _score_boxes(
     table: ControlPredictions,
     labels: StoredLabels,
     place: NDArray[np.int64],
-    regions: NDArray[np.str_],
+    items: NDArray[np.int64],
     calibration: Calibration | None,
 ) -> _Scored:
     people, model, source = _box_columns(table, labels, place)
@@ -168,7 +173,7 @@ def _score_boxes(
         Fix(
             control=table.control,
             action=_ACTIONS[str(found.kind[n])],
-            region=str(regions[about[n]]) if has[n] else "",
+            item=int(items[about[n]]) if has[n] else -1,
             label=int(found.label[n]),
             box=model.box[against[n]] if seen[n] else None,
             score=float(confidence[n]),
@@ -190,7 +195,7 @@ def _score_choices(
     table: ControlPredictions,
     labels: StoredLabels,
     place: NDArray[np.int64],
-    regions: NDArray[np.str_],
+    items: NDArray[np.int64],
     calibration: Calibration | None,
 ) -> _Scored:
     given, probs = _class_columns(table, labels, place)
@@ -199,12 +204,12 @@ def _score_choices(
     )
     found = classification.find(given, probs, tasks=np.arange(len(given)), calibration=trust)
     confidence = probs[found.prediction, found.label]
-    region_of = dict(zip(labels.region_unit.tolist(), regions.tolist(), strict=True))
+    item_of = dict(zip(labels.region_unit.tolist(), items.tolist(), strict=True))
     fixes = [
         Fix(
             control=table.control,
             action="relabel",
-            region=str(region_of[int(labels.unit[unit])]),
+            item=item_of[int(labels.unit[unit])],
             label=int(found.label[n]),
             box=None,
             score=float(confidence[n]),
@@ -254,7 +259,13 @@ def _class_columns(
     order = np.argsort(labels.unit)
     unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
     given[unit] = _judged(table, labels)
-    return given, table.predictions.probs[place]
+    # Among the labels that the model knows; where it sees none of them it says nothing.
+    probs = np.where(table.known, table.predictions.probs[place], 0)
+    mass = probs.sum(axis=1, keepdims=True)
+    given[mass[:, 0] < _LEAST_MASS] = NONE
+    even = np.float32(1 / max(probs.shape[1], 1))
+    scaled = np.where(mass < _LEAST_MASS, even, probs / np.maximum(mass, _LEAST_MASS))
+    return given, scaled.astype(np.float32)
 
 
 def _judged(table: ControlPredictions, labels: StoredLabels) -> NDArray[np.int32]:

@@ -29,7 +29,7 @@ from ml_backend.labelstudio.reader import read_task_ids
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
-__all__ = ["find_deleted", "finish", "fit", "look_at_pending", "plan", "predict", "score"]
+__all__ = ["finish", "fit", "look_at_pending", "plan", "predict", "score"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,34 +46,43 @@ def services() -> Services:
 
 
 def look_at_pending(project: int) -> None:
-    """Predict and score the tasks that events have named, as they stand by now."""
+    """Predict and score tasks that events have named, as they stand by now: one bucket of them.
+
+    The bucket of the newest event goes first, so a reviewer's fix does not wait for an import.
+    """
     mailbox = services().mailbox
     pending = mailbox.pending(project)
-    if not pending:
+    deleted = mailbox.deleted(project)
+    if not pending and not deleted:
         return
     try:
         work = ProjectWork.open(services(), project)
     except ProjectGoneError as error:
         _log.warning("project %s is gone, its events are dropped: %s", project, error)
         mailbox.forget(project, pending)
+        mailbox.forget_deleted(project, deleted)
         return
-    flagged = 0
-    for bucket, tasks in _buckets(np.array(sorted(pending), dtype=np.int64)):
-        with mailbox.lock(project, bucket):
-            outcome = work.score(tasks)
-        flagged += outcome.flagged
-        for said in outcome.errors.values():
-            _log.warning("project %s: %s", project, said)
-        mailbox.forget(project, {int(task): pending[int(task)] for task in tasks})
-    if flagged:
+    if deleted:
+        mailbox.add_tasks(project, work.tasks_of_annotations(deleted))
+        mailbox.forget_deleted(project, deleted)
+        pending = mailbox.pending(project)
+    if pending:
+        _look_at_one_bucket(work, pending)
+
+
+def _look_at_one_bucket(work: ProjectWork, pending: dict[int, str]) -> None:
+    mailbox, project = services().mailbox, work.project.id
+    newest = max(pending, key=lambda task: int(pending[task])) // _BUCKET
+    tasks = sorted(task for task in pending if task // _BUCKET == newest)
+    with mailbox.lock(project, newest):
+        outcome = work.score(np.array(tasks, dtype=np.int64))
+    for said in outcome.errors.values():
+        _log.warning("project %s: %s", project, said)
+    if outcome.flagged:
         work.keep_tab()
-
-
-def find_deleted(project: int, annotations: list[int]) -> None:
-    """Find the tasks of deleted annotations, which Label Studio names without their task."""
-    work = ProjectWork.open(services(), project)
-    tasks = work.tasks_of_units(np.array(annotations, dtype=np.int64))
-    services().mailbox.add_tasks(project, tasks.tolist())
+    mailbox.forget(project, {task: pending[task] for task in tasks})
+    if len(tasks) < len(pending):
+        mailbox.wake(project)
 
 
 def _of_current_run(
@@ -90,20 +99,31 @@ def _of_current_run(
         try:
             job(run, *args, **kwargs)
         except Exception as error:
-            runs.note_errors(run.id, {"run": str(error)})
-            if _may_pass(error):
+            _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
+            hopeless = _needs_a_person(error)
+            one_shard = job.__name__ in ("predict", "score")
+            runs.note_errors(run.id, {_about(args, one_shard and not hopeless): str(error)})
+            if not hopeless and _tries_left():
                 raise
-            runs.close(run.id, "failed")
+            # A shard that is given up must not hold back the rest of the project.
+            if hopeless or not one_shard:
+                runs.close(run.id, "failed")
 
     return guarded
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether trying again can help and tries are left; else a person must mend something."""
-    if isinstance(error, ProjectGoneError | TokenRefusedError):
-        return False
-    if isinstance(error, RelookError) and not isinstance(error, LabelStudioError):
-        return False
+def _about(args: tuple[object, ...], one_shard: bool) -> str:
+    tasks = args[0] if one_shard and args else None
+    return f"tasks {tasks[0]} to {tasks[-1]}" if isinstance(tasks, list) else "run"
+
+
+def _needs_a_person(error: Exception) -> bool:
+    if isinstance(error, LabelStudioError):
+        return isinstance(error, ProjectGoneError | TokenRefusedError)
+    return isinstance(error, RelookError)
+
+
+def _tries_left() -> bool:
     job = get_current_job()
     return job is not None and bool(job.retries_left)
 
@@ -162,6 +182,7 @@ def finish(run: Run) -> None:
     work = ProjectWork.open(services(), run.project)
     work.keep_tab()
     work.keep_model_version()
+    services().store.compact(run.project)
     services().runs.close(run.id, "done")
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
+import redis
 from rq import SimpleWorker
 
-from ml_backend.jobs.queue import EVENTS, RUNS, open_redis
+from ml_backend.jobs.queue import EVENTS, RUNS, Mailbox, open_redis
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["work"]
 
-#: A worker starts afresh after so many jobs, should a model or a library leak.
-_MOST_JOBS = 5000
+_log = logging.getLogger(__name__)
+
+#: How often what a lost or given-up job left behind is looked for.
+_SWEEP_S = 60
 
 
 def work(settings: ServiceSettings) -> None:
@@ -25,5 +30,16 @@ def work(settings: ServiceSettings) -> None:
         SettingsError: when no Redis is set.
     """
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
+    threading.Thread(target=_sweep, args=[open_redis(settings)], daemon=True).start()
     worker = SimpleWorker([EVENTS, RUNS], connection=open_redis(settings))
-    worker.work(with_scheduler=True, max_jobs=_MOST_JOBS, logging_level="WARNING")
+    worker.work(with_scheduler=True, logging_level="WARNING")
+
+
+def _sweep(connection: redis.Redis) -> None:
+    mailbox = Mailbox(connection)
+    while True:
+        try:
+            mailbox.wake_all()
+        except redis.RedisError as error:
+            _log.warning("Redis cannot be reached: %s", error)
+        time.sleep(_SWEEP_S)

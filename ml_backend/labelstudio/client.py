@@ -83,7 +83,8 @@ def _refused(doing: str, error: ApiError) -> LabelStudioError:
             f"Label Studio refused the token while {doing} (HTTP {status}: {detail}). Put a valid "
             "personal access token of a user who may see the project into LABEL_STUDIO_API_KEY."
         )
-    if status == httpx.codes.NOT_FOUND:
+    # A proxy answers 404 too while Label Studio is away; its own answer names its version.
+    if status == httpx.codes.NOT_FOUND and isinstance(error.body, dict) and "version" in error.body:
         return ProjectGoneError(
             f"Label Studio has nothing there while {doing} (HTTP 404: {detail})."
         )

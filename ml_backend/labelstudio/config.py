@@ -30,7 +30,8 @@ class Control:
         name: its ``name``, what Label Studio calls ``from_name``.
         to_name: the object tag it labels.
         data_key: the key of the task's data that holds the object, without ``$``.
-        labels: the label values, in the config's order; a label's index is its class index.
+        labels: the labels as regions store them, in the config's order; a label's index is its
+            class index.
         predicted_values: lower-case model class to label index, from ``predicted_values``.
         model_path: the model named on the tag, or "".
         score_threshold: the lowest confidence of a pre-label, or None where the tag names none.
@@ -109,15 +110,15 @@ def parse_config(xml: str) -> LabelingConfig:
         root = defusedxml.ElementTree.fromstring(xml)
     except (SyntaxError, ValueError, DefusedXmlException) as error:
         raise ConfigError(f"The labelling config is not valid XML: {error}.") from error
-    values = {tag.get("name"): tag.get("value", "") for tag in root.iter() if tag.get("value")}
+    objects = {tag.get("name"): tag for tag in root.iter() if tag.get("value") and tag.get("name")}
     controls, skipped = [], []
     for tag in root.iter():
-        if tag.tag not in SERVED:
+        if tag.tag not in SERVED or not _on_whole_image(tag, objects):
             continue
         if tag.get("model_skip", "false").lower() in ("true", "1"):
             skipped.append(tag.get("name", ""))
         else:
-            controls.append(_control(tag, values))
+            controls.append(_control(tag, objects))
     if not controls:
         raise ConfigError(
             "The labelling config has no control tag that Relook serves"
@@ -128,17 +129,27 @@ def parse_config(xml: str) -> LabelingConfig:
     return LabelingConfig(tuple(controls), tuple(skipped), digest)
 
 
-def _control(tag: Element, values: Mapping[str | None, str]) -> Control:
+def _on_whole_image(tag: Element, objects: Mapping[str | None, Element]) -> bool:
+    """Whether a tag labels images, not text or audio, nor a single region or page of one."""
+    labelled = objects.get(tag.get("toName"))
+    of_part = any(tag.get(name, "false").lower() == "true" for name in ("perRegion", "perItem"))
+    # What it labels may be misspelt: then the tag is ours to complain about.
+    return not of_part and (labelled is None or labelled.tag == "Image")
+
+
+def _control(tag: Element, objects: Mapping[str | None, Element]) -> Control:
     name, to_name = tag.get("name", ""), tag.get("toName", "")
     where = f"<{tag.tag} name={name!r}>"
-    if not name or to_name not in values:
+    if not name or to_name not in objects:
+        images = sorted(str(key) for key, found in objects.items() if found.tag == "Image")
         raise ConfigError(
-            f"{where} needs a name and a toName that names an object tag with a value; "
-            f"toName is {to_name!r}, object tags are {sorted(str(key) for key in values)}."
+            f"{where} needs a name and a toName that names an Image with a value; "
+            f"toName is {to_name!r}, images are {images}."
         )
-    if not values[to_name].startswith("$"):
+    source = objects[to_name].get("value", "")
+    if not source.startswith("$"):
         raise ConfigError(
-            f"{where} labels {to_name!r}, whose value {values[to_name]!r} names no key of the "
+            f"{where} labels {to_name!r}, whose value {source!r} names no key of the "
             "task's data. Write it as $key."
         )
     choice = tag.get("choice", "single")
@@ -154,20 +165,24 @@ def _control(tag: Element, values: Mapping[str | None, str]) -> Control:
         tag=tag.tag,
         name=name,
         to_name=to_name,
-        data_key=values[to_name].removeprefix("$"),
-        labels=tuple(dict.fromkeys(child.get("value", "") for child in children)),
+        data_key=source.removeprefix("$"),
+        labels=tuple(dict.fromkeys(_stored(child) for child in children)),
         predicted_values=_predicted_values(children),
         model_path=tag.get("model_path", ""),
         score_threshold=_threshold(tag, where),
     )
 
 
+def _stored(child: Element) -> str:
+    """What Label Studio writes into regions for a label: its alias, where it has one."""
+    return child.get("alias", "") or child.get("value", "")
+
+
 def _predicted_values(children: Sequence[Element]) -> dict[str, int]:
-    index = {
-        value: i for i, value in enumerate(dict.fromkeys(c.get("value", "") for c in children))
-    }
-    return {
-        name.strip().lower(): index[child.get("value", "")]
+    index = {label: i for i, label in enumerate(dict.fromkeys(map(_stored, children)))}
+    shown = {c.get("value", "").lower(): index[_stored(c)] for c in children if c.get("alias")}
+    return shown | {
+        name.strip().lower(): index[_stored(child)]
         for child in children
         for name in child.get("predicted_values", "").split(",")
         if name.strip()

@@ -73,7 +73,7 @@ class MediaReader:
             return decode_image(content, self._settings.image_max_megapixels)
         except RelookError as error:
             return MediaError(f"{where} {error}")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return MediaError(
                 f"{where} cannot be fetched ({error}); check that it opens in the task"
             )

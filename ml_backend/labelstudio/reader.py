@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
+from ml_backend.marks import SEPARATOR
 
 __all__ = [
     "OWN_FIELDS",
@@ -85,7 +86,8 @@ class TaskPage:
         own: field of ``OWN_FIELDS`` to the value in each task, None where there is none.
         labelled_at: float64 (T,), when the newest current annotation was written, seconds since
             1970; 0 where nothing is labelled.
-        digest: str (T,), changes when what people said changes; "" where nothing is labelled.
+        digest: str (T,), one per distinct current annotation, joined; "" where nothing is labelled.
+        held: row of the task and id of every annotation, current or not.
     """
 
     id: NDArray[np.int64]
@@ -95,6 +97,7 @@ class TaskPage:
     digest: NDArray[np.str_]
     annotations: Annotations
     standing: Standing
+    held: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     def __len__(self) -> int:
         return len(self.id)
@@ -171,7 +174,7 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
         media={key: [_text(task["data"].get(key)) for task in tasks] for key in config.data_keys},
         own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
         labelled_at=labelled_at,
-        digest=np.array([digest(results) if results else "" for results in said], dtype="<U12"),
+        digest=np.array([_digests(results) for results in said], dtype=np.str_),
         annotations=annotations,
         standing=Standing(
             np.array([prediction["id"] for _, prediction in standing], dtype=np.int64),
@@ -179,7 +182,22 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
             np.array([_text(p.get("model_version")) for _, p in standing], dtype=np.str_),
             [prediction.get("result") or [] for _, prediction in standing],
         ),
+        held=_held(tasks),
     )
+
+
+def _digests(results: list[Result]) -> str:
+    return SEPARATOR.join(sorted({digest([result]) for result in results}))
+
+
+def _held(tasks: list[dict[str, Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    pairs = [
+        (row, _plain(annotation)["id"])
+        for row, task in enumerate(tasks)
+        for annotation in task.get("annotations") or []
+    ]
+    table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
 
 
 def _annotations(tasks: list[dict[str, Any]], config: LabelingConfig) -> Annotations:

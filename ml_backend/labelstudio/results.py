@@ -32,14 +32,14 @@ class Labels:
 
     Attributes:
         annotation: int64 (R,), row of the annotation table it was read with.
-        region: str (R,), Label Studio's region id.
+        item: int64 (R,), the region's place in its annotation.
         label: int32 (R,), label index; -1 where the config has no such label.
         box: float64 (R, 4), x y width height in percent of the image, unrotated; NaN for choices.
         angle: float64 (R,), degrees clockwise about the top left corner.
     """
 
     annotation: NDArray[np.int64]
-    region: NDArray[np.str_]
+    item: NDArray[np.int64]
     label: NDArray[np.int32]
     box: NDArray[np.float64]
     angle: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Labels:
         """Return the rows that the mask keeps."""
         return Labels(
             self.annotation[rows],
-            self.region[rows],
+            self.item[rows],
             self.label[rows],
             self.box[rows],
             self.angle[rows],
@@ -67,12 +67,12 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
     rows = [
         (
             row,
-            str(item.get("id", "")),
+            place,
             index.get(name, -1),
             *_geometry(value),
         )
         for row, result in enumerate(results)
-        for item in result
+        for place, item in enumerate(result)
         if item.get("from_name") == control.name
         and isinstance(value := item.get("value"), dict)
         and (name := _first_name(value, control))
@@ -81,7 +81,7 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
     table = list(zip(*rows, strict=True)) if rows else [()] * 8
     return Labels(
         np.array(table[0], dtype=np.int64),
-        np.array(table[1], dtype=np.str_),
+        np.array(table[1], dtype=np.int64),
         np.array(table[2], dtype=np.int32),
         np.array(table[3:7], dtype=np.float64).T.reshape(-1, 4),
         np.array(table[7], dtype=np.float64),

@@ -25,7 +25,7 @@ class Fix:
     Attributes:
         control: the control tag it is about.
         action: "relabel", "add", "remove" or "redraw".
-        region: id of the person's region; "" to add one.
+        item: place of the person's region in the annotation; -1 to add one.
         label: label index for "relabel" and "add".
         box: float32 (4,), x0 y0 x1 y1, pixels, for "add" and "redraw"; None for choices.
         score: the model's confidence.
@@ -34,7 +34,7 @@ class Fix:
 
     control: Control
     action: str
-    region: str
+    item: int
     label: int
     box: NDArray[np.float32] | None
     score: float
@@ -44,20 +44,24 @@ class Fix:
 def suggest(result: Result, fixes: Sequence[Fix]) -> Result:
     """Return a person's regions with the fixes made; all else in them stays as it is."""
     changed = copy.deepcopy(result)
+    removed: set[int] = set()
+    added: Result = []
     for fix in fixes:
-        ours = [item for item in changed if item.get("from_name") == fix.control.name]
-        found = [item for item in ours if str(item.get("id", "")) == fix.region]
         if fix.action == "add":
-            changed += _added(fix)
+            added += _added(fix)
         elif fix.action == "remove":
-            # What else hangs on the region (a per-region choice, say) goes with it.
-            changed = [item for item in changed if str(item.get("id", "")) != fix.region]
-        for item in found:
-            if fix.action == "relabel":
-                item["value"][fix.control.kind] = [fix.control.labels[fix.label]]
-            elif fix.action == "redraw" and fix.box is not None:
-                item["value"] |= box_value(fix.box, fix.size)
-    return changed
+            removed |= _with_what_hangs_on(changed, fix.item)
+        elif fix.action == "relabel":
+            changed[fix.item]["value"][fix.control.kind] = [fix.control.labels[fix.label]]
+        elif fix.action == "redraw" and fix.box is not None:
+            changed[fix.item]["value"] |= box_value(fix.box, fix.size)
+    return [item for place, item in enumerate(changed) if place not in removed] + added
+
+
+def _with_what_hangs_on(result: Result, place: int) -> set[int]:
+    """A region's place with those of what shares its id: a per-region choice, say."""
+    name = result[place].get("id")
+    return {place} | {n for n, item in enumerate(result) if name and item.get("id") == name}
 
 
 def _added(fix: Fix) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from label_studio_sdk import LabelStudio
@@ -22,13 +23,14 @@ _HIDDEN = (
 _MARK = "relook"
 
 
-def queue_tab_data(title: str, prefix: str) -> dict[str, Any]:
+def queue_tab_data(title: str, prefix: str, data_keys: Sequence[str]) -> dict[str, Any]:
     """Return the tab: tasks that need review, worst first."""
     priority = f"tasks:data.{prefix}_priority"
     flag = f"tasks:data.{prefix}_flag"
     hidden = [flag, f"tasks:data.{prefix}_seen", *(f"tasks:{name}" for name in _HIDDEN)]
     # The narrow list beside the editor keeps what the reviewer needs there: the reason.
-    beside = [*hidden, "tasks:total_annotations", "tasks:annotators", "tasks:data.image", priority]
+    beside = [*hidden, "tasks:total_annotations", "tasks:annotators", priority]
+    beside += [f"tasks:data.{key}" for key in data_keys]
     return {
         "title": title,
         "type": "list",
@@ -53,13 +55,29 @@ def queue_tab_data(title: str, prefix: str) -> dict[str, Any]:
     }
 
 
-def ensure_queue_tab(client: LabelStudio, project: int, title: str, prefix: str) -> int:
+def ensure_queue_tab(
+    client: LabelStudio,
+    project: int,
+    title: str,
+    prefix: str,
+    *,
+    data_keys: Sequence[str] = (),
+    known: int | None = None,
+) -> int:
     """Make the queue's tab, or bring ours up to date; return its id.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        title: the tab's title when it is made.
+        prefix: what the names of Relook's own fields begin with.
+        data_keys: keys of the task's data that need no place beside the editor.
+        known: id of the tab when it was last made or found, if any.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    wanted = queue_tab_data(title, prefix)
+    wanted = queue_tab_data(title, prefix, data_keys)
     with explained(f"making the tab {title!r} in project {project}"):
         views = client.views.list(project=project)
         if not views:
@@ -68,16 +86,24 @@ def ensure_queue_tab(client: LabelStudio, project: int, title: str, prefix: str)
             client.views.create(project=project, data=cast(Any, {"title": "Default"}))
         for view in views:
             data = _plain(view.data)
-            if data.get(_MARK) != "needs-review":
+            if not _is_ours(data, wanted) and view.id != known:
                 continue
-            # What the reviewer arranged (widths, columns) stays; what makes it a queue is ours.
-            ours = {key: wanted[key] for key in ("title", "filters", "ordering")}
+            # What the reviewer arranged (title, widths, columns) stays; what makes it a queue
+            # is ours.
+            ours = {key: wanted[key] for key in ("filters", "ordering")}
             if any(_plain(data.get(key)) != value for key, value in ours.items()):
-                merged = cast(Any, {**data, **wanted})
-                client.views.update(id=str(view.id), project=project, data=merged)
+                client.views.update(id=str(view.id), project=project, data=cast(Any, data | ours))
             return int(view.id)
         created = client.views.create(project=project, data=cast(Any, wanted))
         return int(created.id)
+
+
+def _is_ours(data: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    # The Data Manager drops keys it does not know when somebody saves the tab: then title and
+    # filter together still tell it from a tab that a person made.
+    marked = data.get(_MARK) == wanted[_MARK]
+    alike = all(_plain(data.get(key)) == wanted[key] for key in ("title", "filters"))
+    return marked or alike
 
 
 def _plain(data: Any) -> Any:

@@ -13,7 +13,7 @@ from ml_backend.predictors.base import Predictor
 __all__ = ["ModelRegistry"]
 
 _KEPT = 4
-_SUFFIXES = (".pt", ".onnx")
+_SUFFIXES = (".pt",)
 
 
 class ModelRegistry:
@@ -62,6 +62,9 @@ class ModelRegistry:
         with self._lock:
             if version not in self._loaded:
                 self._loaded[version] = _load(self._locate(name), version, self._threads)
+                if self.version(name) != version:
+                    del self._loaded[version]
+                    raise ModelError(f"model {name!r} was replaced while it was loaded; try again")
                 if len(self._loaded) > _KEPT:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(version)
@@ -74,8 +77,10 @@ class ModelRegistry:
                 "model_path on the control tag, or RELOOK_MODEL"
             )
         root = self._folder.resolve()
-        path = (root / name).resolve()
-        if not path.is_relative_to(root) or not path.is_file():
+        path = root / name.replace("\0", "")
+        path = path.resolve()
+        known = path.is_relative_to(root) and path.suffix in _SUFFIXES and path.is_file()
+        if not known:
             there = [str(found.relative_to(root)) for found in _model_files(root)]
             raise ModelError(
                 f"model {name!r} is not in the model folder; there are: "

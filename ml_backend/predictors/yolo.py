@@ -91,7 +91,14 @@ class YoloPredictor:
         try:
             with self._lock:
                 return list(self._model.predict(images, **options))
-        except Exception as error:
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ModelError(f"model {self.version} failed on a batch: {error}") from error
 
 

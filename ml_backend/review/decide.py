@@ -6,13 +6,16 @@ decided on, so that a lost event, a lost store or a second run lead to the same 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONFIRMED", "CORRECTED", "NEEDS_REVIEW", "Decision", "State", "decide", "mark"]
+from ml_backend.marks import SEPARATOR, Mark
+
+__all__ = ["CONFIRMED", "CORRECTED", "NEEDS_REVIEW", "Decision", "State", "decide"]
 
 NEEDS_REVIEW: Final = "needs-review"
 CORRECTED: Final = "corrected"
@@ -29,7 +32,7 @@ class State:
     Attributes:
         flag: str (T,), the flag that stands on the task.
         mark: str (T,), the mark that stands beside it.
-        digest: str (T,), of the current human labels; "" where there are none.
+        digest: str (T,), of the current human labels, several joined; "" where there are none.
         labelled_at: float64 (T,), when the newest of them was written, seconds since 1970.
         model: str, the model version that scored.
         priority: float32 (T,), how likely the labels hold an error; NaN where nothing was scored.
@@ -62,15 +65,6 @@ class Decision:
     resolved: NDArray[np.bool_]
 
 
-def mark(
-    digest: NDArray[np.str_], labelled_at: NDArray[np.float64], model: str
-) -> NDArray[np.str_]:
-    """Return the mark of labels: what they say, when they were written, which model scored."""
-    return np.array(
-        [f"{d}@{t:.6f}@{model}" for d, t in zip(digest, labelled_at, strict=True)], dtype=np.str_
-    )
-
-
 def decide(state: State, threshold: float) -> Decision:
     """Decide the flag of each task.
 
@@ -80,21 +74,31 @@ def decide(state: State, threshold: float) -> Decision:
     - Everything else that is labelled is flagged from ``threshold`` on, and unflagged below.
     - What could not be scored (a broken image) is left as it stands.
     """
-    seen_digest, seen_at, seen_model = _parse(state.mark)
+    seen = [Mark.parse(text) for text in state.mark.tolist()]
+    fresh = [
+        Mark(frozenset(filter(None, said.split(SEPARATOR))), at, state.model)
+        for said, at in zip(state.digest.tolist(), state.labelled_at.tolist(), strict=True)
+    ]
+    both = list(zip(fresh, seen, strict=True))
     labelled = state.digest != ""
     scored = ~np.isnan(state.priority)
     suspicious = labelled & scored & (np.nan_to_num(state.priority) >= threshold)
-    same = seen_digest == state.digest
+    # Of two labels one may be gone or superseded; what is left was looked at all the same.
+    same = labelled & _column(now.digests <= old.digests for now, old in both)
+    later = _column(now.labelled_at > old.labelled_at for now, old in both)
+    same_model = _column(old.model == state.model for old in seen)
 
     flagged = state.flag == NEEDS_REVIEW
-    acted = flagged & labelled & (state.labelled_at > seen_at)
+    acted = flagged & labelled & later
     confirmed = acted & same
     corrected = acted & ~same & scored & ~suspicious
-    settled = np.isin(state.flag, _REVIEWED) & same & (seen_model == state.model)
+    reviewed = np.isin(state.flag, _REVIEWED)
+    settled = reviewed & same & same_model
     waits = ~scored & labelled & ~confirmed
 
     needs_review = suspicious & ~confirmed & ~settled
     dropped = flagged & ~needs_review & ~confirmed & ~corrected & ~waits
+    dropped |= reviewed & ~labelled
 
     flag = state.flag.astype("<U12")
     flag[confirmed] = CONFIRMED
@@ -102,30 +106,18 @@ def decide(state: State, threshold: float) -> Decision:
     flag[needs_review] = NEEDS_REVIEW
     flag[dropped] = _NO_FLAG
 
-    fresh = mark(state.digest, state.labelled_at, state.model)
     # A flag that stays keeps its mark: the mark says what the reviewer has not yet answered.
-    keeps = (needs_review & flagged & ~acted) | settled | waits | ((flag == _NO_FLAG) & ~dropped)
-    reviewed_anew = np.isin(flag, _REVIEWED) & ~settled & ~confirmed & ~corrected & scored
+    open_still = needs_review & flagged & ~acted & same
+    keeps = open_still | settled | waits | ((flag == _NO_FLAG) & ~dropped)
+    keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
     return Decision(
         flag=flag,
-        mark=np.where(keeps & ~reviewed_anew, state.mark, np.where(dropped, "", fresh)),
+        mark=np.where(keeps, state.mark, np.where(dropped, "", [str(now) for now in fresh])),
         describe=needs_review,
         clear=dropped,
         resolved=~needs_review & ~waits,
     )
 
 
-def _parse(
-    marks: NDArray[np.str_],
-) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.str_]]:
-    parts = [(*text.split("@", 2), "", "")[:3] for text in marks.tolist()]
-    digest = np.array([part[0] for part in parts], dtype=np.str_)
-    model = np.array([part[2] for part in parts], dtype=np.str_)
-    return digest, np.array([_number(part[1]) for part in parts], dtype=np.float64), model
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _column(values: Iterable[bool]) -> NDArray[np.bool_]:
+    return np.fromiter(values, dtype=np.bool_)

@@ -39,8 +39,8 @@ def publish(
 ) -> list[int]:
     """Write one page's decisions into Label Studio.
 
-    The flag goes last but for its mark: a task is never in the queue without its reason, and a
-    job that dies in between leaves what the next one completes.
+    The order lets a job die anywhere and the next one complete it: a flag comes after its reason
+    and its mark, a verdict before its mark.
 
     Returns:
         the tasks whose suggestion Label Studio refused.
@@ -53,14 +53,19 @@ def publish(
     emptied = np.flatnonzero(decision.clear).tolist()
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
     priority = {row: round(float(found.priority[row]), 2) for row in described}
+    marks = dict(enumerate(decision.mark.tolist()))
     wanted: dict[str, dict[int, str | float]] = {
         "priority": {**priority, **dict.fromkeys(emptied, 0.0)},
         "kind": {**{r: found.kind[r] for r in described}, **dict.fromkeys(emptied, "")},
         "reason": {**{r: found.reason[r] for r in described}, **dict.fromkeys(emptied, "")},
-        "flag": dict(enumerate(decision.flag.tolist())),
-        "seen": dict(enumerate(decision.mark.tolist())),
     }
-    for name, values in wanted.items():
+    steps = [
+        *wanted.items(),
+        ("seen", {row: marks[row] for row in described}),
+        ("flag", dict(enumerate(decision.flag.tolist()))),
+        ("seen", {row: mark for row, mark in marks.items() if not decision.describe[row]}),
+    ]
+    for name, values in steps:
         stands = page.own[name]
         changed: dict[int, str | float] = {
             int(page.id[row]): value

@@ -16,7 +16,6 @@ from pydantic import SecretStr
 
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
-from ml_backend.errors import SettingsError
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, Run, RunBook
 from ml_backend.labelstudio.client import connect
@@ -99,14 +98,8 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    try:
-        server = LabelStudioServer(tmp_path_factory.mktemp("label-studio"))
-        server.start()
-    except SettingsError as error:
-        pytest.skip(str(error))
-    with_stop = server
-    yield with_stop
-    with_stop.stop()
+    with LabelStudioServer(tmp_path_factory.mktemp("label-studio")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

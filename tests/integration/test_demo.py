@@ -12,8 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ml_backend.demo.labelstudio import find_label_studio
-from ml_backend.errors import SettingsError
 from tests.integration.conftest import wait_for
 
 COMMAND = [sys.executable, "-m", "ml_backend.cli", "demo"]
@@ -21,10 +19,6 @@ COMMAND = [sys.executable, "-m", "ml_backend.cli", "demo"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    try:
-        find_label_studio()
-    except SettingsError as error:
-        pytest.skip(str(error))
     return tmp_path_factory.mktemp("demo")
 
 

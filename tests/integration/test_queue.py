@@ -197,3 +197,45 @@ def test_classification_end_to_end(bench: Bench):
     (annotation,) = bench.task(ids[4]).annotations
     bench.client.annotations.update(id=annotation["id"], result=suggestion.result)
     wait_for(lambda: bench.flag(ids[4]) == "corrected", "the verdict 'corrected'")
+
+
+def test_of_two_annotators_the_wrong_one_is_found(bench: Bench):
+    (scene,) = scenes(1, seed=16)
+    project, (task,) = bench.project("detection", [right(scene)])
+    bench.client.projects.update(id=project, maximum_annotations=2)
+    (annotation,) = bench.task(task).annotations
+    wrong = annotation["result"]
+    wrong[0]["value"]["rectanglelabels"] = [str((scene.label[0] + 5) % 10)]
+    bench.client.annotations.create(id=task, result=wrong)
+    wait_for(lambda: bench.flag(task) == "needs-review", "the flag")
+    first, second = sorted(bench.task(task).annotations, key=lambda one: one["id"])
+    bench.client.annotations.update(id=second["id"], result=first["result"])
+    wait_for(lambda: bench.flag(task) == "corrected", "the verdict 'corrected'")
+
+
+def test_two_control_tags_with_a_model_each(bench: Bench):
+    (scene,) = scenes(1, seed=17)
+    source, (task,) = bench.project("detection", [right(scene)])
+    labels = "".join(f'<Label value="{digit}"/>' for digit in range(10))
+    choices = "".join(f'<Choice value="{digit}"/>' for digit in range(10))
+    config = (
+        '<View><Image name="image" value="$image"/>'
+        '<RectangleLabels name="label" toName="image" model_path="digits-detect.pt">'
+        f"{labels}</RectangleLabels>"
+        '<Choices name="whole" toName="image" model_path="digits-classify.pt">'
+        f"{choices}</Choices></View>"
+    )
+    project = bench.client.projects.create(title="Two tags", label_config=config).id
+    bench.client.ml.create(url=bench.stack.url, project=project, title="Relook")
+    (annotation,) = bench.task(task).annotations
+    result = annotation["result"]
+    result[0]["value"]["rectanglelabels"] = [str((scene.label[0] + 5) % 10)]
+    body = [{"data": bench.task(task).data, "annotations": [{"result": result}]}]
+    (both,) = bench.client.projects.import_tasks(
+        id=project, request=body, return_task_ids=True
+    ).task_ids
+    wait_for(lambda: bench.flag(both) == "needs-review", "the flag")
+    pre_label = next(p for p in bench.predictions(both) if p.model_version != SUGGESTION)
+    assert "+digits-classify@" in pre_label.model_version
+    assert {region["from_name"] for region in pre_label.result} >= {"label"}
+    assert source != project

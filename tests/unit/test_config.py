@@ -83,5 +83,29 @@ def test_bad_configs_are_refused_by_name(xml, said):
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        '<Text name="t" value="$t"/><Choices name="c" toName="t"><Choice value="A"/></Choices>',
+        '<Choices name="c" toName="image" perRegion="true"><Choice value="A"/></Choices>',
+    ],
+    ids=["of text", "of a region"],
+)
+def test_tags_of_other_things_are_left_to_people(other):
+    assert [control.name for control in parse_config(config(BOXES + other)).controls] == ["label"]
+    with pytest.raises(ConfigError, match="no control tag that Relook serves"):
+        parse_config(config(other))
+
+
+def test_an_alias_is_what_regions_store():
+    xml = config(
+        '<Choices name="c" toName="image"><Choice value="Car" alias="v1"/>'
+        '<Choice value="Van"/></Choices>'
+    )
+    (control,) = parse_config(xml).controls
+    assert control.labels == ("v1", "Van")
+    np.testing.assert_array_equal(control.label_map(["car", "v1", "van"]), [0, 0, 1])
+
+
 def test_digest_changes_with_the_config():
     assert parse_config(config(BOXES)).digest != parse_config(config(BOXES + " ")).digest

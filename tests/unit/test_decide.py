@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ml_backend.review.decide import State, decide, mark
+from ml_backend.marks import Mark
+from ml_backend.review.decide import State, decide
 
 NOW, LATER = 100.0, 200.0
 
@@ -18,7 +19,7 @@ def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0):
 
 
 def seen(digest="d1", at=NOW, model="m@1"):
-    return str(mark(np.array([digest]), np.array([at]), model)[0])
+    return str(Mark(frozenset(digest.split("+")), at, model))
 
 
 def flag_of(decision):
@@ -110,3 +111,29 @@ def test_deciding_twice_is_deciding_once():
     first = decide(state("needs-review", seen(), "d2", LATER, priority=0.1), 0.5)
     second = decide(state(flag_of(first), str(first.mark[0]), "d2", LATER, priority=0.1), 0.5)
     assert (flag_of(second), str(second.mark[0])) == (flag_of(first), str(first.mark[0]))
+
+
+def test_one_of_two_labels_gone_and_the_other_kept_is_confirmed():
+    decision = decide(state("needs-review", seen("d1+d2"), "d2", LATER, priority=0.9), 0.5)
+    assert flag_of(decision) == "confirmed"
+
+
+def test_a_second_person_saying_the_same_confirms():
+    decision = decide(state("needs-review", seen("d1"), "d1", LATER, priority=0.9), 0.5)
+    assert flag_of(decision) == "confirmed"
+
+
+def test_the_mark_follows_labels_that_changed_without_an_act():
+    """The newest label was deleted: what is left is older, and was never decided on."""
+    decision = decide(state("needs-review", seen("d2", LATER), "d1", NOW, priority=0.9), 0.5)
+    assert str(decision.mark[0]) == seen("d1", NOW)
+
+
+def test_a_verdict_goes_with_the_last_label():
+    decision = decide(state("corrected", seen(), "", 0.0, priority=np.nan), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("", "")
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "a@b@c", "@@", "d1@1.5"])
+def test_marks_of_any_text_are_read(text):
+    assert Mark.parse(str(Mark.parse(text))) == Mark.parse(text)

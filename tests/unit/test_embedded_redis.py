@@ -93,3 +93,19 @@ def test_the_newest_run_wins(mailbox):
 def test_an_unknown_run_is_named(mailbox):
     with pytest.raises(KeyError, match="no run 'abc'"):
         RunBook(mailbox.redis).read("abc")
+
+
+def test_what_a_lost_job_left_behind_is_found(mailbox):
+    mailbox.add_tasks(3, [1])
+    mailbox.add_deleted(4, [9])
+    mailbox.events.empty()
+    mailbox.redis.delete("relook:queued:3", "relook:queued:4")
+    mailbox.wake_all()
+    assert mailbox.events.count == 2
+
+
+def test_deleted_annotations_wait_until_their_tasks_are_found(mailbox):
+    mailbox.add_deleted(4, [9, 8])
+    assert mailbox.deleted(4) == {8, 9}
+    mailbox.forget_deleted(4, [9])
+    assert mailbox.deleted(4) == {8}

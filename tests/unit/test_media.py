@@ -92,6 +92,10 @@ def test_where_images_come_from(reader, address, url, trusted):
         "/data/../api/users/",
         "/data/%2e%2e/api/users/",
         f"{ROOT}/user/logout",
+        "http://[x",
+        "s3://bucket/\ud800",
+        "/data/x?d=\x01",
+        "/data/" + "x" * 70_000,
     ],
 )
 def test_nothing_is_fetched_from_elsewhere(reader, address):

@@ -68,6 +68,8 @@ def labels(task, unit, region_unit) -> StoredLabels:
         np.array(region_unit),
         np.arange(count, dtype=np.int32),
         np.arange(count * 4, dtype=np.float32).reshape(-1, 4),
+        np.array(task),
+        np.array(unit) + 1000,
     )
 
 
@@ -93,14 +95,24 @@ def test_labels_of_some_tasks_only():
     assert chosen.region_unit.tolist() == [31, 30, 31]
 
 
-def test_arrays_are_replaced_whole_and_forgotten(store):
+def test_annotations_that_are_not_current_are_remembered_too(store):
+    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    back = store.get_labels(1, "c")
+    assert dict(zip(back.held.tolist(), back.held_task.tolist(), strict=True)) == {1030: 3, 1050: 5}
+
+
+def test_compacting_loses_nothing(store):
+    for task in range(20):
+        store.put_predictions(1, "c", "v1", np.array([task]), ["a"], predictions(1))
+    store.compact(1)
+    store.compact(2)
+    assert store.get_predictions(1, "c", "v1", np.arange(20))[0].all()
+
+
+def test_arrays_are_replaced_whole(store):
     store.put_arrays(1, "trust", {"a": np.ones(2), "b": np.zeros(1)})
     store.put_arrays(1, "trust", {"a": np.arange(3)})
     assert list(store.get_arrays(1, "trust")) == ["a"]
-    store.put_predictions(1, "c", "v1", np.array([5]), ["a"], predictions(1))
-    store.forget(1)
-    assert store.get_arrays(1, "trust") is None
-    assert not store.get_predictions(1, "c", "v1", np.array([5]))[0].any()
 
 
 def _write(folder, worker):

@@ -29,9 +29,9 @@ NOTE = {"id": "r1", "from_name": "note", "type": "textarea", "value": {"text": [
 HUMAN = [region("r1"), NOTE, region("r2", "b")]
 
 
-def fix(action: str, name: str = "", label: int = -1, box=None, control=LABEL) -> Fix:
+def fix(action: str, item: int = -1, label: int = -1, box=None, control=LABEL) -> Fix:
     array = None if box is None else np.array(box, dtype=np.float32)
-    return Fix(control, action, name, label, array, 0.9, SIZE)
+    return Fix(control, action, item, label, array, 0.9, SIZE)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def _the_persons_regions_stay_untouched():
 
 
 def test_relabel_changes_one_label():
-    assert suggest(HUMAN, [fix("relabel", "r1", 1)]) == [region("r1", "b"), NOTE, HUMAN[2]]
+    assert suggest(HUMAN, [fix("relabel", 0, 1)]) == [region("r1", "b"), NOTE, HUMAN[2]]
 
 
 def test_add_appends_a_region():
@@ -54,22 +54,28 @@ def test_add_appends_a_region():
 
 
 def test_remove_takes_what_hangs_on_the_region_with_it():
-    assert suggest(HUMAN, [fix("remove", "r1")]) == [HUMAN[2]]
+    assert suggest(HUMAN, [fix("remove", 0)]) == [HUMAN[2]]
 
 
 def test_redraw_moves_the_box_and_keeps_the_label():
-    _, _, drawn = suggest(HUMAN, [fix("redraw", "r2", 1, [0, 0, 100, 50])])
+    _, _, drawn = suggest(HUMAN, [fix("redraw", 2, 1, [0, 0, 100, 50])])
     value = {"x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0, "rectanglelabels": ["b"]}
     assert drawn["value"] == value
 
 
 def test_a_choice_is_replaced():
     given = [{"id": "q", "from_name": "c", "type": "choices", "value": {"choices": ["x"]}}]
-    (changed,) = suggest(given, [fix("relabel", "q", 1, control=CHOICE)])
+    (changed,) = suggest(given, [fix("relabel", 0, 1, control=CHOICE)])
     assert changed["value"] == {"choices": ["y"]}
 
 
 def test_several_fixes_at_once():
-    fixes = [fix("remove", "r1"), fix("relabel", "r2", 0), fix("add", label=0, box=[0, 0, 9, 9])]
+    fixes = [fix("remove", 0), fix("relabel", 2, 0), fix("add", label=0, box=[0, 0, 9, 9])]
     labels = [item["value"]["rectanglelabels"] for item in suggest(HUMAN, fixes)]
     assert labels == [["a"], ["a"]]
+
+
+def test_regions_without_an_id_are_told_apart():
+    given = [region("") | {"id": ""}, region("", "b") | {"id": ""}]
+    assert suggest(given, [fix("remove", 0)]) == [given[1]]
+    assert suggest(given, [fix("relabel", 1, 0)])[0] == given[0]
