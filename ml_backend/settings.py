@@ -20,7 +20,7 @@ __all__ = ["ProjectSettings", "ServiceSettings", "project_settings", "service_se
 class ServiceSettings(BaseSettings):
     """What the owner of the machine sets, by environment variables."""
 
-    model_config = SettingsConfigDict(env_prefix="RELOOK_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RELOOK_", env_ignore_empty=True, extra="ignore")
 
     label_studio_url: str = Field(
         "",

@@ -42,13 +42,16 @@ def open_redis(settings: ServiceSettings) -> redis.Redis:
     """Return a connection to the service's Redis.
 
     Raises:
-        SettingsError: when no address is set.
+        SettingsError: when no address is set, or it is not an address of a Redis.
     """
     if settings.redis_url is None:
         raise SettingsError(
             "REDIS_URL is not set: name a Redis, or use `relook start`, which runs one of its own"
         )
-    return redis.Redis.from_url(settings.redis_url.get_secret_value())
+    try:
+        return redis.Redis.from_url(settings.redis_url.get_secret_value())
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL: {error}") from error
 
 
 def retry() -> Retry:

@@ -70,6 +70,8 @@ def decide(state: State, threshold: float) -> Decision:
 
     - Somebody saved the labels of a flagged task again: *confirmed* when they say the same,
       else scored anew: *corrected* when nothing suspicious is left, and flagged again when it is.
+      Of several annotators' labels, one that gave way to another counts as a change when nothing
+      suspicious is left, and as a confirmation when it is.
     - A reviewed task is left alone while its labels and the model stay what they were.
     - Everything else that is labelled is flagged from ``threshold`` on, and unflagged below.
     - What could not be scored (a broken image) is left as it stands.
@@ -85,13 +87,16 @@ def decide(state: State, threshold: float) -> Decision:
     suspicious = labelled & scored & (np.nan_to_num(state.priority) >= threshold)
     # Of two labels one may be gone or superseded; what is left was looked at all the same.
     same = labelled & _column(now.digests <= old.digests for now, old in both)
+    fewer = _column(now.digests < old.digests for now, old in both)
     later = _column(now.labelled_at > old.labelled_at for now, old in both)
     same_model = _column(old.model == state.model for old in seen)
 
     flagged = state.flag == NEEDS_REVIEW
     acted = flagged & labelled & later
-    confirmed = acted & same
-    corrected = acted & ~same & scored & ~suspicious
+    # Where people now agree on the better of two labels, the other one was the error.
+    mended = scored & ~suspicious & (fewer | ~same)
+    confirmed = acted & same & ~mended
+    corrected = acted & mended
     reviewed = np.isin(state.flag, _REVIEWED)
     settled = reviewed & same & same_model
     waits = ~scored & labelled & ~confirmed

@@ -48,3 +48,10 @@ def test_a_wrong_variable_is_named():
     assert done.returncode == 2
     assert "'ninety'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_is_no_redis_is_one_line_without_a_traceback():
+    done = relook("serve", REDIS_URL="localhost:6379")
+    assert done.returncode == 2
+    assert "REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -118,6 +118,11 @@ def test_one_of_two_labels_gone_and_the_other_kept_is_confirmed():
     assert flag_of(decision) == "confirmed"
 
 
+def test_of_two_labels_the_wrong_one_giving_way_is_corrected():
+    decision = decide(state("needs-review", seen("d1+d2"), "d1", LATER, priority=0.1), 0.5)
+    assert flag_of(decision) == "corrected"
+
+
 def test_a_second_person_saying_the_same_confirms():
     decision = decide(state("needs-review", seen("d1"), "d1", LATER, priority=0.9), 0.5)
     assert flag_of(decision) == "confirmed"
