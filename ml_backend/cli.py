@@ -17,7 +17,7 @@ from rich.table import Table
 from ml_backend import __version__
 from ml_backend.errors import RelookError
 from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.jobs.runs import Run, RunBook
+from ml_backend.jobs.runs import RunBook
 from ml_backend.progress import follow
 from ml_backend.settings import service_settings
 
@@ -87,7 +87,6 @@ def analyze(
     run = book.open(project)
     mailbox.start_run(run.id)
     ended = follow(lambda: book.read(run.id), _say)
-    _print_errors(ended)
     if ended.state != "done":
         raise typer.Exit(1)
 
@@ -125,11 +124,6 @@ def demo(
 def _books() -> tuple[Mailbox, RunBook]:
     mailbox = Mailbox(open_redis(service_settings()))
     return mailbox, RunBook(mailbox.redis)
-
-
-def _print_errors(run: Run) -> None:
-    for said in run.errors.values():
-        _say.print(said, style="yellow", markup=False)
 
 
 def main() -> None:

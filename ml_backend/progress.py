@@ -14,7 +14,7 @@ __all__ = ["follow"]
 
 
 def follow(read: Callable[[], Run], console: Console, poll_s: float = 0.2) -> Run:
-    """Show a run until it ends and return it as it then stands."""
+    """Show a run and what goes wrong in it until it ends; return it as it then stands."""
     columns = (
         TextColumn("  {task.description:<12}"),
         BarColumn(),
@@ -24,12 +24,16 @@ def follow(read: Callable[[], Run], console: Console, poll_s: float = 0.2) -> Ru
     with Progress(*columns, console=console) as bars:
         bar = bars.add_task("waiting", total=None)
         stage = "waiting"
+        said: set[str] = set()
         while True:
             run = read()
             if run.stage not in (stage, "done"):
                 bars.update(bar, total=max(run.total, 1), completed=run.total or 1)
                 stage, bar = run.stage, bars.add_task(run.stage, total=None)
             bars.update(bar, total=max(run.total, 1), completed=run.done)
+            for error in set(run.errors.values()) - said:
+                bars.console.print(error, style="yellow", markup=False)
+            said.update(run.errors.values())
             if run.state in ENDED:
                 return run
             time.sleep(poll_s)

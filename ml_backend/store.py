@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -120,7 +121,7 @@ class Store:
             "score": _ragged(rows, predictions.score),
             "probs": _ragged(np.arange(len(tasks) + 1) * count, predictions.probs.reshape(-1)),
         }
-        self._merge(f"predictions-{project}", pa.table(columns, schema=_PREDICTIONS))
+        self._merge(_table("predictions", project), pa.table(columns, schema=_PREDICTIONS))
 
     def get_predictions(
         self,
@@ -137,7 +138,7 @@ class Store:
             predictions: of the found ones, in the order of ``tasks``.
         """
         where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
-        table = self._read(f"predictions-{project}", _PREDICTIONS, where, tasks)
+        table = self._read(_table("predictions", project), _PREDICTIONS, where, tasks)
         place = _places(table["task"].to_numpy(), tasks)
         found = place >= 0
         if sources is not None and len(table):
@@ -169,11 +170,12 @@ class Store:
             "label": _ragged(regions, labels.label[by_region]),
             "box": _ragged(regions * 4, labels.box[by_region].reshape(-1)),
         }
-        self._merge(f"labels-{project}", pa.table(columns, schema=_LABELS))
+        self._merge(_table("labels", project), pa.table(columns, schema=_LABELS))
 
     def get_labels(self, project: int, control: str) -> StoredLabels:
         """Return all human labels of one control tag that runs have read."""
-        table = self._read(f"labels-{project}", _LABELS, f"control = {_quoted(control)}", None)
+        name = _table("labels", project)
+        table = self._read(name, _LABELS, f"control = {_quoted(control)}", None)
         return StoredLabels(
             np.repeat(table["task"].to_numpy(), _lengths(table["unit"])),
             _values(table["unit"], np.int64),
@@ -203,7 +205,7 @@ class Store:
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
-        for name in (f"predictions-{project}", f"labels-{project}"):
+        for name in (_table("predictions", project), _table("labels", project)):
             if name in self._names():
                 self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
 
@@ -227,6 +229,12 @@ class Store:
         if tasks is not None:
             where += f" AND task >= {tasks.min()} AND task <= {tasks.max()}"
         return self._tables.open_table(name).search().where(where).to_arrow().select(schema.names)
+
+
+def _table(what: str, project: int) -> str:
+    """Name a table by its columns too: what a Relook with other columns kept is not found."""
+    columns = _PREDICTIONS if what == "predictions" else _LABELS
+    return f"{what}-{hashlib.sha256(str(columns).encode()).hexdigest()[:8]}-{project}"
 
 
 def _predictions(table: pa.Table) -> Predictions:

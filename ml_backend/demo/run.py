@@ -138,8 +138,6 @@ def _show(
     client.ml.train(id=connection)
     run = follow(lambda: book.of_project(project)[0], console)
     timings.seconds[f"{sample.kind}_run"] = round(time.monotonic() - began, 1)
-    for said in run.errors.values():
-        console.print(said, style="yellow", markup=False)
     if run.state != "done":
         raise RuntimeError(f"the run over project {project} ended as {run.state!r}")
     tab = ensure_queue_tab(client, project, "Needs review", "relook")

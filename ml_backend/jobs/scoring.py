@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ _ACTIONS: Final = {
     "duplicate": "remove",
     "badly_drawn": "redraw",
 }
+
+_Learnt = TypeVar("_Learnt", detection.Calibration, classification.Calibration)
 
 #: What a model's reliability was learnt as: named arrays, as the store keeps them.
 Calibration = Mapping[str, NDArray[Any]]
@@ -157,7 +159,7 @@ def _score_boxes(
     calibration: Calibration | None,
 ) -> _Scored:
     people, model, source = _box_columns(table, labels, place)
-    trust = None if calibration is None else detection.Calibration.from_arrays(dict(calibration))
+    trust = _learnt(detection.Calibration, calibration)
     found = detection.find(people, model, num_classes=len(table.control.labels), calibration=trust)
     about, against = found.annotation, found.prediction
     has, seen = about != NONE, against != NONE
@@ -199,9 +201,7 @@ def _score_choices(
     calibration: Calibration | None,
 ) -> _Scored:
     given, probs = _class_columns(table, labels, place)
-    trust = (
-        None if calibration is None else classification.Calibration.from_arrays(dict(calibration))
-    )
+    trust = _learnt(classification.Calibration, calibration)
     found = classification.find(given, probs, tasks=np.arange(len(given)), calibration=trust)
     confidence = probs[found.prediction, found.label]
     item_of = dict(zip(labels.region_unit.tolist(), items.tolist(), strict=True))
@@ -230,6 +230,14 @@ def _score_choices(
         ),
         fixes,
     )
+
+
+def _learnt(kind: type[_Learnt], arrays: Calibration | None) -> _Learnt | None:
+    """Read a calibration; one that another version of Relook kept is as good as none."""
+    try:
+        return None if arrays is None else kind.from_arrays(dict(arrays))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _box_columns(

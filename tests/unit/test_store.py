@@ -1,8 +1,10 @@
 import multiprocessing
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+import ml_backend.store as module
 from ml_backend.predictors.base import Predictions
 from ml_backend.store import Store, StoredLabels
 
@@ -132,3 +134,14 @@ def test_several_processes_write_at_once(tmp_path):
         assert writer.exitcode == 0
     tasks = np.concatenate([np.arange(500) + 1000 * worker for worker in range(3)])
     assert Store(tmp_path).get_predictions(1, "c", "v1", tasks)[0].all()
+
+
+def test_what_a_relook_with_other_columns_kept_is_computed_again(store, monkeypatch):
+    store.put_predictions(1, "c", "v1", np.array([5]), ["a"], predictions(1))
+    monkeypatch.setattr(module, "_PREDICTIONS", module._PREDICTIONS.append(new_column()))
+    found, _ = store.get_predictions(1, "c", "v1", np.array([5]))
+    assert not found.any()
+
+
+def new_column():
+    return pa.field("new", pa.int64())
