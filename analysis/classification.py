@@ -1,7 +1,7 @@
-"""Wrong class labels, from a model's probabilities.
+"""Wrong class labels, from a model's probabilities and from how neighbours are labelled.
 
-One row's score depends on that row and on a ``Calibration`` alone, so a task scored by itself gets
-the very score that it gets in a run over the whole project.
+One row's score depends on that row, its neighbours' labels and a ``Calibration`` alone, so a task
+scored by itself gets the very score that it gets in a run over the whole project.
 """
 
 from __future__ import annotations
@@ -12,60 +12,80 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from analysis import probabilities
 from analysis.findings import NONE, Findings
-from analysis.neighbors import Neighbors
+from analysis.neighbors import Neighbors, knn, label_shares
+from analysis.recalibration import Recalibration, log_probs
 
 __all__ = ["Calibration", "find", "fit", "mistakenness"]
 
-#: Weight of the prior in a class's usual confidence, in labels.
-_PRIOR: Final = 5.0
-_PRIOR_CONFIDENCE: Final = 0.8
-#: How much the strongest other class counts beside the given one.
-_RIVAL: Final = 0.5
 _TINY: Final = 1e-30
+#: Probabilities, and labels, that a calibration is learnt from; more change it little.
+_SAMPLE: Final = 1_000_000
+_MOST_LABELS: Final = 20_000
+#: Neighbours that are asked where only embeddings are given.
+_NEIGHBORS: Final = 10
+#: How much the strongest other class counts beside all others together.
+_RIVAL: Final = 0.25
+#: Weight of the recalibrated opinion beside the model's own, and the labels per class at which it
+#: has half of that.
+_RECALIBRATED: Final = 0.7
+_LABELS_PER_CLASS: Final = 10
+#: Weight of the neighbours where nothing could be learnt about them.
+_UNLEARNT_VOTES: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How sure a model is of each class on this project.
+    """How a model's probabilities relate to the labels of this project.
 
     Attributes:
-        confidence: float32 (K,), mean probability of the class over the labels that name it:
-            the class threshold of confident learning (Northcutt et al., 2021).
+        recalibration: learnt from the labels.
+        votes: whether neighbours' labels take part.
     """
 
-    confidence: NDArray[np.float32]
+    recalibration: Recalibration
+    votes: bool = False
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return it as named arrays, for storage."""
-        return {"confidence": self.confidence}
+        return {**self.recalibration.to_arrays(), "votes": np.array(self.votes)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
         """Return what ``to_arrays`` gave."""
-        return cls(arrays["confidence"].astype(np.float32))
+        return cls(Recalibration.from_arrays(arrays), bool(arrays["votes"]))
 
 
-def fit(labels: NDArray[np.integer[Any]], probs: NDArray[np.floating[Any]]) -> Calibration:
-    """Learn how sure the model is of each class; classes with few labels stay near a prior.
+def fit(
+    labels: NDArray[np.integer[Any]],
+    probs: NDArray[np.floating[Any]],
+    *,
+    embeddings: NDArray[np.floating[Any]] | None = None,
+    neighbors: Neighbors | None = None,
+) -> Calibration:
+    """Learn how the model's probabilities, and neighbours' labels, relate to the labels given.
 
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
         probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
+        embeddings: float (N, D), what the rows look like; makes neighbours testify.
+        neighbors: the same, already searched with ``analysis.neighbors.knn``.
 
     Raises:
         ValueError: naming the first row that is wrong.
     """
     probabilities.check(labels, probs)
+    near = _neighbors(embeddings, neighbors, len(labels))
     rows = np.flatnonzero(labels != NONE)
-    classes = probs.shape[1]
-    own = probs[rows, labels[rows]]
-    total = np.bincount(labels[rows], weights=own, minlength=classes)
-    count = np.bincount(labels[rows], minlength=classes)
-    mean = (total + _PRIOR * _PRIOR_CONFIDENCE) / (count + _PRIOR)
-    return Calibration(mean.astype(np.float32))
+    most = min(len(rows), _MOST_LABELS, _SAMPLE // max(probs.shape[1], 1))
+    rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    some = probs[rows]
+    probabilities.each_block(some, lambda _rows, _block: None)
+    votes = None if near is None else label_shares(labels, near, probs.shape[1], rows)
+    return Calibration(Recalibration.fit(labels[rows], some, votes), near is not None)
 
 
 def mistakenness(
@@ -78,6 +98,9 @@ def mistakenness(
 ) -> NDArray[np.float32]:
     """Return how likely each label is wrong.
 
+    The odds of the other classes against the given one, by the model's probabilities as they are
+    and as recalibrated on the labels that stand up to it (``analysis.recalibration``).
+
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
         probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
@@ -87,12 +110,15 @@ def mistakenness(
 
     Returns:
         float32 (N,), in [0, 1], higher is more likely wrong; above 0.5 another class is the
-        better answer. 0 where nothing is labelled: no label, nothing that could be wrong.
+        better answer. Where nothing is labelled it is the model's confidence: how likely a label
+        is missing.
 
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    return _judge(labels, probs, calibration or fit(labels, probs))[0]
+    near = _neighbors(embeddings, neighbors, len(labels))
+    trust = calibration or fit(labels, probs, neighbors=near)
+    return _judge(labels, probs, near, trust)[0]
 
 
 def find(
@@ -105,7 +131,7 @@ def find(
     calibration: Calibration | None = None,
     floor: float = 0.1,
 ) -> Findings:
-    """Find mislabelled rows.
+    """Find mislabelled rows, and rows whose label is missing.
 
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
@@ -117,46 +143,89 @@ def find(
         floor: findings with a lower score are left out.
 
     Returns:
-        rows of kind ``mislabelled``, worst first; annotation and prediction are the row, label is
-        the best other class. The score is ``mistakenness``: above 0.5 is worth a look.
+        rows of kind ``mislabelled`` or ``missing``, worst first; annotation is the row (``NONE``
+        where the label is missing), prediction the row, label the best other class. The score is
+        ``mistakenness``: above 0.5 is worth a look.
 
     Raises:
         ValueError: naming the first row that is wrong.
     """
     if tasks.shape != labels.shape:
         raise ValueError(f"tasks {tasks.shape} and labels {labels.shape} do not match")
-    score, other = _judge(labels, probs, calibration or fit(labels, probs))
+    near = _neighbors(embeddings, neighbors, len(labels))
+    trust = calibration or fit(labels, probs, neighbors=near)
+    score, other = _judge(labels, probs, near, trust)
     rows = np.flatnonzero((score >= floor) & (other != NONE))
     rows = rows[np.argsort(-score[rows], kind="stable")]
+    given = labels[rows] != NONE
     return Findings(
-        tasks[rows], np.full(len(rows), "mislabelled"), rows, rows, score[rows], other[rows]
+        tasks[rows],
+        np.where(given, "mislabelled", "missing"),
+        np.where(given, rows, NONE),
+        rows,
+        score[rows],
+        other[rows],
     )
 
 
+def _neighbors(
+    embeddings: NDArray[np.floating[Any]] | None, neighbors: Neighbors | None, count: int
+) -> Neighbors | None:
+    if neighbors is None and embeddings is not None:
+        neighbors = knn(embeddings, _NEIGHBORS)
+    if neighbors is not None and len(neighbors) != count:
+        raise ValueError(f"neighbors are of {len(neighbors)} rows, labels of {count}")
+    return neighbors
+
+
 def _judge(
-    labels: NDArray[np.integer[Any]], probs: NDArray[np.floating[Any]], trust: Calibration
+    labels: NDArray[np.integer[Any]],
+    probs: NDArray[np.floating[Any]],
+    near: Neighbors | None,
+    trust: Calibration,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Each row's score and best other class, ``NONE`` where nothing is labelled."""
+    """Each row's score and best other class, ``NONE`` where there is no other class."""
     probabilities.check(labels, probs)
+    classes = probs.shape[1]
+    learnt = trust.recalibration
+    if len(learnt.offset) != classes:
+        raise ValueError(f"calibration is of {len(learnt.offset)} classes, probs of {classes}")
     score = np.zeros(len(labels), dtype=np.float32)
     other = np.full(len(labels), NONE, dtype=np.int32)
-    if len(trust.confidence) != probs.shape[1]:
-        raise ValueError(
-            f"calibration is of {len(trust.confidence)} classes, probs of {probs.shape[1]}"
-        )
-    usual = np.log(np.maximum(trust.confidence, 1e-3))
+    share = _RECALIBRATED * learnt.rows / (learnt.rows + _LABELS_PER_CLASS * classes)
+    asked = near if trust.votes or not learnt.rows else None
 
     def judge(rows: slice, block: NDArray[np.floating[Any]]) -> None:
-        if probs.shape[1] < 2:
+        if classes < 2:
             return
         given = labels[rows].clip(min=0)
-        logs = np.log(np.maximum(block, _TINY, dtype=np.float32)) - usual
-        own = logs[np.arange(len(given)), given]
-        best, rival = probabilities.strongest_other(given, logs)
-        odds = _RIVAL * rival - own - (1 - _RIVAL) * np.log(2)
+        votes = None if asked is None else label_shares(labels, asked, classes, rows)
+        own, best = _odds(given, np.log(np.maximum(block, _TINY, dtype=np.float32)))
+        logs = log_probs(block)
+        if learnt.rows:
+            evidence = logs if votes is None else np.hstack([logs, log_probs(votes)])
+            ours, best = _odds(given, learnt.apply(evidence))
+            weight = share * learnt.steady[given]
+            own = weight * ours + (1 - weight) * own
+        elif votes is not None:
+            own = (1 - _UNLEARNT_VOTES) * own + _UNLEARNT_VOTES * _odds(given, log_probs(votes))[0]
         known = labels[rows] != NONE
-        score[rows] = np.where(known, 1 / (1 + np.exp(-odds)), 0)
-        other[rows] = np.where(known, best, NONE)
+        score[rows] = np.where(known, expit(own), block.max(axis=1))
+        other[rows] = np.where(known, best, block.argmax(axis=1))
 
     probabilities.each_block(probs, judge)
     return score, other
+
+
+def _odds(
+    given: NDArray[np.integer[Any]], logits: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Log odds of the other classes against the given one, and the strongest of them.
+
+    The other classes count mostly together and partly by the strongest; ``logits`` is overwritten.
+    """
+    own = logits[np.arange(len(given)), given]
+    best, rival = probabilities.strongest_other(given, logits)
+    # The strongest of two is the only other one: then both ways of counting agree.
+    rest = rival + np.log(np.exp(logits - rival[:, None]).sum(axis=1))
+    return ((1 - _RIVAL) * rest + _RIVAL * rival - own).astype(np.float32), best

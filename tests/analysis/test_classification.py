@@ -31,12 +31,13 @@ def test_a_label_against_a_sure_model_is_worth_a_look_and_an_agreed_one_is_not()
     assert score[4] > score[:3].max()
 
 
-def test_a_missing_label_scores_zero_and_is_never_found():
+def test_a_missing_label_is_as_likely_an_error_as_the_model_is_sure_of_one():
+    """FiftyOne takes it for agreement, so that missing labels come last."""
     labels = np.array([NONE, 1, 2, 0, 0], dtype=np.int32)
-    assert classification.mistakenness(labels, PROBS)[0] == 0
+    assert classification.mistakenness(labels, PROBS)[0] == np.float32(0.9)
     found = classification.find(labels, PROBS, tasks=np.arange(5), floor=0)
-    assert 0 not in found.annotation
-    assert len(found) == 4
+    (row,) = np.flatnonzero(found.prediction == 0)
+    assert (found.kind[row], found.annotation[row], found.label[row]) == ("missing", NONE, 0)
 
 
 def test_find_names_task_row_and_the_better_class_worst_first():
@@ -77,8 +78,8 @@ def test_scores_are_in_range_and_the_fix_is_never_the_given_label(project):
     score = classification.mistakenness(labels, probs)
     assert ((score >= 0) & (score <= 1)).all()
     found = classification.find(labels, probs, tasks=np.arange(len(labels)), floor=0)
-    assert (found.label != labels[found.annotation]).all()
-    assert len(found) == (labels != NONE).sum()
+    assert (found.label != labels[found.prediction]).all()
+    assert len(found) == len(labels)
 
 
 @given(projects(), st.floats(0.05, 0.9))
@@ -92,6 +93,35 @@ def test_more_confidence_in_the_given_label_never_raises_the_score(project, shar
     surer[0, labels[0]] += share
     after = classification.mistakenness(labels, surer, calibration=calibration)
     assert after[0] <= before[0] + 1e-6
+
+
+def test_a_class_that_the_model_mistakes_is_learnt_from_the_labels():
+    """The model is unsure between 0 and 1, and people tell them apart by what it half sees."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 600).astype(np.int32)
+    lean = np.where(labels == 1, 0.42, 0.30) + rng.normal(0, 0.01, 600)
+    probs = np.stack([0.95 - lean, lean, np.full(600, 0.05)], axis=1).astype(np.float32)
+    wrong = np.arange(0, 600, 20)
+    labels[wrong] = 1 - labels[wrong]
+    score = classification.mistakenness(labels, probs)
+    assert set(np.argsort(-score)[:30]) == set(wrong)
+
+
+def test_neighbours_testify_where_the_model_is_blind():
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(3), 40).astype(np.int32)
+    places = np.eye(3)[labels] + rng.normal(0, 0.05, (120, 3))
+    probs = np.full((120, 3), 1 / 3, dtype=np.float32)
+    labels[[7, 60, 101]] = [1, 2, 0]
+    blind = classification.mistakenness(labels, probs)
+    seeing = classification.mistakenness(labels, probs, embeddings=places.astype(np.float32))
+    assert np.ptp(blind) < 0.2
+    assert set(np.argsort(-seeing)[:3]) == {7, 60, 101}
+
+
+def test_few_labels_leave_the_probabilities_as_they_are():
+    calibration = classification.fit(np.array([0, 1, 2]), PROBS[:3])
+    assert calibration.recalibration.rows == 0
 
 
 def test_empty_input_and_one_class():
