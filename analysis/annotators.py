@@ -7,12 +7,11 @@ gets the very score that it gets in a run over the whole project.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from analysis import belief
 from analysis.consensus import DawidSkene, dawid_skene, majority_vote
@@ -36,10 +35,13 @@ __all__ = [
 _PRIOR_ACCURACY: Final = 0.9
 _PRIOR: Final = 4.0
 _BEST_ACCURACY: Final = 0.995
+#: Pairs of wrong votes that the belief in errors without a pattern weighs.
+_PRIOR_PAIRS: Final = 20.0
 #: Powers of the model's probabilities that are tried; 1 believes the model as it is.
-_SHARPNESS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-#: Probabilities that are looked at for it.
+_SHARPNESS: Final = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+#: Probabilities that are looked at for it, and the bounds of the items that this makes.
 _SAMPLE: Final = 2_000_000
+_FEWEST, _MOST = 2_000, 20_000
 _ROUNDS: Final = 50
 _STILL: Final = 1e-4
 #: Sums of the same numbers in another order differ by less than this.
@@ -53,11 +55,13 @@ class Calibration:
     Attributes:
         accuracy: float64 (A,), how often each annotator is right, in (0, 1).
         usual: the same for annotators who are not in ``accuracy``.
-        sharpness: power of the model's probabilities that fits the votes best, in (0, 1].
+        alternatives: over how many classes wrong votes spread, 1 to K - 1.
+        sharpness: power of the model's probabilities that explains the votes best.
     """
 
     accuracy: NDArray[np.float64]
     usual: float = _PRIOR_ACCURACY
+    alternatives: float = 1.0
     sharpness: float = 1.0
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -65,13 +69,19 @@ class Calibration:
         return {
             "accuracy": self.accuracy,
             "usual": np.array(self.usual),
+            "alternatives": np.array(self.alternatives),
             "sharpness": np.array(self.sharpness),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
         """Return what ``to_arrays`` gave."""
-        return cls(arrays["accuracy"], float(arrays["usual"]), float(arrays["sharpness"]))
+        return cls(
+            arrays["accuracy"],
+            float(arrays["usual"]),
+            float(arrays["alternatives"]),
+            float(arrays["sharpness"]),
+        )
 
 
 def fit(
@@ -79,11 +89,11 @@ def fit(
 ) -> Calibration:
     """Learn from a whole project how far its annotators and its model can be trusted.
 
-    Each annotator has one accuracy, wrong answers being spread evenly over the other classes
-    (Dawid and Skene's model with one number for a confusion matrix), learnt by expectation
-    maximisation; few votes move it little from the others' accuracy. The model's probabilities
-    are flattened as far as the votes ask for (as ``calibrate_probs`` of cleanlab does), never
-    sharpened.
+    Each annotator has one accuracy (Dawid and Skene's model with one number for a confusion
+    matrix), learnt by expectation maximisation; few votes move it little from the others'
+    accuracy. Wrong answers spread over as many classes as pairs of them say that differ. The
+    model's probabilities are raised to the power under which the votes are most likely: a model
+    trained on wrong labels is less sure than it should be, another too sure.
 
     Args:
         votes: V votes on N items of A annotators.
@@ -96,15 +106,14 @@ def fit(
     """
     votes, classes = _checked(votes, probs, num_classes)
     counts = tally(votes, classes)
-    who = votes.annotator[votes.cast]
-    people = votes.annotators
-    alone = _accuracies(counts, who, people, belief.even(counts, classes), classes)
-    if probs is None or classes < 2:
-        return alone
-    sharpness = _sharpness(counts, who, alone, probs)
-    prior = belief.read(counts, probs, sharpness)
-    trust = _accuracies(counts, who, people, prior, classes)
-    return Calibration(trust.accuracy, trust.usual, sharpness)
+    if probs is None:
+        return _learn(votes, counts, belief.even(counts, classes), classes)
+    prior = belief.read(counts, probs, 1.0)
+    sharpness = _sharpness(votes, probs)
+    if sharpness != 1:
+        prior = belief.read(counts, probs, sharpness)
+    trust = _learn(votes, counts, prior, classes)
+    return replace(trust, sharpness=sharpness)
 
 
 def find(
@@ -149,8 +158,8 @@ def find(
     trust = calibration or fit(votes, probs, num_classes=classes)
     counts = tally(votes, classes)
     rows = votes.cast
-    accuracy = _of(trust, votes.annotator[rows], classes)
-    odds = belief.odds(accuracy, classes)
+    accuracy = _of(trust, votes.annotator[rows])
+    odds = belief.odds(accuracy, trust.alternatives)
     prior = (
         belief.even(counts, classes)
         if probs is None
@@ -187,56 +196,74 @@ def _checked(
     return check_probs(votes, probs), probs.shape[1]
 
 
-def _of(trust: Calibration, who: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+def _of(trust: Calibration, who: NDArray[np.int64]) -> NDArray[np.float64]:
     """Accuracy of the annotator of each vote, never below a guess."""
     known = np.append(trust.accuracy, trust.usual)
     accuracy: NDArray[np.float64] = known[np.minimum(who, len(trust.accuracy))]
-    return accuracy.clip(1 / max(classes, 2), _BEST_ACCURACY)
+    return accuracy.clip(1 / (trust.alternatives + 1), _BEST_ACCURACY)
+
+
+def _odds(trust: Calibration, who: NDArray[np.int64]) -> NDArray[np.float64]:
+    return belief.odds(_of(trust, who), trust.alternatives)
+
+
+def _learn(votes: Votes, counts: Tally, prior: belief.Prior, classes: int) -> Calibration:
+    """Accuracies, how errors spread, and the accuracies again with that."""
+    who = votes.annotator[votes.cast]
+    first = _accuracies(counts, who, votes.annotators, prior, max(classes - 1, 1))
+    chosen = belief.consensus(counts, _odds(first, who), prior)
+    spread = _alternatives(counts, chosen, classes)
+    return _accuracies(counts, who, votes.annotators, prior, spread)
 
 
 def _accuracies(
-    counts: Tally, who: NDArray[np.int64], annotators: int, prior: belief.Prior, classes: int
+    counts: Tally, who: NDArray[np.int64], annotators: int, prior: belief.Prior, spread: float
 ) -> Calibration:
-    """Expectation maximisation over the annotators' accuracies, the prior held fixed."""
-    trust = Calibration(np.full(annotators, _PRIOR_ACCURACY))
+    """Expectation maximisation over the annotators' accuracies, all else held fixed."""
+    trust = Calibration(np.full(annotators, _PRIOR_ACCURACY), alternatives=spread)
     cast = np.bincount(who, minlength=annotators)
     for _ in range(_ROUNDS):
-        right = _belief(counts, who, trust, prior, classes)[counts.of_vote]
+        right = belief.posterior(counts, _odds(trust, who), prior)[counts.of_vote]
         usual = (right.sum() + _PRIOR * _PRIOR_ACCURACY) / (cast.sum() + _PRIOR)
         mine = np.bincount(who, right, minlength=annotators)
         accuracy = (mine + _PRIOR * usual) / (cast + _PRIOR)
         moved = np.abs(accuracy - trust.accuracy).max(initial=0)
-        trust = Calibration(accuracy, float(usual))
+        trust = Calibration(accuracy, float(usual), spread)
         if moved < _STILL:
             break
     return trust
 
 
-def _belief(
-    counts: Tally, who: NDArray[np.int64], trust: Calibration, prior: belief.Prior, classes: int
-) -> NDArray[np.float64]:
-    return belief.posterior(counts, belief.odds(_of(trust, who, classes), classes), prior)
+def _alternatives(counts: Tally, chosen: NDArray[np.int32], classes: int) -> float:
+    """One over the chance that two wrong votes for one true class name the same label."""
+    truth = chosen[counts.item].astype(np.int64)
+    wrong = truth != counts.label
+    keys, place = np.unique(truth[wrong] * classes + counts.label[wrong], return_inverse=True)
+    given = np.bincount(place, counts.count[wrong], minlength=len(keys))
+    of_class = np.bincount(keys // classes, given)
+    pairs = float((of_class * (of_class - 1)).sum()) + _PRIOR_PAIRS
+    alike = float((given * (given - 1)).sum()) + _PRIOR_PAIRS / max(classes - 1, 1)
+    return float(np.clip(pairs / alike, 1, max(classes - 1, 1)))
 
 
-def _sharpness(
-    counts: Tally, who: NDArray[np.int64], trust: Calibration, probs: NDArray[np.floating[Any]]
-) -> float:
-    """The power whose probabilities are nearest (cross entropy) to what the votes alone say."""
-    voted = np.flatnonzero(counts.total > 0)
+def _sharpness(votes: Votes, probs: NDArray[np.floating[Any]]) -> float:
+    """The power of the probabilities under which a sample of the votes is most likely."""
     classes = probs.shape[1]
-    some = voted[:: max(len(voted) * classes // _SAMPLE, 1)]
-    if not len(some):
+    voted = np.unique(votes.item[votes.cast])
+    most = int(np.clip(_SAMPLE // max(classes, 1), _FEWEST, _MOST))
+    some = voted[:: max(-(-len(voted) // most), 1)]
+    if not len(some) or classes < 2:
         return 1.0
-    share = _belief(counts, who, trust, belief.even(counts, classes), classes)
-    place = np.full(len(counts.total), NONE)
-    place[some] = np.arange(len(some))
-    mine = np.flatnonzero(place[counts.item] != NONE)
-    target = np.full((len(some), classes), np.nan)
-    target[place[counts.item[mine]], counts.label[mine]] = share[mine]
-    rest = np.isnan(target)
-    left = np.maximum(1 - np.nansum(target, axis=1), 0) / np.maximum(rest.sum(axis=1), 1)
-    target = np.where(rest, left[:, None], target)
-    logs = np.log(np.maximum(probs[some], belief.FLOOR, dtype=np.float64))
-    said = (target * logs).sum(axis=1)
-    loss = [np.mean(logsumexp(power * logs, axis=1) - power * said) for power in _SHARPNESS]
-    return _SHARPNESS[int(np.argmin(loss))]
+    rows = votes.cast[np.isin(votes.item[votes.cast], some)]
+    item = np.searchsorted(some, votes.item[rows])
+    sample = Votes(item, votes.annotator[rows], votes.label[rows], len(some), votes.annotators)
+    counts = tally(sample, classes)
+
+    def likely(power: float) -> float:
+        prior = belief.read(counts, probs[some], power)
+        trust = _accuracies(counts, sample.annotator, votes.annotators, prior, classes - 1)
+        accuracy = _of(trust, sample.annotator)
+        missed = float(np.log((1 - accuracy) / trust.alternatives).sum())
+        return belief.evidence(counts, belief.odds(accuracy, trust.alternatives), prior) + missed
+
+    return max(_SHARPNESS, key=likely)

@@ -12,7 +12,7 @@ from analysis import probabilities
 from analysis.findings import NONE
 from analysis.votes import Tally
 
-__all__ = ["FLOOR", "Prior", "consensus", "even", "odds", "posterior", "read"]
+__all__ = ["FLOOR", "Prior", "consensus", "even", "evidence", "odds", "posterior", "read"]
 
 #: No model is sure enough to rule a class out.
 FLOOR: Final = 1e-6
@@ -79,15 +79,15 @@ def read(counts: Tally, probs: NDArray[np.floating[Any]], sharpness: float) -> P
     return Prior(voted, total, top, flat(probs[np.arange(len(probs)), top]))
 
 
-def odds(accuracy: NDArray[np.float64], num_classes: int) -> NDArray[np.float64]:
+def odds(accuracy: NDArray[np.float64], alternatives: float) -> NDArray[np.float64]:
     """Log of how much more likely a vote is where its label is the true one.
 
     Args:
-        accuracy: float64 (C,), in (0, 1), how often the annotator of each vote is right; wrong
-            answers fall on each of the other classes alike.
-        num_classes: K.
+        accuracy: float64 (C,), in (0, 1), how often the annotator of each vote is right.
+        alternatives: over how many classes wrong answers spread, 1 to K - 1: people err alike, so
+            two of the same label prove less than they would if errors fell anywhere.
     """
-    rated: NDArray[np.float64] = np.log(accuracy * max(num_classes - 1, 1)) - np.log1p(-accuracy)
+    rated: NDArray[np.float64] = np.log(accuracy * alternatives) - np.log1p(-accuracy)
     return rated
 
 
@@ -102,16 +102,15 @@ def posterior(counts: Tally, odds: NDArray[np.float64], prior: Prior) -> NDArray
     Returns:
         float64 (T,), in [0, 1].
     """
-    gain = np.bincount(counts.of_vote, odds, minlength=len(counts.item))
-    items = len(counts.total)
-    most = np.zeros(items)
-    np.maximum.at(most, counts.item, gain)
-    weight = prior.voted * np.exp(gain - most[counts.item])
-    voted = np.bincount(counts.item, prior.voted, minlength=items)
-    rest = np.maximum(prior.total - voted, 0) * np.exp(-most)
-    every = np.bincount(counts.item, weight, minlength=items) + rest
+    weight, every, _ = _weigh(counts, odds, prior)
     share: NDArray[np.float64] = weight / every[counts.item]
     return share
+
+
+def evidence(counts: Tally, odds: NDArray[np.float64], prior: Prior) -> float:
+    """Return the log of how much more likely the votes are than if all were wrong."""
+    _, every, most = _weigh(counts, odds, prior)
+    return float((np.log(every / prior.total) + most).sum())
 
 
 def consensus(counts: Tally, odds: NDArray[np.float64], prior: Prior) -> NDArray[np.int32]:
@@ -136,3 +135,17 @@ def consensus(counts: Tally, odds: NDArray[np.float64], prior: Prior) -> NDArray
     beaten = (best != NONE) & (np.log(prior.highest).round(_DECIMALS) > highest)
     best[beaten] = prior.top[beaten]
     return best
+
+
+def _weigh(
+    counts: Tally, odds: NDArray[np.float64], prior: Prior
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Weight (T,) of each row of the tally, of all classes (N,), and the logs (N,) left out."""
+    gain = np.bincount(counts.of_vote, odds, minlength=len(counts.item))
+    items = len(counts.total)
+    most = np.zeros(items)
+    np.maximum.at(most, counts.item, gain)
+    weight = prior.voted * np.exp(gain - most[counts.item])
+    voted = np.bincount(counts.item, prior.voted, minlength=items)
+    rest = np.maximum(prior.total - voted, 0) * np.exp(-most)
+    return weight, np.bincount(counts.item, weight, minlength=items) + rest, most
