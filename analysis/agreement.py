@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -132,7 +133,7 @@ def krippendorff_alpha(votes: Votes, num_classes: int) -> float:
     if not expected:
         return float("nan")
     observed = float((count * (total - count) / (total - 1)).sum())
-    return 1 - (n - 1) * observed / expected
+    return 1 - float(n - 1) * observed / expected
 
 
 def _coincidences(votes: Votes, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -140,7 +141,8 @@ def _coincidences(votes: Votes, num_classes: int) -> tuple[NDArray[np.int64], ND
     rows = votes.cast
     rows = rows[np.lexsort((votes.annotator[rows], votes.item[rows]))]
     who, label = votes.annotator[rows], votes.label[rows].astype(np.int64)
-    keys = counts = np.empty(0, dtype=np.int64)
+    keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    counts = keys
     for i, j in pairs_within(votes.item[rows]):
         key = who[i] * votes.annotators + who[j]
         key = (key * num_classes + label[i]) * num_classes + label[j]
@@ -150,7 +152,7 @@ def _coincidences(votes: Votes, num_classes: int) -> tuple[NDArray[np.int64], ND
     return keys, counts
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
     nothing = np.full(len(below), np.nan)
     ratio: NDArray[np.float64] = np.divide(above, below, out=nothing, where=below > 0)
     return ratio

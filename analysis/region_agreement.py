@@ -1,21 +1,19 @@
-"""How well annotators agree on regions: boxes, and anything of which pairs can be compared.
+"""How well annotators agree on regions, beyond chance.
 
-What one annotator made of one task is a sheet, empty or not; two sheets of one task are compared
-by matching their regions one to one. Boxes are matched on IoU here. Spans, masks and key points
-come with their own similarity, as ``analysis.matching.Pairs`` between rows of their table.
+Boxes are matched on IoU here. Spans, masks and key points come with their own similarity, as
+``analysis.matching.Pairs`` between rows of their table, and go the way that ``box_alpha`` goes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.grouping import pairs_within
 from analysis.matching import Pairs, pair_blocks
 from analysis.regions import Regions
+from analysis.sheets import Comparison, Sheets, compare
 
 __all__ = [
     "Comparison",
@@ -35,135 +33,6 @@ _DRAWS: Final = 20_000
 _DEALT: Final = 4_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Sheets:
-    """Who looked at which task and what came of it: S sheets, by task and annotator.
-
-    Attributes:
-        task: int64 (S,).
-        annotator: int64 (S,), any id; each task and annotator once.
-        of_region: int64 (R,), sheet of each region.
-    """
-
-    task: NDArray[np.int64]
-    annotator: NDArray[np.int64]
-    of_region: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.task)
-
-    @classmethod
-    def of(
-        cls,
-        task: NDArray[np.int64],
-        annotator: NDArray[np.int64],
-        looked: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
-    ) -> Sheets:
-        """Number the sheets that regions lie on.
-
-        Args:
-            task: int64 (R,), task of each region.
-            annotator: int64 (R,), who made it.
-            looked: tasks and annotators of sheets, so that those without a region are known too:
-                who looked and drew nothing disagrees with who drew. None knows none of them.
-
-        Raises:
-            ValueError: when columns differ in length.
-        """
-        seen = looked or (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-        for name, tasks, people in (("", task, annotator), ("looked ", *seen)):
-            if tasks.shape != people.shape or tasks.ndim != 1:
-                raise ValueError(
-                    f"{name}task {tasks.shape} and {name}annotator {people.shape} do not match"
-                )
-        tasks, place = np.unique(np.concatenate([task, seen[0]]), return_inverse=True)
-        people, who = np.unique(np.concatenate([annotator, seen[1]]), return_inverse=True)
-        count = max(len(people), 1)
-        keys, sheet = np.unique(place * count + who, return_inverse=True)
-        return cls(
-            tasks[keys // count].astype(np.int64),
-            people[keys % count].astype(np.int64),
-            sheet[: len(task)],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Each two sheets of one task held against each other, Q rows.
-
-    Attributes:
-        task: int64 (Q,).
-        first: int64 (Q,), annotator.
-        second: int64 (Q,), annotator with a larger id.
-        regions: int64 (Q,), regions on both sheets together.
-        matched: int64 (Q,), pairs matched one to one at the threshold or above.
-        matched_similarity: float64 (Q,), sum of their similarities.
-        similarity: float64 (Q,), sum over all pairs matched one to one, of any similarity.
-    """
-
-    task: NDArray[np.int64]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    regions: NDArray[np.int64]
-    matched: NDArray[np.int64]
-    matched_similarity: NDArray[np.float64]
-    similarity: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.task)
-
-    @property
-    def f1(self) -> NDArray[np.float64]:
-        """float64 (Q,), in [0, 1], of regions matched at the threshold; 1 for two empty sheets."""
-        return _share(2.0 * self.matched, self.regions, 1)
-
-    @property
-    def mean_similarity(self) -> NDArray[np.float64]:
-        """float64 (Q,), mean over the pairs matched at the threshold; NaN where there is none."""
-        return _share(self.matched_similarity, self.matched, np.nan)
-
-    @property
-    def agreement(self) -> NDArray[np.float64]:
-        """float64 (Q,), in [0, 1]: F1 in which a match counts as much as its similarity."""
-        return _share(2 * self.similarity, self.regions, 1)
-
-
-def compare(sheets: Sheets, pairs: Pairs, *, threshold: float = 0.5) -> Comparison:
-    """Compare each two sheets of a task, their regions matched one to one.
-
-    Matching is greedy, as COCO's: the most similar pair first (of equals, the earlier rows).
-
-    Args:
-        sheets: who made which of R regions.
-        pairs: similar regions of one task, rows of the one table of R; ``iou`` is any similarity
-            in [0, 1]. Either order, either or both ways round; pairs of one sheet or of two tasks
-            are left out, as should be pairs whose labels rule a match out.
-        threshold: similarity from which a pair counts as matched.
-    """
-    blocks = list(pairs_within(sheets.task))
-    none = np.empty(0, dtype=np.int64)
-    one = np.concatenate([none, *(block[0] for block in blocks)])
-    two = np.concatenate([none, *(block[1] for block in blocks)])
-    first, second, iou = _oriented(sheets, pairs)
-    mine, theirs = sheets.of_region[first], sheets.of_region[second]
-    count = max(len(sheets), 1)
-    # A region is matched once with each other sheet of its task.
-    chosen = _one_to_one(first * count + theirs, second * count + mine, iou)
-    unit = np.searchsorted(one * count + two, (mine * count + theirs)[chosen])
-    value = iou[chosen].astype(np.float64)
-    good = value >= threshold
-    size = np.bincount(sheets.of_region, minlength=len(sheets))
-    return Comparison(
-        sheets.task[one],
-        sheets.annotator[one],
-        sheets.annotator[two],
-        size[one] + size[two],
-        np.bincount(unit[good], minlength=len(one)),
-        np.bincount(unit[good], value[good], minlength=len(one)),
-        np.bincount(unit, value, minlength=len(one)),
-    )
-
-
 def annotator_quality(comparison: Comparison) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return each annotator's mean agreement with the others.
 
@@ -177,14 +46,13 @@ def annotator_quality(comparison: Comparison) -> tuple[NDArray[np.int64], NDArra
     ids, place = np.unique(
         np.concatenate([comparison.first, comparison.second]), return_inverse=True
     )
-    tasks, task = np.unique(comparison.task, return_inverse=True)
-    both = np.concatenate([task, task])
+    task = np.unique(comparison.task, return_inverse=True)[1]
     # Whoever looked at a task meets all others there: as many comparisons for each of them.
-    met = np.bincount(place * len(tasks) + both, minlength=len(ids) * len(tasks))
-    weight = 1 / met[place * len(tasks) + both]
+    key = place * len(comparison) + np.concatenate([task, task])
+    _, met, many = np.unique(key, return_inverse=True, return_counts=True)
+    weight = 1 / many[met]
     value = np.concatenate([comparison.agreement, comparison.agreement])
-    total = np.bincount(place, weight, minlength=len(ids))
-    mean = np.bincount(place, weight * value, minlength=len(ids)) / total
+    mean = np.bincount(place, weight * value) / np.bincount(place, weight)
     return ids, mean.astype(np.float32)
 
 
@@ -320,40 +188,6 @@ def box_alpha(
     return alpha(observed, compare(dealt, box_pairs(copies, dealt, same_label=same_label)))
 
 
-def _oriented(
-    sheets: Sheets, pairs: Pairs
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs of two sheets of one task, each once, the earlier sheet first."""
-    a, b = sheets.of_region[pairs.first], sheets.of_region[pairs.second]
-    keep = np.flatnonzero((a != b) & (sheets.task[a] == sheets.task[b]))
-    turn = (a > b)[keep]
-    first = np.where(turn, pairs.second[keep], pairs.first[keep])
-    second = np.where(turn, pairs.first[keep], pairs.second[keep])
-    once = np.unique(first * max(len(sheets.of_region), 1) + second, return_index=True)[1]
-    return first[once], second[once], pairs.iou[keep][once]
-
-
-def _one_to_one(
-    a: NDArray[np.int64], b: NDArray[np.int64], value: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Rows that greedy matching by falling value keeps, all that are best on both sides at once."""
-    a, b = np.unique(a, return_inverse=True)[1], np.unique(b, return_inverse=True)[1]
-    left = np.lexsort((b, a, -value))
-    best_a, best_b = np.zeros(a.max(initial=-1) + 1, int), np.zeros(b.max(initial=-1) + 1, int)
-    free_a, free_b = np.ones(len(best_a), bool), np.ones(len(best_b), bool)
-    chosen = [left[:0]]
-    while len(left):
-        rank = np.arange(len(left))
-        # The best comes first, so it is written last.
-        best_a[a[left[::-1]]] = rank[::-1]
-        best_b[b[left[::-1]]] = rank[::-1]
-        won = left[(best_a[a[left]] == rank) & (best_b[b[left]] == rank)]
-        free_a[a[won]] = free_b[b[won]] = False
-        chosen.append(won)
-        left = left[free_a[a[left]] & free_b[b[left]]]
-    return np.concatenate(chosen)
-
-
 def _draw(count: int, draws: int, seed: int) -> NDArray[np.int64]:
     """Pairs (D, 2) of different numbers below ``count``: all where they are few."""
     if count * (count - 1) // 2 <= draws:
@@ -361,12 +195,3 @@ def _draw(count: int, draws: int, seed: int) -> NDArray[np.int64]:
     random = np.random.default_rng(seed)
     first = random.integers(count, size=draws)
     return np.stack([first, (first + random.integers(1, count, size=draws)) % count], axis=1)
-
-
-def _share(
-    above: NDArray[np.floating[Any]], below: NDArray[np.integer[Any]], nothing: float
-) -> NDArray[np.float64]:
-    share: NDArray[np.float64] = np.divide(
-        above, below, out=np.full(len(below), nothing), where=below > 0
-    )
-    return share
