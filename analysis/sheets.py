@@ -190,6 +190,6 @@ def _share(
     above: NDArray[np.floating[Any]], below: NDArray[np.integer[Any]], nothing: float
 ) -> NDArray[np.float64]:
     share: NDArray[np.float64] = np.divide(
-        above, below, out=np.full(len(below), nothing), where=below > 0
+        above, below, out=np.full(len(below), float(nothing)), where=below > 0
     )
     return share

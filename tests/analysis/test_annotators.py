@@ -214,6 +214,7 @@ def test_dawid_skene_learns_who_swaps_classes():
     assert got.confusion[0, 0, 0] > 0.8
 
 
+@settings(deadline=None)
 @given(projects())
 def test_dawid_skene_gives_distributions(project):
     votes, probs = project
@@ -335,15 +336,15 @@ def test_order_of_votes_changes_nothing_but_order(project, random):
         assert (votes.annotator[mine.annotation] == other.annotator[theirs.annotation]).all()
 
 
+@settings(deadline=None)
 @given(projects())
 def test_scores_are_in_range_and_a_finding_is_about_a_vote_of_its_item(project):
     votes, probs = project
     got = crowdlab(votes, probs)
     cast = votes.cast
     assert ((got.vote_quality[cast] >= 0) & (got.vote_quality[cast] <= 1)).all()
-    assert (
-        (got.consensus >= 0) == (np.bincount(votes.item[cast], minlength=votes.items) > 0)
-    ).all()
+    voted = np.bincount(votes.item[cast], minlength=votes.items) > 0
+    assert ((got.consensus != NONE) == voted).all()
     for given_probs in (probs, None):
         found = find(votes, given_probs, num_classes=probs.shape[1], floor=0)
         assert (votes.item[found.annotation] == found.task).all()
@@ -356,6 +357,7 @@ def test_scores_are_in_range_and_a_finding_is_about_a_vote_of_its_item(project):
             assert score >= 1 - np.bincount(labels).max() / len(labels) - 1e-6
 
 
+@settings(deadline=None)
 @given(projects(), st.floats(0.05, 0.9))
 def test_more_confidence_in_what_all_say_never_raises_the_score(project, share):
     votes, probs = project
