@@ -257,10 +257,10 @@ def _sharpness(votes: Votes, probs: NDArray[np.floating[Any]]) -> float:
     rows = votes.cast[np.isin(votes.item[votes.cast], some)]
     item = np.searchsorted(some, votes.item[rows])
     sample = Votes(item, votes.annotator[rows], votes.label[rows], len(some), votes.annotators)
-    counts = tally(sample, classes)
+    counts, said = tally(sample, classes), probs[some]
 
     def likely(power: float) -> float:
-        prior = belief.read(counts, probs[some], power)
+        prior = belief.read(counts, said, power)
         trust = _accuracies(counts, sample.annotator, votes.annotators, prior, classes - 1)
         accuracy = _of(trust, sample.annotator)
         missed = float(np.log((1 - accuracy) / trust.alternatives).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,16 @@ from analysis.findings import NONE
 
 __all__ = ["Tally", "Votes", "check_classes", "check_probs", "tally"]
 
+#: A table of so many cells a vote still costs less than a sort.
+_DENSE: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """Who gave which item which label, V rows in any order: memory grows with the votes alone.
+    """Who gave which item which label, V rows in any order.
+
+    Memory grows with votes, items and annotators, never with items times annotators. Numbers
+    should have few gaps: ``from_ids`` gives such to ids of any kind.
 
     Attributes:
         item: int64 (V,), item of each vote, from 0; the row of the item in a table of
@@ -127,10 +133,23 @@ def tally(votes: Votes, num_classes: int) -> Tally:
     check_classes(votes, num_classes)
     rows = votes.cast
     key = votes.item[rows] * num_classes + votes.label[rows]
-    keys, of_vote, count = np.unique(key, return_inverse=True, return_counts=True)
+    keys, of_vote, count = _distinct(key, votes.items * num_classes)
     total = np.bincount(votes.item[rows], minlength=votes.items)
     item, label = np.divmod(keys, max(num_classes, 1))
     return Tally(item, label, count, of_vote, total)
+
+
+def _distinct(
+    key: NDArray[np.int64], below: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """What ``np.unique`` gives with inverse and counts, without sorting where a table is small."""
+    if below > _DENSE * len(key):
+        return np.unique(key, return_inverse=True, return_counts=True)
+    table = np.bincount(key, minlength=below)
+    keys = np.flatnonzero(table)
+    place = np.empty(len(table), dtype=np.int64)
+    place[keys] = np.arange(len(keys))
+    return keys, place[key], table[keys]
 
 
 def check_classes(votes: Votes, num_classes: int) -> None:
@@ -169,8 +188,9 @@ def _column(name: str, given: NDArray[Any], dtype: type, least: int) -> NDArray[
         return np.empty(0, dtype=dtype)
     if not np.issubdtype(raw.dtype, np.integer):
         raise ValueError(f"Votes.{name} is {raw.dtype}, expected integers")
-    wrong = raw < least
+    most = np.iinfo(dtype).max
+    wrong = (raw < least) | (raw > most)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"Votes.{name} row {row} is {raw[row]}, expected {least} or more")
+        raise ValueError(f"Votes.{name} row {row} is {raw[row]}, expected {least} to {most}")
     return np.ascontiguousarray(raw, dtype=dtype)

@@ -79,9 +79,10 @@ def shuffled(votes, random):
     [
         (([0, -1], [0, 0], [0, 0]), "Votes.item row 1 is -1"),
         (([0, 1], [0, -3], [0, 0]), "Votes.annotator row 1 is -3"),
-        (([0, 1], [0, 0], [0, -2]), "Votes.label row 1 is -2, expected -1 or more"),
+        (([0, 1], [0, 0], [0, -2]), "Votes.label row 1 is -2, expected -1 to"),
         (([0, 1, 0], [2, 0, 2], [0, 0, 1]), "row 2 is a second label of annotator 2 for item 0"),
         (([0, 1], [0, 0], [0.0, np.nan]), "Votes.label is float64"),
+        (([0, 1], [0, 0], [0, 2**40]), "Votes.label row 1 is 1099511627776"),
         (([0, 1], [0, 0], [0]), "have 2, 2 and 1 rows"),
         (([[0]], [0], [0]), "Votes.item has shape"),
     ],
@@ -309,6 +310,15 @@ def test_an_item_alone_scores_as_in_the_whole_project():
             at = np.flatnonzero(whole.task == task)
             np.testing.assert_allclose(alone.score, whole.score[at], atol=1e-6)
             assert alone.label.tolist() == whole.label[at].tolist()
+
+
+def test_counting_by_sorting_and_by_table_are_one(monkeypatch):
+    votes = votes_of(TABLE, keep_empty=True)
+    by_table = crowdlab(votes, PROBS)
+    monkeypatch.setattr("analysis.votes._DENSE", 0)
+    by_sorting = crowdlab(votes, PROBS)
+    assert (by_table.consensus == by_sorting.consensus).all()
+    np.testing.assert_array_equal(by_table.vote_quality, by_sorting.vote_quality)
 
 
 @settings(deadline=None)
