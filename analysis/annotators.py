@@ -37,8 +37,10 @@ _PRIOR: Final = 4.0
 _BEST_ACCURACY: Final = 0.995
 #: Pairs of wrong votes that the belief in errors without a pattern weighs.
 _PRIOR_PAIRS: Final = 20.0
-#: Powers of the model's probabilities that are tried; 1 believes the model as it is.
-_SHARPNESS: Final = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+#: Powers of the model's probabilities that are tried: 0 does not hear it, 1 believes it as it is.
+_SHARPNESS: Final = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+#: Log likelihood that each step away from 1 has to be worth: few votes leave the model as it is.
+_STEP: Final = 1.0
 #: Probabilities that are looked at for it, and the bounds of the items that this makes.
 _SAMPLE: Final = 2_000_000
 _FEWEST, _MOST = 2_000, 20_000
@@ -56,7 +58,8 @@ class Calibration:
         accuracy: float64 (A,), how often each annotator is right, in (0, 1).
         usual: the same for annotators who are not in ``accuracy``.
         alternatives: over how many classes wrong votes spread, 1 to K - 1.
-        sharpness: power of the model's probabilities that explains the votes best.
+        sharpness: power of the model's probabilities that explains the votes best, 0 to 4; at 0
+            the model is not heard.
     """
 
     accuracy: NDArray[np.float64]
@@ -144,7 +147,7 @@ def find(
         rows of kind ``disagreement``, worst first; annotation is the row of the vote least in
         agreement (of equals, that of the less accurate annotator), prediction the item's row of
         ``probs``, label the consensus. An item with one vote is found only where a model speaks
-        against it.
+        against it. A model that the votes do not bear out counts as none.
 
     Raises:
         ValueError: when ``probs``, ``num_classes`` or ``tasks`` does not match, or a row of
@@ -168,8 +171,8 @@ def find(
     wrong = 1 - belief.posterior(counts, odds, prior)[counts.of_vote]
     total = np.bincount(votes.item[rows], wrong, minlength=votes.items)
     score = (total / np.maximum(counts.total, 1)).clip(0, 1).astype(np.float32)
-    heard = counts.total >= (2 if probs is None else 1)
-    items = np.flatnonzero(heard & (score >= floor))
+    alone = probs is None or trust.sharpness == 0
+    items = np.flatnonzero((counts.total >= (2 if alone else 1)) & (score >= floor))
     items = items[np.argsort(-score[items], kind="stable")]
     keys = (votes.annotator[rows], -accuracy, wrong.round(_DECIMALS), votes.item[rows])
     order = rows[np.lexsort(keys)]
@@ -180,7 +183,7 @@ def find(
         tasks[items],
         np.full(len(items), "disagreement"),
         least[items],
-        np.full(len(items), NONE) if probs is None else items,
+        np.full(len(items), NONE) if alone else items,
         score[items],
         belief.consensus(counts, odds, prior)[items],
     )
@@ -259,11 +262,13 @@ def _sharpness(votes: Votes, probs: NDArray[np.floating[Any]]) -> float:
     sample = Votes(item, votes.annotator[rows], votes.label[rows], len(some), votes.annotators)
     counts, said = tally(sample, classes), probs[some]
 
-    def likely(power: float) -> float:
+    def likely(step: int) -> float:
+        power = _SHARPNESS[step]
         prior = belief.read(counts, said, power)
         trust = _accuracies(counts, sample.annotator, votes.annotators, prior, classes - 1)
         accuracy = _of(trust, sample.annotator)
         missed = float(np.log((1 - accuracy) / trust.alternatives).sum())
-        return belief.evidence(counts, belief.odds(accuracy, trust.alternatives), prior) + missed
+        told = belief.evidence(counts, belief.odds(accuracy, trust.alternatives), prior) + missed
+        return told - _STEP * abs(step - _SHARPNESS.index(1.0))
 
-    return max(_SHARPNESS, key=likely)
+    return _SHARPNESS[max(range(len(_SHARPNESS)), key=likely)]
