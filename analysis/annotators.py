@@ -130,9 +130,9 @@ def find(
 ) -> Findings:
     """Find items whose votes are not to be trusted.
 
-    The score is the share of the item's votes that are expected to be wrong: what a vote drawn at
-    random from the item is wrong with. With the posterior q of the item it is the mean of 1 - q
-    over its votes, so an even split scores at least 0.5 whatever the model says, votes that all
+    The score is the share of the item's votes that are expected to be wrong, or how likely one of
+    them, drawn at random, is wrong: the mean of 1 - q over the votes, q being the probability of
+    the vote's label under Bayes' rule. So an even split scores at least 0.5 whatever the model says, votes that all
     agree score what speaks against them, and one vote against four about 0.2.
 
     Args:
@@ -140,7 +140,8 @@ def find(
         probs: float (N, K), rows sum to 1, from a model that has not seen the votes, or None.
         num_classes: K; needed only where there is no model and the last classes have no vote.
         tasks: int64 (N,), the task of each item; None takes the item's number.
-        calibration: what ``fit`` learnt; None learns it from these very votes.
+        calibration: what ``fit`` learnt, of annotators under the same numbers; None learns it from
+            these very votes.
         floor: findings with a lower score are left out.
 
     Returns:
@@ -156,7 +157,7 @@ def find(
     votes, classes = _checked(votes, probs, num_classes)
     if tasks is None:
         tasks = np.arange(votes.items, dtype=np.int64)
-    if tasks.shape != (votes.items,):
+    if tasks.ndim != 1 or len(tasks) < votes.items:
         raise ValueError(f"tasks {tasks.shape} and Votes of {votes.items} items do not match")
     trust = calibration or fit(votes, probs, num_classes=classes)
     counts = tally(votes, classes)

@@ -79,8 +79,11 @@ def deal(sheets: Sheets, *, draws: int = _DRAWS, seed: int = 0) -> tuple[NDArray
     hands = able[_draw(len(able), draws, seed)]
     size = np.bincount(sheets.of_region, minlength=len(sheets))
     begin = np.cumsum(size) - size
-    fits = np.cumsum(size[hands].sum(axis=1)) <= _DEALT
-    hand = hands[: max(int(fits.sum()), 1)].ravel()
+    if size[hands].sum() > _DEALT:
+        hands = np.random.default_rng(seed).permutation(hands)
+        fits = np.cumsum(size[hands].sum(axis=1)) <= _DEALT
+        hands = hands[: max(int(fits.sum()), 1)]
+    hand = hands.ravel()
     order = np.argsort(sheets.of_region, kind="stable")
     copy = np.repeat(np.arange(len(hand)), size[hand])
     skip = np.cumsum(size[hand]) - size[hand]

@@ -181,9 +181,13 @@ def test_drawn_chance_is_near_all_of_it():
     assert box_alpha(*as_boxes(votes)) == pytest.approx(want, abs=0.01)
 
 
-def test_dealt_sheets_hold_whole_sheets_and_stay_in_bounds():
+def test_dealt_sheets_hold_whole_sheets_and_stay_in_bounds(monkeypatch):
     rng = np.random.default_rng(2)
     sheets = Sheets.of(rng.integers(0, 50, 3000), rng.integers(0, 4, 3000))
+    monkeypatch.setattr("analysis.region_agreement._DEALT", 200)
+    crowded = deal(sheets)[0]
+    assert 100 < len(crowded) <= 200
+    monkeypatch.undo()
     rows, dealt = deal(sheets, draws=100)
     assert len(dealt) == 200
     assert (np.bincount(dealt.task) == 2).all()
