@@ -132,8 +132,8 @@ def find(
 
     The score is the share of the item's votes that are expected to be wrong, or how likely one of
     them, drawn at random, is wrong: the mean of 1 - q over the votes, q being the probability of
-    the vote's label under Bayes' rule. So an even split scores at least 0.5 whatever the model says, votes that all
-    agree score what speaks against them, and one vote against four about 0.2.
+    the vote's label under Bayes' rule. So an even split scores at least 0.5 whatever the model
+    says, votes that all agree score what speaks against them, and one vote against four about 0.2.
 
     Args:
         votes: V votes on N items of A annotators.
