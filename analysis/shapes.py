@@ -73,7 +73,8 @@ def columns(shapes: Shapes, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]
     """Return about how many pixel columns each chosen shape spans, int64 (P,), at least 1."""
     box = shapes.boxes()
     across: NDArray[np.int64] = np.ceil(box[:, 2] - box[:, 0]).astype(np.int64) + 1
-    return across[rows]
+    spanned: NDArray[np.int64] = across[rows]
+    return spanned
 
 
 def rasterise(
