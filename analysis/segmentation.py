@@ -128,26 +128,39 @@ def _self_confidence(
     images: slice,
     lines: slice,
 ) -> NDArray[np.float64]:
-    given, block = labels[images, lines], probs[images, :, lines]
-    wrong = (given < NONE) | (given >= probs.shape[1])
+    given = labels[images, lines]
     _refuse(
-        wrong, given, images, lines, f"labels {{}} is {{}}, expected -1 to {probs.shape[1] - 1}"
+        (given < NONE) | (given >= probs.shape[1]),
+        given,
+        images,
+        lines,
+        f"labels {{}} is {{}}, expected -1 to {probs.shape[1] - 1}",
     )
-    total = block.sum(axis=1, dtype=np.float32)
+    # Flat pixels: several times faster to sum and to pick from, and still a view.
+    block = probs[images, :, lines].reshape(len(given), probs.shape[1], -1)
+    total = np.einsum("nkm->nm", block, dtype=np.promote_types(block.dtype, np.float32))
     off = ~(np.abs(total - 1) <= _TOLERANCE)
-    _refuse(off, total, images, lines, "probs {} sum to {}, expected 1")
-    own = np.take_along_axis(block, given.clip(min=0)[:, None], axis=1)[:, 0]
-    _refuse((own < 0) | (own > 1 + _TOLERANCE), own, images, lines, "probs {} hold {}")
-    return np.where(given == NONE, np.nan, own)
+    _refuse(off, total, images, lines, "probs {} sum to {}, expected 1", given.shape)
+    label = given.reshape(len(given), -1)
+    own = block[np.arange(len(given))[:, None], label.clip(min=0), np.arange(label.shape[1])]
+    bad = (own < 0) | (own > 1 + _TOLERANCE)
+    _refuse(bad, own, images, lines, "probs {} hold {}, expected 0 to 1", given.shape)
+    return np.where(given == NONE, np.nan, own.astype(np.float64).reshape(given.shape))
 
 
 def _refuse(
-    wrong: NDArray[np.bool_], values: NDArray[Any], images: slice, lines: slice, said: str
+    wrong: NDArray[np.bool_],
+    values: NDArray[Any],
+    images: slice,
+    lines: slice,
+    said: str,
+    shape: tuple[int, ...] | None = None,
 ) -> None:
     if wrong.any():
-        image, line, column = np.argwhere(wrong)[0].tolist()
+        at = int(np.flatnonzero(wrong)[0])
+        image, line, column = map(int, np.unravel_index(at, shape or wrong.shape))
         place = f"image {images.start + image} pixel ({column}, {lines.start + line})"
-        raise ValueError(said.format(place, values[image, line, column]))
+        raise ValueError(said.format(place, values.flat[at]))
 
 
 def _check_shapes(labels: NDArray[Any], probs: NDArray[Any]) -> None:
