@@ -158,9 +158,10 @@ def erode(masks: Masks, distance: NDArray[np.integer[Any]]) -> Masks:
     """
     if not len(masks):
         return masks
+    spans = columns(masks, np.arange(len(masks)))
     parts = [
         _eroded(masks.take(np.arange(rows.start, rows.stop)), np.asarray(distance)[rows])
-        for rows in ragged.blocks(np.diff(masks.offsets), _BLOCK)
+        for rows in ragged.blocks(np.diff(masks.offsets) + spans, _BLOCK)
     ]
     row = [part.row for part in parts]
     shift = np.cumsum([0, *(len(part) for part in parts)])

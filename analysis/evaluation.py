@@ -12,12 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import curves, probabilities
-from analysis.assignment import Matches, by_confidence, match_at
+from analysis.assignment import Matches, by_confidence, match, match_at
 from analysis.findings import NONE
-from analysis.outcomes import Counts, check_labels, confusion, cross_table, flags
+from analysis.outcomes import (
+    Counts,
+    Flags,
+    check_labels,
+    confusion,
+    cross_table,
+    flags,
+    task_counts,
+)
 from analysis.regions import Regions
 
-__all__ = ["Evaluation", "classes", "regions"]
+__all__ = [
+    "Counts",
+    "Evaluation",
+    "Flags",
+    "Matches",
+    "classes",
+    "confusion",
+    "flags",
+    "match",
+    "regions",
+    "task_counts",
+]
 
 #: IoUs over which COCO averages.
 _RANGE: Final = np.linspace(0.5, 0.95, 10)

@@ -75,18 +75,15 @@ def test_label_studio_turns_a_box_clockwise_about_its_top_left_corner():
 
 
 def test_ultralytics_turns_a_box_about_its_centre():
-    # ultralytics.utils.ops.xywhr2xyxyxyxy([[10, 20, 6, 2, 0.5]]), its corners from another one on.
+    # ultralytics.utils.ops.xywhr2xyxyxyxy of this box; it begins at the third of our corners.
     turned = Polygons.from_xywhr(np.array([[10, 20, 6, 2, 0.5]]))
-    cos, sin = np.cos(0.5), np.sin(0.5)
-    along, across = np.array([3 * cos, 3 * sin]), np.array([-sin, cos])
-    centre = np.array([10, 20])
     wanted = [
-        centre - along - across,
-        centre + along - across,
-        centre + along + across,
-        centre - along + across,
+        [12.153322147066916, 22.315859177702983],
+        [13.11217322427532, 20.560694053922234],
+        [7.846677852933085, 17.684140822297017],
+        [6.887826775724679, 19.439305946077766],
     ]
-    np.testing.assert_allclose(turned.xy, wanted, rtol=1e-6)
+    np.testing.assert_allclose(turned.xy[[2, 1, 0, 3]], wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("angle", [0, 30, 90, -45, 720])
