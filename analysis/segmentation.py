@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -129,37 +130,31 @@ def _self_confidence(
     lines: slice,
 ) -> NDArray[np.float64]:
     given = labels[images, lines]
-    _refuse(
-        (given < NONE) | (given >= probs.shape[1]),
-        given,
-        images,
-        lines,
-        f"labels {{}} is {{}}, expected -1 to {probs.shape[1] - 1}",
-    )
+    refuse = partial(_refuse, given.shape, images.start, lines.start)
+    last = probs.shape[1] - 1
+    refuse((given < NONE) | (given > last), given, f"labels {{}} is {{}}, expected -1 to {last}")
     # Flat pixels: several times faster to sum and to pick from, and still a view.
     block = probs[images, :, lines].reshape(len(given), probs.shape[1], -1)
     total = np.einsum("nkm->nm", block, dtype=np.promote_types(block.dtype, np.float32))
-    off = ~(np.abs(total - 1) <= _TOLERANCE)
-    _refuse(off, total, images, lines, "probs {} sum to {}, expected 1", given.shape)
+    refuse(~(np.abs(total - 1) <= _TOLERANCE), total, "probs {} sum to {}, expected 1")
     label = given.reshape(len(given), -1)
     own = block[np.arange(len(given))[:, None], label.clip(min=0), np.arange(label.shape[1])]
-    bad = (own < 0) | (own > 1 + _TOLERANCE)
-    _refuse(bad, own, images, lines, "probs {} hold {}, expected 0 to 1", given.shape)
+    refuse((own < 0) | (own > 1 + _TOLERANCE), own, "probs {} hold {}, expected 0 to 1")
     return np.where(given == NONE, np.nan, own.astype(np.float64).reshape(given.shape))
 
 
 def _refuse(
+    shape: tuple[int, ...],
+    first_image: int,
+    first_line: int,
     wrong: NDArray[np.bool_],
     values: NDArray[Any],
-    images: slice,
-    lines: slice,
     said: str,
-    shape: tuple[int, ...] | None = None,
 ) -> None:
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
-        image, line, column = map(int, np.unravel_index(at, shape or wrong.shape))
-        place = f"image {images.start + image} pixel ({column}, {lines.start + line})"
+        image, line, column = map(int, np.unravel_index(at, shape))
+        place = f"image {first_image + image} pixel ({column}, {first_line + line})"
         raise ValueError(said.format(place, values.flat[at]))
 
 

@@ -15,13 +15,13 @@ from analysis.polygons import Polygons
 
 __all__ = ["Masks", "Polygons", "Shapes", "columns", "iou", "rasterise"]
 
-#: Polygon pairs, or columns of rasterised ones, in one go: what bounds the memory.
+#: Pixel columns rasterised in one go: what bounds the memory.
 _BLOCK: Final = 1 << 20
+#: Polygon pairs that a thread takes at a time.
 _PAIRS: Final = 1 << 13
 _THREADS: Final = 2
 #: What float32 boxes may be off by, relative to the areas.
 _ROUNDING: Final = 1e-5
-
 
 #: What ``Regions.shape`` holds: all regions of a table are of one kind.
 Shapes: TypeAlias = Polygons | Masks
@@ -136,8 +136,10 @@ def _polygon_iou(
 ) -> NDArray[np.float32]:
     mine, theirs = first.geometries(), second.geometries()
     area_a, area_b = shapely.area(mine)[a], shapely.area(theirs)[b]
-    rows = _reachable(first, second, a, b, area_a, area_b, least)
-    shared = np.zeros(len(a))
+    # A table beside itself: half of its pairs are often of a region with itself.
+    itself = (a == b) & (first is second)
+    shared = np.where(itself, area_a, 0.0)
+    rows = np.flatnonzero(~itself & _reachable(first, second, a, b, area_a, area_b, least))
 
     def meet(some: NDArray[np.int64]) -> None:
         shared[some] = shapely.area(shapely.intersection(mine[a[some]], theirs[b[some]]))
@@ -157,7 +159,7 @@ def _mask_iou(
     least: float = 0.0,
 ) -> NDArray[np.float32]:
     area_a, area_b = first.area()[a], second.area()[b]
-    rows = _reachable(first, second, a, b, area_a, area_b, least)
+    rows = np.flatnonzero(_reachable(first, second, a, b, area_a, area_b, least))
     shared = np.zeros(len(a), dtype=np.int64)
     shared[rows] = common_area(first, second, a[rows], b[rows])
     return _ratio(shared, area_a + area_b - shared)
@@ -171,14 +173,15 @@ def _reachable(
     area_a: NDArray[Any],
     area_b: NDArray[Any],
     least: float,
-) -> NDArray[np.int64]:
-    """The pairs that could have an IoU above ``least``, by their boxes and areas."""
+) -> NDArray[np.bool_]:
+    """Which pairs could have an IoU above ``least``, by their boxes and areas."""
     if least <= 0:
-        return np.arange(len(a))
+        return np.ones(len(a), dtype=np.bool_)
     mine, theirs = first.boxes().astype(np.float64)[a], second.boxes().astype(np.float64)[b]
     side = np.minimum(mine[:, 2:], theirs[:, 2:]) - np.maximum(mine[:, :2], theirs[:, :2])
     most = np.minimum(side.clip(min=0).prod(axis=1), np.minimum(area_a, area_b))
-    return np.flatnonzero(most * (1 + _ROUNDING) >= least * (area_a + area_b - most))
+    possible: NDArray[np.bool_] = most * (1 + _ROUNDING) >= least * (area_a + area_b - most)
+    return possible
 
 
 def _ratio(shared: NDArray[Any], union: NDArray[Any]) -> NDArray[np.float32]:
