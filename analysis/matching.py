@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import shapes
 from analysis.regions import Regions
 
 __all__ = ["Pairs", "box_iou", "overlapping_pairs", "pair_blocks"]
@@ -64,6 +65,7 @@ def box_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
 def pair_blocks(first: Regions, second: Regions, least: float = 0.0) -> Iterator[Pairs]:
     """Yield the pairs of one task whose IoU is above ``least``, some rows of ``first`` at a time.
 
+    Where both tables have shapes the IoU is theirs (``analysis.shapes.iou``), else the boxes'.
     Memory is bounded by the block and by the most crowded row, not by the square of the table.
 
     Args:
@@ -90,7 +92,10 @@ def pair_blocks(first: Regions, second: Regions, least: float = 0.0) -> Iterator
                 & (theirs[low].take(b) < mine[high].take(a))
             )
             a, b = a.take(meet), b.take(meet)
-        iou = box_iou(mine[:, a].T, theirs[:, b].T)
+        if first.shape is None or second.shape is None:
+            iou = box_iou(mine[:, a].T, theirs[:, b].T)
+        else:
+            iou = shapes.iou(first.shape, second.shape, a, order[b], least)
         keep = np.flatnonzero(iou > least)
         yield Pairs(a[keep], order[b[keep]], iou[keep])
 

@@ -1,24 +1,30 @@
-"""Boxes as typed columns: annotations and predictions travel alike."""
+"""Regions as typed columns: annotations and predictions travel alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from analysis.shapes import Shapes
 
 __all__ = ["Regions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Labelled boxes as columns, R rows, in any order of tasks.
+    """Labelled regions as columns, R rows, in any order of tasks.
 
     Attributes:
         task: int64 (R,), the task (or the unit the caller numbered) each box belongs to.
         label: int32 (R,), class index; -1 where the label is not one of the classes.
         box: float32 (R, 4), x0 y0 x1 y1, pixels, x0 <= x1 and y0 <= y1.
-        score: float32 (R,) in [0, 1], the model's confidence, or None for human boxes.
+        score: float32 (R,) in [0, 1], the model's confidence, or None for human regions.
+        shape: the exact shapes, R of them, of which ``box`` is the box around each; None where
+            the boxes are all there is. Where two tables both have shapes, their overlap is that
+            of the shapes.
 
     Raises:
         ValueError: naming the column and the first row that is wrong.
@@ -28,6 +34,7 @@ class Regions:
     label: NDArray[np.int32]
     box: NDArray[np.float32]
     score: NDArray[np.float32] | None = None
+    shape: Shapes | None = None
 
     def __post_init__(self) -> None:
         task = np.ascontiguousarray(self.task, dtype=np.int64)
@@ -58,11 +65,25 @@ class Regions:
                     f"Regions.score row {row} (task {task[row]}) is {score[row]}, expected 0..1"
                 )
             object.__setattr__(self, "score", score)
+        if self.shape is not None and len(self.shape) != len(task):
+            raise ValueError(f"Regions.shape has {len(self.shape)} rows, expected {len(task)}")
 
     def __len__(self) -> int:
         return len(self.task)
 
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Regions:
+    def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Regions:
         """Return the chosen rows (an index or a mask), in that order."""
         score = None if self.score is None else self.score[rows]
-        return Regions(self.task[rows], self.label[rows], self.box[rows], score)
+        shape = None if self.shape is None else self.shape.take(rows)
+        return Regions(self.task[rows], self.label[rows], self.box[rows], score, shape)
+
+    @classmethod
+    def from_shapes(
+        cls,
+        task: NDArray[np.int64],
+        label: NDArray[np.int32],
+        shape: Shapes,
+        score: NDArray[np.float32] | None = None,
+    ) -> Regions:
+        """Build from exact shapes; the boxes are those around them."""
+        return cls(task, label, shape.boxes(), score, shape)

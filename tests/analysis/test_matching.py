@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from analysis import matching
 from analysis.matching import box_iou, overlapping_pairs
 from analysis.regions import Regions
+from analysis.shapes import Polygons, iou
 
 
 def boxes(*rows):
@@ -13,7 +14,7 @@ def boxes(*rows):
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "iou"),
+    ("a", "b", "wanted"),
     [
         ([0, 0, 2, 2], [0, 0, 2, 2], 1),
         ([0, 0, 2, 2], [1, 0, 3, 2], 1 / 3),
@@ -22,8 +23,8 @@ def boxes(*rows):
         ([0, 0, 0, 0], [0, 0, 0, 0], 0),
     ],
 )
-def test_iou_by_hand(a, b, iou):
-    assert box_iou(boxes(a), boxes(b))[0] == pytest.approx(iou)
+def test_iou_by_hand(a, b, wanted):
+    assert box_iou(boxes(a), boxes(b))[0] == pytest.approx(wanted)
 
 
 coordinate = st.integers(0, 20)
@@ -64,3 +65,44 @@ def test_pairs_are_those_of_every_box_with_every_other(monkeypatch, crowded, blo
         assert (np.diff(pairs.first) >= 0).all()
 
     check()
+
+
+def test_shapes_decide_where_both_tables_have_them():
+    # Two triangles whose boxes overlap and which do not.
+    table = Regions.from_shapes(
+        np.zeros(2),
+        np.zeros(2),
+        Polygons.from_lists([[[0, 0], [4, 0], [0, 4]], [[4, 4], [2, 4], [4, 2]]]),
+    )
+    plain = Regions(table.task, table.label, table.box)
+    assert len(overlapping_pairs(plain, plain)) == 4
+    assert len(overlapping_pairs(table, plain)) == 4
+    exact = overlapping_pairs(table, table)
+    assert exact.first.tolist() == exact.second.tolist() == [0, 1]
+    assert exact.iou.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("block", [1 << 20, 7])
+def test_shapes_are_compared_block_by_block(monkeypatch, block):
+    random = np.random.default_rng(0)
+    boxes = random.uniform([0, 0, 2, 2, 0], [20, 20, 9, 9, 360], (60, 5))
+    table = Regions.from_shapes(
+        random.integers(0, 3, 60), np.zeros(60), Polygons.from_rotated(boxes)
+    )
+    shape = table.shape
+    assert shape is not None
+    wanted = {
+        (i, j)
+        for i in range(60)
+        for j in range(60)
+        if table.task[i] == table.task[j] and iou(shape, shape, *np.array([[i], [j]]))[0] > 0.3
+    }
+    monkeypatch.setattr(matching, "_BLOCK", block)
+    pairs = overlapping_pairs(table, table, 0.3)
+    assert set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == wanted
+
+
+def test_tables_without_rows_have_no_pairs():
+    none = Regions.from_shapes(np.empty(0), np.empty(0), Polygons.from_lists([]))
+    assert len(overlapping_pairs(none, none)) == 0
+    assert len(overlapping_pairs(none, table([(0, 1, 1, 2, 2)]))) == 0
