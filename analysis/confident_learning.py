@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from analysis import probabilities
 from analysis.findings import NONE
+from analysis.reference import pruning
 from analysis.reference.quality import (
     Scores,
     adjust_pred_probs,
@@ -58,8 +59,6 @@ _CLOSE: Final = 1e-6
 #: The threshold of a class that no label names: no probability reaches it.
 _ABSENT: Final = 2.0
 _NEVER_ZERO: Final = 1e-100
-#: Margins sorted in one go.
-_BLOCK: Final = 1 << 18
 _MOST_NOISE: Final = 0.9999
 
 _Labels = NDArray[np.integer[Any]]
@@ -113,16 +112,15 @@ def class_thresholds(labels: _Labels, probs: _Floats) -> _Matrix:
         known = np.flatnonzero(labels[rows] != NONE)
         given = labels[rows][known]
         own = block[known, given]
-        return (
-            np.bincount(given, weights=own, minlength=classes),
-            np.bincount(given, minlength=classes),
-        )
+        total = np.asarray(np.bincount(given, weights=own, minlength=classes), dtype=np.float64)
+        return total, np.bincount(given, minlength=classes).astype(np.int64)
 
     parts = probabilities.each_block(probs, add)
     total = sum((part[0] for part in parts), np.zeros(classes))
     count = sum((part[1] for part in parts), np.zeros(classes, dtype=np.int64))
     mean = np.divide(total, count, out=np.full(classes, _ABSENT), where=count > 0)
-    return np.maximum(mean, 2 * _CLOSE)
+    thresholds: _Matrix = np.maximum(mean, 2 * _CLOSE)
+    return thresholds
 
 
 def confident_joint(
@@ -232,9 +230,10 @@ def find_label_issues(
     guess, spared = _guess(labels, probs, class_thresholds(labels, probs))
     known = labels != NONE
     spared |= ~known
-    confident = (guess != NONE) & (guess != labels)
+    confident: _Mask = (guess != NONE) & (guess != labels)
     if method == "confident_learning":
-        return confident & ~spared
+        confident &= ~spared
+        return confident
     if method == "predicted_neq_given":
         return ~spared
     if method in ("low_self_confidence", "low_normalized_margin"):
@@ -244,20 +243,21 @@ def find_label_issues(
     counts = np.bincount(labels[known], minlength=classes)
     if joint is None:
         joint = _joint(labels, guess, classes, calibrate=True)
-    quota = _quota(joint, frac_noise, min_examples_per_class)
+    quota = pruning.quota(joint, frac_noise, min_examples_per_class)
     quota[counts <= max(min_examples_per_class, 1)] = 0
-    return _prune(labels, probs, counts, quota, method) & ~spared
+    issues = ~spared
+    if method != "prune_by_class":
+        issues &= pruning.by_noise_rate(labels, probs, counts, quota)
+    if method != "prune_by_noise_rate":
+        issues &= pruning.by_class(labels, probs, counts, quota)
+    return issues
 
 
-def _guess(
-    labels: _Labels, probs: _Floats, thresholds: _Matrix
-) -> tuple[NDArray[np.int32], _Mask]:
-    """What the model confidently says a row is, ``NONE`` where it does not; and whether the
-    label is as likely as any class. Rows must have been checked.
-    """
+def _guess(labels: _Labels, probs: _Floats, thresholds: _Matrix) -> tuple[NDArray[np.int32], _Mask]:
+    """What the model confidently says of checked rows, and whose label no class outdoes."""
     guess = np.full(len(labels), NONE, dtype=np.int32)
     spared = np.zeros(len(labels), dtype=np.bool_)
-    least = (thresholds - _CLOSE).astype(probs.dtype)
+    least = (thresholds - _CLOSE).astype(np.result_type(probs.dtype, np.float32))
 
     def work(rows: slice, block: _Floats) -> None:
         every = np.arange(len(block))
@@ -272,7 +272,7 @@ def _guess(
         mine[unsure] = np.where(several > 0, other, NONE)
         guess[rows] = mine
         given = np.where(labels[rows] != NONE, labels[rows], 0)
-        own = block[every, given] + block.dtype.type(_CLOSE)
+        own = block[every, given].astype(least.dtype) + least.dtype.type(_CLOSE)
         spared[rows] = (given == top) | (own > most) | ((own == most) & (given < top))
 
     if probs.shape[1]:
@@ -280,9 +280,7 @@ def _guess(
     return guess, spared
 
 
-def _joint(
-    labels: _Labels, guess: NDArray[np.int32], classes: int, *, calibrate: bool
-) -> _Counts:
+def _joint(labels: _Labels, guess: NDArray[np.int32], classes: int, *, calibrate: bool) -> _Counts:
     known = labels != NONE
     told = known & (guess != NONE)
     pair = labels[told].astype(np.int64) * classes + guess[told]
@@ -297,64 +295,6 @@ def _lowest(score: NDArray[np.float32], count: int) -> _Mask:
     mask = np.zeros(len(score), dtype=np.bool_)
     mask[np.argsort(score)[:count]] = True
     return mask
-
-
-def _quota(joint: _Counts, frac_noise: float, least: int) -> _Counts:
-    """How many rows stay (diagonal) or go, label by row and true class by column."""
-    keep = np.maximum(joint.diagonal(), least)
-    raised = keep - joint.diagonal()
-    others = np.maximum(np.count_nonzero(joint, axis=1) - 1.0, 1.0)
-    rates = np.maximum(joint - (raised / others)[:, None], 0)
-    np.fill_diagonal(rates, keep)
-    fewer = rates * frac_noise
-    np.fill_diagonal(fewer, rates.diagonal())
-    np.fill_diagonal(fewer, rates.diagonal() + (rates - fewer).sum(axis=1))
-    quota: _Counts = fewer.astype(np.int64)
-    return quota
-
-
-def _prune(
-    labels: _Labels, probs: _Floats, counts: _Counts, quota: _Counts, method: Method
-) -> _Mask:
-    by_rate = np.zeros(len(labels), dtype=np.bool_)
-    by_class = np.zeros(len(labels), dtype=np.bool_)
-    # A short integer is sorted in linear time.
-    narrow = np.int16 if len(counts) < np.iinfo(np.int16).max else np.int64
-    order = np.argsort(labels.astype(narrow), kind="stable")
-    ends = np.cumsum(counts) + (len(labels) - counts.sum())
-    for label in np.flatnonzero(quota.any(axis=1)):
-        rows = order[ends[label] - counts[label] : ends[label]]
-        own = probs[rows, label]
-        if method != "prune_by_noise_rate":
-            wrong = int(counts[label] - quota[label, label])
-            if wrong > 0:
-                by_class[rows[np.argpartition(own, wrong - 1)[:wrong]]] = True
-        if method != "prune_by_class":
-            others = np.flatnonzero(quota[label] > 0)
-            others = others[others != label]
-            _prune_pairs(by_rate, probs, rows, own, others, quota[label, others])
-    if method == "both":
-        return by_rate & by_class
-    return by_class if method == "prune_by_class" else by_rate
-
-
-def _prune_pairs(
-    mask: _Mask,
-    probs: _Floats,
-    rows: NDArray[np.int64],
-    own: _Floats,
-    others: NDArray[np.int64],
-    quota: _Counts,
-) -> None:
-    """Set the rows of one label that most look like each of the other classes."""
-    step = max(_BLOCK // len(rows), 1)
-    for start in range(0, len(others), step):
-        some = slice(start, start + step)
-        behind = own - probs[rows, others[some, None]]
-        wanted = np.minimum(quota[some], len(rows))
-        first = np.argpartition(behind, np.unique(wanted) - 1, axis=1)
-        taken = first[np.arange(len(rows)) < wanted[:, None]]
-        mask[rows[taken]] = True
 
 
 def _rounded(values: _Matrix) -> _Counts:

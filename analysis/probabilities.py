@@ -38,6 +38,8 @@ def check(labels: NDArray[Any], probs: NDArray[Any]) -> None:
         raise ValueError(
             f"labels {labels.shape} and probs {probs.shape} do not match, expected (N,) and (N, K)"
         )
+    if not np.issubdtype(probs.dtype, np.floating):
+        raise ValueError(f"probs are of type {probs.dtype}, expected floats")
     if not np.issubdtype(labels.dtype, np.integer):
         whole = np.equal(np.mod(labels, 1), 0)
         row = int(np.flatnonzero(~whole)[0]) if not whole.all() else 0

@@ -126,8 +126,10 @@ def normalized_margin(
 
     def work(rows: slice, block: _Floats) -> None:
         known, given = _given(labels[rows])
-        adjusted = thresholds is not None
-        held = adjust_pred_probs(block, thresholds) if adjusted else probabilities.scratch(block)
+        if thresholds is None:
+            held = probabilities.scratch(block)
+        else:
+            held = adjust_pred_probs(block, thresholds)
         own = held[np.arange(len(given)), given]
         score[rows] = np.where(known, _margin(held, given, own), np.nan)
 
@@ -245,8 +247,8 @@ def _entropy(held: _Floats) -> _Floats:
     logs = held + np.finfo(held.dtype).tiny
     np.log(logs, out=logs)
     logs *= held
-    total: _Floats = -logs.sum(axis=1)
-    return np.maximum(total, 0)
+    total: _Floats = np.maximum(-logs.sum(axis=1), 0)
+    return total
 
 
 def _weighted(held: _Floats, own: _Floats, floor: float) -> _Floats:
@@ -254,4 +256,6 @@ def _weighted(held: _Floats, own: _Floats, floor: float) -> _Floats:
         return np.ones_like(own)
     ratio = _entropy(held) / (np.log(held.shape[1]) * np.maximum(own, _FLOOR))
     divisor = np.maximum(ratio, floor)
-    return np.divide(np.log1p(ratio), divisor, out=np.ones_like(ratio), where=divisor > 0)
+    score: _Floats = np.ones_like(ratio)
+    np.divide(np.log1p(ratio), divisor, out=score, where=divisor > 0)
+    return score
