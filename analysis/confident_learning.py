@@ -293,7 +293,7 @@ def _joint(labels: _Labels, guess: NDArray[np.int32], classes: int, *, calibrate
 
 def _lowest(score: NDArray[np.float32], count: int) -> _Mask:
     mask = np.zeros(len(score), dtype=np.bool_)
-    mask[np.argsort(score)[:count]] = True
+    mask[np.argsort(score, kind="stable")[:count]] = True
     return mask
 
 
