@@ -148,11 +148,13 @@ def confident_joint(
     Raises:
         ValueError: naming the first row that is wrong.
     """
+    given = thresholds is not None
     if thresholds is None:
         thresholds = class_thresholds(labels, probs)
-    else:
-        probabilities.check(labels, probs)
-    guess, _ = _guess(labels, probs, thresholds)
+    probabilities.check(labels, probs)
+    if thresholds.shape != (probs.shape[1],):
+        raise ValueError(f"thresholds are of shape {thresholds.shape}, probs of {probs.shape}")
+    guess, _ = _guess(labels, probs, thresholds, checked=not given)
     return _joint(labels, guess, probs.shape[1], calibrate=calibrate)
 
 
@@ -227,7 +229,7 @@ def find_label_issues(
     """
     if method not in Method.__args__:  # type: ignore[attr-defined]
         raise ValueError(f"method is {method!r}, expected one of {Method.__args__}")  # type: ignore[attr-defined]
-    guess, spared = _guess(labels, probs, class_thresholds(labels, probs))
+    guess, spared = _guess(labels, probs, class_thresholds(labels, probs), checked=True)
     known = labels != NONE
     spared |= ~known
     confident: _Mask = (guess != NONE) & (guess != labels)
@@ -241,6 +243,8 @@ def find_label_issues(
         return _lowest(score(labels, probs), int((confident & ~spared).sum()))
     classes = probs.shape[1]
     counts = np.bincount(labels[known], minlength=classes)
+    if joint is not None and joint.shape != (classes, classes):
+        raise ValueError(f"joint is of shape {joint.shape}, expected ({classes}, {classes})")
     if joint is None:
         joint = _joint(labels, guess, classes, calibrate=True)
     quota = pruning.quota(joint, frac_noise, min_examples_per_class)
@@ -253,8 +257,10 @@ def find_label_issues(
     return issues
 
 
-def _guess(labels: _Labels, probs: _Floats, thresholds: _Matrix) -> tuple[NDArray[np.int32], _Mask]:
-    """What the model confidently says of checked rows, and whose label no class outdoes."""
+def _guess(
+    labels: _Labels, probs: _Floats, thresholds: _Matrix, *, checked: bool
+) -> tuple[NDArray[np.int32], _Mask]:
+    """What the model confidently says of each row, and whose label no class outdoes."""
     guess = np.full(len(labels), NONE, dtype=np.int32)
     spared = np.zeros(len(labels), dtype=np.bool_)
     least = (thresholds - _CLOSE).astype(np.result_type(probs.dtype, np.float32))
@@ -276,7 +282,7 @@ def _guess(labels: _Labels, probs: _Floats, thresholds: _Matrix) -> tuple[NDArra
         spared[rows] = (given == top) | (own > most) | ((own == most) & (given < top))
 
     if probs.shape[1]:
-        probabilities.each_block(probs, work, checked=True)
+        probabilities.each_block(probs, work, checked=checked)
     return guess, spared
 
 

@@ -371,5 +371,13 @@ def test_bad_rows_are_named(function, labels, change, words):
 def test_unknown_methods_and_types_are_named():
     with pytest.raises(ValueError, match="method is 'best'"):
         cl.find_label_issues(LABELS, PROBS, method="best")
+    with pytest.raises(ValueError, match=r"joint is of shape \(2, 2\)"):
+        cl.find_label_issues(LABELS, PROBS, joint=np.eye(2, dtype=np.int64))
+    with pytest.raises(ValueError, match=r"thresholds are of shape \(2,\)"):
+        cl.confident_joint(LABELS, PROBS, thresholds=np.ones(2))
+    with pytest.raises(ValueError, match="probs row 1 sums to nan"):
+        cl.confident_joint(
+            LABELS, np.where(np.arange(12)[:, None] == 1, np.nan, PROBS), thresholds=np.ones(3)
+        )
     with pytest.raises(ValueError, match="probs are of type int64"):
         cl.quality_scores(np.array([0, 1]), np.eye(2, dtype=np.int64))

@@ -157,6 +157,15 @@ def test_scores_are_in_range_and_each_box_is_judged_once(mine, theirs):
     assert not found.possible_missing[taken].any()
 
 
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_more_confidence_moves_right_labels_down_and_wrong_ones_up(one, other):
+    low, high = sorted((one, other))
+    labels, predicted = np.array([0, 0, 0, 0]), np.array([0, 0, 1, 1])
+    score = fiftyone.mistakenness(labels, predicted, np.array([low, high, low, high]))
+    assert score[0] >= score[1]
+    assert score[2] <= score[3]
+
+
 def test_a_crowd_of_predictions_on_a_crowd_of_boxes():
     rng = np.random.default_rng(0)
     rows = np.zeros((400, 7))

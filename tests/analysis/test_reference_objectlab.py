@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.findings import NONE
-from analysis.reference import objectlab
+from analysis.reference import objectlab, objectlab_boxes
 from analysis.reference.precision import average_precision, exact_iou
 from analysis.regions import Regions
 from tests.analysis.test_reference_fiftyone import (
@@ -23,7 +23,7 @@ SMALLEST = 1.1102230246251563e-17
 
 @pytest.fixture(params=[1 << 18, 3])
 def tables(request, monkeypatch):
-    monkeypatch.setattr(objectlab, "_BLOCK", request.param)
+    monkeypatch.setattr(objectlab_boxes, "_BLOCK", request.param)
     return regions(ANNOTATIONS), regions(PREDICTIONS)
 
 
