@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 
-__all__ = ["check", "each_block", "strongest_other"]
+__all__ = ["check", "each_block", "scratch", "strongest_other"]
 
 T = TypeVar("T")
 
@@ -20,6 +20,8 @@ _BLOCK: Final = 1 << 17
 _THREADS: Final = 2
 #: float16 probabilities of many classes miss 1 by up to this much.
 _TOLERANCE: Final = 1e-2
+#: Below this many classes a block is quicker read class by class than row by row.
+_NARROW: Final = 64
 
 
 def check(labels: NDArray[Any], probs: NDArray[Any]) -> None:
@@ -36,6 +38,8 @@ def check(labels: NDArray[Any], probs: NDArray[Any]) -> None:
         raise ValueError(
             f"labels {labels.shape} and probs {probs.shape} do not match, expected (N,) and (N, K)"
         )
+    if not np.issubdtype(probs.dtype, np.floating):
+        raise ValueError(f"probs are of type {probs.dtype}, expected floats")
     if not np.issubdtype(labels.dtype, np.integer):
         whole = np.equal(np.mod(labels, 1), 0)
         row = int(np.flatnonzero(~whole)[0]) if not whole.all() else 0
@@ -46,11 +50,18 @@ def check(labels: NDArray[Any], probs: NDArray[Any]) -> None:
         raise ValueError(f"labels row {row} is {labels[row]}, expected -1 to {probs.shape[1] - 1}")
 
 
-def each_block(probs: NDArray[Any], work: Callable[[slice, NDArray[Any]], T]) -> list[T]:
+def each_block(
+    probs: NDArray[Any], work: Callable[[slice, NDArray[Any]], T], *, checked: bool = False
+) -> list[T]:
     """Call ``work(rows, block)`` on every block of rows, two at a time, and return what it gave.
 
-    A block is a view of ``probs``; it is checked first. NumPy lets go of the interpreter inside
-    its loops, so two threads keep two cores busy.
+    A block is a view of ``probs``. NumPy lets go of the interpreter inside its loops, so two
+    threads keep two cores busy.
+
+    Args:
+        probs: float (N, K).
+        work: what to do with a block; it must not write to it.
+        checked: the rows are known to be distributions, so they are not checked again.
 
     Raises:
         ValueError: naming the first row that is not a probability distribution.
@@ -58,7 +69,8 @@ def each_block(probs: NDArray[Any], work: Callable[[slice, NDArray[Any]], T]) ->
 
     def one(rows: slice) -> T:
         block = probs[rows]
-        _check_rows(rows.start, block)
+        if not checked:
+            _check_rows(rows.start, block)
         return work(rows, block)
 
     slices = list(_slices(*probs.shape))
@@ -66,6 +78,22 @@ def each_block(probs: NDArray[Any], work: Callable[[slice, NDArray[Any]], T]) ->
         return [one(rows) for rows in slices]
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(one, slices))
+
+
+def scratch(block: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Return a copy of a block that may be written to, in the order that reductions like best.
+
+    Reducing ten values a row at a time costs ten times what reducing ten columns costs, so a
+    narrow block is stored class by class; its shape and its indices stay the same.
+
+    Args:
+        block: float (B, K).
+
+    Returns:
+        (B, K), float64 where the block is float64, float32 otherwise.
+    """
+    dtype = np.float64 if block.dtype == np.float64 else np.float32
+    return np.array(block, dtype=dtype, order="F" if block.shape[1] < _NARROW else "C")
 
 
 def strongest_other(
@@ -93,7 +121,9 @@ def _slices(count: int, classes: int) -> Iterator[slice]:
 
 
 def _check_rows(start: int, block: NDArray[Any]) -> None:
-    total = block.sum(axis=1, dtype=np.float32 if block.dtype == np.float16 else None)
+    # einsum adds short rows five times as fast as sum does.
+    whole = block.dtype in (np.float32, np.float64)
+    total = np.einsum("ij->i", block) if whole else block.sum(axis=1, dtype=np.float32)
     off = ~(np.abs(total - 1) <= _TOLERANCE)
     if off.any():
         row = int(np.flatnonzero(off)[0])
