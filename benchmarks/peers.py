@@ -132,7 +132,9 @@ def image_mistakenness(labels: NDArray[Any], logits: NDArray[Any]) -> Side | str
         for sample in samples:
             method.process_image(sample)
 
-    return Side("FiftyOne", len(samples), run, "without its database, 700 /s with it")
+    return Side(
+        "FiftyOne", len(samples), run, "without its database; with it 700 /s in an earlier run"
+    )
 
 
 def box_mistakenness(annotations: Regions, predictions: Regions) -> Side | str:
@@ -160,7 +162,9 @@ def box_mistakenness(annotations: Regions, predictions: Regions) -> Side | str:
             evaluation.evaluate(sample, "eval")
             method.process_image(sample, "eval")
 
-    return Side("FiftyOne", len(samples), run, "without its database, 26 /s with it")
+    return Side(
+        "FiftyOne", len(samples), run, "without its database; with it 26 /s in an earlier run"
+    )
 
 
 def _as_cleanlab(

@@ -17,6 +17,7 @@ from analysis.findings import NONE
 from analysis.reference.greedy import match
 from analysis.reference.multilabel import same_set
 from analysis.reference.quality import hardness
+from analysis.reference.tasks import places
 from analysis.regions import Regions
 
 __all__ = [
@@ -148,7 +149,7 @@ def boxes(
     """Match boxes whatever their class, as COCO does, and score what was matched and what not.
 
     Args:
-        annotations: A human boxes.
+        annotations: A human boxes; a label of -1 is a class of its own.
         predictions: P boxes with a score.
         iou: overlap that a match needs, in (0, 1); FiftyOne has 0.5 built in.
         confidence: an unmatched prediction above this is possibly missing; there 0.95.
@@ -186,11 +187,12 @@ def task_scores(
         predictions: P boxes.
         scores: what ``boxes`` gave for them.
         tasks: int64 (T,), each once, with every task that has a box.
+
+    Raises:
+        ValueError: naming the first box whose task is not among ``tasks``.
     """
-    order = np.argsort(tasks)
-    known = tasks[order]
-    mine = order[np.searchsorted(known, annotations.task)]
-    theirs = order[np.searchsorted(known, predictions.task)]
+    mine = places("annotations", annotations, tasks)
+    theirs = places("predictions", predictions, tasks)
     worst = np.full(len(tasks), -1, dtype=np.float32)
     matched = ~scores.possible_spurious
     np.maximum.at(worst, mine[matched], scores.mistakenness[matched])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.reference.objectlab_boxes import BoxScores, Constants, score_boxes
 from analysis.reference.precision import average_precision
+from analysis.reference.tasks import places
 from analysis.regions import Regions
 
 __all__ = [
@@ -101,7 +102,10 @@ def score_images(
     if min(use.weights) < 0 or abs(sum(use.weights) - 1) > 1e-6:
         raise ValueError(f"weights are {use.weights}, expected none below 0 and a sum of 1")
     each = boxes or score_boxes(annotations, predictions, use)
-    tasks, mine, theirs = _places(annotations, predictions, tasks)
+    if tasks is None:
+        tasks = np.union1d(annotations.task, predictions.task)
+    mine = places("annotations", annotations, tasks)
+    theirs = places("predictions", predictions, tasks)
     count = len(tasks)
     pooled = (
         _softmin(each.overlooked, theirs, count, use.temperature),
@@ -148,30 +152,12 @@ def find_label_issues(
         each.badloc <= bar[annotations.label] * badloc,
         each.swap <= bar[annotations.label] * swap,
     )
-    _, mine, theirs = _places(annotations, predictions, images.task)
+    mine = places("annotations", annotations, images.task)
+    theirs = places("predictions", predictions, images.task)
     image = np.zeros(len(images.task), dtype=np.bool_)
     for at, found in zip((theirs, mine, mine), issues, strict=True):
         image[at[found]] = True
     return Issues(*issues, image, images)
-
-
-def _places(
-    annotations: Regions, predictions: Regions, tasks: _Rows | None
-) -> tuple[_Rows, _Rows, _Rows]:
-    """The tasks, and where among them each box's task is."""
-    if tasks is None:
-        tasks = np.union1d(annotations.task, predictions.task)
-    order = np.argsort(tasks)
-    places = []
-    for name, table in (("annotations", annotations), ("predictions", predictions)):
-        at = np.searchsorted(tasks, table.task, sorter=order)
-        known = at < len(tasks)
-        known[known] = tasks[order[at[known]]] == table.task[known]
-        if not known.all():
-            row = int(np.flatnonzero(~known)[0])
-            raise ValueError(f"{name}.task row {row} is {table.task[row]}, not one of tasks")
-        places.append(order[at])
-    return tasks, places[0], places[1]
 
 
 def _softmin(score: _Scores, at: _Rows, count: int, temperature: float) -> _Scores:

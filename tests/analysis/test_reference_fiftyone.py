@@ -185,6 +185,8 @@ def test_empty_tables_and_bad_input():
     assert only.possible_missing.sum() == 7
     with pytest.raises(ValueError, match=r"predictions\.score is None"):
         fiftyone.boxes(none, none)
+    with pytest.raises(ValueError, match=r"predictions\.task row 10 is 3, not one of tasks"):
+        fiftyone.task_scores(none, regions(PREDICTIONS), only, np.array([0, 1, 2, 4]))
     with pytest.raises(ValueError, match="iou is 1"):
         fiftyone.boxes(none, some, iou=1)
     with pytest.raises(ValueError, match=r"confidence row 1 is 1\.5, expected 0 to 1"):
