@@ -17,13 +17,7 @@ from analysis.findings import NONE, Findings
 from analysis.span_matching import Spans, span_pair_blocks
 from analysis.spans import Calibration, find
 
-__all__ = [
-    "TokenSpans",
-    "sentence_score",
-    "span_marginals",
-    "span_support",
-    "token_self_confidence",
-]
+__all__ = ["check_offsets", "sentence_score", "token_scores", "token_self_confidence"]
 
 
 def token_self_confidence(
