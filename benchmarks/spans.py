@@ -145,7 +145,7 @@ def relook(
         np.concatenate([np.column_stack([likely.first, likely.last, likely.label]), human]),
         np.concatenate([likely.score, support]),
     )
-    found = spans.find(text.places(human), predicted, num_classes=len(CLASSES))
+    found = spans.find(text.places(human), predicted, num_classes=len(CLASSES), floor=0)
     span = np.zeros(len(human))
     about = found.annotation != NONE
     span[found.annotation[about]] = found.score[about]
