@@ -132,8 +132,9 @@ def overlapping_spans(first: Spans, second: Spans, least: float = 0.0) -> Pairs:
 
 def _column(name: str, values: Any, kind: str) -> NDArray[Any]:
     given = np.asarray(values)
-    column = np.ascontiguousarray(given, dtype=kind)
-    if kind != "float32" and given.dtype.kind == "f" and (column != given).any():
-        row = int(np.flatnonzero(column != given)[0])
-        raise ValueError(f"Spans.{name} row {row} is {given[row]}, expected a whole number")
-    return column
+    if kind != "float32" and given.dtype.kind == "f":
+        broken = ~np.isfinite(given) | (given != np.rint(given))
+        if broken.any():
+            row = int(np.flatnonzero(broken)[0])
+            raise ValueError(f"Spans.{name} row {row} is {given[row]}, expected a whole number")
+    return np.ascontiguousarray(given, dtype=kind)
