@@ -92,7 +92,10 @@ def fit(annotations: Spans, predictions: Spans, *, num_classes: int) -> Calibrat
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
-    seen = _look(annotations, predictions, num_classes)
+    return _learn(annotations, _look(annotations, predictions, num_classes), num_classes)
+
+
+def _learn(annotations: Spans, seen: _Seen, num_classes: int) -> Calibration:
     known = annotations.label != NONE
     rows = np.flatnonzero(known & (seen.exact == 0))
     case = annotations.label[rows] * 3 + seen.rest[rows].argmax(axis=1)
@@ -139,10 +142,10 @@ def find(
         ValueError: when predictions have no score, a label is not below ``num_classes`` or the
             calibration is of another number of labels.
     """
-    trust = calibration or fit(annotations, predictions, num_classes=num_classes)
+    seen = _look(annotations, predictions, num_classes)
+    trust = calibration or _learn(annotations, seen, num_classes)
     if trust.unlisted.shape != (num_classes, 3) or trust.absent.shape != (num_classes,):
         raise ValueError(f"calibration is of {len(trust.absent)} classes, expected {num_classes}")
-    seen = _look(annotations, predictions, num_classes)
     found = Findings.concatenate([_drawn_wrong(annotations, seen, trust), _missing(seen, trust)])
     kept = found.take(found.score >= floor)
     return kept.take(np.lexsort((kept.annotation, kept.prediction, -kept.score, kept.task)))
@@ -184,8 +187,11 @@ def _look(annotations: Spans, predictions: Spans, num_classes: int) -> _Seen:
         place = _same_place(annotations, table, pairs)
         label = annotations.label[a] == table.label[p]
         exact[a[place & label]] = score[p[place & label]]
+        some = slice(a[0], a[-1] + 1) if len(a) else slice(0, 0)
         for column, chosen in enumerate((label & ~place, ~label)):
-            mass[:, column] += np.bincount(a[chosen], score[p[chosen]], minlength=count)
+            mass[some, column] = np.bincount(
+                a[chosen] - some.start, score[p[chosen]], minlength=some.stop - some.start
+            )
             _strongest(rival[:, column], a[chosen], p[chosen], score)
         drawn[p[~_both(annotations, table, pairs, exact[a], score[p])]] = True
     both = mass.sum(axis=1)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -155,13 +156,12 @@ def relook(
 def _cleanlab(
     text: Text, probs: NDArray[np.float64], tags: NDArray[np.int64], human: Triples
 ) -> Iterator[tuple[str, tuple[NDArray[Any], NDArray[Any]]]]:
-    from cleanlab.token_classification.rank import get_label_quality_scores
-
+    peer = import_module("cleanlab.token_classification.rank")
     cuts = text.offsets[1:-1]
     labels = [part.tolist() for part in np.split(tags, cuts)]
     for token in ("self_confidence", "normalized_margin", "confidence_weighted_entropy"):
         for sentence in ("min", "softmin"):
-            quality, tokens = get_label_quality_scores(
+            quality, tokens = peer.get_label_quality_scores(
                 labels,
                 np.split(probs, cuts),
                 token_score_method=token,
