@@ -37,9 +37,12 @@ _KINDS: Final = ("badly_drawn", "mislabelled", "spurious", "duplicate")
 #: Priors of the estimates, and their weight in spans.
 _PRIOR_UNLISTED: Final = 0.05
 _PRIOR_ABSENT: Final = 0.1
+_PRIOR_DOUBT: Final = 0.3
 _PRIOR: Final = 20.0
 #: Steps of the expectation maximisation; it settles in a few.
 _STEPS: Final = 20
+#: A model's certainty is not believed beyond this much.
+_OPEN: Final = 0.1
 #: Scores closer to 0 or 1 than this say no more.
 _TINY: Final = 1e-7
 #: Human spans of one label that overlap this much are one thing drawn twice.
@@ -57,16 +60,24 @@ class Calibration:
             or model draw), another label, or nothing (how much the model misses).
         absent: float32 (K,), of the places where the model is wholly sure of a span of the class
             the share where there is none: where people drew nothing, less what they leave out.
+        doubt: float, mean chance that the model leaves open where it lists other spans over a
+            human one, but not that one.
         least: float, score down to which the model lists what it considers.
     """
 
     unlisted: NDArray[np.float32]
     absent: NDArray[np.float32]
+    doubt: float
     least: float
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return it as named arrays, for storage."""
-        return {"unlisted": self.unlisted, "absent": self.absent, "least": np.array(self.least)}
+        return {
+            "unlisted": self.unlisted,
+            "absent": self.absent,
+            "doubt": np.array(self.doubt),
+            "least": np.array(self.least),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
@@ -74,6 +85,7 @@ class Calibration:
         return cls(
             arrays["unlisted"].astype(np.float32),
             arrays["absent"].astype(np.float32),
+            float(arrays["doubt"]),
             float(arrays["least"]),
         )
 
@@ -105,9 +117,11 @@ def _learn(annotations: Spans, seen: _Seen, num_classes: int) -> Calibration:
     unlisted = (count + _PRIOR * overall) / (total[:, None] + _PRIOR)
     peaks = _peaks(seen.predictions)
     listed = _scores(seen.predictions)[peaks]
+    open_ = seen.rest[rows, 2][seen.contested[rows]]
     return Calibration(
         unlisted.astype(np.float32),
         _absent(seen, peaks, num_classes),
+        float((open_.sum() + _PRIOR * _PRIOR_DOUBT) / (len(open_) + _PRIOR)),
         float(np.quantile(listed, 0.01)) if len(listed) else 1.0,
     )
 
@@ -172,6 +186,11 @@ class _Seen:
     rival: NDArray[np.int64]
     drawn: NDArray[np.bool_]
 
+    @property
+    def contested(self) -> NDArray[np.bool_]:
+        """Whether the model lists other spans over each human one, (A,)."""
+        return np.asarray((self.rest[:, :2] > 0).any(axis=1))
+
 
 def _look(annotations: Spans, predictions: Spans, num_classes: int) -> _Seen:
     _check(annotations, predictions, num_classes)
@@ -233,7 +252,7 @@ def _drawn_wrong(annotations: Spans, seen: _Seen, trust: Calibration) -> Finding
     rows = np.flatnonzero(annotations.label != NONE)
     rest, listed = seen.rest[rows], seen.exact[rows]
     # What is not listed is less likely than the least that is, and than the model's gaps allow.
-    gaps = (trust.unlisted[annotations.label[rows]] * rest).sum(axis=1)
+    gaps = _gaps(rest, seen.contested[rows], trust.unlisted[annotations.label[rows]], trust.doubt)
     right = np.where(listed > 0, listed, np.minimum(gaps, trust.least)).clip(_TINY, 1)
     odds = _DRAWN_WRONG * (1 - right) / right
     twin = _twins(annotations, seen.exact)[rows]
@@ -241,6 +260,17 @@ def _drawn_wrong(annotations: Spans, seen: _Seen, trust: Calibration) -> Finding
     rival = np.column_stack([seen.rival, np.full((len(annotations), 2), NONE)])[rows, case]
     score = np.maximum(odds / (1 + odds), twin)
     return _rows(np.array(_KINDS)[case], annotations.task[rows], rows, rival, score, seen)
+
+
+def _gaps(
+    rest: NDArray[np.float64],
+    contested: NDArray[np.bool_],
+    unlisted: NDArray[np.float32],
+    doubt: float,
+) -> NDArray[np.float64]:
+    """Chance of human spans that the model does not list, the less the surer it is of others."""
+    mean = (rest[:, :2] * unlisted[:, :2]).sum(axis=1) / rest[:, :2].sum(axis=1).clip(min=_TINY)
+    return np.where(contested, mean * (rest[:, 2] + _OPEN) / (doubt + _OPEN), unlisted[:, 2])
 
 
 def _twins(annotations: Spans, exact: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from analysis import detection, span_matching, spans, taggers, tokens
 from analysis.spans import Spans, overlapping_spans
 
 TRUST = spans.Calibration(
-    np.full((3, 3), 0.05, dtype=np.float32), np.zeros(3, dtype=np.float32), 0.01
+    np.full((3, 3), 0.05, dtype=np.float32), np.zeros(3, dtype=np.float32), 0.05, 0.01
 )
 
 
@@ -53,7 +53,7 @@ def test_what_is_not_listed_is_no_likelier_than_the_least_that_is():
         (1, "mislabelled", 0, 0, 0.664, 1)
     ]
     # A model that lists only what it is sure of: its gaps, 0.05, say more.
-    sure = spans.Calibration(TRUST.unlisted, TRUST.absent, 0.9)
+    sure = spans.Calibration(TRUST.unlisted, TRUST.absent, 0.05, 0.9)
     assert find(people((1, 0, 5, 2)), model((1, 0, 5, 1, 0.95)), calibration=sure) == [
         (1, "mislabelled", 0, 0, 0.275, 1)
     ]
@@ -122,7 +122,7 @@ def test_nothing_gives_nothing():
     empty = spans.fit(people(), model(), num_classes=3)
     np.testing.assert_allclose(empty.unlisted, 0.05)
     np.testing.assert_allclose(empty.absent, 0.05)
-    assert empty.least == 1
+    assert (empty.doubt, empty.least) == (0.3, 1)
     assert find(people(), model(), calibration=None) == []
 
 
@@ -156,7 +156,7 @@ def test_a_calibration_survives_storage():
     again = spans.Calibration.from_arrays(TRUST.to_arrays())
     np.testing.assert_array_equal(again.unlisted, TRUST.unlisted)
     np.testing.assert_array_equal(again.absent, TRUST.absent)
-    assert again.least == TRUST.least
+    assert (again.doubt, again.least) == (TRUST.doubt, TRUST.least)
 
 
 def test_task_scores_are_those_of_detection():
@@ -255,14 +255,17 @@ def test_every_human_span_is_found_at_most_once(human, machine):
 def test_scores_follow_the_models_confidence(one, two):
     low, high = sorted((one, two))
 
-    def score(human, machine):
-        found = spans.find(human, machine, num_classes=3, calibration=TRUST, floor=0)
+    def score(human, machine, calibration=TRUST):
+        found = spans.find(human, machine, num_classes=3, calibration=calibration, floor=0)
         return float(spans.task_scores(found, np.array([1]))[0])
 
     human = people((1, 0, 5, 2))
     if low > 0:
         agreed = [score(human, model((1, 0, 5, 2, sure))) for sure in (low, high)]
         assert agreed[0] >= agreed[1]
+    sparse = spans.Calibration(TRUST.unlisted, TRUST.absent, 0.3, 1)
+    alone = [score(human, model((1, 0, 5, 1, max(sure, 0.01))), sparse) for sure in (low, high)]
+    assert alone[0] <= alone[1]
     against = [score(human, model((1, 0, 5, 1, sure), (1, 0, 5, 2, 0.01))) for sure in (low, high)]
     assert against[0] <= against[1]
     missing = [score(people(), model((1, 0, 5, 1, sure))) for sure in (low, high)]
