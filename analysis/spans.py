@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from analysis.detection import task_scores
 from analysis.findings import NONE, Findings
-from analysis.matching import Pairs
-from analysis.span_matching import LONGEST, Spans, overlapping_spans, span_pair_blocks
+from analysis.span_evidence import Seen, cover, look, same_place, scores, strongest
+from analysis.span_matching import Spans, overlapping_spans, span_pair_blocks
 
 __all__ = ["Calibration", "Spans", "find", "fit", "overlapping_spans", "task_scores"]
 
@@ -47,7 +47,6 @@ _OPEN: Final = 0.1
 _TINY: Final = 1e-7
 #: Human spans of one label that overlap this much are one thing drawn twice.
 _DUPLICATE: Final = 0.5
-_UNIT: Final = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,10 @@ def fit(annotations: Spans, predictions: Spans, *, num_classes: int) -> Calibrat
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
-    return _learn(annotations, _look(annotations, predictions, num_classes), num_classes)
+    return _learn(annotations, look(annotations, predictions, num_classes), num_classes)
 
 
-def _learn(annotations: Spans, seen: _Seen, num_classes: int) -> Calibration:
+def _learn(annotations: Spans, seen: Seen, num_classes: int) -> Calibration:
     known = annotations.label != NONE
     rows = np.flatnonzero(known & (seen.exact == 0))
     case = annotations.label[rows] * 3 + seen.rest[rows].argmax(axis=1)
@@ -115,8 +114,8 @@ def _learn(annotations: Spans, seen: _Seen, num_classes: int) -> Calibration:
     total = np.bincount(annotations.label[known], minlength=num_classes)
     overall = (count.sum(axis=0) + _PRIOR * _PRIOR_UNLISTED) / (total.sum() + _PRIOR)
     unlisted = (count + _PRIOR * overall) / (total[:, None] + _PRIOR)
-    peaks = _peaks(seen.predictions)
-    listed = _scores(seen.predictions)[peaks]
+    peaks = strongest(seen.predictions)
+    listed = scores(seen.predictions)[peaks]
     open_ = seen.rest[rows, 2][seen.contested[rows]]
     return Calibration(
         unlisted.astype(np.float32),
@@ -156,7 +155,7 @@ def find(
         ValueError: when predictions have no score, a label is not below ``num_classes`` or the
             calibration is of another number of labels.
     """
-    seen = _look(annotations, predictions, num_classes)
+    seen = look(annotations, predictions, num_classes)
     trust = calibration or _learn(annotations, seen, num_classes)
     if trust.unlisted.shape != (num_classes, 3) or trust.absent.shape != (num_classes,):
         raise ValueError(f"calibration is of {len(trust.absent)} classes, expected {num_classes}")
@@ -165,90 +164,7 @@ def find(
     return kept.take(np.lexsort((kept.annotation, kept.prediction, -kept.score, kept.task)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the model says of each human span, and which predictions people have dealt with.
-
-    Attributes:
-        predictions: Spans, the model's, sorted, each place and label once.
-        row: int64, where each of them stands in the caller's table.
-        exact: float64 (A,), score of the very human span, 0 where it is not listed.
-        rest: float64 (A, 3), the remaining chance: same label with other borders, another label,
-            nothing; ``exact`` and these add up to 1.
-        rival: int64 (A, 2), strongest prediction of the first two, or ``NONE``.
-        drawn: bool, whether people drew something where the prediction is.
-    """
-
-    predictions: Spans
-    row: NDArray[np.int64]
-    exact: NDArray[np.float64]
-    rest: NDArray[np.float64]
-    rival: NDArray[np.int64]
-    drawn: NDArray[np.bool_]
-
-    @property
-    def contested(self) -> NDArray[np.bool_]:
-        """Whether the model lists other spans over each human one, (A,)."""
-        return np.asarray((self.rest[:, :2] > 0).any(axis=1))
-
-
-def _look(annotations: Spans, predictions: Spans, num_classes: int) -> _Seen:
-    _check(annotations, predictions, num_classes)
-    row = _each_once(predictions)
-    table = predictions.take(row)
-    score = _scores(table)
-    count = len(annotations)
-    exact, mass = np.zeros(count), np.zeros((count, 2))
-    rival = np.full((count, 2), NONE, dtype=np.int64)
-    drawn = np.zeros(len(table), dtype=np.bool_)
-    for pairs in span_pair_blocks(annotations, table):
-        a, p = pairs.first, pairs.second
-        place = _same_place(annotations, table, pairs)
-        label = annotations.label[a] == table.label[p]
-        exact[a[place & label]] = score[p[place & label]]
-        some = slice(a[0], a[-1] + 1) if len(a) else slice(0, 0)
-        for column, chosen in enumerate((label & ~place, ~label)):
-            mass[some, column] = np.bincount(
-                a[chosen] - some.start, score[p[chosen]], minlength=some.stop - some.start
-            )
-            _strongest(rival[:, column], a[chosen], p[chosen], score)
-        drawn[p[~_both(annotations, table, pairs, exact[a], score[p])]] = True
-    both = mass.sum(axis=1)
-    room = np.divide(1 - exact, both, out=np.ones(count), where=both > 1 - exact)
-    rest = np.column_stack([mass * room[:, None], np.zeros(count)])
-    rest[:, 2] = np.maximum(1 - exact - rest.sum(axis=1), 0)
-    return _Seen(table, row, exact, rest, rival, drawn)
-
-
-def _same_place(first: Spans, second: Spans, pairs: Pairs) -> NDArray[np.bool_]:
-    a, b = pairs.first, pairs.second
-    return np.asarray((first.start[a] == second.start[b]) & (first.end[a] == second.end[b]))
-
-
-def _both(
-    first: Spans,
-    second: Spans,
-    pairs: Pairs,
-    mine: NDArray[np.floating[Any]],
-    theirs: NDArray[np.floating[Any]],
-) -> NDArray[np.bool_]:
-    """Whether both spans of a pair can be there: nested entities, too likely to be alternatives."""
-    a, b = pairs.first, pairs.second
-    other = (first.label[a] != second.label[b]) & (first.label[a] != NONE)
-    return np.asarray(other & ~_same_place(first, second, pairs) & (mine + theirs > 1 + _TINY))
-
-
-def _strongest(
-    best: NDArray[np.int64],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    score: NDArray[np.float64],
-) -> None:
-    order = np.lexsort((-second, score[second]))
-    best[first[order]] = second[order]
-
-
-def _drawn_wrong(annotations: Spans, seen: _Seen, trust: Calibration) -> Findings:
+def _drawn_wrong(annotations: Spans, seen: Seen, trust: Calibration) -> Findings:
     rows = np.flatnonzero(annotations.label != NONE)
     rest, listed = seen.rest[rows], seen.exact[rows]
     # What is not listed is less likely than the least that is, and than the model's gaps allow.
@@ -283,26 +199,26 @@ def _twins(annotations: Spans, exact: NDArray[np.float64]) -> NDArray[np.float64
         a, b = pairs.first, pairs.second
         alike = (annotations.label[a] == annotations.label[b]) & (pairs.iou >= _DUPLICATE)
         # Where the model sees both, they are nested.
-        both = ~_same_place(annotations, annotations, pairs) & (exact[a] + exact[b] > 1)
+        both = ~same_place(annotations, annotations, pairs) & (exact[a] + exact[b] > 1)
         kept = alike & ~both & (rank[b] < rank[a])
         np.maximum.at(twin, a[kept], pairs.iou[kept])
     return twin
 
 
-def _missing(seen: _Seen, trust: Calibration) -> Findings:
+def _missing(seen: Seen, trust: Calibration) -> Findings:
     rows = np.flatnonzero(~seen.drawn)
     free = seen.predictions.take(rows)
-    peaks = _peaks(free)
-    there = _cover(free, peaks)
+    peaks = strongest(free)
+    there = cover(free, peaks)
     off = trust.absent[free.label[peaks]]
     odds = _LEFT_OUT * there / np.maximum(1 - there + off * there, _TINY)
     kind, none = np.full(len(peaks), "missing"), np.full(len(peaks), NONE)
     return _rows(kind, free.task[peaks], none, rows[peaks], odds / (1 + odds), seen)
 
 
-def _absent(seen: _Seen, peaks: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
+def _absent(seen: Seen, peaks: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
     """Of the sure places of each class the share without a human span, by EM."""
-    there, label = _cover(seen.predictions, peaks), seen.predictions.label[peaks]
+    there, label = cover(seen.predictions, peaks), seen.predictions.label[peaks]
     drawn = seen.drawn[peaks]
     present = np.bincount(label[drawn], minlength=num_classes)
     label, there = label[~drawn], there[~drawn]
@@ -316,69 +232,13 @@ def _absent(seen: _Seen, peaks: NDArray[np.int64], num_classes: int) -> NDArray[
     return np.maximum(share - _PEOPLE, 0).astype(np.float32)
 
 
-def _peaks(table: Spans) -> NDArray[np.int64]:
-    """Rows that no stronger alternative overlaps; ``table`` is sorted."""
-    score = _scores(table)
-    beaten = np.zeros(len(table), dtype=np.bool_)
-    for pairs in span_pair_blocks(table, table):
-        a, b = pairs.first, pairs.second
-        stronger = (score[b] > score[a]) | ((score[b] == score[a]) & (b < a))
-        beaten[a[stronger & ~_both(table, table, pairs, score[a], score[b])]] = True
-    return np.flatnonzero(~beaten)
-
-
-def _cover(table: Spans, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum of the scores of all spans over the middle of some, at most 1: is anything there?"""
-    ranks = np.unique(table.task, return_inverse=True)[1] * LONGEST
-    # Whole numbers add up to the same in any order, so a task alone gives the very same sum.
-    units = np.rint(_scores(table) * _UNIT).astype(np.int64)
-    middle = ranks[rows] + (table.start[rows] + table.end[rows] - 1) // 2
-    total = np.zeros(len(rows), dtype=np.int64)
-    for place, sign in ((table.start, 1), (table.end, -1)):
-        order = np.argsort(ranks + place)
-        sums = np.concatenate([[0], np.cumsum(units[order])])
-        total += sign * sums[np.searchsorted((ranks + place)[order], middle, side="right")]
-    return np.minimum(total / _UNIT, 1)
-
-
-def _each_once(predictions: Spans) -> NDArray[np.int64]:
-    """Rows sorted by task, start, end and label, the strongest of equals, without label -1."""
-    score = _scores(predictions)
-    keys = (predictions.label, predictions.end, predictions.start, predictions.task)
-    order = np.lexsort((-score, *keys))
-    again = np.ones(len(order), dtype=np.bool_)
-    again[:1] = False
-    for key in keys:
-        again[1:] &= key[order][1:] == key[order][:-1]
-    kept: NDArray[np.int64] = order[~again & (predictions.label[order] != NONE)]
-    return kept
-
-
-def _scores(predictions: Spans) -> NDArray[np.float64]:
-    if predictions.score is None:
-        raise ValueError("predictions.score is None, expected one confidence per span")
-    return predictions.score.astype(np.float64)
-
-
-def _check(annotations: Spans, predictions: Spans, num_classes: int) -> None:
-    for name, table in (("annotations", annotations), ("predictions", predictions)):
-        wrong = table.label >= num_classes
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"{name}.label row {row} (task {table.task[row]}) is {table.label[row]}, "
-                f"expected -1 to {num_classes - 1}"
-            )
-    _scores(predictions)
-
-
 def _rows(
     kind: NDArray[np.str_],
     task: NDArray[np.int64],
     annotation: NDArray[np.int64],
     which: NDArray[np.int64],
     score: NDArray[np.float64],
-    seen: _Seen,
+    seen: Seen,
 ) -> Findings:
     """Findings of sorted predictions ``which``, named by the caller's rows."""
     label = np.append(seen.predictions.label, np.int32(NONE))[which]
