@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from analysis.matching import Pairs
-from analysis.span_matching import LONGEST, Spans, span_pair_blocks
+from analysis.span_matching import Spans, span_pair_blocks, task_lines
 
 __all__ = ["Seen", "cover", "look", "same_place", "scores", "strongest"]
 
@@ -122,15 +122,15 @@ def strongest(table: Spans) -> NDArray[np.int64]:
 
 def cover(table: Spans, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the sum of the scores of all spans over the middle of some, at most 1."""
-    ranks = np.unique(table.task, return_inverse=True)[1] * LONGEST
+    line = task_lines(table.task)
     # Whole numbers add up to the same in any order, so a task alone gives the very same sum.
     units = np.rint(scores(table) * _UNIT).astype(np.int64)
-    middle = ranks[rows] + (table.start[rows] + table.end[rows] - 1) // 2
+    middle = line[rows] + (table.start[rows] + table.end[rows] - 1) // 2
     total = np.zeros(len(rows), dtype=np.int64)
     for place, sign in ((table.start, 1), (table.end, -1)):
-        order = np.argsort(ranks + place)
+        order = np.argsort(line + place)
         sums = np.concatenate([[0], np.cumsum(units[order])])
-        total += sign * sums[np.searchsorted((ranks + place)[order], middle, side="right")]
+        total += sign * sums[np.searchsorted((line + place)[order], middle, side="right")]
     return np.minimum(total / _UNIT, 1)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.findings import NONE
 from analysis.matching import Pairs
 
-__all__ = ["LONGEST", "Spans", "overlapping_spans", "span_pair_blocks"]
+__all__ = ["LONGEST", "Spans", "overlapping_spans", "span_pair_blocks", "task_lines"]
 
 #: Ends stay below this, so that the number of a task and a place in it fit one int64.
 LONGEST: Final = 1 << 31
@@ -90,8 +90,8 @@ def span_pair_blocks(first: Spans, second: Spans) -> Iterator[Pairs]:
     Yields:
         Pairs in order of ``first``; all pairs of one row of ``first`` are in one block.
     """
-    ranks = np.unique(np.concatenate([first.task, second.task]), return_inverse=True)[1]
-    mine, theirs = ranks[: len(first)] * LONGEST, ranks[len(first) :] * LONGEST
+    line = task_lines(np.concatenate([first.task, second.task]))
+    mine, theirs = line[: len(first)], line[len(first) :]
     order = np.lexsort((second.end, second.start, theirs))
     # On one line for all tasks, those that end after my start and start before my end are a slice.
     furthest = np.maximum.accumulate((theirs + second.end)[order])
@@ -112,6 +112,17 @@ def span_pair_blocks(first: Spans, second: Spans) -> Iterator[Pairs]:
         meet = np.flatnonzero(shared > 0)
         iou = shared[meet] / (length[meet] - shared[meet])
         yield Pairs(a[meet], b[meet], iou.astype(np.float32))
+
+
+def task_lines(task: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each task begins when all texts are laid out on one line, int64 (N,)."""
+    if not len(task):
+        return task
+    apart = int(task.max()) - int(task.min())
+    if apart < LONGEST:
+        return np.asarray((task - task.min()) * LONGEST)
+    ranks: NDArray[np.int64] = np.unique(task, return_inverse=True)[1]
+    return ranks * LONGEST
 
 
 def overlapping_spans(first: Spans, second: Spans, least: float = 0.0) -> Pairs:

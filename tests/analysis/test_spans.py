@@ -107,8 +107,11 @@ def test_one_place_predicted_twice_alike_counts_once():
     ]
 
 
-def test_tasks_do_not_mix():
-    assert find(people((1, 0, 5, 2), (2, 3, 9, 2)), model((2, 3, 9, 2, 1), (1, 0, 5, 2, 1))) == []
+@pytest.mark.parametrize("far", [2, -7, 1 << 62])
+def test_tasks_do_not_mix(far):
+    human = people((1, 0, 5, 2), (far, 3, 9, 2))
+    assert find(human, model((far, 3, 9, 2, 1), (1, 0, 5, 2, 1))) == []
+    assert len(find(human, model((far, 0, 5, 2, 1), (1, 3, 9, 2, 1)))) == 2
 
 
 def test_a_label_the_model_does_not_know_is_never_in_doubt_and_explains():
