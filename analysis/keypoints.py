@@ -73,7 +73,10 @@ def fit(
     Raises:
         ValueError: as ``find``.
     """
-    seen = _look(annotations, predictions, sigmas, joints)
+    return _learn(annotations, _look(annotations, predictions, sigmas, joints), joints)
+
+
+def _learn(annotations: Keypoints, seen: _Seen, joints: int) -> Calibration:
     index = annotations.index[seen.rows]
     seconded = (seen.own_score >= _CONFIDENT) & (seen.own >= _ON)
     hits = np.bincount(index, seconded, minlength=joints)
@@ -113,10 +116,19 @@ def find(
         ValueError: when predictions have no score, a joint is not below ``joints``, the sigmas are
             not J numbers above 0 or the calibration is of another number of joints.
     """
-    trust = calibration or fit(annotations, predictions, sigmas=sigmas, joints=joints)
+    seen = _look(annotations, predictions, sigmas, joints)
+    trust = calibration or _learn(annotations, seen, joints)
     if trust.recall.shape != (joints,):
         raise ValueError(f"calibration is of {len(trust.recall)} joints, expected {joints}")
-    seen = _look(annotations, predictions, sigmas, joints)
+    human = _drawn_wrong(annotations, predictions, seen, trust)
+    found = Findings.concatenate([human, _missing(predictions, seen, human)])
+    kept = found.take(found.score >= floor)
+    return kept.take(np.lexsort((kept.annotation, kept.prediction, -kept.score, kept.task)))
+
+
+def _drawn_wrong(
+    annotations: Keypoints, predictions: Keypoints, seen: _Seen, trust: Calibration
+) -> Findings:
     swapped = (seen.other_alike >= _ON) & (seen.other_alike > seen.own)
     exchanged = np.where(swapped, seen.other_score * seen.other_alike * (1 - seen.own), 0)
     far = seen.own_score * (1 - seen.own)
@@ -127,7 +139,7 @@ def find(
     which = np.where(kind == "mislabelled", seen.other_row, seen.own_row)
     which = np.where(kind == "spurious", NONE, which)
     label = np.where(which == NONE, NONE, predictions.index[which] if len(predictions) else NONE)
-    human = Findings(
+    return Findings(
         annotations.task[seen.rows],
         kind,
         seen.rows,
@@ -135,15 +147,13 @@ def find(
         np.clip(score, 0, 1).astype(np.float32),
         label.astype(np.int32),
     )
+
+
+def _missing(predictions: Keypoints, seen: _Seen, human: Findings) -> Findings:
+    # A joint that a person drew under another name is not missing as well.
     claimed = np.zeros(len(predictions))
-    taken = kind == "mislabelled"
-    np.maximum.at(claimed, which[taken], score[taken])
-    found = Findings.concatenate([human, _missing(predictions, seen, claimed)])
-    kept = found.take(found.score >= floor)
-    return kept.take(np.lexsort((kept.annotation, kept.prediction, -kept.score, kept.task)))
-
-
-def _missing(predictions: Keypoints, seen: _Seen, claimed: NDArray[np.float64]) -> Findings:
+    renamed = human.take(human.kind == "mislabelled")
+    np.maximum.at(claimed, renamed.prediction, renamed.score)
     rows = np.flatnonzero((predictions.index != NONE) & ~seen.present)
     score = _scores(predictions)[rows] * (1 - claimed[rows]) * (1 - seen.explained[rows])
     return Findings(
