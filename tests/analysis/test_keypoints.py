@@ -195,7 +195,7 @@ def test_oks_of_no_joint_is_zero_and_of_a_joint_not_predicted_too():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"joints": 3}, "calibration is of 4 joints, expected 3"),
+        ({"joints": 5}, "calibration is of 4 joints, expected 5"),
         ({"joints": 3, "calibration": None}, "annotations.index row 3 .task 1. is 3"),
         ({"sigmas": [0.1]}, "sigmas are .0.1., expected 4 numbers above 0"),
         ({"sigmas": [0.1, 0.1, 0, 0.1]}, "expected 4 numbers above 0"),
