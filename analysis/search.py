@@ -35,6 +35,7 @@ _GROUP: Final = 64
 #: Queries whose probes are held at a time.
 _CHUNK: Final = 1 << 17
 _SAMPLE: Final = 512
+#: Rows that each centre is learnt from, and how often it moves.
 _TRAIN: Final = 48
 _ROUNDS: Final = 5
 #: Aimed at on the sample, so that all rows together stay above 0.98.
@@ -228,7 +229,7 @@ class Lists:
 
 
 def _centres(rows: NDArray[np.float32], random: np.random.Generator) -> Points:
-    count = max(int(2 * np.sqrt(len(rows))), 1)
+    count = max(int(np.sqrt(len(rows))), 1)
     sample = rows[np.sort(random.permutation(len(rows))[: _TRAIN * count])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than centres
