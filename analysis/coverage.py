@@ -28,8 +28,8 @@ def uniqueness(neighbors: Neighbors, *, weights: Sequence[float] = _WEIGHTS) -> 
         weights: one for each neighbour, nearest first; k is their number.
 
     Returns:
-        float32 (N,), in [0, 1], the most unique row is 1; all 0 where all rows are equal. A
-        missing neighbour counts as the farthest one that is there; a row alone is 1.
+        float32 (N,), in [0, 1], the most unique row is 1; all 0 where all rows are equal, all 1
+        where there are fewer other rows than weights.
 
     Raises:
         ValueError: when there are fewer columns than weights, or weights are negative or all 0.
@@ -39,13 +39,11 @@ def uniqueness(neighbors: Neighbors, *, weights: Sequence[float] = _WEIGHTS) -> 
         raise ValueError(f"weights are {list(weights)}, expected at least one above 0, none below")
     if neighbors.indices.shape[1] < len(share):
         raise ValueError(f"{neighbors.indices.shape[1]} neighbors a row for {len(share)} weights")
-    distance = neighbors.distances[:, : len(share)].astype(np.float64)
-    there = neighbors.indices[:, : len(share)] != NONE
-    last = np.where(there, distance, 0).max(axis=1, initial=0, keepdims=True)
-    score = np.where(there, distance, last) @ share
+    there = (neighbors.indices[:, : len(share)] != NONE).all(axis=1)
+    score = np.where(there[:, None], neighbors.distances[:, : len(share)], 0) @ share
     most = score.max(initial=0)
     score = score / most if most > 0 else score
-    score[~there[:, 0]] = 1
+    score[~there] = 1
     return score.astype(np.float32)
 
 
@@ -98,4 +96,5 @@ def centrality(
     most = np.zeros(len(model.cluster_centers_))
     np.maximum.at(most, model.labels_, distance)
     far = most[model.labels_]
-    return (1 - np.divide(distance, far, out=np.zeros_like(far), where=far > 0)).astype(np.float32)
+    share = np.divide(distance, far, out=np.zeros_like(far), where=far > 0)
+    return np.asarray(1 - share, dtype=np.float32)

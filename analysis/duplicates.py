@@ -31,9 +31,9 @@ def near(neighbors: Neighbors, share: float = _NEAR) -> float:
     Returns:
         a distance, at least ``SAME``.
     """
-    first = neighbors.distances[:, 0] if neighbors.distances.shape[1] else np.empty(0)
-    first = first[np.isfinite(first) & (first > SAME)]
-    return max(share * float(np.median(first)), SAME) if len(first) else SAME
+    first = neighbors.distances[:, :1]
+    usual = first[np.isfinite(first) & (first > SAME)]
+    return max(share * float(np.median(usual)), SAME) if len(usual) else SAME
 
 
 def groups(
@@ -59,17 +59,18 @@ def groups(
     if neighbors is None and hashes is None:
         raise ValueError("groups needs neighbors or hashes")
     count = len(neighbors) if neighbors is not None else len(hashes)  # type: ignore[arg-type]
-    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    left: list[NDArray[np.int64]] = []
+    right: list[NDArray[np.int64]] = []
     if neighbors is not None:
         row, place = np.nonzero((neighbors.distances <= within) & (neighbors.indices != NONE))
-        left.append(row)
+        left.append(row.astype(np.int64))
         right.append(neighbors.indices[row, place].astype(np.int64))
     if hashes is not None:
         if hashes.shape != (count,):
             raise ValueError(f"hashes {hashes.shape} and {count} neighbors do not match")
         first, number = np.unique(hashes, return_index=True, return_inverse=True)[1:]
         left.append(np.arange(count))
-        right.append(first[number])
+        right.append(first[number].astype(np.int64))
     a, b = np.concatenate(left), np.concatenate(right)
     pairs = sparse.coo_array((np.ones(len(a), np.bool_), (a, b)), shape=(count, count))
     _, number = sparse.csgraph.connected_components(pairs, directed=False)
@@ -125,7 +126,7 @@ def find(
     worst = worst[np.argsort(-score[worst], kind="stable")]
     found = rows[worst]
     return Findings(
-        tasks[found],
+        tasks[found].astype(np.int64),
         np.full(len(found), "duplicate"),
         found,
         group[found],

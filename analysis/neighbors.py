@@ -143,13 +143,13 @@ def neighbor_agreement(
     count = np.maximum(there.sum(axis=1, keepdims=True), 1)
     distance = np.where(there, neighbors.distances, 0)
     mean = distance.sum(axis=1, keepdims=True) / count
-    vote = labels[neighbors.indices] if len(labels) else neighbors.indices
+    vote: NDArray[np.integer[Any]] = labels[neighbors.indices] if len(labels) else labels[:, None]
     weight = np.exp(-distance / np.where(mean > 0, mean, 1)) * (there & (vote != NONE))
     total = weight.sum(axis=1, keepdims=True)
     weight /= np.where(total > 0, total, 1)
-    row, place = np.nonzero(weight)
+    voter, place = np.nonzero(weight)
     return sparse.csr_array(
-        (weight[row, place].astype(np.float32), (row, vote[row, place])),
+        (weight[voter, place].astype(np.float32), (voter, vote[voter, place])),
         shape=(len(labels), num_classes),
     )
 
@@ -173,18 +173,20 @@ class _Space:
         if metric == "cosine" or not len(embeddings):
             return cls(metric)
         # Centred and scaled: float32 products then lose nothing to a far-off origin, nor overflow.
-        total = sum(block.sum(axis=0, dtype=np.float64) for _, block in _blocks(embeddings))
-        middle = np.asarray(total / len(embeddings), dtype=np.float64)
+        middle = np.zeros(embeddings.shape[1])
+        for _, block in _blocks(embeddings):
+            middle += block.sum(axis=0, dtype=np.float64) / len(embeddings)
         far = max(float(np.abs(block - middle).max()) for _, block in _blocks(embeddings))
         return cls(metric, middle, far if np.isfinite(far) and far > 0 else 1.0)
 
     def points(self, embeddings: _Embeddings, name: str) -> search.Points:
         rows = np.empty(embeddings.shape, dtype=np.float32)
         for start, block in _blocks(embeddings):
-            bad = ~np.isfinite(block).all(axis=1)
-            if bad.any():
-                row = int(np.flatnonzero(bad)[0])
-                raise ValueError(f"{name} row {start + row} holds a value that is not finite")
+            bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+            if len(bad):
+                raise ValueError(
+                    f"{name} row {start + int(bad[0])} holds a value that is not finite"
+                )
             rows[start : start + len(block)] = self._moved(block)
         if self.middle is None:
             return search.Points(rows)
@@ -192,12 +194,12 @@ class _Space:
 
     def _moved(self, block: _Embeddings) -> _Embeddings:
         if self.middle is not None:
-            return (block - self.middle) / self.scale
+            return np.asarray((block - self.middle) / self.scale)
         # Divided by the greatest first: squares of huge or tiny values leave float32.
         greatest = np.abs(block).max(axis=1, keepdims=True)
         block = block / np.where(greatest > 0, greatest, 1)
         length = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
-        return block / np.where(length > 0, length, 1)
+        return np.asarray(block / np.where(length > 0, length, 1))
 
     def measured(
         self,
@@ -209,7 +211,7 @@ class _Space:
         distances = np.full(indices.shape, np.inf, dtype=np.float32)
         if not len(rows):
             return Neighbors(indices, distances)
-        empty = ~rows.any(axis=1) if self.metric == "cosine" else np.zeros(len(rows), bool)
+        empty = np.asarray(~rows.any(axis=1))
 
         def measure(part: slice) -> None:
             index, query = indices[part], queries[part]
@@ -218,7 +220,7 @@ class _Space:
             squared = np.einsum("nkd,nkd->nk", apart, apart)
             if self.metric == "cosine":
                 # |a - b|^2 = 2 - 2 cos of unit rows, without the cancellation of 1 - cos.
-                blank = empty[index] | ~query.any(axis=1)[:, None]
+                blank = empty[index] | ~query.any(axis=1, keepdims=True)
                 distance = np.where(blank, 1, np.minimum(squared / 2, 2))
             else:
                 distance = np.sqrt(squared) * self.scale

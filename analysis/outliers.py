@@ -27,7 +27,7 @@ def mean_distance(neighbors: Neighbors) -> NDArray[np.float32]:
     total = np.where(there, neighbors.distances, 0).sum(axis=1, dtype=np.float64)
     count = there.sum(axis=1)
     mean = np.divide(total, count, out=np.full(len(total), np.inf), where=count > 0)
-    return mean.astype(np.float32)
+    return np.asarray(mean, dtype=np.float32)
 
 
 def outlier_scores(neighbors: Neighbors) -> NDArray[np.float32]:
@@ -84,7 +84,7 @@ def find(
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     nothing = np.full(len(rows), NONE)
     return Findings(
-        tasks[rows],
+        tasks[rows].astype(np.int64),
         np.full(len(rows), "outlier"),
         rows,
         nothing,

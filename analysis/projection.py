@@ -106,7 +106,7 @@ def place(positions: NDArray[np.float32], neighbors: Neighbors) -> NDArray[np.fl
     total = weight.sum(axis=1, keepdims=True)
     placed = np.einsum("mk,mkd->md", weight / np.where(total > 0, total, 1), at)
     placed[total[:, 0] == 0] = positions.mean(axis=0)
-    return placed.astype(np.float32)
+    return np.asarray(placed, dtype=np.float32)
 
 
 def warm() -> None:

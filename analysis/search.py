@@ -92,7 +92,7 @@ def nearest(points: Points, k: int, queries: NDArray[np.float32] | None, *, exac
     Returns:
         int64 (Q, k), see ``rows_of``; ``NOTHING`` where there are fewer than k.
     """
-    if not exact:
+    if not exact and len(points) > k:
         lists = Lists.fit(points, k)
         if lists is not None:
             return lists.search(k, queries)
@@ -258,7 +258,9 @@ def _probes(
     scores = np.ascontiguousarray(centres.scores(points.rows[rows]).T)
     # A list as near as the neighbour's own may hold a row as near: equal rows fill several lists.
     there = np.take_along_axis(scores, home[near], axis=1)
-    ahead = np.array([np.searchsorted(np.sort(-line), -at) for line, at in zip(scores, there)])
+    ahead = np.array(
+        [np.searchsorted(np.sort(-line), -at) for line, at in zip(scores, there, strict=True)]
+    )
     return int(np.quantile(ahead, _RECALL, method="higher")) + 1
 
 
@@ -282,7 +284,8 @@ def _merged(found: _Keys, hits: list[tuple[NDArray[np.int64], _Keys]]) -> _Keys:
     # Sorted by one number, by query and then by place among the keys: much faster than lexsort.
     order = order[np.sort(query[order] << 32 | np.arange(len(order))) & 0xFFFFFFFF]
     begin = np.searchsorted(query[order], np.arange(count))
-    return keys[order[begin[:, None] + np.arange(k)]]
+    best: _Keys = keys[order[begin[:, None] + np.arange(k)]]
+    return best
 
 
 def _best(scores: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None = None) -> _Keys:
@@ -307,14 +310,14 @@ def _best(scores: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None = 
 def _first(keys: _Keys, k: int) -> _Keys:
     if keys.shape[1] < k:
         return np.pad(keys, ((0, 0), (0, k - keys.shape[1])), constant_values=NOTHING)
-    return np.partition(keys, k - 1, axis=1)[:, :k]
+    return np.asarray(np.partition(keys, k - 1, axis=1)[:, :k])
 
 
 def _keys(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> _Keys:
     """One number that sorts by falling score, then by row; ``NOTHING`` or more for -inf."""
     bits = np.ascontiguousarray(scores).view(np.int32)
     rising = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    return (-rising.astype(np.int64) << 32) | rows
+    return np.asarray((-rising.astype(np.int64) << 32) | rows)
 
 
 def _scores_of(keys: _Keys) -> NDArray[np.float32]:
