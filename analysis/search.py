@@ -28,7 +28,7 @@ _Keys = NDArray[np.int64]
 #: Key of a place that no row fills; every real key is smaller.
 NOTHING: Final = np.int64(2139095041 << 32)
 #: Scores that one thread holds at a time.
-_BLOCK: Final = 1 << 24
+_BLOCK: Final = 1 << 23
 _MOST_QUERIES: Final = 1024
 #: The best of this many neighbouring scores stands for them until the best groups are known.
 _GROUP: Final = 64
