@@ -12,6 +12,7 @@ from scipy import sparse
 
 from analysis import search
 from analysis.findings import NONE
+from analysis.lists import Lists
 
 __all__ = ["METRICS", "Neighbors", "knn", "nearest", "neighbor_agreement"]
 
@@ -74,7 +75,7 @@ def knn(
     """
     space = _Space.of(embeddings, k, metric)
     points = space.points(embeddings, "embeddings")
-    keys = search.nearest(points, k, None, exact=len(points) < _MANY if exact is None else exact)
+    keys = _keys(points, k, None, exact=len(points) < _MANY if exact is None else exact)
     return space.measured(search.rows_of(keys), points.rows, points.rows)
 
 
@@ -108,7 +109,7 @@ def nearest(
             f"queries {queries.shape} and embeddings {embeddings.shape} differ in columns"
         )
     few = min(len(points), len(asked)) < _MANY // 2
-    keys = search.nearest(points, k, asked.rows, exact=few if exact is None else exact)
+    keys = _keys(points, k, asked.rows, exact=few if exact is None else exact)
     return space.measured(search.rows_of(keys), asked.rows, points.rows)
 
 
@@ -152,6 +153,18 @@ def neighbor_agreement(
         (weight[voter, place].astype(np.float32), (voter, vote[voter, place])),
         shape=(len(labels), num_classes),
     )
+
+
+def _keys(
+    points: search.Points, k: int, queries: NDArray[np.float32] | None, *, exact: bool
+) -> search.Keys:
+    """Keys (Q, k) of the nearest; without queries, of each point, itself left out."""
+    lists = None if exact or len(points) <= k else Lists.fit(points, k)
+    if lists is not None:
+        return lists.search(k, queries)
+    if queries is not None:
+        return search.scan(points, queries, k)
+    return search.scan(points, points.rows, k, np.arange(len(points)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,9 +72,13 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def bare_product(data: Rows, block: int = 1024, most: int = 12) -> float:
     """Seconds that all products of all rows would take, from some blocks of them."""
-    used = range(0, min(len(data), block * most), block)
-    seconds, _ = timed(lambda: [data[at : at + block] @ data.T for at in used])
-    return seconds * len(data) / min(len(data), block * most)
+    used = min(len(data), block * most)
+    scores = np.empty((block, len(data)), dtype=np.float32)
+    start = time.perf_counter()
+    for at in range(0, used, block):
+        part = data[at : min(at + block, used)]
+        np.matmul(part, data.T, out=scores[: len(part)])
+    return (time.perf_counter() - start) * len(data) / used
 
 
 def recall(data: Rows, found: Neighbors) -> float:
@@ -107,20 +111,13 @@ def row(what: str, rows: int, seconds: float, **more: Any) -> Row:
 def scaling(rows: int, kind: str = "clustered") -> list[Row]:
     """Our neighbours at one size, as called by default, and the bare product beside them."""
     data = clustered(rows) if kind == "clustered" else pictures(rows)
-    bare = bare_product(data)
     seconds, found = timed(lambda: knn(data, K))
-    after = bare_product(data)
-    product = (bare + after) / 2
-    return [
-        row(f"bare product, {kind}", rows, product),
-        row(
-            f"relook knn, {kind}",
-            rows,
-            seconds,
-            recall=recall(data, found),
-            faster_than_product=product / seconds,
-        ),
-    ]
+    ours = row(f"relook knn, {kind}", rows, seconds)  # before the rest raises the peak
+    block = 1024 if rows <= 200_000 else 256
+    product = bare_product(data, block)
+    ours["recall"] = round(recall(data, found), 4)
+    ours["faster_than_product"] = round(product / seconds, 2)
+    return [ours, row(f"bare product, {kind}", rows, product)]
 
 
 def exact(rows: int) -> list[Row]:

@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from analysis import coverage, search
 from analysis.findings import NONE
+from analysis.lists import Lists
 from analysis.neighbors import METRICS, Neighbors, knn, nearest, neighbor_agreement
 
 
@@ -80,16 +81,26 @@ def test_lists_serve_other_queries_too():
     assert (fast.distances <= exact.distances[:, -1:] * (1 + 1e-5)).mean() >= 0.96
 
 
+def test_queries_whose_nearest_list_holds_fewer_than_k_rows():
+    embeddings = clustered(3000, 4)
+    embeddings[:3] = 40
+    exact, fast = (
+        nearest(embeddings[:600] + 20, embeddings, 8, exact=way) for way in (True, False)
+    )
+    assert (fast.indices != NONE).all()
+    assert (fast.distances <= exact.distances[:, -1:] * (1 + 1e-4)).mean() > 0.9
+
+
 def test_where_lists_do_not_pay_all_pairs_are_compared():
     noise = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
-    assert search.Lists.fit(search.Points(noise), 10) is None
+    assert Lists.fit(search.Points(noise), 10) is None
     assert (knn(noise, 10, exact=False).indices == knn(noise, 10, exact=True).indices).all()
 
 
 def test_thousands_of_equal_rows_fill_several_short_lists():
     embeddings = clustered(6000)
     embeddings[::2] = embeddings[0]
-    lists = search.Lists.fit(search.Points(embeddings), 5)
+    lists = Lists.fit(search.Points(embeddings), 5)
     assert max(map(len, lists.members)) <= 4 * 100
     assert sorted(np.concatenate(lists.members)) == list(range(6000))
     found = knn(embeddings, 5, exact=False)
