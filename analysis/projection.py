@@ -140,7 +140,7 @@ def _main_components(embeddings: _Embeddings, random: np.random.Generator) -> ND
     """First two principal components, longest side 10, and a little noise to part equal rows."""
     if not len(embeddings):
         return np.empty((0, 2), dtype=np.float32)
-    sample = embeddings[np.sort(random.permutation(len(embeddings))[:20_000])].astype(np.float32)
+    sample = embeddings[np.sort(random.permutation(len(embeddings))[:5_000])].astype(np.float32)
     middle = sample.mean(axis=0)
     sample -= middle
     axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1][:, :2]
