@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from analysis import probabilities
 from analysis.findings import NONE, Findings
-from analysis.neighbors import Neighbors, knn, label_shares
+from analysis.neighbors import Neighbors, knn, neighbor_agreement
 from analysis.recalibration import Recalibration, log_probs
 
 __all__ = ["Calibration", "find", "fit", "mistakenness"]
@@ -35,6 +35,8 @@ _RECALIBRATED: Final = 0.7
 _LABELS_PER_CLASS: Final = 10
 #: Weight of the neighbours where nothing could be learnt about them.
 _UNLEARNT_VOTES: Final = 0.2
+#: How many votes, spread over all classes, not knowing counts for beside the neighbours'.
+_DOUBT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def fit(
     rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     some = probs[rows]
     probabilities.each_block(some, lambda _rows, _block: None)
-    votes = None if near is None else label_shares(labels, near, probs.shape[1], rows)
+    votes = None if near is None else _Votes(labels, near, probs.shape[1]).of(rows)
     return Calibration(Recalibration.fit(labels[rows], some, votes), near is not None)
 
 
@@ -168,6 +170,23 @@ def find(
     )
 
 
+class _Votes:
+    """How the neighbours of each row are labelled."""
+
+    def __init__(
+        self, labels: NDArray[np.integer[Any]], neighbors: Neighbors, classes: int
+    ) -> None:
+        self._shares = neighbor_agreement(labels, neighbors, classes)
+        self._count = np.float32(neighbors.indices.shape[1])
+
+    def of(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return shares of some rows, float32 (B, K), drawn a little to even ones; sum to 1."""
+        shares = self._shares[rows].toarray()
+        voted = self._count * shares.any(axis=1, keepdims=True)
+        drawn = (shares * voted + _DOUBT / shares.shape[1]) / (voted + _DOUBT)
+        return np.asarray(drawn, dtype=np.float32)
+
+
 def _neighbors(
     embeddings: NDArray[np.floating[Any]] | None, neighbors: Neighbors | None, count: int
 ) -> Neighbors | None:
@@ -193,13 +212,15 @@ def _judge(
     score = np.zeros(len(labels), dtype=np.float32)
     other = np.full(len(labels), NONE, dtype=np.int32)
     share = _RECALIBRATED * learnt.rows / (learnt.rows + _LABELS_PER_CLASS * classes)
-    asked = near if trust.votes or not learnt.rows else None
+    asked = None
+    if near is not None and (trust.votes or not learnt.rows):
+        asked = _Votes(labels, near, classes)
 
     def judge(rows: slice, block: NDArray[np.floating[Any]]) -> None:
         if classes < 2:
             return
         given = labels[rows].clip(min=0)
-        votes = None if asked is None else label_shares(labels, asked, classes, rows)
+        votes = None if asked is None else asked.of(rows)
         own, best = _odds(given, np.log(np.maximum(block, _TINY, dtype=np.float32)))
         logs = log_probs(block)
         if learnt.rows:

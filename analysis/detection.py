@@ -6,31 +6,24 @@ gets the very scores that it gets in a run over the whole project.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
+from analysis.evidence import AnnotationEvidence, Scale, of_annotations, of_predictions
 from analysis.findings import NONE, Findings
-from analysis.matching import Pairs, overlapping_pairs
+from analysis.matching import overlapping_pairs
 from analysis.regions import Regions
+from analysis.rehearsal import WRONG, Judge, rehearse
 
 __all__ = ["Calibration", "find", "fit", "task_scores"]
 
-#: Boxes that overlap this much are about the same object.
-_SAME_OBJECT: Final = 0.5
-#: Boxes that overlap this much may be about the same object, one of them badly drawn.
-_NEAR: Final = 0.2
-_CONFIDENT: Final = 0.5
-#: Weight of the prior in the estimates, in matched boxes.
-_PRIOR: Final = 10.0
-_PRIOR_RECALL: Final = 0.7
-_PRIOR_LOW_IOU: Final = 0.6
-_SOFTNESS: Final = 0.05
-_MARGIN: Final = 0.1
-_DUPLICATE_IOU: Final = 0.7
+#: IoU of two boxes of a class at which they may be, and at which they surely are, one object: in
+#: a crowd two objects can overlap a lot, but hardly lie within a few pixels of each other.
+_DUPLICATE: Final = (0.7, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +31,38 @@ class Calibration:
     """How far a detector can be trusted on this project.
 
     Attributes:
-        recall: float, share of human boxes that a confident prediction of the class covers.
-        low_iou: float, IoU that 95 % of those pairs exceed: how loosely people or model draw.
+        scale: what the evidence is measured against.
+        people: judges human boxes.
+        model: judges boxes that only the detector drew.
     """
 
-    recall: float = _PRIOR_RECALL
-    low_iou: float = _PRIOR_LOW_IOU
+    scale: Scale
+    people: Judge
+    model: Judge
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return it as named arrays, for storage."""
-        return {"recall": np.array(self.recall), "low_iou": np.array(self.low_iou)}
+        return {
+            **self.scale.to_arrays(),
+            **self.people.to_arrays("people"),
+            **self.model.to_arrays("model"),
+        }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Calibration:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
         """Return what ``to_arrays`` gave."""
-        return cls(float(arrays["recall"]), float(arrays["low_iou"]))
+        return cls(
+            Scale.from_arrays(arrays),
+            Judge.from_arrays("people", arrays),
+            Judge.from_arrays("model", arrays),
+        )
 
 
 def fit(annotations: Regions, predictions: Regions, *, num_classes: int) -> Calibration:
     """Learn from a whole project how far its detector can be trusted.
 
-    Few boxes move the estimates little from a cautious prior.
+    Errors planted in a copy of the labels teach it (``analysis.rehearsal``); a project with few
+    boxes is judged much as any other.
 
     Args:
         annotations: human boxes.
@@ -68,18 +72,9 @@ def fit(annotations: Regions, predictions: Regions, *, num_classes: int) -> Cali
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
-    score = _scores(annotations, predictions, num_classes)
-    pairs = overlapping_pairs(annotations, predictions, _SAME_OBJECT)
-    good = annotations.label[pairs.first] == predictions.label[pairs.second]
-    best = pairs.take(good & (score[pairs.second] >= _CONFIDENT))
-    iou = np.zeros(len(annotations), dtype=np.float32)
-    np.maximum.at(iou, best.first, best.iou)
-    covered = iou[iou > 0]
-    judged = int((annotations.label != NONE).sum())
-    recall = (len(covered) + _PRIOR * _PRIOR_RECALL) / (judged + _PRIOR)
-    low = float(np.quantile(covered, 0.05)) if len(covered) else _PRIOR_LOW_IOU
-    weight = len(covered) / (len(covered) + _PRIOR)
-    return Calibration(float(recall), weight * low + (1 - weight) * _PRIOR_LOW_IOU)
+    _check(annotations, predictions, num_classes)
+    scale = Scale.measure(annotations, predictions, num_classes)
+    return Calibration(scale, *rehearse(annotations, predictions, scale, num_classes))
 
 
 def find(
@@ -102,31 +97,32 @@ def find(
         floor: findings with a lower score are left out.
 
     Returns:
-        one row per finding: mislabelled, missing, spurious, badly_drawn or duplicate.
+        one row per finding: mislabelled, missing, spurious, badly_drawn or duplicate. The score
+        is the probability of that error, where one box in five is taken to hold one; the errors
+        of one human box exclude each other.
 
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
-    score = _scores(annotations, predictions, num_classes)
+    _check(annotations, predictions, num_classes)
     trust = calibration or fit(annotations, predictions, num_classes=num_classes)
-    pairs = overlapping_pairs(annotations, predictions, 0.0)
-    parts = [
-        _mislabelled(annotations, predictions, score, pairs),
-        _missing(annotations, predictions, score, pairs),
-        _spurious(annotations, score, pairs, trust),
-        _badly_drawn(annotations, predictions, score, pairs, trust),
-        _duplicates(annotations, score, pairs),
-    ]
-    found = Findings.concatenate(parts)
-    keep = found.score >= floor
-    judged = found.annotation != NONE
-    keep[judged] &= annotations.label[found.annotation[judged]] != NONE
-    kept = found.take(keep)
+    evidence = of_annotations(annotations, predictions, trust.scale)
+    wrong = _wrong(annotations, evidence, trust.people)
+    found = Findings.concatenate(
+        [
+            *_of_people(annotations, predictions, evidence, wrong),
+            _missing(annotations, predictions, trust, evidence, wrong),
+            _duplicates(annotations, evidence),
+        ]
+    )
+    kept = found.take(found.score >= floor)
     return kept.take(np.lexsort((-kept.score, kept.task)))
 
 
 def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return one number per task: the score of its worst finding, 0 where it has none.
+    """Return one number per task: how likely its worst box holds an error, 0 where none is found.
+
+    The findings of one human box exclude each other, so their scores add up.
 
     Args:
         findings: of any tasks.
@@ -135,18 +131,25 @@ def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.floa
     Returns:
         float32 (T,), in [0, 1].
     """
-    order = np.argsort(tasks)
+    about = findings.annotation
+    alone = np.flatnonzero(about == NONE)
+    box, place = np.unique(about[about != NONE], return_inverse=True)
+    total = np.bincount(place, findings.score[about != NONE], minlength=len(box)).clip(max=1)
+    of_box = np.zeros(len(box), dtype=np.int64)
+    of_box[place] = findings.task[about != NONE]
     worst = np.zeros(len(tasks), dtype=np.float32)
     if not len(tasks):
         return worst
-    place = np.searchsorted(tasks, findings.task, sorter=order).clip(max=len(tasks) - 1)
-    row = order[place]
-    known = tasks[row] == findings.task
-    np.maximum.at(worst, row[known], findings.score[known])
+    task = np.append(of_box, findings.task[alone])
+    score = np.append(total, findings.score[alone]).astype(np.float32)
+    order = np.argsort(tasks)
+    row = order[np.searchsorted(tasks, task, sorter=order).clip(max=len(tasks) - 1)]
+    known = tasks[row] == task
+    np.maximum.at(worst, row[known], score[known])
     return worst
 
 
-def _scores(annotations: Regions, predictions: Regions, num_classes: int) -> NDArray[np.float32]:
+def _check(annotations: Regions, predictions: Regions, num_classes: int) -> None:
     for name, table in (("annotations", annotations), ("predictions", predictions)):
         wrong = (table.label >= num_classes) | (table.label < NONE)
         if wrong.any():
@@ -157,107 +160,78 @@ def _scores(annotations: Regions, predictions: Regions, num_classes: int) -> NDA
             )
     if predictions.score is None:
         raise ValueError("predictions.score is None, expected one confidence per box")
-    return predictions.score
 
 
-def _best(
-    count: int, pairs: Pairs, value: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Per row of the first table its largest value and the second table's row that has it."""
-    order = np.lexsort((value, pairs.first))
-    rows, last = np.unique(pairs.first[order][::-1], return_index=True)
-    at = order[::-1][last]
-    best = np.zeros(count, dtype=np.float32)
-    which = np.full(count, NONE, dtype=np.int64)
-    best[rows], which[rows] = value[at], pairs.second[at]
-    return best, which
+def _wrong(
+    annotations: Regions, evidence: AnnotationEvidence, judge: Judge
+) -> dict[str, NDArray[np.float64]]:
+    """How likely each human box is wrong in each way, float64 (A,) each."""
+    likely = judge.probabilities(evidence.columns)[:, 1:]
+    likely[annotations.label == NONE] = 0
+    wrong = dict(zip(WRONG, likely.T, strict=True))
+    # Without a prediction that says better, all that can be said is that nothing supports the box.
+    for kind, better in (("mislabelled", evidence.other), ("badly_drawn", evidence.near)):
+        wrong["spurious"] += np.where(better == NONE, wrong[kind], 0)
+        wrong[kind] = np.where(better == NONE, 0, wrong[kind])
+    return wrong
 
 
-def _mislabelled(
-    annotations: Regions, predictions: Regions, score: NDArray[np.float32], pairs: Pairs
-) -> Findings:
-    near = pairs.take(pairs.iou >= _SAME_OBJECT)
-    alike = annotations.label[near.first] == predictions.label[near.second]
-    same, _ = _best(len(annotations), near.take(alike), score[near.second[alike]])
-    other, which = _best(len(annotations), near.take(~alike), score[near.second[~alike]])
-    rows = np.flatnonzero((which != NONE) & (other > same))
-    return _rows(
-        "mislabelled",
-        annotations.task[rows],
-        rows,
-        which[rows],
-        other[rows] * (1 - same[rows]),
-        predictions.label[which[rows]],
-    )
+def _of_people(
+    annotations: Regions,
+    predictions: Regions,
+    evidence: AnnotationEvidence,
+    wrong: dict[str, NDArray[np.float64]],
+) -> list[Findings]:
+    rows = np.arange(len(annotations))
+    none = np.full(len(rows), NONE)
+    labels = np.append(predictions.label, NONE)
+    speaks = {
+        "mislabelled": (evidence.other, labels[evidence.other]),
+        "spurious": (none, none),
+        "badly_drawn": (evidence.near, annotations.label),
+    }
+    return [
+        _rows(kind, annotations.task, rows, speaks[kind][0], wrong[kind], speaks[kind][1])
+        for kind in WRONG
+    ]
 
 
 def _missing(
-    annotations: Regions, predictions: Regions, score: NDArray[np.float32], pairs: Pairs
-) -> Findings:
-    covered = np.zeros(len(predictions), dtype=np.float32)
-    np.maximum.at(covered, pairs.second, pairs.iou)
-    # Of several predictions on one spot only the strongest tells of an object.
-    rivals = overlapping_pairs(predictions, predictions, _SAME_OBJECT)
-    stronger = (score[rivals.second] > score[rivals.first]) | (
-        (score[rivals.second] == score[rivals.first]) & (rivals.second < rivals.first)
-    )
-    beaten = np.zeros(len(predictions), dtype=np.bool_)
-    beaten[rivals.first[stronger]] = True
-    rows = np.flatnonzero((covered < _NEAR) & ~beaten & (predictions.label != NONE))
-    return _rows(
-        "missing",
-        predictions.task[rows],
-        np.full(len(rows), NONE),
-        rows,
-        score[rows] * (1 - covered[rows] / _NEAR),
-        predictions.label[rows],
-    )
-
-
-def _spurious(
-    annotations: Regions, score: NDArray[np.float32], pairs: Pairs, trust: Calibration
-) -> Findings:
-    near = pairs.take(pairs.iou >= _NEAR)
-    support, _ = _best(len(annotations), near, score[near.second])
-    rows = np.arange(len(annotations))
-    none = np.full(len(rows), NONE)
-    return _rows("spurious", annotations.task, rows, none, trust.recall * (1 - support), none)
-
-
-def _badly_drawn(
     annotations: Regions,
     predictions: Regions,
-    score: NDArray[np.float32],
-    pairs: Pairs,
     trust: Calibration,
+    evidence: AnnotationEvidence,
+    wrong: dict[str, NDArray[np.float64]],
 ) -> Findings:
-    alike = annotations.label[pairs.first] == predictions.label[pairs.second]
-    near = pairs.take(alike & (pairs.iou >= _NEAR))
-    _, which = _best(len(annotations), near, score[near.second] * near.iou)
-    iou = np.zeros(len(annotations), dtype=np.float32)
-    chosen = near.take(which[near.first] == near.second)
-    iou[chosen.first] = chosen.iou
-    rows = np.flatnonzero(which != NONE)
-    off = trust.low_iou - _MARGIN - iou[rows]
-    loose = scipy.special.expit(off / _SOFTNESS)
+    alone = of_predictions(annotations, predictions, trust.scale)
+    score = trust.model.probabilities(alone.columns)[:, 1]
+    # An object that a badly drawn box is meant for is not missing as well.
+    meant = np.zeros(len(predictions))
+    near = evidence.near != NONE
+    np.maximum.at(meant, evidence.near[near], wrong["badly_drawn"][near])
+    row = alone.row
+    none = np.full(len(row), NONE)
     return _rows(
-        "badly_drawn",
-        annotations.task[rows],
-        rows,
-        which[rows],
-        score[which[rows]] * loose,
-        annotations.label[rows],
+        "missing",
+        predictions.task[row],
+        none,
+        row,
+        score * (1 - meant[row]),
+        predictions.label[row],
     )
 
 
-def _duplicates(annotations: Regions, score: NDArray[np.float32], pairs: Pairs) -> Findings:
-    twins = overlapping_pairs(annotations, annotations, _DUPLICATE_IOU)
-    fit_to_model, _ = _best(len(annotations), pairs, score[pairs.second] * pairs.iou)
-    same = annotations.label[twins.first] == annotations.label[twins.second]
-    mine, theirs = fit_to_model[twins.first], fit_to_model[twins.second]
+def _duplicates(annotations: Regions, evidence: AnnotationEvidence) -> Findings:
+    twins = overlapping_pairs(annotations, annotations, _DUPLICATE[0])
+    fits = evidence.fit
+    label = annotations.label
+    same = (label[twins.first] == label[twins.second]) & (label[twins.first] != NONE)
+    mine, theirs = fits[twins.first], fits[twins.second]
     worse = (mine < theirs) | ((mine == theirs) & (twins.first > twins.second))
     kept = twins.take(same & worse & (twins.first != twins.second))
-    best, _ = _best(len(annotations), kept, kept.iou)
+    best = np.zeros(len(annotations))
+    low, high = _DUPLICATE
+    np.maximum.at(best, kept.first, ((kept.iou - low) / (high - low)).clip(0, 1))
     rows = np.flatnonzero(best > 0)
     none = np.full(len(rows), NONE)
     return _rows("duplicate", annotations.task[rows], rows, none, best[rows], none)

@@ -131,14 +131,17 @@ class Recalibration:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Recalibration:
         """Return what ``to_arrays`` gave."""
         return cls(
-            *(arrays[name] for name in ("weight", "offset", "learnt", "steady")),
+            arrays["weight"],
+            arrays["offset"],
+            arrays["learnt"],
+            arrays["steady"],
             int(arrays["rows"]),
         )
 
 
 def log_probs(probs: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Return natural logarithms, float32 (B, K), of probabilities no smaller than 1e-7."""
-    return np.log(np.maximum(probs, _TINY, dtype=np.float32))
+    return np.asarray(np.log(np.maximum(probs, _TINY, dtype=np.float32)))
 
 
 def suspected(labels: NDArray[np.integer[Any]], logs: NDArray[np.float32]) -> NDArray[np.bool_]:

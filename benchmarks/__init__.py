@@ -1,1 +1,1 @@
-"""Relook beside its peers, on the same inputs in the same process."""
+"""Relook beside its peers, on the same inputs in the same run."""

@@ -1,0 +1,235 @@
+"""What a detector's boxes say about each human box, and human boxes about each of the detector's.
+
+Columns of numbers for a linear model: confidences as log odds, overlaps, sizes, and how well the
+detector knows the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from analysis.findings import NONE
+from analysis.matching import Pairs, overlapping_pairs
+from analysis.regions import Regions
+
+__all__ = ["AnnotationEvidence", "PredictionEvidence", "Scale", "of_annotations", "of_predictions"]
+
+_Floats = NDArray[np.float64]
+_Rows = NDArray[np.int64]
+
+#: IoU at which two boxes begin to be, and at which they surely are, about one object.
+_ALIKE: Final = (0.1, 0.5)
+_RIVAL: Final = (0.3, 0.6)
+_NEAR: Final = (0.05, 0.3)
+#: A prediction that overlaps a human box this much is accounted for by it.
+_COVERED: Final = 0.5
+#: Confidences beyond these tell no more.
+_SURE: Final = (0.02, 0.98)
+#: Boxes of a class that move its rates half way from the detector's mean to its own.
+_PRIOR: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the evidence of one project is measured against.
+
+    Attributes:
+        side: float, usual side of a human box, pixels.
+        recall: float64 (K,), mean confidence of the detector in human boxes of each class.
+        precision: float64 (K,), share of the detector's boxes of each class, by confidence, that
+            people drew too.
+    """
+
+    side: float
+    recall: _Floats
+    precision: _Floats
+
+    @classmethod
+    def measure(cls, annotations: Regions, predictions: Regions, num_classes: int) -> Scale:
+        """Measure it; classes with few boxes stay near the detector's mean."""
+        pairs = overlapping_pairs(annotations, predictions)
+        own = _alike(annotations, predictions, pairs)
+        score = _scores(predictions)
+        seen = _largest(len(annotations), pairs.first[own], _gated(score, pairs, _ALIKE)[own])
+        hit = _largest(len(predictions), pairs.second[own], pairs.iou[own]) > _COVERED
+        side = np.sqrt(_area(annotations.box))
+        return cls(
+            float(np.median(side)) if len(side) else 1.0,
+            _rates(annotations.label, np.ones(len(annotations)), seen, num_classes),
+            _rates(predictions.label, score, hit, num_classes),
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return it as named arrays, for storage."""
+        return {"side": np.array(self.side), "recall": self.recall, "precision": self.precision}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Scale:
+        """Return what ``to_arrays`` gave."""
+        return cls(float(arrays["side"]), arrays["recall"], arrays["precision"])
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationEvidence:
+    """Evidence on A human boxes.
+
+    Attributes:
+        columns: float64 (A, D).
+        other: int64 (A,), the prediction of another class that speaks most against the label, or
+            ``NONE``.
+        near: int64 (A,), the prediction of the same class that the box is most likely meant for,
+            or ``NONE``.
+        fit: float64 (A,), confidence x IoU of that prediction, 0 where there is none.
+    """
+
+    columns: _Floats
+    other: _Rows
+    near: _Rows
+    fit: _Floats
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionEvidence:
+    """Evidence on those of the detector's boxes that no human box accounts for.
+
+    Attributes:
+        columns: float64 (M, D), the first of them the confidence.
+        row: int64 (M,), rows of the predictions.
+    """
+
+    columns: _Floats
+    row: _Rows
+
+
+def of_annotations(annotations: Regions, predictions: Regions, scale: Scale) -> AnnotationEvidence:
+    """Return what the detector says about each human box."""
+    count = len(annotations)
+    score = _scores(predictions)
+    pairs = overlapping_pairs(annotations, predictions)
+    own = _alike(annotations, predictions, pairs)
+    agreeing, doubting = pairs.take(own), pairs.take(~own)
+    same = _largest(count, agreeing.first, _gated(score, agreeing, _ALIKE))
+    against = _gated(score, doubting, _RIVAL)
+    other, other_at = _best(count, doubting.first, against)
+    anything = _largest(count, pairs.first, _gated(score, pairs, _NEAR))
+    fit, fit_at = _best(count, pairs.first, score[pairs.second] * pairs.iou)
+    own_fit, near_at = _best(count, agreeing.first, score[agreeing.second] * agreeing.iou)
+    own_iou = np.append(agreeing.iou, 0)[near_at]
+    best_iou, best_score = np.zeros(count), np.zeros(count)
+    met = fit_at != NONE
+    best_iou[met], best_score[met] = (
+        pairs.iou[fit_at[met]],
+        score[pairs.second[fit_at[met]]],
+    )
+    size = np.log(np.sqrt(_area(annotations.box)) / scale.side)
+    known = annotations.label.clip(min=0)
+    lead = np.maximum(_odds(other) - _odds(same), 0)
+    columns = [_odds(same), _odds(other), lead, _odds(anything), fit, own_fit, best_iou, best_score]
+    columns += [own_iou, size, np.minimum(size, 0), _odds(scale.recall[known])]
+    return AnnotationEvidence(
+        np.stack(columns, axis=1),
+        _second(doubting, other_at),
+        _second(agreeing, near_at),
+        own_fit,
+    )
+
+
+def of_predictions(annotations: Regions, predictions: Regions, scale: Scale) -> PredictionEvidence:
+    """Return what human boxes say about each box that only the detector drew.
+
+    Of several boxes on one spot only the surest counts, whatever their classes.
+    """
+    score = _scores(predictions)
+    pairs = overlapping_pairs(annotations, predictions)
+    covered = _largest(len(predictions), pairs.second, pairs.iou)
+    own = _alike(annotations, predictions, pairs)
+    inside = _largest(
+        len(predictions), pairs.second[own], _share_inside(annotations, predictions, pairs)[own]
+    )
+    row = np.flatnonzero(
+        (covered < _COVERED) & ~_beaten(predictions, score) & (predictions.label != NONE)
+    )
+    size = np.log(np.sqrt(_area(predictions.box[row])) / scale.side)
+    columns = [_odds(score[row]), covered[row], inside[row], size, np.minimum(size, 0)]
+    columns.append(_odds(scale.precision[predictions.label[row]]))
+    return PredictionEvidence(np.stack(columns, axis=1), row)
+
+
+def _scores(predictions: Regions) -> NDArray[np.float32]:
+    if predictions.score is None:
+        raise ValueError("predictions.score is None, expected one confidence per box")
+    return predictions.score
+
+
+def _alike(annotations: Regions, predictions: Regions, pairs: Pairs) -> NDArray[np.bool_]:
+    given = annotations.label[pairs.first]
+    return np.asarray((given == predictions.label[pairs.second]) & (given != NONE))
+
+
+def _gated(score: NDArray[np.float32], pairs: Pairs, gate: tuple[float, float]) -> _Floats:
+    """Confidence of each pair's prediction, less where the boxes hardly overlap."""
+    low, high = gate
+    return np.asarray(score[pairs.second] * ((pairs.iou - low) / (high - low)).clip(0, 1))
+
+
+def _beaten(predictions: Regions, score: NDArray[np.float32]) -> NDArray[np.bool_]:
+    rivals = overlapping_pairs(predictions, predictions, _COVERED)
+    mine, theirs = score[rivals.first], score[rivals.second]
+    stronger = (theirs > mine) | ((theirs == mine) & (rivals.second < rivals.first))
+    beaten = np.zeros(len(predictions), dtype=np.bool_)
+    beaten[rivals.first[stronger]] = True
+    return beaten
+
+
+def _share_inside(annotations: Regions, predictions: Regions, pairs: Pairs) -> _Floats:
+    """Share of each pair's prediction that the human box takes up, by their bounding boxes."""
+    a, b = annotations.box[pairs.first], predictions.box[pairs.second]
+    meet = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    return np.asarray(np.prod(np.maximum(meet, 0), axis=1) / _area(b))
+
+
+def _area(box: NDArray[np.float32]) -> _Floats:
+    """Area of boxes, at least one pixel, float64."""
+    side = (box[:, 2:] - box[:, :2]).astype(np.float64)
+    return np.maximum(side[:, 0] * side[:, 1], 1.0)
+
+
+def _odds(score: NDArray[np.floating[Any]]) -> _Floats:
+    return np.asarray(logit(np.clip(score, *_SURE).astype(np.float64)))
+
+
+def _rates(
+    label: NDArray[np.int32], weight: NDArray[Any], value: NDArray[Any], classes: int
+) -> _Floats:
+    """Weighted mean of a value by class, drawn to the mean of all."""
+    known = label != NONE
+    total = np.bincount(label[known], (weight * value)[known], minlength=classes)
+    count = np.bincount(label[known], weight[known], minlength=classes)
+    mean = (total.sum() + 1) / (count.sum() + 2)
+    return np.asarray((total + _PRIOR * mean) / (count + _PRIOR))
+
+
+def _largest(count: int, row: _Rows, value: NDArray[Any]) -> _Floats:
+    largest = np.zeros(count)
+    np.maximum.at(largest, row, value)
+    return largest
+
+
+def _best(count: int, row: _Rows, value: NDArray[Any]) -> tuple[_Floats, _Rows]:
+    """Per row its largest value and the place that has it; 0 and ``NONE`` where there is none."""
+    place = np.flatnonzero(value > 0)
+    place = place[np.lexsort((-place, value[place], row[place]))]
+    last = place[np.append(row[place][1:] != row[place][:-1], True)] if len(place) else place
+    best, at = np.zeros(count), np.full(count, NONE, dtype=np.int64)
+    best[row[last]], at[row[last]] = value[last], last
+    return best, at
+
+
+def _second(pairs: Pairs, at: _Rows) -> _Rows:
+    return np.where(at == NONE, NONE, np.append(pairs.second, NONE)[at])
