@@ -112,10 +112,10 @@ def find(
         [
             *_of_people(annotations, predictions, evidence, wrong),
             _missing(annotations, predictions, trust, evidence, wrong),
-            _duplicates(annotations, evidence),
+            _duplicates(annotations, predictions, evidence),
         ]
     )
-    kept = found.take(found.score >= floor)
+    kept = found.take((found.score >= floor) & (found.score > 0))
     return kept.take(np.lexsort((-kept.score, kept.task)))
 
 
@@ -221,7 +221,9 @@ def _missing(
     )
 
 
-def _duplicates(annotations: Regions, evidence: AnnotationEvidence) -> Findings:
+def _duplicates(
+    annotations: Regions, predictions: Regions, evidence: AnnotationEvidence
+) -> Findings:
     twins = overlapping_pairs(annotations, annotations, _DUPLICATE[0])
     fits = evidence.fit
     label = annotations.label
@@ -231,7 +233,12 @@ def _duplicates(annotations: Regions, evidence: AnnotationEvidence) -> Findings:
     kept = twins.take(same & worse & (twins.first != twins.second))
     best = np.zeros(len(annotations))
     low, high = _DUPLICATE
-    np.maximum.at(best, kept.first, ((kept.iou - low) / (high - low)).clip(0, 1))
+    close = ((kept.iou - low) / (high - low)).clip(0, 1)
+    # Where the model sees a second object too, there are two.
+    near = evidence.near
+    second = (near[kept.first] != near[kept.second]) & (near[kept.first] != NONE)
+    sure = np.append(predictions.score if predictions.score is not None else [], 0)
+    np.maximum.at(best, kept.first, close * (1 - second * sure[near[kept.first]]))
     rows = np.flatnonzero(best > 0)
     none = np.full(len(rows), NONE)
     return _rows("duplicate", annotations.task[rows], rows, none, best[rows], none)

@@ -150,7 +150,7 @@ def test_a_model_that_misses_much_makes_little_of_what_it_misses():
         boxes, said = scene(seen, np.random.default_rng(1))
         found = find(boxes, said, num_classes=6, calibration=None)
         worst[seen] = max(score for _, kind, *_, score, _ in found if kind == "spurious")
-    assert worst[0.95] > 2 * worst[0.3]
+    assert worst[0.95] > 1.5 * worst[0.3]
 
 
 def test_planted_errors_come_first():
@@ -279,17 +279,17 @@ def test_a_surer_model_is_believed_more(one, other):
         assert scores[0] <= scores[1] + 1e-6, kind
 
 
-def test_task_scores_join_what_is_found():
+def test_task_scores_are_of_the_worst_box():
     found = Findings(
-        np.array([4, 4, 9]),
-        np.array(["missing", "spurious", "missing"]),
-        np.array([-1, 0, -1]),
-        np.array([0, -1, 1]),
-        np.array([0.2, 0.7, 0.5]),
-        np.array([1, -1, 1]),
+        np.array([4, 4, 4, 9]),
+        np.array(["missing", "spurious", "mislabelled", "missing"]),
+        np.array([-1, 0, 0, -1]),
+        np.array([0, -1, 2, 1]),
+        np.array([0.2, 0.5, 0.1, 0.5]),
+        np.array([1, -1, 3, 1]),
     )
     np.testing.assert_allclose(
-        detection.task_scores(found, np.array([9, 1, 4])), [0.5, 0, 0.76], atol=1e-6
+        detection.task_scores(found, np.array([9, 1, 4])), [0.5, 0, 0.6], atol=1e-6
     )
     assert len(detection.task_scores(found, np.array([], dtype=np.int64))) == 0
     np.testing.assert_array_equal(detection.task_scores(Findings(), np.array([3])), [0])
