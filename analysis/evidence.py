@@ -110,7 +110,8 @@ class PredictionEvidence:
 def of_annotations(annotations: Regions, predictions: Regions, scale: Scale) -> AnnotationEvidence:
     """Return what the detector says about each human box."""
     count = len(annotations)
-    score = _scores(predictions)
+    # Beyond what counts as sure, more confidence must not move anything.
+    score = np.minimum(_scores(predictions), np.float32(_SURE[1]))
     pairs = overlapping_pairs(annotations, predictions)
     own = _alike(annotations, predictions, pairs)
     agreeing, doubting = pairs.take(own), pairs.take(~own)

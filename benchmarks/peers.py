@@ -36,6 +36,7 @@ except ImportError as error:
 
 __all__ = [
     "Side",
+    "as_cleanlab",
     "box_issues",
     "box_mistakenness",
     "box_scores",
@@ -99,7 +100,7 @@ def box_scores(annotations: Regions, predictions: Regions, classes: int) -> Side
     """Return ObjectLab's scores of images."""
     if NO_CLEANLAB:
         return NO_CLEANLAB
-    lists = _as_cleanlab(annotations, predictions, classes)
+    lists = as_cleanlab(annotations, predictions, classes)
     call = cleanlab.object_detection.rank.get_label_quality_scores
     return Side("cleanlab", len(lists[0]), functools.partial(call, *lists, verbose=False))
 
@@ -108,7 +109,7 @@ def box_issues(annotations: Regions, predictions: Regions, classes: int) -> Side
     """Return ObjectLab's images with issues."""
     if NO_CLEANLAB:
         return NO_CLEANLAB
-    lists = _as_cleanlab(annotations, predictions, classes)
+    lists = as_cleanlab(annotations, predictions, classes)
     call = cleanlab.object_detection.filter.find_label_issues
     return Side("cleanlab", len(lists[0]), functools.partial(call, *lists))
 
@@ -167,11 +168,15 @@ def box_mistakenness(annotations: Regions, predictions: Regions) -> Side | str:
     )
 
 
-def _as_cleanlab(
-    annotations: Regions, predictions: Regions, classes: int
+def as_cleanlab(
+    annotations: Regions,
+    predictions: Regions,
+    classes: int,
+    tasks: NDArray[np.int64] | None = None,
 ) -> tuple[list[dict[str, Any]], list[list[NDArray[Any]]]]:
+    """Return boxes in cleanlab's form, image by image; None takes those with a human box."""
     labels, found = [], []
-    for task in np.unique(annotations.task).tolist():
+    for task in (np.unique(annotations.task) if tasks is None else tasks).tolist():
         mine = annotations.take(annotations.task == task)
         theirs = predictions.take(predictions.task == task)
         labels.append({"bboxes": mine.box.astype(float), "labels": mine.label.astype(int)})

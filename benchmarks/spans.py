@@ -8,24 +8,22 @@ hold an error. ``python -m benchmarks.spans`` prints the table.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import SGDClassifier
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from analysis import spans, taggers
 from analysis.findings import NONE
+from benchmarks.measures import SHARED, measure
 
 __all__ = ["rows", "skipped"]
 
@@ -35,10 +33,7 @@ CLASSES: Final = ("LOC", "MISC", "ORG", "PER")
 TAGS: Final = ("O", *(f"{side}-{name}" for name in CLASSES for side in "BI"))
 BEGIN: Final = (1, 3, 5, 7)
 INSIDE: Final = (2, 4, 6, 8)
-_SHARED: Final = Path(
-    os.environ.get("RELOOK_SHARED", Path(__file__).resolve().parents[2] / "shared")
-)
-_DATA: Final = _SHARED / "data" / "conllpp"
+_DATA: Final = SHARED / "conllpp"
 
 #: First token, last token and class of each span.
 Triples = NDArray[np.int64]
@@ -102,20 +97,8 @@ def rows() -> list[dict[str, Any]]:
                 ("conllpp sentences", damaged.sentences, sentence),
                 ("conllpp spans", damaged.wrong, span),
             ):
-                found.append({"data": data, "seed": seed, "score": score} | _measure(truth, ranked))
+                found.append({"data": data, "seed": seed, "score": score} | measure(truth, ranked))
     return found
-
-
-def _measure(truth: NDArray[np.bool_], score: NDArray[Any]) -> dict[str, Any]:
-    errors = int(truth.sum())
-    first = np.argsort(-score, kind="stable")[:errors]
-    return {
-        "auroc": float(roc_auc_score(truth, score)),
-        "ap": float(average_precision_score(truth, score)),
-        "precision_at_errors": float(truth[first].mean()),
-        "errors": errors,
-        "n": len(truth),
-    }
 
 
 def _scores(

@@ -188,7 +188,9 @@ def _score_boxes(
         detection.task_scores(found, units),
         found.task,
         found,
-        reasons.describe(found, table.control.labels, given=given, confidence=confidence, iou=iou),
+        reasons.describe(
+            found, table.control.labels, given=given, confidence=confidence, overlap=iou
+        ),
         fixes,
     )
 
@@ -203,6 +205,10 @@ def _score_choices(
     given, probs = _class_columns(table, labels, place)
     trust = _learnt(classification.Calibration, calibration)
     found = classification.find(given, probs, tasks=np.arange(len(given)), calibration=trust)
+    # A label that the model has no class for cannot be judged: it is neither right nor wrong. Nor
+    # can a choice that was not made: it may have been hidden, or not have applied.
+    judged = given != NONE
+    found = found.take(judged[found.prediction])
     confidence = probs[found.prediction, found.label]
     item_of = dict(zip(labels.region_unit.tolist(), items.tolist(), strict=True))
     fixes = [
@@ -219,14 +225,17 @@ def _score_choices(
     ]
     priority = np.zeros(len(given), dtype=np.float32)
     priority[found.task] = found.score
-    # A label that the model has no class for cannot be judged: it is neither right nor wrong.
-    priority[given == NONE] = np.nan
+    priority[~judged] = np.nan
     return _Scored(
         priority,
         found.task,
         found,
         reasons.describe(
-            found, table.control.labels, given=given[found.annotation], confidence=confidence
+            found,
+            table.control.labels,
+            given=given[found.prediction],
+            confidence=confidence,
+            what="item",
         ),
         fixes,
     )

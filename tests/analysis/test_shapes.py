@@ -130,15 +130,20 @@ def test_pairs_are_of_shapes_where_both_sides_have_them():
 
 
 def test_findings_come_from_the_exact_shapes():
-    trust = detection.Calibration(recall=0.9, low_iou=0.95)
-    found = detection.find(
-        regions(DIAMOND), regions(SQUARE, score=0.9), num_classes=1, calibration=trust
-    )
-    assert found.kind.tolist() == ["badly_drawn"]
-    none = detection.find(
-        regions(DIAMOND), regions(DIAMOND, score=0.95), num_classes=1, calibration=trust
-    )
-    assert len(none) == 0
+    some = regions(DIAMOND)
+    trust = detection.fit(some, regions(DIAMOND, score=0.9), num_classes=1)
+
+    def worst(model):
+        found = detection.find(some, model, num_classes=1, calibration=trust, floor=0)
+        return float(detection.task_scores(found, np.array([0]))[0])
+
+    boxes = Regions(some.task, some.label, some.box)
+    model = regions(SQUARE, score=0.9)
+    apart = worst(model)
+    assert apart > 3 * worst(regions(DIAMOND, score=0.9))
+    # By their bounding boxes alone the two are the same.
+    some = boxes
+    assert worst(model) < apart / 3
 
 
 corner = st.integers(0, 12)
