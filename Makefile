@@ -4,10 +4,11 @@ ARGS ?=
 PYTEST ?=
 VENV := .venv
 LS_VENV := .venv-labelstudio
+PEERS_VENV := .venv-peers
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test unit lint format clean
+.PHONY: demo test unit lint format bench clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -42,5 +43,17 @@ format: $(VENV)/.ready
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
+# The peers' pins are theirs; what is measured beside them needs no more of Relook than analysis/.
+$(PEERS_VENV)/.ready: benchmarks/requirements.txt
+	@echo "Installing cleanlab and FiftyOne into $(PEERS_VENV) (about two minutes)" >&2
+	@$(PYTHON) -m venv $(PEERS_VENV)
+	@$(PEERS_VENV)/bin/pip install -r benchmarks/requirements.txt >&2
+	@touch $@
+
+bench: $(PEERS_VENV)/.ready
+	@$(PEERS_VENV)/bin/python -m benchmarks.quality
+	@$(PEERS_VENV)/bin/python -m benchmarks.speed $(ARGS)
+	@$(PEERS_VENV)/bin/python -m benchmarks.embeddings $(ARGS)
+
 clean:
-	rm -rf .relook $(VENV) $(LS_VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .relook $(VENV) $(LS_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

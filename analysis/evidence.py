@@ -33,6 +33,9 @@ _COVERED: Final = 0.5
 _SURE: Final = (0.02, 0.98)
 #: Boxes of a class that move its rates half way from the detector's mean to its own.
 _PRIOR: Final = 10.0
+#: And what the mean itself is taken for while there are few boxes of any class.
+_USUAL: Final = 0.7
+_USUAL_SIDE: Final = 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Scale:
         hit = _largest(len(predictions), pairs.second[own], pairs.iou[own]) > _COVERED
         side = np.sqrt(_area(annotations.box))
         return cls(
-            float(np.median(side)) if len(side) else 1.0,
+            float(np.median(side)) if len(side) else _USUAL_SIDE,
             _rates(annotations.label, np.ones(len(annotations)), seen, num_classes),
             _rates(predictions.label, score, hit, num_classes),
         )
@@ -212,7 +215,7 @@ def _rates(
     known = label != NONE
     total = np.bincount(label[known], (weight * value)[known], minlength=classes)
     count = np.bincount(label[known], weight[known], minlength=classes)
-    mean = (total.sum() + 1) / (count.sum() + 2)
+    mean = (total.sum() + _PRIOR * _USUAL) / (count.sum() + _PRIOR)
     return np.asarray((total + _PRIOR * mean) / (count + _PRIOR))
 
 

@@ -21,7 +21,7 @@ _TASKS: Final = 100
 _OBJECTS: Final = 6
 _SIDE: Final = 640.0
 #: Share of objects that the detector sees, and of those the share that it takes for another class.
-_SEEN: Final = 0.9
+_SEEN: Final = 0.8
 _CONFUSED: Final = 0.06
 #: How far its boxes and a careful person's differ, in shares of the side.
 _LOOSE: Final = 0.06
