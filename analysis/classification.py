@@ -1,7 +1,8 @@
 """Wrong class labels, from a model's probabilities and from how neighbours are labelled.
 
-One row's score depends on that row, its neighbours' labels and a ``Calibration`` alone, so a task
-scored by itself gets the very score that it gets in a run over the whole project.
+One row's score depends on that row, its neighbours' labels and a ``Calibration`` alone: without
+neighbours a task scored by itself gets the score that it gets in a run over the whole project. With
+them, the rows that its neighbours are have to be among those given.
 """
 
 from __future__ import annotations
@@ -79,9 +80,12 @@ def fit(
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     near = _neighbors(embeddings, neighbors, len(labels))
     rows = np.flatnonzero(labels != NONE)
+    # By label and confidence: the sample then holds some of every kind, and does not depend on
+    # the order that the rows came in.
+    rows = rows[np.argsort(labels[rows] + probs[rows, labels[rows]].astype(np.float64))]
     most = min(len(rows), _MOST_LABELS, _SAMPLE // max(probs.shape[1], 1))
     rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     some = probs[rows]
@@ -118,6 +122,7 @@ def mistakenness(
     Raises:
         ValueError: naming the first row that is wrong.
     """
+    labels, probs = probabilities.check(labels, probs)
     near = _neighbors(embeddings, neighbors, len(labels))
     trust = calibration or fit(labels, probs, neighbors=near)
     return _judge(labels, probs, near, trust)[0]
@@ -152,6 +157,8 @@ def find(
     Raises:
         ValueError: naming the first row that is wrong.
     """
+    labels, probs = probabilities.check(labels, probs)
+    tasks = np.asarray(tasks)
     if tasks.shape != labels.shape:
         raise ValueError(f"tasks {tasks.shape} and labels {labels.shape} do not match")
     near = _neighbors(embeddings, neighbors, len(labels))
@@ -204,19 +211,23 @@ def _judge(
     trust: Calibration,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Each row's score and best other class, ``NONE`` where there is no other class."""
-    probabilities.check(labels, probs)
     classes = probs.shape[1]
     learnt = trust.recalibration
     if len(learnt.offset) != classes:
         raise ValueError(f"calibration is of {len(learnt.offset)} classes, probs of {classes}")
+    if learnt.rows and trust.votes and near is None:
+        raise ValueError("calibration was learnt with neighbours, but none are given")
     score = np.zeros(len(labels), dtype=np.float32)
     other = np.full(len(labels), NONE, dtype=np.int32)
-    share = _RECALIBRATED * learnt.rows / (learnt.rows + _LABELS_PER_CLASS * classes)
+    share = _RECALIBRATED * learnt.rows / max(learnt.rows + _LABELS_PER_CLASS * classes, 1)
     asked = None
     if near is not None and (trust.votes or not learnt.rows):
         asked = _Votes(labels, near, classes)
 
     def judge(rows: slice, block: NDArray[np.floating[Any]]) -> None:
+        blank = labels[rows] == NONE
+        score[rows] = np.where(blank, block.max(axis=1), 0)
+        other[rows] = np.where(blank, block.argmax(axis=1), NONE)
         if classes < 2:
             return
         given = labels[rows].clip(min=0)
@@ -230,9 +241,8 @@ def _judge(
             own = weight * ours + (1 - weight) * own
         elif votes is not None:
             own = (1 - _UNLEARNT_VOTES) * own + _UNLEARNT_VOTES * _odds(given, log_probs(votes))[0]
-        known = labels[rows] != NONE
-        score[rows] = np.where(known, expit(own), block.max(axis=1))
-        other[rows] = np.where(known, best, block.argmax(axis=1))
+        score[rows] = np.where(blank, score[rows], expit(own))
+        other[rows] = np.where(blank, other[rows], best)
 
     probabilities.each_block(probs, judge)
     return score, other

@@ -105,7 +105,7 @@ def class_thresholds(labels: _Labels, probs: _Floats) -> _Matrix:
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     classes = probs.shape[1]
 
     def add(rows: slice, block: _Floats) -> tuple[_Matrix, _Counts]:
@@ -151,7 +151,7 @@ def confident_joint(
     given = thresholds is not None
     if thresholds is None:
         thresholds = class_thresholds(labels, probs)
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     if thresholds.shape != (probs.shape[1],):
         raise ValueError(f"thresholds are of shape {thresholds.shape}, probs of {probs.shape}")
     guess, _ = _guess(labels, probs, thresholds, checked=not given)

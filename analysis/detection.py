@@ -106,6 +106,10 @@ def find(
     """
     _check(annotations, predictions, num_classes)
     trust = calibration or fit(annotations, predictions, num_classes=num_classes)
+    if len(trust.scale.recall) != num_classes:
+        raise ValueError(
+            f"calibration is of {len(trust.scale.recall)} classes, expected {num_classes}"
+        )
     evidence = of_annotations(annotations, predictions, trust.scale)
     wrong = _wrong(annotations, evidence, trust.people)
     found = Findings.concatenate(
@@ -131,20 +135,18 @@ def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.floa
     Returns:
         float32 (T,), in [0, 1].
     """
-    about = findings.annotation
-    alone = np.flatnonzero(about == NONE)
-    box, place = np.unique(about[about != NONE], return_inverse=True)
-    total = np.bincount(place, findings.score[about != NONE], minlength=len(box)).clip(max=1)
-    of_box = np.zeros(len(box), dtype=np.int64)
-    of_box[place] = findings.task[about != NONE]
     worst = np.zeros(len(tasks), dtype=np.float32)
-    if not len(tasks):
+    if not len(tasks) or not len(findings):
         return worst
-    task = np.append(of_box, findings.task[alone])
-    score = np.append(total, findings.score[alone]).astype(np.float32)
-    order = np.argsort(tasks)
-    row = order[np.searchsorted(tasks, task, sorter=order).clip(max=len(tasks) - 1)]
-    known = tasks[row] == task
+    order = np.lexsort((findings.annotation, findings.task))
+    task, about = findings.task[order], findings.annotation[order]
+    starts = (task[1:] != task[:-1]) | (about[1:] != about[:-1]) | (about[1:] == NONE)
+    first = np.flatnonzero(np.append(True, starts))
+    score = np.add.reduceat(findings.score[order], first).clip(max=1)
+    place = np.argsort(tasks)
+    at = np.searchsorted(tasks, task[first], sorter=place).clip(max=len(tasks) - 1)
+    row = place[at]
+    known = tasks[row] == task[first]
     np.maximum.at(worst, row[known], score[known])
     return worst
 

@@ -140,7 +140,7 @@ def classes(
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     number = probs.shape[1]
     said = np.full(len(labels), number, dtype=np.int64)
 

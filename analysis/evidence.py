@@ -31,6 +31,8 @@ _NEAR: Final = (0.05, 0.3)
 _COVERED: Final = 0.5
 #: Confidences beyond these tell no more.
 _SURE: Final = (0.02, 0.98)
+#: Below this confidence a prediction's place tells less and less.
+_FAINT: Final = 0.05
 #: Boxes of a class that move its rates half way from the detector's mean to its own.
 _PRIOR: Final = 10.0
 #: And what the mean itself is taken for while there are few boxes of any class.
@@ -120,21 +122,15 @@ def of_annotations(annotations: Regions, predictions: Regions, scale: Scale) -> 
     agreeing, doubting = pairs.take(own), pairs.take(~own)
     same = _largest(count, agreeing.first, _gated(score, agreeing, _ALIKE))
     against = _gated(score, doubting, _RIVAL)
-    other, other_at = _best(count, doubting.first, against)
+    other, other_at = _best(count, doubting, against, predictions)
     anything = _largest(count, pairs.first, _gated(score, pairs, _NEAR))
-    fit, fit_at = _best(count, pairs.first, score[pairs.second] * pairs.iou)
-    own_fit, near_at = _best(count, agreeing.first, score[agreeing.second] * agreeing.iou)
-    own_iou = np.append(agreeing.iou, 0)[near_at]
-    best_iou, best_score = np.zeros(count), np.zeros(count)
-    met = fit_at != NONE
-    best_iou[met], best_score[met] = (
-        pairs.iou[fit_at[met]],
-        score[pairs.second[fit_at[met]]],
-    )
+    fit, _ = _best(count, pairs, score[pairs.second] * pairs.iou, predictions)
+    own_fit, near_at = _best(count, agreeing, score[agreeing.second] * agreeing.iou, predictions)
+    own_iou = _told(agreeing, score, near_at)
     size = np.log(np.sqrt(_area(annotations.box)) / scale.side)
     known = annotations.label.clip(min=0)
     lead = np.maximum(_odds(other) - _odds(same), 0)
-    columns = [_odds(same), _odds(other), lead, _odds(anything), fit, own_fit, best_iou, best_score]
+    columns = [_odds(same), _odds(other), lead, _odds(anything), fit, own_fit]
     columns += [own_iou, size, np.minimum(size, 0), _odds(scale.recall[known])]
     return AnnotationEvidence(
         np.stack(columns, axis=1),
@@ -183,12 +179,32 @@ def _gated(score: NDArray[np.float32], pairs: Pairs, gate: tuple[float, float]) 
 
 
 def _beaten(predictions: Regions, score: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Boxes that greedy non-maximum suppression over all classes leaves out."""
     rivals = overlapping_pairs(predictions, predictions, _COVERED)
-    mine, theirs = score[rivals.first], score[rivals.second]
-    stronger = (theirs > mine) | ((theirs == mine) & (rivals.second < rivals.first))
+    mine, theirs = rivals.first, rivals.second
+    known = (predictions.label[theirs] != NONE) & (mine != theirs)
+    mine, theirs = mine[known], theirs[known]
+    place = _places(predictions, score, np.unique(mine))
+    stronger = place[theirs] < place[mine]
+    mine, theirs = mine[stronger], theirs[stronger]
     beaten = np.zeros(len(predictions), dtype=np.bool_)
-    beaten[rivals.first[stronger]] = True
+    while len(mine):
+        waiting = np.zeros(len(predictions), dtype=np.bool_)
+        waiting[mine] = True
+        # A box with no stronger rival left stays, and beats all that it overlaps.
+        lost = mine[~waiting[theirs]]
+        beaten[lost] = True
+        left = ~beaten[mine] & ~beaten[theirs]
+        mine, theirs = mine[left], theirs[left]
     return beaten
+
+
+def _places(predictions: Regions, score: NDArray[np.float32], rows: _Rows) -> _Rows:
+    """Places of some rows, the surest first and equals by what they say, never by their order."""
+    order = np.lexsort((*predictions.box[rows].T, predictions.label[rows], -score[rows]))
+    place = np.full(len(predictions), len(predictions), dtype=np.int64)
+    place[rows[order]] = np.arange(len(rows))
+    return place
 
 
 def _share_inside(annotations: Regions, predictions: Regions, pairs: Pairs) -> _Floats:
@@ -225,14 +241,27 @@ def _largest(count: int, row: _Rows, value: NDArray[Any]) -> _Floats:
     return largest
 
 
-def _best(count: int, row: _Rows, value: NDArray[Any]) -> tuple[_Floats, _Rows]:
-    """Per row its largest value and the place that has it; 0 and ``NONE`` where there is none."""
+def _best(
+    count: int, pairs: Pairs, value: NDArray[Any], predictions: Regions
+) -> tuple[_Floats, _Rows]:
+    """Per row its largest value and the place that has it; 0 and ``NONE`` where there is none.
+
+    Of equal values the better overlap, then the lower label decides: never the order of rows.
+    """
     place = np.flatnonzero(value > 0)
-    place = place[np.lexsort((-place, value[place], row[place]))]
-    last = place[np.append(row[place][1:] != row[place][:-1], True)] if len(place) else place
+    row, label = pairs.first[place], predictions.label[pairs.second[place]]
+    place = place[np.lexsort((-label, pairs.iou[place], value[place], row))]
+    row = pairs.first[place]
+    last = place[np.append(row[1:] != row[:-1], True)] if len(place) else place
     best, at = np.zeros(count), np.full(count, NONE, dtype=np.int64)
-    best[row[last]], at[row[last]] = value[last], last
+    best[pairs.first[last]], at[pairs.first[last]] = value[last], last
     return best, at
+
+
+def _told(pairs: Pairs, score: NDArray[np.float32], at: _Rows) -> _Floats:
+    """IoU with the chosen predictions, told the less the fainter they are; 0 where none is."""
+    faint = (score[pairs.second] / _FAINT).clip(max=1)
+    return np.append(pairs.iou * faint, 0.0)[at]
 
 
 def _second(pairs: Pairs, at: _Rows) -> _Rows:

@@ -24,22 +24,29 @@ _TOLERANCE: Final = 1e-2
 _NARROW: Final = 64
 
 
-def check(labels: NDArray[Any], probs: NDArray[Any]) -> None:
-    """Refuse labels and probabilities that do not belong together; rows are checked in blocks.
+def check(labels: Any, probs: Any) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """Return labels and probabilities as columns; refuse those that do not belong together.
+
+    That rows of probabilities sum to 1 is checked in blocks, as they are read.
 
     Args:
         labels: int (N,), class of each row; -1 where nothing is labelled.
-        probs: float (N, K).
+        probs: float (N, K); never copied.
 
     Raises:
         ValueError: naming what is wrong with the shapes, or the first row whose label is unknown.
     """
+    labels, probs = np.asarray(labels), np.asarray(probs)
+    if not len(labels) and labels.dtype == np.float64:
+        labels = labels.astype(np.int64)
     if probs.ndim != 2 or labels.ndim != 1 or len(labels) != len(probs):
         raise ValueError(
             f"labels {labels.shape} and probs {probs.shape} do not match, expected (N,) and (N, K)"
         )
     if not np.issubdtype(probs.dtype, np.floating):
         raise ValueError(f"probs are of type {probs.dtype}, expected floats")
+    if not np.issubdtype(labels.dtype, np.number):
+        raise ValueError(f"labels are of type {labels.dtype}, expected integer classes")
     if not np.issubdtype(labels.dtype, np.integer):
         whole = np.equal(np.mod(labels, 1), 0)
         row = int(np.flatnonzero(~whole)[0]) if not whole.all() else 0
@@ -48,6 +55,8 @@ def check(labels: NDArray[Any], probs: NDArray[Any]) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise ValueError(f"labels row {row} is {labels[row]}, expected -1 to {probs.shape[1] - 1}")
+    # Products of narrow integers overflow in silence.
+    return labels.astype(np.int64), probs
 
 
 def each_block(

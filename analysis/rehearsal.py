@@ -45,7 +45,7 @@ _SECOND_LOOKS: Final = 2
 #: Rows count as at least this many in all, beside the ridge.
 _ENOUGH: Final = 2000.0
 #: The imagined project weighs as much as this many boxes.
-_BELIEF: Final = 200.
+_BELIEF: Final = 200.0
 #: Boxes of a project that are rehearsed on; more change little and cost in proportion.
 _MOST: Final = 10_000
 

@@ -43,7 +43,7 @@ def token_self_confidence(
     """
     if labels.dtype == np.bool_ and labels.ndim == 2:
         return _own_and_others(labels, probs)
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     score = np.ones(len(labels))
 
     def judge(rows: slice, block: NDArray[np.floating[Any]]) -> None:

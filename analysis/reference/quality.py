@@ -59,7 +59,7 @@ def quality_scores(labels: _Labels, probs: _Floats, *, floor: float = _FLOOR) ->
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     found = Scores(*(np.full(len(labels), np.nan, dtype=np.float32) for _ in range(3)))
 
     def score(rows: slice, block: _Floats) -> None:
@@ -93,7 +93,7 @@ def self_confidence(
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     score = np.full(len(labels), np.nan, dtype=np.float32)
 
     def work(rows: slice, block: _Floats) -> None:
@@ -121,7 +121,7 @@ def normalized_margin(
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     score = np.full(len(labels), np.nan, dtype=np.float32)
 
     def work(rows: slice, block: _Floats) -> None:
@@ -158,7 +158,7 @@ def confidence_weighted_entropy(
     Raises:
         ValueError: naming the first row that is wrong.
     """
-    probabilities.check(labels, probs)
+    labels, probs = probabilities.check(labels, probs)
     score = np.full(len(labels), np.nan, dtype=np.float32)
 
     def work(rows: slice, block: _Floats) -> None:

@@ -119,6 +119,40 @@ def test_neighbours_testify_where_the_model_is_blind():
     assert set(np.argsort(-seeing)[:3]) == {7, 60, 101}
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "uint64"])
+def test_narrow_labels_score_as_wide_ones(kind):
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.full(20, 0.2), 400)
+    labels = rng.integers(20, size=400)
+    wide = classification.mistakenness(labels, probs)
+    assert (classification.mistakenness(labels.astype(kind), probs) == wide).all()
+
+
+def test_plain_lists_will_do():
+    probs = PROBS.tolist()
+    assert (classification.mistakenness([0, 1, 2, 0, 0], probs) > 0.5).tolist()[3]
+
+
+def test_a_sample_of_many_rows_does_not_depend_on_their_order():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.full(5, 0.4), 30_000).astype(np.float32)
+    labels = np.array([rng.choice(5, p=row / row.sum()) for row in probs[:300].astype(float)])
+    labels = np.tile(labels, 100)
+    order = rng.permutation(30_000)
+    one = classification.mistakenness(labels, probs)
+    other = classification.mistakenness(labels[order], probs[order])
+    np.testing.assert_allclose(one[order], other, atol=0.01)
+
+
+def test_a_calibration_with_neighbours_wants_them():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.full(3, 0.4), 200)
+    labels, places = probs.argmax(axis=1), rng.normal(size=(200, 4))
+    calibration = classification.fit(labels, probs, embeddings=places)
+    with pytest.raises(ValueError, match="learnt with neighbours"):
+        classification.mistakenness(labels, probs, calibration=calibration)
+
+
 def test_few_labels_leave_the_probabilities_as_they_are():
     calibration = classification.fit(np.array([0, 1, 2]), PROBS[:3])
     assert calibration.recalibration.rows == 0
@@ -128,6 +162,8 @@ def test_empty_input_and_one_class():
     none = np.zeros(0, dtype=np.int32)
     assert classification.mistakenness(none, np.zeros((0, 3), dtype=np.float32)).shape == (0,)
     assert not len(classification.find(none, np.zeros((0, 3)), tasks=none.astype(np.int64)))
+    assert classification.mistakenness(none, np.zeros((0, 0))).shape == (0,)
+    assert classification.mistakenness(np.array([NONE]), np.ones((1, 1))) == 1
     only = np.zeros(4, dtype=np.int32)
     assert (classification.mistakenness(only, np.ones((4, 1), dtype=np.float32)) == 0).all()
     assert not len(classification.find(only, np.ones((4, 1)), tasks=np.arange(4), floor=0))

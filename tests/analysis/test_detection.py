@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,13 +57,13 @@ def test_agreement_finds_nothing_however_weak(score):
 
 def test_another_class_on_the_box_is_mislabelled():
     found = find(people((1, 3, GOOD)), model((1, 8, GOOD, 0.95)))
-    assert found == [(1, "mislabelled", 0, 0, about(0.6, 0.95), 8)]
+    assert found == [(1, "mislabelled", 0, 0, about(0.8, 1), 8)]
 
 
 def test_a_weak_prediction_of_the_same_class_supports_the_label():
     alone = find(people((1, 3, GOOD)), model((1, 8, GOOD, 0.9)))
     supported = find(people((1, 3, GOOD)), model((1, 8, GOOD, 0.9), (1, 3, GOOD, 0.1)))
-    assert supported[0][4] < 0.8 * alone[0][4]
+    assert 1 - supported[0][4] > 2 * (1 - alone[0][4])
 
 
 def test_a_confident_prediction_nobody_labelled_is_missing():
@@ -76,10 +77,10 @@ def test_of_two_predictions_on_one_spot_the_surer_is_missing():
 
 
 def test_a_box_without_support_is_spurious():
-    assert find(people((1, 3, GOOD)), model()) == [(1, "spurious", 0, -1, about(0.15, 0.6), -1)]
+    assert find(people((1, 3, GOOD)), model()) == [(1, "spurious", 0, -1, about(0.3, 0.8), -1)]
 
 
-@pytest.mark.parametrize(("bottom", "low", "high"), [(20, 0.4, 0.8), (16, 0.6, 1)])
+@pytest.mark.parametrize(("bottom", "low", "high"), [(20, 0.6, 1), (16, 0.6, 1)])
 def test_a_box_far_off_the_models_is_badly_drawn_and_nothing_else(bottom, low, high):
     found = find(people((1, 3, [10, 10, 30, bottom])), model((1, 3, GOOD, 0.9)))
     assert found[0] == (1, "badly_drawn", 0, 0, about(low, high), 3)
@@ -101,6 +102,30 @@ def test_two_boxes_that_the_model_sees_too_are_no_duplicates():
         people((1, 3, GOOD), (1, 3, beside)), model((1, 3, GOOD, 0.95), (1, 3, beside, 0.95))
     )
     assert all(score < 0.1 for *_, score, _ in found)
+
+
+def test_of_a_row_of_overlapping_predictions_every_second_is_missing():
+    """As non-maximum suppression has it: a box that is beaten beats none."""
+    steps = [[10 + 9 * n, 10, 40 + 9 * n, 40] for n in range(3)]
+    rows = [(1, 7, box, score) for box, score in zip(steps, (0.9, 0.8, 0.7), strict=True)]
+    found = find(people(), model(*rows))
+    assert [row[3] for row in found] == [0, 2]
+
+
+def test_a_prediction_without_a_label_of_the_project_hides_nothing():
+    found = find(people(), model((1, -1, GOOD, 0.98), (1, 7, GOOD, 0.97)))
+    assert [row[3] for row in found] == [1]
+
+
+def test_a_faint_prediction_says_next_to_nothing():
+    alone = find(people((1, 3, GOOD)), model(), floor=0)
+    faint = find(people((1, 3, GOOD)), model((1, 3, GOOD, 1e-6)), floor=0)
+    assert sum(row[4] for row in faint) > 0.9 * sum(row[4] for row in alone)
+
+
+def test_a_calibration_of_other_classes_is_refused():
+    with pytest.raises(ValueError, match="of 10 classes, expected 5"):
+        find(people(), model(), num_classes=5)
 
 
 def test_tasks_do_not_mix():
@@ -162,12 +187,10 @@ def test_planted_errors_come_first():
     kept = np.delete(np.arange(len(boxes)), 200)
     spoilt = Regions(boxes.task, label, box).take(kept)
     found = detection.find(spoilt, said, num_classes=6)
-    top = np.argsort(-found.score)[:3]
-    assert set(zip(found.kind[top].tolist(), found.task[top].tolist(), strict=True)) == {
-        ("mislabelled", 1),
-        ("badly_drawn", 20),
-        ("missing", 40),
-    }
+    for kind, task in (("mislabelled", 1), ("badly_drawn", 20), ("missing", 40)):
+        some = found.take(found.kind == kind)
+        assert int(some.task[some.score.argmax()]) == task
+        assert some.score.max() > 0.5
 
 
 def test_a_calibration_survives_storage():
@@ -195,7 +218,7 @@ def test_ten_thousand_boxes_in_one_task():
     box = np.concatenate([corner, corner + random.uniform(10, 60, (10_000, 2))], axis=1)
     label = random.integers(5, size=10_000)
     boxes = Regions(np.zeros(10_000), label, box)
-    found = find(boxes, Regions(boxes.task, label, box, np.full(10_000, 0.9)), num_classes=5)
+    found = find(boxes, Regions(boxes.task, label, box, np.full(10_000, 0.9)), num_classes=10)
     assert len(found) < 500
 
 
@@ -291,5 +314,9 @@ def test_task_scores_are_of_the_worst_box():
     np.testing.assert_allclose(
         detection.task_scores(found, np.array([9, 1, 4])), [0.5, 0, 0.6], atol=1e-6
     )
+    # Tables of several projects number their boxes each from 0.
+    other = replace(found, task=found.task + 10)
+    both = detection.task_scores(Findings.concatenate([found, other]), np.array([4, 14]))
+    np.testing.assert_allclose(both, [0.6, 0.6], atol=1e-6)
     assert len(detection.task_scores(found, np.array([], dtype=np.int64))) == 0
     np.testing.assert_array_equal(detection.task_scores(Findings(), np.array([3])), [0])
