@@ -8,7 +8,6 @@ further columns; the regression learns what each of the two is worth.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+
+from analysis import logistic
 
 __all__ = ["Recalibration", "log_probs", "suspected"]
 
@@ -87,16 +86,10 @@ class Recalibration:
             return cls.none(classes)
         good &= learnt[labels]
         evidence = logs if votes is None else np.hstack([logs, log_probs(votes)])
-        with warnings.catch_warnings():
-            # Unlikely to gain from more steps: the ridge decides, not the last digit.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=_RIDGE, max_iter=_ITERATIONS)
-            model.fit(evidence[good], labels[good])
+        logits = logistic.fit(evidence[good], labels[good], C=_RIDGE, max_iter=_ITERATIONS)
         weight = np.zeros((evidence.shape[1], classes), dtype=np.float32)
         offset = np.zeros(classes, dtype=np.float32)
-        # Of two classes scikit-learn keeps one row: the second's logit above the first's.
-        places = np.flatnonzero(learnt)[-len(model.coef_) :]
-        weight[:, places], offset[places] = model.coef_.T, model.intercept_
+        weight[:, learnt], offset[learnt] = logits
         steady = learnt & _steady(weight[:classes])
         return cls(weight, offset, learnt, steady, int(good.sum()))
 

@@ -7,7 +7,6 @@ detector. A logistic model learns the difference.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
+from analysis import logistic
 from analysis.evidence import Scale, of_annotations, of_predictions
 from analysis.findings import NONE
 from analysis.imagined import NUM_CLASSES, imagined_project
@@ -75,14 +73,9 @@ class Judge:
         spread = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight)) + 1e-3
         # A ridge that a few rows could not outweigh would make every verdict on them a shrug.
         weight = weight * max(1.0, _ENOUGH / weight.sum())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(solver="newton-cholesky", max_iter=50)
-            model.fit((columns - mean) / spread, kind, sample_weight=weight)
-        learnt, offset = model.coef_.T, model.intercept_
-        if learnt.shape[1] == 1:
-            learnt, offset = np.hstack([-learnt, learnt]) / 2, np.append(-offset, offset) / 2
-        return cls(mean, spread, learnt, offset)
+        scaled = (columns - mean) / spread
+        learnt = logistic.fit(scaled, kind, weight, solver="newton-cholesky", max_iter=50)
+        return cls(mean, spread, *learnt)
 
     def probabilities(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how likely each row is of each kind, float64 (N, C)."""

@@ -1,0 +1,45 @@
+"""Multinomial logistic regression, as scikit-learn fits it, down to its two arrays."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+__all__ = ["fit"]
+
+
+def fit(
+    columns: NDArray[np.floating[Any]],
+    kind: NDArray[np.integer[Any]],
+    weight: NDArray[np.float64] | None = None,
+    **options: Any,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Learn which kind each row is of.
+
+    Args:
+        columns: float (N, D).
+        kind: int (N,), with C different values, at least two.
+        weight: float64 (N,), how much each row counts; None counts all alike.
+        options: of scikit-learn's ``LogisticRegression``.
+
+    Returns:
+        weight: float64 (D, C), of the kinds in rising order;
+        offset: float64 (C,); logits are ``columns @ weight + offset``.
+    """
+    model = LogisticRegression(**options)
+    # Small products: threads would wait for each other longer than they work.
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+        # The ridge decides what is learnt, not the last digit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(columns, kind, sample_weight=weight)
+    learnt, offset = model.coef_.T, model.intercept_
+    if learnt.shape[1] == 1:
+        # Of two kinds scikit-learn keeps the second's logit above the first's.
+        return np.hstack([-learnt, learnt]) / 2, np.append(-offset, offset) / 2
+    return learnt, offset
