@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis import columns
 from analysis.findings import NONE
 from analysis.matching import Pairs, pair_blocks
 from analysis.regions import Regions
@@ -46,7 +47,8 @@ _BLOCK: Final = 1 << 20
 class Keypoints:
     """Key points as columns, P rows, in any order; instances may have any number of them.
 
-    A joint that is not there (COCO's visibility 0) has no row.
+    A joint that is not there (COCO's visibility 0) has no row. Columns may be given as lists or as
+    arrays of another type that hold the same values.
 
     Attributes:
         task: int64 (P,), the task (or the unit the caller numbered) each point belongs to.
@@ -72,38 +74,28 @@ class Keypoints:
     area: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        kinds = {"task": "int64", "instance": "int64", "index": "int32"}
-        kinds |= dict.fromkeys(("x", "y", "score", "area"), "float32")
-        for name, kind in kinds.items():
-            if getattr(self, name) is None:
-                continue
-            column = np.ascontiguousarray(getattr(self, name), dtype=kind)
-            if column.shape != (len(self.task),):
-                raise ValueError(
-                    f"Keypoints.{name} is {column.shape}, expected ({len(self.task)},)"
-                )
-            object.__setattr__(self, name, column)
-        self._refuse("index", self.index < NONE, "-1 or a joint")
+        task = columns.whole("Keypoints.task", self.task, np.int64)
+        rows = len(task)
+        instance = columns.whole("Keypoints.instance", self.instance, np.int64, rows, task=task)
+        index = columns.whole("Keypoints.index", self.index, np.int32, rows, least=NONE, task=task)
+        order = np.lexsort((index, instance, task))
+        again = np.zeros(rows, dtype=np.bool_)
+        again[order[1:]] = index[order[1:]] != NONE
+        for key in (task, instance, index):
+            again[order[1:]] &= key[order[1:]] == key[order[:-1]]
+        columns.refuse("Keypoints.index", index, again, "each joint once per instance", task)
+        object.__setattr__(self, "task", task)
+        object.__setattr__(self, "instance", instance)
+        object.__setattr__(self, "index", index)
         for name in ("x", "y"):
-            self._refuse(name, ~np.isfinite(getattr(self, name)), "a finite place")
+            place = columns.numbers(f"Keypoints.{name}", getattr(self, name), rows, task=task)
+            object.__setattr__(self, name, place)
         if self.score is not None:
-            self._refuse("score", ~((self.score >= 0) & (self.score <= 1)), "0..1")
+            score = columns.fractions("Keypoints.score", self.score, rows, task=task)
+            object.__setattr__(self, "score", score)
         if self.area is not None:
-            self._refuse("area", ~((self.area >= 0) & np.isfinite(self.area)), "0 or more")
-        order = np.lexsort((self.index, self.instance, self.task))
-        again = np.zeros(len(order), dtype=np.bool_)
-        again[order[1:]] = self.index[order[1:]] != NONE
-        for column in (self.task, self.instance, self.index):
-            again[order[1:]] &= column[order[1:]] == column[order[:-1]]
-        self._refuse("index", again, "each joint once per instance")
-
-    def _refuse(self, name: str, wrong: NDArray[np.bool_], expected: str) -> None:
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"Keypoints.{name} row {row} (task {self.task[row]}) is "
-                f"{getattr(self, name)[row]}, expected {expected}"
-            )
+            area = columns.numbers("Keypoints.area", self.area, rows, least=0, task=task)
+            object.__setattr__(self, "area", area)
 
     def __len__(self) -> int:
         return len(self.task)

@@ -183,15 +183,16 @@ def test_wrong_input_is_named(annotations, predictions, options, said):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (([1], [0], [0], [0], [0.5]), "end row 0 .task 1. is 0, expected 0 <= start < end"),
-        (([1], [-1], [3], [0], [0.5]), "start is -1"),
+        (([1], [0], [0], [0], [0.5]), "end row 0 .task 1. is 0, expected 1 to"),
+        (([1], [3], [3], [0], [0.5]), "end row 0 .task 1. is 3, expected more than its start"),
+        (([1], [-1], [3], [0], [0.5]), "start row 0 .task 1. is -1, expected 0 to"),
         (([1, 2], [0, 0], [3, 1 << 40], [0, 0], [0.5, 0.5]), "end row 1 .task 2."),
         (([1], [0], [3], [-2], [0.5]), "label row 0 .task 1. is -2"),
         (([1], [0], [3], [0], [1.5]), "score row 0 .task 1. is 1.5"),
         (([1], [0], [3], [0], [np.nan]), "score row 0 .task 1. is nan"),
-        (([1], [0.5], [3], [0], [0.5]), "start row 0 is 0.5, expected a whole number"),
-        (([1], [0], [np.nan], [0], [0.5]), "end row 0 is nan, expected a whole number"),
-        (([1], [0], [3, 4], [0], [0.5]), "Spans.end is .2,., expected .1,."),
+        (([1], [0.5], [3], [0], [0.5]), "start row 0 .task 1. is 0.5, expected a whole number"),
+        (([1], [0], [np.nan], [0], [0.5]), "end row 0 .task 1. is nan, expected a whole number"),
+        (([1], [0], [3, 4], [0], [0.5]), "Spans.end has shape .2,., expected .1,."),
     ],
 )
 def test_wrong_columns_are_named(columns, said):
