@@ -145,6 +145,36 @@ def test_a_model_that_misses_much_makes_little_of_what_it_misses():
     assert max(row[4] for row in find(human, weak, calibration=trust, floor=0)) < 0.1
 
 
+@pytest.mark.parametrize("score", [0, 1e-6, 2e-3, 0.3])
+def test_few_weak_predictions_elsewhere_do_not_make_a_model_thorough(score):
+    human = people(*[(task, 5, 9, 0) for task in range(200)])
+    sure = [(task, 5, 9, 0, 0.95) for task in range(150)]
+    elsewhere = [(1000 + task, 5, 9, 0, score) for task in range(10)]
+    assert spans.fit(human, model(*sure, *elsewhere), num_classes=3).least > 0.949
+    found = find(human, model(*sure, *elsewhere), calibration=None, floor=0)
+    assert max(row[4] for row in found if row[2] >= 150) < 0.06
+
+
+def test_many_weak_predictions_make_a_model_thorough_down_to_a_thousandth():
+    sure = [(task, 5, 9, 0, 0.95) for task in range(150)]
+    for score, least in ((0.02, 0.02), (2e-3, 2e-3), (1e-4, 0.95)):
+        weak = [(1000 + task, 5, 9, 0, score) for task in range(50)]
+        trust = spans.fit(people(), model(*sure, *weak), num_classes=3)
+        assert trust.least == pytest.approx(least)
+
+
+def test_scores_of_0_say_nothing():
+    human = people(*[(task, 5, 9, 0) for task in range(400)])
+    silent = model(*[(task, 5, 9, 0, 0) for task in range(400)])
+    assert max(row[4] for row in find(human, silent, calibration=None, floor=0)) < 0.01
+
+
+def test_a_faint_rival_is_none():
+    human = people(*[(task, 5, 9, 0) for task in range(400)])
+    faint = model(*[(task, 4, 9, 1, 1e-5) for task in range(400)])
+    assert max(row[4] for row in find(human, faint, calibration=None, floor=0)) < 0.01
+
+
 def test_a_model_that_sees_too_much_makes_little_of_it():
     human = people(*[(task, 0, 5, 1) for task in range(100)])
     loud = [(task, 0, 5, 1, 1.0) for task in range(100)]
