@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis import columns
+from analysis import columns, ragged
 from analysis.findings import NONE
 from analysis.matching import Pairs, pair_blocks
 from analysis.regions import Regions
@@ -39,8 +39,8 @@ DEFAULT_SIGMA: Final = 0.066
 _FILLS: Final = 0.53
 #: Beyond this many k times s a similarity counts as nothing (exp(-4.5) is 0.01).
 _REACH: Final = 3.0
-#: Pairs of points looked at in one go: what bounds the memory.
-_BLOCK: Final = 1 << 20
+#: Pairs of points looked at in one go: what bounds the memory, and what a core's cache holds.
+_BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +216,26 @@ def point_pairs(
         alike they are if the human's is the predicted joint.
     """
     across = model.count[second]
-    size = human.count[first] * across
-    ends = np.cumsum(size)
+    ends = np.cumsum(human.count[first] * across)
     cuts = np.unique(np.searchsorted(ends, np.arange(_BLOCK, ends[-1] if len(ends) else 0, _BLOCK)))
+    mine = np.column_stack([human.points.x, human.points.y])[human.order].astype(np.float64)
+    theirs = np.column_stack([model.points.x, model.points.y])[model.order].astype(np.float64)
+    tolerance = scale[model.points.index[model.order]] ** 2
+    area = human.area[first]
+    area = np.where(area > 0, area, model.area[second])
     for some in np.split(np.arange(len(first)), cuts):
-        pair = np.repeat(some, size[some])
-        at = np.arange(len(pair)) - np.repeat(
-            ends[some] - size[some] - ends[some[:1]] + size[some[:1]], size[some]
-        )
-        i = human.order[human.begin[first[pair]] + at // across[pair]]
-        j = model.order[model.begin[second[pair]] + at % across[pair]]
-        mine, theirs = human.points, model.points
-        apart = (mine.x[i].astype(np.float64) - theirs.x[j]) ** 2
-        apart += (mine.y[i].astype(np.float64) - theirs.y[j]) ** 2
-        area = human.area[first[pair]]
-        area = np.where(area > 0, area, model.area[second[pair]])
-        yield pair, i, j, _similarity(apart, area * scale[theirs.index[j]] ** 2)
+        # The human points of each pair of instances, then the predicted ones beside each of them.
+        of, i = ragged.expand(human.begin[first[some]], human.count[first[some]])
+        pair = some[of]
+        beside, j = ragged.expand(model.begin[second[pair]], across[pair])
+        apart = (mine[i, 0][beside] - theirs[j, 0]) ** 2
+        apart += (mine[i, 1][beside] - theirs[j, 1]) ** 2
+        alike = _similarity(apart, area[pair][beside] * tolerance[j])
+        yield pair[beside], human.order[i][beside], model.order[j], alike
 
 
 def alike_instances(human: Instances, model: Instances, scale: NDArray[np.float64]) -> Pairs:
-    """Pairs of instances with some likeness: the mean of their OKS and of the OKS of places alone.
+    """Pairs of instances within reach: the mean of their OKS and of the OKS of places alone.
 
     The second does not ask which joint is which, so that an instance whose joints are all
     exchanged is still known for the same.
@@ -246,17 +246,21 @@ def alike_instances(human: Instances, model: Instances, scale: NDArray[np.float6
         first, second = block.first[order], block.second[order]
         named, place = np.zeros(len(first)), np.zeros(len(first))
         for pair, i, j, alike in point_pairs(human, model, first, second, scale):
+            some = slice(pair[0], pair[-1] + 1) if len(pair) else slice(0, 0)
+            width = some.stop - some.start
+            of = pair - some.start
             same = human.points.index[i] == model.points.index[j]
-            named += np.bincount(pair[same], alike[same], minlength=len(first))
-            start = np.ones(len(pair), dtype=np.bool_)
-            start[1:] = (pair[1:] != pair[:-1]) | (i[1:] != i[:-1])
+            named[some] += np.bincount(of[same], alike[same], minlength=width)
+            start = np.ones(len(of), dtype=np.bool_)
+            start[1:] = (of[1:] != of[:-1]) | (i[1:] != i[:-1])
             at = np.flatnonzero(start)
             if len(at):
                 nearest = np.maximum.reduceat(alike, at)
-                place += np.bincount(pair[at], nearest, minlength=len(first))
+                place[some] += np.bincount(of[at], nearest, minlength=width)
         value = (named + place) / (2 * human.count[first])
-        some = np.flatnonzero(value > 0)
-        found.append(Pairs(first[some], second[some], value[some].astype(np.float32)))
+        # None of the points within reach: in a crowd these are most of the pairs.
+        near = np.flatnonzero(value * 2 * human.count[first] > np.exp(-(_REACH**2) / 2))
+        found.append(Pairs(first[near], second[near], value[near].astype(np.float32)))
     return Pairs(
         np.concatenate([part.first for part in found]),
         np.concatenate([part.second for part in found]),
