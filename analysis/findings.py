@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import columns
+
 __all__ = ["KINDS", "NONE", "Findings"]
 
 #: Every kind of finding, in the order in which a reader meets them.
@@ -34,6 +36,8 @@ def _empty(dtype: str) -> NDArray[np.generic]:
 class Findings:
     """Suspected label errors as columns, F rows.
 
+    Columns may be given as lists or as arrays of another type that hold the same values.
+
     Attributes:
         task: int64 (F,), the task (or the unit the caller numbered) the finding is about.
         kind: str (F,), one of ``KINDS``.
@@ -43,7 +47,7 @@ class Findings:
         label: int32 (F,), the label that the fix would have, or ``NONE``.
 
     Raises:
-        ValueError: when columns differ in length, a kind is unknown or a score is out of range.
+        ValueError: naming the column and the first row that is wrong.
     """
 
     task: NDArray[np.int64] = field(default_factory=lambda: _empty("int64"))  # type: ignore[arg-type, return-value]
@@ -54,31 +58,24 @@ class Findings:
     label: NDArray[np.int32] = field(default_factory=lambda: _empty("int32"))  # type: ignore[arg-type, return-value]
 
     def __post_init__(self) -> None:
-        columns = {
-            "task": "int64",
-            "kind": "<U12",
-            "annotation": "int64",
-            "prediction": "int64",
-            "score": "float32",
-            "label": "int32",
+        task = columns.whole("Findings.task", self.task, np.int64)
+        rows = len(task)
+        checked = {
+            "task": task,
+            "kind": columns.names("Findings.kind", self.kind, KINDS, rows),
+            "score": columns.fractions("Findings.score", self.score, rows, task=task),
         }
-        for name, dtype in columns.items():
-            column = np.ascontiguousarray(getattr(self, name), dtype=dtype)
-            if column.shape != (len(self.task),):
-                raise ValueError(
-                    f"Findings.{name} has shape {column.shape}, expected ({len(self.task)},)"
-                )
-            object.__setattr__(self, name, column)
-        unknown = ~np.isin(self.kind, KINDS)
-        if unknown.any():
-            row = int(np.flatnonzero(unknown)[0])
-            raise ValueError(
-                f"Findings.kind row {row} is {self.kind[row]!r}, expected one of {KINDS}"
+        for name, dtype in (
+            ("annotation", np.int64),
+            ("prediction", np.int64),
+            ("label", np.int32),
+        ):
+            given = getattr(self, name)
+            checked[name] = columns.whole(
+                f"Findings.{name}", given, dtype, rows, least=NONE, task=task
             )
-        bad = ~((self.score >= 0) & (self.score <= 1))
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"Findings.score row {row} is {self.score[row]}, expected 0..1")
+        for name, column in checked.items():
+            object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return len(self.task)

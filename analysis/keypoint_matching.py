@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis import columns, ragged
 from analysis.findings import NONE
 from analysis.matching import Pairs, pair_blocks
 from analysis.regions import Regions
@@ -38,15 +39,16 @@ DEFAULT_SIGMA: Final = 0.066
 _FILLS: Final = 0.53
 #: Beyond this many k times s a similarity counts as nothing (exp(-4.5) is 0.01).
 _REACH: Final = 3.0
-#: Pairs of points looked at in one go: what bounds the memory.
-_BLOCK: Final = 1 << 20
+#: Pairs of points looked at in one go: what bounds the memory, and what a core's cache holds.
+_BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
     """Key points as columns, P rows, in any order; instances may have any number of them.
 
-    A joint that is not there (COCO's visibility 0) has no row.
+    A joint that is not there (COCO's visibility 0) has no row. Columns may be given as lists or as
+    arrays of another type that hold the same values.
 
     Attributes:
         task: int64 (P,), the task (or the unit the caller numbered) each point belongs to.
@@ -72,38 +74,28 @@ class Keypoints:
     area: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        kinds = {"task": "int64", "instance": "int64", "index": "int32"}
-        kinds |= dict.fromkeys(("x", "y", "score", "area"), "float32")
-        for name, kind in kinds.items():
-            if getattr(self, name) is None:
-                continue
-            column = np.ascontiguousarray(getattr(self, name), dtype=kind)
-            if column.shape != (len(self.task),):
-                raise ValueError(
-                    f"Keypoints.{name} is {column.shape}, expected ({len(self.task)},)"
-                )
-            object.__setattr__(self, name, column)
-        self._refuse("index", self.index < NONE, "-1 or a joint")
+        task = columns.whole("Keypoints.task", self.task, np.int64)
+        rows = len(task)
+        instance = columns.whole("Keypoints.instance", self.instance, np.int64, rows, task=task)
+        index = columns.whole("Keypoints.index", self.index, np.int32, rows, least=NONE, task=task)
+        order = np.lexsort((index, instance, task))
+        again = np.zeros(rows, dtype=np.bool_)
+        again[order[1:]] = index[order[1:]] != NONE
+        for key in (task, instance, index):
+            again[order[1:]] &= key[order[1:]] == key[order[:-1]]
+        columns.refuse("Keypoints.index", index, again, "each joint once per instance", task)
+        object.__setattr__(self, "task", task)
+        object.__setattr__(self, "instance", instance)
+        object.__setattr__(self, "index", index)
         for name in ("x", "y"):
-            self._refuse(name, ~np.isfinite(getattr(self, name)), "a finite place")
+            place = columns.numbers(f"Keypoints.{name}", getattr(self, name), rows, task=task)
+            object.__setattr__(self, name, place)
         if self.score is not None:
-            self._refuse("score", ~((self.score >= 0) & (self.score <= 1)), "0..1")
+            score = columns.fractions("Keypoints.score", self.score, rows, task=task)
+            object.__setattr__(self, "score", score)
         if self.area is not None:
-            self._refuse("area", ~((self.area >= 0) & np.isfinite(self.area)), "0 or more")
-        order = np.lexsort((self.index, self.instance, self.task))
-        again = np.zeros(len(order), dtype=np.bool_)
-        again[order[1:]] = self.index[order[1:]] != NONE
-        for column in (self.task, self.instance, self.index):
-            again[order[1:]] &= column[order[1:]] == column[order[:-1]]
-        self._refuse("index", again, "each joint once per instance")
-
-    def _refuse(self, name: str, wrong: NDArray[np.bool_], expected: str) -> None:
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"Keypoints.{name} row {row} (task {self.task[row]}) is "
-                f"{getattr(self, name)[row]}, expected {expected}"
-            )
+            area = columns.numbers("Keypoints.area", self.area, rows, least=0, task=task)
+            object.__setattr__(self, "area", area)
 
     def __len__(self) -> int:
         return len(self.task)
@@ -224,26 +216,26 @@ def point_pairs(
         alike they are if the human's is the predicted joint.
     """
     across = model.count[second]
-    size = human.count[first] * across
-    ends = np.cumsum(size)
+    ends = np.cumsum(human.count[first] * across)
     cuts = np.unique(np.searchsorted(ends, np.arange(_BLOCK, ends[-1] if len(ends) else 0, _BLOCK)))
+    mine = np.column_stack([human.points.x, human.points.y])[human.order].astype(np.float64)
+    theirs = np.column_stack([model.points.x, model.points.y])[model.order].astype(np.float64)
+    tolerance = scale[model.points.index[model.order]] ** 2
+    area = human.area[first]
+    area = np.where(area > 0, area, model.area[second])
     for some in np.split(np.arange(len(first)), cuts):
-        pair = np.repeat(some, size[some])
-        at = np.arange(len(pair)) - np.repeat(
-            ends[some] - size[some] - ends[some[:1]] + size[some[:1]], size[some]
-        )
-        i = human.order[human.begin[first[pair]] + at // across[pair]]
-        j = model.order[model.begin[second[pair]] + at % across[pair]]
-        mine, theirs = human.points, model.points
-        apart = (mine.x[i].astype(np.float64) - theirs.x[j]) ** 2
-        apart += (mine.y[i].astype(np.float64) - theirs.y[j]) ** 2
-        area = human.area[first[pair]]
-        area = np.where(area > 0, area, model.area[second[pair]])
-        yield pair, i, j, _similarity(apart, area * scale[theirs.index[j]] ** 2)
+        # The human points of each pair of instances, then the predicted ones beside each of them.
+        of, i = ragged.expand(human.begin[first[some]], human.count[first[some]])
+        pair = some[of]
+        beside, j = ragged.expand(model.begin[second[pair]], across[pair])
+        apart = (mine[i, 0][beside] - theirs[j, 0]) ** 2
+        apart += (mine[i, 1][beside] - theirs[j, 1]) ** 2
+        alike = _similarity(apart, area[pair][beside] * tolerance[j])
+        yield pair[beside], human.order[i][beside], model.order[j], alike
 
 
 def alike_instances(human: Instances, model: Instances, scale: NDArray[np.float64]) -> Pairs:
-    """Pairs of instances with some likeness: the mean of their OKS and of the OKS of places alone.
+    """Pairs of instances within reach: the mean of their OKS and of the OKS of places alone.
 
     The second does not ask which joint is which, so that an instance whose joints are all
     exchanged is still known for the same.
@@ -254,17 +246,21 @@ def alike_instances(human: Instances, model: Instances, scale: NDArray[np.float6
         first, second = block.first[order], block.second[order]
         named, place = np.zeros(len(first)), np.zeros(len(first))
         for pair, i, j, alike in point_pairs(human, model, first, second, scale):
+            some = slice(pair[0], pair[-1] + 1) if len(pair) else slice(0, 0)
+            width = some.stop - some.start
+            of = pair - some.start
             same = human.points.index[i] == model.points.index[j]
-            named += np.bincount(pair[same], alike[same], minlength=len(first))
-            start = np.ones(len(pair), dtype=np.bool_)
-            start[1:] = (pair[1:] != pair[:-1]) | (i[1:] != i[:-1])
+            named[some] += np.bincount(of[same], alike[same], minlength=width)
+            start = np.ones(len(of), dtype=np.bool_)
+            start[1:] = (of[1:] != of[:-1]) | (i[1:] != i[:-1])
             at = np.flatnonzero(start)
             if len(at):
                 nearest = np.maximum.reduceat(alike, at)
-                place += np.bincount(pair[at], nearest, minlength=len(first))
+                place[some] += np.bincount(of[at], nearest, minlength=width)
         value = (named + place) / (2 * human.count[first])
-        some = np.flatnonzero(value > 0)
-        found.append(Pairs(first[some], second[some], value[some].astype(np.float32)))
+        # None of the points within reach: in a crowd these are most of the pairs.
+        near = np.flatnonzero(value * 2 * human.count[first] > np.exp(-(_REACH**2) / 2))
+        found.append(Pairs(first[near], second[near], value[near].astype(np.float32)))
     return Pairs(
         np.concatenate([part.first for part in found]),
         np.concatenate([part.second for part in found]),

@@ -244,12 +244,13 @@ class _Best:
         chosen: NDArray[np.bool_],
         weight: NDArray[np.float64],
     ) -> None:
-        i, j, alike, weight = i[chosen], j[chosen], alike[chosen], weight[chosen]
+        # Sorting is dear, and most cannot win.
+        rows = np.flatnonzero(chosen & (alike * weight > self.weighed[i]))
+        i, j, alike, weight = i[rows], j[rows], alike[rows], weight[rows]
         order = np.lexsort((-(alike * weight), i))
         i, j, alike, weight = i[order], j[order], alike[order], weight[order]
         first = np.ones(len(i), dtype=np.bool_)
         first[1:] = i[1:] != i[:-1]
-        first[first] &= (alike * weight)[first] > self.weighed[i[first]]
         to = i[first]
         self.row[to], self.alike[to] = j[first], alike[first]
         self.weighed[to] = (alike * weight)[first]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import columns
+from analysis.findings import NONE
 from analysis.shapes import Shapes
 
 __all__ = ["Regions"]
@@ -16,6 +18,8 @@ __all__ = ["Regions"]
 @dataclass(frozen=True, slots=True)
 class Regions:
     """Labelled regions as columns, R rows, in any order of tasks.
+
+    Columns may be given as lists or as arrays of another type that hold the same values.
 
     Attributes:
         task: int64 (R,), the task (or the unit the caller numbered) each box belongs to.
@@ -37,33 +41,17 @@ class Regions:
     shape: Shapes | None = None
 
     def __post_init__(self) -> None:
-        task = np.ascontiguousarray(self.task, dtype=np.int64)
-        label = np.ascontiguousarray(self.label, dtype=np.int32)
-        box = np.ascontiguousarray(self.box, dtype=np.float32).reshape(-1, 4)
-        if not len(task) == len(label) == len(box):
-            raise ValueError(
-                f"Regions: task, label and box have {len(task)}, {len(label)} and {len(box)} rows"
-            )
-        bad = ~np.isfinite(box).all(axis=1) | (box[:, 2] < box[:, 0]) | (box[:, 3] < box[:, 1])
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise ValueError(
-                f"Regions.box row {row} (task {task[row]}) is {box[row].tolist()}, "
-                "expected finite x0 <= x1 and y0 <= y1"
-            )
+        task = columns.whole("Regions.task", self.task, np.int64)
+        rows = len(task)
+        label = columns.whole("Regions.label", self.label, np.int32, rows, least=NONE, task=task)
+        box = columns.numbers("Regions.box", self.box, rows, width=4, task=task)
+        upside_down = (box[:, 2] < box[:, 0]) | (box[:, 3] < box[:, 1])
+        columns.refuse("Regions.box", box, upside_down, "x0 <= x1 and y0 <= y1", task)
         object.__setattr__(self, "task", task)
         object.__setattr__(self, "label", label)
         object.__setattr__(self, "box", box)
         if self.score is not None:
-            score = np.ascontiguousarray(self.score, dtype=np.float32)
-            if len(score) != len(task):
-                raise ValueError(f"Regions.score has {len(score)} rows, expected {len(task)}")
-            wrong = ~((score >= 0) & (score <= 1))
-            if wrong.any():
-                row = int(np.flatnonzero(wrong)[0])
-                raise ValueError(
-                    f"Regions.score row {row} (task {task[row]}) is {score[row]}, expected 0..1"
-                )
+            score = columns.fractions("Regions.score", self.score, rows, task=task)
             object.__setattr__(self, "score", score)
         if self.shape is not None and len(self.shape) != len(task):
             raise ValueError(f"Regions.shape has {len(self.shape)} rows, expected {len(task)}")

@@ -12,8 +12,10 @@ from analysis.findings import NONE
 from analysis.matching import Pairs
 from analysis.span_matching import Spans, span_pair_blocks, task_lines
 
-__all__ = ["Seen", "cover", "look", "same_place", "scores", "strongest"]
+__all__ = ["FAINT", "Seen", "cover", "look", "same_place", "scores", "strongest"]
 
+#: Scores below this say no more than that the model lists all candidates.
+FAINT: Final = 1e-3
 #: Sums of scores no further over 1 than this are those of alternatives.
 _ROUNDING: Final = 1e-6
 #: Scores are added as whole multiples of this share.
@@ -43,8 +45,8 @@ class Seen:
 
     @property
     def contested(self) -> NDArray[np.bool_]:
-        """Whether the model lists other spans over each human one, (A,)."""
-        return np.asarray((self.rest[:, :2] > 0).any(axis=1))
+        """Whether the model lists other spans over each human one that count for anything, (A,)."""
+        return np.asarray((self.rest[:, :2] >= FAINT).any(axis=1))
 
 
 def look(annotations: Spans, predictions: Spans, num_classes: int) -> Seen:

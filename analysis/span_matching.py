@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import columns
 from analysis.findings import NONE
 from analysis.matching import Pairs
 
@@ -23,6 +24,8 @@ _BLOCK: Final = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Spans:
     """Labelled spans of text as columns, S rows, in any order of tasks.
+
+    Columns may be given as lists or as arrays of another type that hold the same values.
 
     Attributes:
         task: int64 (S,), the task (or the unit the caller numbered) each span belongs to.
@@ -42,32 +45,28 @@ class Spans:
     score: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        kinds = {"task": "int64", "start": "int64", "end": "int64", "label": "int32"}
-        if self.score is not None:
-            kinds["score"] = "float32"
-        for name, kind in kinds.items():
-            column = _column(name, getattr(self, name), kind)
-            if column.shape != (len(self.task),):
-                raise ValueError(f"Spans.{name} is {column.shape}, expected ({len(self.task)},)")
+        task = columns.whole("Spans.task", self.task, np.int64)
+        rows = len(task)
+        checked = {"task": task}
+        for name, least in (("start", 0), ("end", 1)):
+            checked[name] = columns.whole(
+                f"Spans.{name}",
+                getattr(self, name),
+                np.int64,
+                rows,
+                least=least,
+                most=LONGEST - 1,
+                task=task,
+            )
+        label = columns.whole("Spans.label", self.label, np.int32, rows, least=NONE, task=task)
+        empty = checked["end"] <= checked["start"]
+        columns.refuse("Spans.end", checked["end"], empty, "more than its start", task)
+        for name, column in checked.items():
             object.__setattr__(self, name, column)
-        self._refuse((self.start < 0) | (self.end <= self.start) | (self.end >= LONGEST), "end")
-        self._refuse(self.label < NONE, "label")
+        object.__setattr__(self, "label", label)
         if self.score is not None:
-            self._refuse(~((self.score >= 0) & (self.score <= 1)), "score")
-
-    def _refuse(self, wrong: NDArray[np.bool_], name: str) -> None:
-        if not wrong.any():
-            return
-        row = int(np.flatnonzero(wrong)[0])
-        expected = {
-            "end": f"0 <= start < end, start is {self.start[row]}",
-            "label": "-1 or a class",
-            "score": "0..1",
-        }[name]
-        raise ValueError(
-            f"Spans.{name} row {row} (task {self.task[row]}) is {getattr(self, name)[row]}, "
-            f"expected {expected}"
-        )
+            score = columns.fractions("Spans.score", self.score, rows, task=task)
+            object.__setattr__(self, "score", score)
 
     def __len__(self) -> int:
         return len(self.task)
@@ -139,13 +138,3 @@ def overlapping_spans(first: Spans, second: Spans, least: float = 0.0) -> Pairs:
         np.concatenate([block.second for block in blocks]),
         np.concatenate([block.iou for block in blocks]),
     )
-
-
-def _column(name: str, values: Any, kind: str) -> NDArray[Any]:
-    given = np.asarray(values)
-    if kind != "float32" and given.dtype.kind == "f":
-        broken = ~np.isfinite(given) | (given != np.rint(given))
-        if broken.any():
-            row = int(np.flatnonzero(broken)[0])
-            raise ValueError(f"Spans.{name} row {row} is {given[row]}, expected a whole number")
-    return np.ascontiguousarray(given, dtype=kind)

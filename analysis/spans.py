@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from analysis.detection import task_scores
 from analysis.findings import NONE, Findings
-from analysis.span_evidence import Seen, cover, look, same_place, scores, strongest
+from analysis.span_evidence import FAINT, Seen, cover, look, same_place, scores, strongest
 from analysis.span_matching import Spans, overlapping_spans, span_pair_blocks
 
 __all__ = ["Calibration", "Spans", "find", "fit", "overlapping_spans", "task_scores"]
@@ -41,6 +41,9 @@ _PRIOR_DOUBT: Final = 0.3
 _PRIOR: Final = 20.0
 #: Steps of the expectation maximisation; it settles in a few.
 _STEPS: Final = 20
+#: Share of its predictions that a model has to list weakly before what it does not list counts as
+#: weaker still.
+_WEAK: Final = 0.1
 #: A model's certainty is not believed beyond this much.
 _OPEN: Final = 0.1
 #: Scores closer to 0 or 1 than this say no more.
@@ -61,7 +64,7 @@ class Calibration:
             the share where there is none: where people drew nothing, less what they leave out.
         doubt: float, mean chance that the model leaves open where it lists other spans over a
             human one, but not that one.
-        least: float, score down to which the model lists what it considers.
+        least: float, score down to which the model lists what it considers, at least 0.001.
     """
 
     unlisted: NDArray[np.float32]
@@ -115,14 +118,19 @@ def _learn(annotations: Spans, seen: Seen, num_classes: int) -> Calibration:
     overall = (count.sum(axis=0) + _PRIOR * _PRIOR_UNLISTED) / (total.sum() + _PRIOR)
     unlisted = (count + _PRIOR * overall) / (total[:, None] + _PRIOR)
     peaks = strongest(seen.predictions)
-    listed = scores(seen.predictions)[peaks]
     open_ = seen.rest[rows, 2][seen.contested[rows]]
     return Calibration(
         unlisted.astype(np.float32),
         _absent(seen, peaks, num_classes),
         float((open_.sum() + _PRIOR * _PRIOR_DOUBT) / (len(open_) + _PRIOR)),
-        float(np.quantile(listed, 0.01)) if len(listed) else 1.0,
+        _least(scores(seen.predictions)[peaks]),
     )
+
+
+def _least(listed: NDArray[np.float64]) -> float:
+    """Score down to which a model lists what it considers; few weak ones alone do not lower it."""
+    sure = np.ones(int(_PRIOR))
+    return float(np.quantile(np.concatenate([listed[listed >= FAINT], sure]), _WEAK))
 
 
 def find(

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import columns
 from analysis.findings import NONE
 
 __all__ = ["Tally", "Votes", "check_classes", "check_probs", "tally"]
@@ -21,7 +22,8 @@ class Votes:
     """Who gave which item which label, V rows in any order.
 
     Memory grows with votes, items and annotators, never with items times annotators. Numbers
-    should have few gaps: ``from_ids`` gives such to ids of any kind.
+    should have few gaps: ``from_ids`` gives such to ids of any kind. Columns may be given as lists
+    or as arrays of another type that hold the same values.
 
     Attributes:
         item: int64 (V,), item of each vote, from 0; the row of the item in a table of
@@ -44,17 +46,13 @@ class Votes:
     annotators: int = 0
 
     def __post_init__(self) -> None:
-        for name, dtype, least in (
-            ("item", np.int64, 0),
-            ("annotator", np.int64, 0),
-            ("label", np.int32, NONE),
-        ):
-            object.__setattr__(self, name, _column(name, getattr(self, name), dtype, least))
-        if not len(self.item) == len(self.annotator) == len(self.label):
-            raise ValueError(
-                f"Votes: item, annotator and label have {len(self.item)}, {len(self.annotator)} "
-                f"and {len(self.label)} rows"
-            )
+        item = columns.whole("Votes.item", self.item, np.int64, least=0)
+        rows = len(item)
+        annotator = columns.whole("Votes.annotator", self.annotator, np.int64, rows, least=0)
+        label = columns.whole("Votes.label", self.label, np.int32, rows, least=NONE)
+        object.__setattr__(self, "item", item)
+        object.__setattr__(self, "annotator", annotator)
+        object.__setattr__(self, "label", label)
         object.__setattr__(self, "items", max(self.items, int(self.item.max(initial=-1)) + 1))
         most = int(self.annotator.max(initial=-1)) + 1
         object.__setattr__(self, "annotators", max(self.annotators, most))
@@ -90,7 +88,8 @@ class Votes:
         """
         tasks, item = np.unique(task, return_inverse=True)
         people, who = np.unique(annotator, return_inverse=True)
-        return cls(item, who, np.asarray(label, dtype=np.int32)), tasks, people
+        given = columns.whole("Votes.label", label, np.int32, least=NONE)
+        return cls(item, who, given), tasks, people
 
     def _refuse_second_votes(self) -> None:
         rows = self.cast
@@ -159,11 +158,7 @@ def check_classes(votes: Votes, num_classes: int) -> None:
         ValueError: naming the first label that is not below ``num_classes``.
     """
     wrong = votes.label >= num_classes
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
-            f"Votes.label row {row} is {votes.label[row]}, expected -1 to {num_classes - 1}"
-        )
+    columns.refuse("Votes.label", votes.label, wrong, f"-1 to {num_classes - 1}")
 
 
 def check_probs(votes: Votes, probs: NDArray[np.floating[Any]]) -> Votes:
@@ -178,19 +173,3 @@ def check_probs(votes: Votes, probs: NDArray[np.floating[Any]]) -> Votes:
     if len(probs) == votes.items:
         return votes
     return Votes(votes.item, votes.annotator, votes.label, len(probs), votes.annotators)
-
-
-def _column(name: str, given: NDArray[Any], dtype: type, least: int) -> NDArray[Any]:
-    raw = np.asarray(given)
-    if raw.ndim != 1:
-        raise ValueError(f"Votes.{name} has shape {raw.shape}, expected (V,)")
-    if not len(raw):
-        return np.empty(0, dtype=dtype)
-    if not np.issubdtype(raw.dtype, np.integer):
-        raise ValueError(f"Votes.{name} is {raw.dtype}, expected integers")
-    most = np.iinfo(dtype).max
-    wrong = (raw < least) | (raw > most)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"Votes.{name} row {row} is {raw[row]}, expected {least} to {most}")
-    return np.ascontiguousarray(raw, dtype=dtype)

@@ -14,9 +14,9 @@ from tests.analysis.crowds import PROBS, TABLE, projects, votes_of
         (([0, 1], [0, -3], [0, 0]), "Votes.annotator row 1 is -3"),
         (([0, 1], [0, 0], [0, -2]), "Votes.label row 1 is -2, expected -1 to"),
         (([0, 1, 0], [2, 0, 2], [0, 0, 1]), "row 2 is a second label of annotator 2 for item 0"),
-        (([0, 1], [0, 0], [0.0, np.nan]), "Votes.label is float64"),
+        (([0, 1], [0, 0], [0.0, np.nan]), "Votes.label row 1 is nan"),
         (([0, 1], [0, 0], [0, 2**40]), "Votes.label row 1 is 1099511627776"),
-        (([0, 1], [0, 0], [0]), "have 2, 2 and 1 rows"),
+        (([0, 1], [0, 0], [0]), "Votes.label has shape"),
         (([[0]], [0], [0]), "Votes.item has shape"),
     ],
 )

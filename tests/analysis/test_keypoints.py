@@ -155,6 +155,22 @@ def test_ten_thousand_points_of_one_task(monkeypatch):
     assert len(keypoints.find(human, machine, joints=1)) == 0
 
 
+def test_a_crowd_is_the_same_in_blocks_of_any_size(monkeypatch):
+    random = np.random.default_rng(0)
+    rows = [
+        (1, number, joint, tuple(corner + random.normal(0, 15, 2)))
+        for number, corner in enumerate(random.uniform(0, 150, (30, 2)))
+        for joint in range(int(random.integers(1, 5)))
+    ]
+    seen = [(*row[:3], tuple(row[3] + random.normal(0, 5, 2)), random.random()) for row in rows]
+    found = []
+    for block in (1 << 20, 1 << 10, 7):
+        monkeypatch.setattr(keypoint_matching, "_BLOCK", block)
+        found.append(find(people(*rows), model(*seen), floor=0))
+    assert found[0] == found[1] == found[2]
+    assert {row[1] for row in found[0]} >= {"badly_drawn", "mislabelled"}
+
+
 def test_recall_is_learnt_per_joint():
     human = people(*[(task, 0, joint, SQUARE[joint]) for task in range(40) for joint in range(4)])
     seen = [(task, 0, joint, SQUARE[joint], 0.9) for task in range(40) for joint in range(3)]

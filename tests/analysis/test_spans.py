@@ -145,6 +145,36 @@ def test_a_model_that_misses_much_makes_little_of_what_it_misses():
     assert max(row[4] for row in find(human, weak, calibration=trust, floor=0)) < 0.1
 
 
+@pytest.mark.parametrize("score", [0, 1e-6, 2e-3, 0.3])
+def test_few_weak_predictions_elsewhere_do_not_make_a_model_thorough(score):
+    human = people(*[(task, 5, 9, 0) for task in range(200)])
+    sure = [(task, 5, 9, 0, 0.95) for task in range(150)]
+    elsewhere = [(1000 + task, 5, 9, 0, score) for task in range(10)]
+    assert spans.fit(human, model(*sure, *elsewhere), num_classes=3).least > 0.949
+    found = find(human, model(*sure, *elsewhere), calibration=None, floor=0)
+    assert max(row[4] for row in found if row[2] >= 150) < 0.06
+
+
+def test_many_weak_predictions_make_a_model_thorough_down_to_a_thousandth():
+    sure = [(task, 5, 9, 0, 0.95) for task in range(150)]
+    for score, least in ((0.02, 0.02), (2e-3, 2e-3), (1e-4, 0.95)):
+        weak = [(1000 + task, 5, 9, 0, score) for task in range(50)]
+        trust = spans.fit(people(), model(*sure, *weak), num_classes=3)
+        assert trust.least == pytest.approx(least)
+
+
+def test_scores_of_0_say_nothing():
+    human = people(*[(task, 5, 9, 0) for task in range(400)])
+    silent = model(*[(task, 5, 9, 0, 0) for task in range(400)])
+    assert max(row[4] for row in find(human, silent, calibration=None, floor=0)) < 0.01
+
+
+def test_a_faint_rival_is_none():
+    human = people(*[(task, 5, 9, 0) for task in range(400)])
+    faint = model(*[(task, 4, 9, 1, 1e-5) for task in range(400)])
+    assert max(row[4] for row in find(human, faint, calibration=None, floor=0)) < 0.01
+
+
 def test_a_model_that_sees_too_much_makes_little_of_it():
     human = people(*[(task, 0, 5, 1) for task in range(100)])
     loud = [(task, 0, 5, 1, 1.0) for task in range(100)]
@@ -183,15 +213,16 @@ def test_wrong_input_is_named(annotations, predictions, options, said):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (([1], [0], [0], [0], [0.5]), "end row 0 .task 1. is 0, expected 0 <= start < end"),
-        (([1], [-1], [3], [0], [0.5]), "start is -1"),
+        (([1], [0], [0], [0], [0.5]), "end row 0 .task 1. is 0, expected 1 to"),
+        (([1], [3], [3], [0], [0.5]), "end row 0 .task 1. is 3, expected more than its start"),
+        (([1], [-1], [3], [0], [0.5]), "start row 0 .task 1. is -1, expected 0 to"),
         (([1, 2], [0, 0], [3, 1 << 40], [0, 0], [0.5, 0.5]), "end row 1 .task 2."),
         (([1], [0], [3], [-2], [0.5]), "label row 0 .task 1. is -2"),
         (([1], [0], [3], [0], [1.5]), "score row 0 .task 1. is 1.5"),
         (([1], [0], [3], [0], [np.nan]), "score row 0 .task 1. is nan"),
-        (([1], [0.5], [3], [0], [0.5]), "start row 0 is 0.5, expected a whole number"),
-        (([1], [0], [np.nan], [0], [0.5]), "end row 0 is nan, expected a whole number"),
-        (([1], [0], [3, 4], [0], [0.5]), "Spans.end is .2,., expected .1,."),
+        (([1], [0.5], [3], [0], [0.5]), "start row 0 .task 1. is 0.5, expected a whole number"),
+        (([1], [0], [np.nan], [0], [0.5]), "end row 0 .task 1. is nan, expected a whole number"),
+        (([1], [0], [3, 4], [0], [0.5]), "Spans.end has shape .2,., expected .1,."),
     ],
 )
 def test_wrong_columns_are_named(columns, said):
