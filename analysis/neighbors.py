@@ -62,8 +62,8 @@ def knn(
     Args:
         embeddings: float16, float32 or float64 (N, D).
         k: how many neighbours, at least 1.
-        metric: "cosine", 1 - cosine of the angle, in [0, 2], and 1 from a row of zeros to any
-            other row; or "euclidean".
+        metric: "cosine", 1 - cosine of the angle, in [0, 2]; a row of zeros is 0 from another
+            such row and 1 from any other; or "euclidean".
         exact: True compares all pairs at any size, False tries lists at any size.
 
     Returns:
@@ -73,7 +73,7 @@ def knn(
     Raises:
         ValueError: naming the first row that is not finite, or a wrong shape, k or metric.
     """
-    space = _Space.of(embeddings, k, metric)
+    space = _Space.of(k, metric, embeddings)
     points = space.points(embeddings, "embeddings")
     keys = _keys(points, k, None, exact=len(points) < _MANY if exact is None else exact)
     return space.measured(search.rows_of(keys), points.rows, points.rows)
@@ -102,12 +102,8 @@ def nearest(
     Raises:
         ValueError: as ``knn``.
     """
-    space = _Space.of(embeddings, k, metric)
+    space = _Space.of(k, metric, embeddings, queries)
     points, asked = space.points(embeddings, "embeddings"), space.points(queries, "queries")
-    if asked.rows.shape[1] != points.rows.shape[1]:
-        raise ValueError(
-            f"queries {queries.shape} and embeddings {embeddings.shape} differ in columns"
-        )
     few = min(len(points), len(asked)) < _MANY // 2
     keys = _keys(points, k, asked.rows, exact=few if exact is None else exact)
     return space.measured(search.rows_of(keys), asked.rows, points.rows)
@@ -169,21 +165,39 @@ def _keys(
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """How embeddings become rows whose inner product orders them by distance."""
+    """How embeddings become rows whose inner product orders them by distance.
+
+    Attributes:
+        metric: one of ``METRICS``.
+        middle: of the embeddings, moved to the origin; None where nothing is moved.
+        scale: of distances, over those of the rows.
+        blanks: whether a last column tells rows of zeros, which have no direction of their own.
+    """
 
     metric: str
     middle: NDArray[np.float64] | None = None
     scale: float = 1.0
+    blanks: bool = False
 
     @classmethod
-    def of(cls, embeddings: _Embeddings, k: int, metric: str) -> _Space:
+    def of(
+        cls, k: int, metric: str, embeddings: _Embeddings, queries: _Embeddings | None = None
+    ) -> _Space:
         if metric not in METRICS:
             raise ValueError(f"metric is {metric!r}, expected one of {METRICS}")
         if k < 1:
             raise ValueError(f"k is {k}, expected at least 1")
         if embeddings.ndim != 2 or embeddings.shape[1] == 0:
             raise ValueError(f"embeddings {embeddings.shape}, expected (N, D) with D of at least 1")
-        if metric == "cosine" or not len(embeddings):
+        if queries is not None and queries.shape[1:] != embeddings.shape[1:]:
+            raise ValueError(
+                f"queries {queries.shape} and embeddings {embeddings.shape} differ in columns"
+            )
+        if metric == "cosine":
+            tables = (embeddings,) if queries is None else (embeddings, queries)
+            blocks = (block for table in tables for _, block in _blocks(table))
+            return cls(metric, blanks=any(not block.any(axis=1).all() for block in blocks))
+        if not len(embeddings):
             return cls(metric)
         # Centred and scaled: float32 products then lose nothing to a far-off origin, nor overflow.
         middle = np.zeros(embeddings.shape[1])
@@ -193,14 +207,18 @@ class _Space:
         return cls(metric, middle, far if np.isfinite(far) and far > 0 else 1.0)
 
     def points(self, embeddings: _Embeddings, name: str) -> search.Points:
-        rows = np.empty(embeddings.shape, dtype=np.float32)
+        columns = embeddings.shape[1]
+        rows = np.empty((len(embeddings), columns + self.blanks), dtype=np.float32)
         for start, block in _blocks(embeddings):
             bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
             if len(bad):
                 raise ValueError(
                     f"{name} row {start + int(bad[0])} holds a value that is not finite"
                 )
-            rows[start : start + len(block)] = self._moved(block)
+            part = rows[start : start + len(block)]
+            part[:, :columns] = self._moved(block)
+            if self.blanks:
+                part[:, columns] = ~block.any(axis=1)
         if self.middle is None:
             return search.Points(rows)
         return search.Points(rows, -0.5 * np.einsum("ij,ij->i", rows, rows))
@@ -224,7 +242,6 @@ class _Space:
         distances = np.full(indices.shape, np.inf, dtype=np.float32)
         if not len(rows):
             return Neighbors(indices, distances)
-        empty = np.asarray(~rows.any(axis=1))
 
         def measure(part: slice) -> None:
             index, query = indices[part], queries[part]
@@ -233,8 +250,9 @@ class _Space:
             squared = np.einsum("nkd,nkd->nk", apart, apart)
             if self.metric == "cosine":
                 # |a - b|^2 = 2 - 2 cos of unit rows, without the cancellation of 1 - cos.
-                blank = empty[index] | ~query.any(axis=1, keepdims=True)
-                distance = np.where(blank, 1, np.minimum(squared / 2, 2))
+                distance = np.minimum(squared / 2, 2)
+                if self.blanks:
+                    distance[rows[index, -1] != query[:, -1:]] = 1
             else:
                 distance = np.sqrt(squared) * self.scale
             distance[index == NONE] = np.inf

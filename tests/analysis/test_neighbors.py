@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from analysis import coverage, search
+from analysis import coverage, duplicates, search
 from analysis.findings import NONE
 from analysis.lists import Lists
 from analysis.neighbors import METRICS, Neighbors, knn, nearest, neighbor_agreement
@@ -120,12 +120,24 @@ def test_fewer_rows_than_neighbours_are_padded(rows, exact, metric):
     assert np.isfinite(found.distances[:, :others]).all()
 
 
-def test_a_row_of_zeros_is_at_distance_one():
+def test_a_row_of_zeros_is_nowhere_but_beside_another():
     embeddings = np.array([[0, 0], [1, 0], [0, 0], [1, 0.1]], dtype=np.float32)
     found = knn(embeddings, 3)
-    assert found.distances[0].tolist() == [1, 1, 1]
-    assert found.distances[2].tolist() == [1, 1, 1]
-    assert found.indices[1].tolist() == [3, 0, 2]
+    assert found.indices.tolist() == [[2, 1, 3], [3, 0, 2], [0, 1, 3], [1, 0, 2]]
+    assert found.distances[[0, 2]].tolist() == [[0, 1, 1]] * 2
+    assert found.distances[[1, 3], 1:].tolist() == [[1, 1]] * 2
+    assert nearest(embeddings[:1], embeddings[1:], 3).distances.tolist() == [[0, 1, 1]]
+    assert nearest(embeddings[:1], embeddings[[1, 3]], 1).distances.tolist() == [[1]]
+    assert nearest(embeddings[1:2], embeddings[[0, 2]], 1).distances.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_rows_of_zeros_find_each_other_among_many(exact):
+    embeddings = np.vstack([clustered(2000), np.zeros((4, 16))])
+    found = knn(embeddings, 3, exact=exact)
+    assert found.indices[2000].tolist() == [2001, 2002, 2003]
+    assert (found.distances[2000:] == 0).all()
+    assert np.unique(duplicates.groups(found)[2000:]).tolist() == [2000]
 
 
 @pytest.mark.parametrize("metric", METRICS)
