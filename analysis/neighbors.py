@@ -19,6 +19,8 @@ __all__ = ["METRICS", "Neighbors", "knn", "nearest", "neighbor_agreement"]
 METRICS: Final = ("cosine", "euclidean")
 #: From this many rows on, lists are about ten times as fast as the scan on clustered data.
 _MANY: Final = 40_000
+#: Distances are float32.
+_FARTHEST: Final = float(np.finfo(np.float32).max)
 #: Elements of a block of embeddings.
 _BLOCK: Final = 1 << 20
 
@@ -71,7 +73,8 @@ def knn(
         apart; equally near rows come in order of their number.
 
     Raises:
-        ValueError: naming the first row that is not finite, or a wrong shape, k or metric.
+        ValueError: naming the first row that is not finite, or so far off that a distance would
+            leave float32; or a wrong shape, type, k or metric.
     """
     space = _Space.of(k, metric, embeddings)
     points = space.points(embeddings, "embeddings")
@@ -201,9 +204,10 @@ class _Space:
             return cls(metric)
         # Centred and scaled: float32 products then lose nothing to a far-off origin, nor overflow.
         middle = np.zeros(embeddings.shape[1])
-        for _, block in _blocks(embeddings):
-            middle += block.sum(axis=0, dtype=np.float64) / len(embeddings)
-        far = max(float(np.abs(block - middle).max()) for _, block in _blocks(embeddings))
+        with np.errstate(over="ignore", invalid="ignore"):  # ``points`` tells of it
+            for _, block in _blocks(embeddings):
+                middle += block.sum(axis=0, dtype=np.float64) / len(embeddings)
+            far = max(float(np.abs(block - middle).max()) for _, block in _blocks(embeddings))
         return cls(metric, middle, far if np.isfinite(far) and far > 0 else 1.0)
 
     def points(self, embeddings: _Embeddings, name: str) -> search.Points:
@@ -216,7 +220,9 @@ class _Space:
                     f"{name} row {start + int(bad[0])} holds a value that is not finite"
                 )
             part = rows[start : start + len(block)]
-            part[:, :columns] = self._moved(block)
+            moved = self._moved(block)
+            self._check_reach(moved, name, start)
+            part[:, :columns] = moved
             if self.blanks:
                 part[:, columns] = ~block.any(axis=1)
         if self.middle is None:
@@ -225,12 +231,25 @@ class _Space:
 
     def _moved(self, block: _Embeddings) -> _Embeddings:
         if self.middle is not None:
-            return np.asarray((block - self.middle) / self.scale)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray((block - self.middle) / self.scale)
         # Divided by the greatest first: squares of huge or tiny values leave float32.
         greatest = np.abs(block).max(axis=1, keepdims=True)
         block = block / np.where(greatest > 0, greatest, 1)
         length = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
         return np.asarray(block / np.where(length > 0, length, 1))
+
+    def _check_reach(self, moved: _Embeddings, name: str, start: int) -> None:
+        """Refuse rows whose distance to another, or its square, could leave float32."""
+        if self.middle is None:
+            return
+        most = min(_FARTHEST / self.scale, _FARTHEST**0.5) / (2 * moved.shape[1] ** 0.5)
+        bad = np.flatnonzero(~(np.abs(moved).max(axis=1) <= most))
+        if len(bad):
+            raise ValueError(
+                f"{name} row {start + int(bad[0])} is too far from the other rows for a float32 "
+                "distance"
+            )
 
     def measured(
         self,

@@ -162,6 +162,16 @@ def test_a_value_that_is_not_finite_names_its_row(value):
         nearest(embeddings, clustered(50), 3)
 
 
+@pytest.mark.parametrize("factor", [1e40, 1e300, 1e308])
+def test_distances_beyond_float32_name_the_row(factor):
+    huge = np.array([[factor, 1], [factor, 1], [1, factor], [-factor, 1]])
+    with pytest.raises(ValueError, match="embeddings row 0 is too far"):
+        knn(huge, 1, metric="euclidean")
+    assert knn(huge, 1).indices[:2, 0].tolist() == [1, 0]
+    with pytest.raises(ValueError, match="queries row 1 is too far"):
+        nearest(np.array([[1, 1], [1e30, 1]]), np.eye(2), 1, metric="euclidean")
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="k is 0"):
         knn(clustered(5), 0)
