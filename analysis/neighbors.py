@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from analysis import search
 from analysis.findings import NONE
 from analysis.lists import Lists
 
-__all__ = ["METRICS", "Neighbors", "knn", "nearest", "neighbor_agreement"]
+__all__ = ["METRICS", "Neighbors", "integers", "knn", "nearest", "neighbor_agreement"]
 
 METRICS: Final = ("cosine", "euclidean")
 #: From this many rows on, lists are about ten times as fast as the scan on clustered data.
@@ -34,12 +35,17 @@ class Neighbors:
     Attributes:
         indices: int32 (N, k), rows; -1 where there are fewer than k others.
         distances: float32 (N, k), in the metric asked for; infinite where there is no neighbour.
+
+    Raises:
+        ValueError: when the two differ in shape.
     """
 
     indices: NDArray[np.int32]
     distances: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", np.asarray(self.indices, dtype=np.int32))
+        object.__setattr__(self, "distances", np.asarray(self.distances, dtype=np.float32))
         if self.indices.ndim != 2 or self.indices.shape != self.distances.shape:
             raise ValueError(
                 f"Neighbors: indices {self.indices.shape} and distances {self.distances.shape} "
@@ -51,7 +57,7 @@ class Neighbors:
 
 
 def knn(
-    embeddings: _Embeddings, k: int, *, metric: str = "cosine", exact: bool | None = None
+    embeddings: ArrayLike, k: int, *, metric: str = "cosine", exact: bool | None = None
 ) -> Neighbors:
     """Find the nearest other rows of every row.
 
@@ -62,7 +68,7 @@ def knn(
     process's BLAS is held to one thread a core.
 
     Args:
-        embeddings: float16, float32 or float64 (N, D).
+        embeddings: float16, float32 or float64 (N, D); lists and integers are made such.
         k: how many neighbours, at least 1.
         metric: "cosine", 1 - cosine of the angle, in [0, 2]; a row of zeros is 0 from another
             such row and 1 from any other; or "euclidean".
@@ -76,15 +82,16 @@ def knn(
         ValueError: naming the first row that is not finite, or so far off that a distance would
             leave float32; or a wrong shape, type, k or metric.
     """
-    space = _Space.of(k, metric, embeddings)
-    points = space.points(embeddings, "embeddings")
+    rows = _table(embeddings, "embeddings")
+    space = _Space.of(k, metric, rows)
+    points = space.points(rows, "embeddings")
     keys = _keys(points, k, None, exact=len(points) < _MANY if exact is None else exact)
     return space.measured(search.rows_of(keys), points.rows, points.rows)
 
 
 def nearest(
-    queries: _Embeddings,
-    embeddings: _Embeddings,
+    queries: ArrayLike,
+    embeddings: ArrayLike,
     k: int,
     *,
     metric: str = "cosine",
@@ -105,15 +112,16 @@ def nearest(
     Raises:
         ValueError: as ``knn``.
     """
-    space = _Space.of(k, metric, embeddings, queries)
-    points, asked = space.points(embeddings, "embeddings"), space.points(queries, "queries")
+    rows, others = _table(embeddings, "embeddings"), _table(queries, "queries")
+    space = _Space.of(k, metric, rows, others)
+    points, asked = space.points(rows, "embeddings"), space.points(others, "queries")
     few = min(len(points), len(asked)) < _MANY // 2
     keys = _keys(points, k, asked.rows, exact=few if exact is None else exact)
     return space.measured(search.rows_of(keys), asked.rows, points.rows)
 
 
 def neighbor_agreement(
-    labels: NDArray[np.integer[Any]], neighbors: Neighbors, num_classes: int
+    labels: ArrayLike, neighbors: Neighbors, num_classes: int
 ) -> sparse.csr_array:
     """Return each class's share among a row's neighbours, the nearer counting more.
 
@@ -133,6 +141,7 @@ def neighbor_agreement(
     Raises:
         ValueError: when lengths differ, naming the first row whose label is unknown.
     """
+    labels = integers(labels, "labels")
     if labels.shape != (len(neighbors),):
         raise ValueError(f"labels {labels.shape} and {len(neighbors)} neighbors do not match")
     wrong = (labels < NONE) | (labels >= num_classes)
@@ -152,6 +161,27 @@ def neighbor_agreement(
         (weight[voter, place].astype(np.float32), (voter, vote[voter, place])),
         shape=(len(labels), num_classes),
     )
+
+
+def integers(values: ArrayLike, name: str) -> NDArray[np.integer[Any]]:
+    """Return a column of whole numbers as an array.
+
+    Raises:
+        ValueError: when they are of another type, naming the column.
+    """
+    column = np.asarray(values)
+    if not column.size:
+        return column.astype(np.int64)
+    if not np.issubdtype(column.dtype, np.integer):
+        raise ValueError(f"{name} are of type {column.dtype}, expected integers")
+    return column
+
+
+def _table(embeddings: ArrayLike, name: str) -> _Embeddings:
+    rows = np.asarray(embeddings)
+    if rows.dtype.kind not in "fiub":
+        raise ValueError(f"{name} are of type {rows.dtype}, expected numbers")
+    return rows
 
 
 def _keys(
@@ -188,8 +218,8 @@ class _Space:
     ) -> _Space:
         if metric not in METRICS:
             raise ValueError(f"metric is {metric!r}, expected one of {METRICS}")
-        if k < 1:
-            raise ValueError(f"k is {k}, expected at least 1")
+        if not hasattr(k, "__index__") or operator.index(k) < 1:
+            raise ValueError(f"k is {k}, expected a whole number of at least 1")
         if embeddings.ndim != 2 or embeddings.shape[1] == 0:
             raise ValueError(f"embeddings {embeddings.shape}, expected (N, D) with D of at least 1")
         if queries is not None and queries.shape[1:] != embeddings.shape[1:]:
@@ -287,8 +317,8 @@ class _Space:
 
 
 def _blocks(embeddings: _Embeddings) -> Iterator[tuple[int, _Embeddings]]:
-    """Yield blocks in float32, or float64 where that is what came."""
+    """Yield blocks in float32, or float64 where that holds more of what came."""
     step = max(_BLOCK // embeddings.shape[1], 1)
-    kind = np.float64 if embeddings.dtype == np.float64 else np.float32
+    kind = np.float32 if np.can_cast(embeddings.dtype, np.float32) else np.float64
     for start in range(0, len(embeddings), step):
         yield start, np.asarray(embeddings[start : start + step], dtype=kind)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from analysis.findings import NONE, Findings
-from analysis.neighbors import Neighbors
+from analysis.neighbors import Neighbors, integers
 
 __all__ = ["find", "mean_distance", "outlier_scores"]
 
@@ -66,7 +66,7 @@ def outlier_scores(neighbors: Neighbors) -> NDArray[np.float32]:
 def find(
     neighbors: Neighbors,
     *,
-    tasks: NDArray[np.integer[Any]],
+    tasks: ArrayLike,
     floor: float = 0.5,
 ) -> Findings:
     """Find outliers.
@@ -80,8 +80,9 @@ def find(
         rows of kind ``outlier``, farthest out first; annotation is the row.
 
     Raises:
-        ValueError: when lengths differ.
+        ValueError: when lengths differ, or tasks are no integers.
     """
+    tasks = integers(tasks, "tasks")
     if tasks.shape != (len(neighbors),):
         raise ValueError(f"tasks {tasks.shape} and {len(neighbors)} neighbors do not match")
     scores = outlier_scores(neighbors)

@@ -175,6 +175,12 @@ def test_distances_beyond_float32_name_the_row(factor):
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="k is 0"):
         knn(clustered(5), 0)
+    with pytest.raises(ValueError, match=r"k is 1.5, expected a whole number"):
+        knn(clustered(5), 1.5)
+    with pytest.raises(ValueError, match="embeddings are of type complex128"):
+        knn(np.ones((5, 2), complex), 1)
+    with pytest.raises(ValueError, match="labels are of type float64"):
+        neighbor_agreement(np.full(4, 0.5), GRAPH, 3)
     with pytest.raises(ValueError, match="metric is 'manhattan'"):
         knn(clustered(5), 1, metric="manhattan")
     with pytest.raises(ValueError, match=r"expected \(N, D\)"):
@@ -183,6 +189,21 @@ def test_bad_arguments_are_named():
         nearest(clustered(5, 4), clustered(5, 5), 1)
     with pytest.raises(ValueError, match="do not match"):
         Neighbors(np.zeros((3, 2), np.int32), np.zeros((3, 1), np.float32))
+
+
+def test_lists_and_integers_are_read_as_arrays():
+    rows = clustered(30).round(2).tolist()
+    array = np.array(rows)
+    found = knn(array, 4)
+    assert (knn(rows, np.int64(4)).indices == found.indices).all()
+    assert (nearest(rows, rows, 4).indices == nearest(array, array, 4).indices).all()
+    far = [[0, 2**40], [0, 2**40 + 1], [0, 2**40 + 3]]
+    assert knn(far, 1, metric="euclidean").distances.ravel().tolist() == [1, 1, 2]
+    labels = [0, 1, NONE] * 10
+    same = Neighbors(found.indices.tolist(), found.distances.tolist())
+    shares = [neighbor_agreement(column, same, 2) for column in (labels, np.array(labels))]
+    assert (shares[0] != shares[1]).nnz == 0
+    assert (coverage.centrality(rows) == coverage.centrality(array)).all()
 
 
 def test_the_embeddings_are_left_alone():

@@ -68,6 +68,8 @@ def test_the_odd_rows_beside_equal_ones_are_found(metric):
     assert 0.95 < scores[500] < scores[501] <= 1
     found = outliers.find(knn(two, 5, metric=metric), tasks=np.arange(502))
     assert found.annotation.tolist() == [501, 500]
+    found = outliers.find(knn(two.tolist(), 5, metric=metric), tasks=list(range(502)))
+    assert found.task.tolist() == [501, 500]
 
 
 def test_distances_all_alike_hold_no_outlier():
