@@ -172,6 +172,8 @@ def test_a_crowded_image_zero_areas_and_empty_tables():
     flat = regions([(0, 1, 5, 5, 5, 5, 0.99)])
     assert objectlab.score_images(flat, flat).total.shape == (1,)
     none = regions(np.zeros((0, 7)))
+    twins = regions([(0, 0, 5, 5, 5, 5), (0, 1, 5, 5, 5, 5)])
+    assert objectlab.score_boxes(twins, none).swap.tolist() == [1, 1]
     assert len(objectlab.find_label_issues(none, none, num_classes=3).image) == 0
     scores = objectlab.score_images(none, none, tasks=TASKS)
     np.testing.assert_array_equal(scores.total, np.ones(5))
