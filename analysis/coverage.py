@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
 
 from analysis.findings import NONE
@@ -72,7 +72,7 @@ def representativeness(neighbors: Neighbors) -> NDArray[np.float32]:
 
 
 def centrality(
-    embeddings: NDArray[np.floating[Any]], *, clusters: int = 20, seed: int = 1234
+    embeddings: ArrayLike, *, clusters: int = 20, seed: int = 1234
 ) -> NDArray[np.float32]:
     """Return how near the centre of its cluster each row is (FiftyOne's definition, as documented).
 
@@ -88,11 +88,12 @@ def centrality(
     Returns:
         float32 (N,), in [0, 1], higher is nearer; 1 where all rows of a cluster are equal.
     """
-    if not len(embeddings):
+    rows = np.asarray(embeddings)
+    if not len(rows):
         return np.empty(0, dtype=np.float32)
-    model = KMeans(min(clusters, len(embeddings)), n_init=1, random_state=seed).fit(embeddings)
+    model = KMeans(min(clusters, len(rows)), n_init=1, random_state=seed).fit(rows)
     middle = model.cluster_centers_[model.labels_]
-    distance = np.linalg.norm(embeddings - middle, axis=1)
+    distance = np.linalg.norm(rows - middle, axis=1)
     most = np.zeros(len(model.cluster_centers_))
     np.maximum.at(most, model.labels_, distance)
     far = most[model.labels_]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from analysis import probabilities
 from analysis.findings import NONE, Findings
-from analysis.neighbors import Neighbors
+from analysis.neighbors import Neighbors, integers
 
 __all__ = ["SAME", "find", "groups", "near"]
 
@@ -40,7 +40,7 @@ def groups(
     neighbors: Neighbors | None = None,
     *,
     within: float = SAME,
-    hashes: NDArray[np.int64] | None = None,
+    hashes: ArrayLike | None = None,
 ) -> NDArray[np.int64]:
     """Put duplicates into groups: rows joined by a chain of pairs.
 
@@ -54,21 +54,23 @@ def groups(
         int64 (N,), the lowest row of each row's group: the row itself where it has no duplicate.
 
     Raises:
-        ValueError: when there is neither neighbours nor hashes, or lengths differ.
+        ValueError: when there is neither neighbours nor hashes, lengths differ, or hashes are no
+            integers.
     """
     if neighbors is None and hashes is None:
         raise ValueError("groups needs neighbors or hashes")
-    count = len(neighbors) if neighbors is not None else len(hashes)  # type: ignore[arg-type]
+    content = None if hashes is None else integers(hashes, "hashes")
+    count = len(neighbors) if neighbors is not None else len(content)  # type: ignore[arg-type]
     left: list[NDArray[np.int64]] = []
     right: list[NDArray[np.int64]] = []
     if neighbors is not None:
         row, place = np.nonzero((neighbors.distances <= within) & (neighbors.indices != NONE))
         left.append(row.astype(np.int64))
         right.append(neighbors.indices[row, place].astype(np.int64))
-    if hashes is not None:
-        if hashes.shape != (count,):
-            raise ValueError(f"hashes {hashes.shape} and {count} neighbors do not match")
-        first, number = np.unique(hashes, return_index=True, return_inverse=True)[1:]
+    if content is not None:
+        if content.shape != (count,):
+            raise ValueError(f"hashes {content.shape} and {count} neighbors do not match")
+        first, number = np.unique(content, return_index=True, return_inverse=True)[1:]
         left.append(np.arange(count))
         right.append(first[number].astype(np.int64))
     a, b = np.concatenate(left), np.concatenate(right)
@@ -79,11 +81,11 @@ def groups(
 
 
 def find(
-    labels: NDArray[np.integer[Any]],
-    group: NDArray[np.int64],
+    labels: ArrayLike,
+    group: ArrayLike,
     *,
-    tasks: NDArray[np.integer[Any]],
-    probs: NDArray[np.floating[Any]] | None = None,
+    tasks: ArrayLike,
+    probs: ArrayLike | None = None,
 ) -> Findings:
     """Find duplicates whose label is not that of the rest of their group.
 
@@ -106,6 +108,11 @@ def find(
     Raises:
         ValueError: when lengths differ, or naming the first row that is wrong.
     """
+    labels, group, tasks = (
+        integers(column, name)
+        for column, name in ((labels, "labels"), (group, "group"), (tasks, "tasks"))
+    )
+    probs = None if probs is None else np.asarray(probs)
     if not labels.shape == group.shape == tasks.shape:
         raise ValueError(
             f"labels {labels.shape}, group {group.shape} and tasks {tasks.shape} do not match"
@@ -121,7 +128,7 @@ def find(
         return Findings()
     given = labels[rows].astype(np.int64)
     believed = None if probs is None else probs[rows, given].astype(np.float64)
-    other, score = _contest(group[rows], given, believed)
+    other, score = _contest(group[rows].astype(np.int64), given, believed)
     worst = np.flatnonzero((other != NONE) & (score >= 0.5))
     worst = worst[np.argsort(-score[worst], kind="stable")]
     found = rows[worst]
@@ -129,7 +136,7 @@ def find(
         tasks[found].astype(np.int64),
         np.full(len(found), "duplicate"),
         found,
-        group[found],
+        group[found].astype(np.int64),
         score[worst].astype(np.float32),
         other[worst].astype(np.int32),
     )

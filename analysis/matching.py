@@ -43,7 +43,9 @@ class Pairs:
 
 
 def box_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of boxes, row by row; 0 where the union has no area.
+    """Intersection over union of boxes, row by row.
+
+    Two boxes without area are one thing where they are equal, IoU 1, else two, IoU 0.
 
     Args:
         a: float32 (P, 4), x0 y0 x1 y1.
@@ -58,6 +60,8 @@ def box_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
     union = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1]) - shared
     union += (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    flat = np.flatnonzero(union <= 0)
+    iou[flat] = (a[flat] == b[flat]).all(axis=1)
     clipped: NDArray[np.float32] = np.clip(iou, 0, 1).astype(np.float32)
     return clipped
 
@@ -76,7 +80,11 @@ def pair_blocks(first: Regions, second: Regions, least: float = 0.0) -> Iterator
     Yields:
         Pairs in order of ``first``; all pairs of one row of ``first`` are in one block.
     """
-    order, begin, count = _candidates(first, second)
+    exact = first.shape is not None and second.shape is not None
+    # Boxes that only touch have IoU 0, unless they are equal and have no area.
+    touching = not exact and _has_flat(first) and _has_flat(second)
+    before = np.less_equal if touching else np.less
+    order, begin, count = _candidates(first, second, touching)
     ends = np.cumsum(count)
     total = int(ends[-1]) if len(ends) else 0
     cuts = np.unique(np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK)))
@@ -88,8 +96,8 @@ def pair_blocks(first: Regions, second: Regions, least: float = 0.0) -> Iterator
         b = np.arange(len(a)) + np.repeat(begin[rows] - np.cumsum(some) + some, some)
         for low, high in ((0, 2), (1, 3)):
             meet = np.flatnonzero(
-                (mine[low].take(a) < theirs[high].take(b))
-                & (theirs[low].take(b) < mine[high].take(a))
+                before(mine[low].take(a), theirs[high].take(b))
+                & before(theirs[low].take(b), mine[high].take(a))
             )
             a, b = a.take(meet), b.take(meet)
         if first.shape is None or second.shape is None:
@@ -116,8 +124,13 @@ def overlapping_pairs(first: Regions, second: Regions, least: float = 0.0) -> Pa
     )
 
 
+def _has_flat(regions: Regions) -> bool:
+    x0, y0, x1, y1 = regions.box.T
+    return bool(((x1 <= x0) | (y1 <= y0)).any())
+
+
 def _candidates(
-    first: Regions, second: Regions
+    first: Regions, second: Regions, touching: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Order of ``second`` and, per row of ``first``, the slice of it that may overlap."""
     order = np.argsort(second.task, kind="stable")
@@ -126,22 +139,49 @@ def _candidates(
     count = np.searchsorted(tasks, first.task, side="right") - begin
     if count.max(initial=0) <= _CROWDED:
         return order, begin, count
-    return _narrowed(first, second)
+    return _narrowed(first, second, touching)
 
 
 def _narrowed(
-    first: Regions, second: Regions
+    first: Regions, second: Regions, touching: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """As ``_candidates``, less those that lie wholly to the left or right."""
+    """As ``_candidates``, less those wholly to the left or right, or above or below.
+
+    Each task goes by the axis that leaves fewer: lines of text share their columns.
+    """
     task = np.concatenate([first.task, second.task])
     ranks = np.unique(task, return_inverse=True)[1]
     mine, theirs = ranks[: len(first)], ranks[len(first) :]
-    left, right = second.box[:, 0].astype(np.float64), second.box[:, 2].astype(np.float64)
-    widest = np.zeros(ranks.max(initial=-1) + 1)
-    np.maximum.at(widest, theirs, right - left)
-    order = np.lexsort((left, theirs))
-    begin = _rank(theirs[order], left[order], mine, first.box[:, 0] - widest[mine])
-    end = _rank(theirs[order], left[order], mine, first.box[:, 2].astype(np.float64))
+    tasks = int(ranks.max(initial=-1)) + 1
+    across, down = (
+        _along(first.box[:, axis::2], second.box[:, axis::2], mine, theirs, tasks, touching)
+        for axis in (0, 1)
+    )
+    fewer = np.bincount(mine, down[2], tasks) < np.bincount(mine, across[2], tasks)
+    # Both orders have the tasks in the same places.
+    return (
+        np.where(fewer[theirs[across[0]]], down[0], across[0]),
+        np.where(fewer[mine], down[1], across[1]),
+        np.where(fewer[mine], down[2], across[2]),
+    )
+
+
+def _along(
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
+    mine: NDArray[np.int64],
+    theirs: NDArray[np.int64],
+    tasks: int,
+    touching: bool,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """As ``_candidates``, less those wholly before or after on one axis, low and high (R, 2)."""
+    low, high = b.astype(np.float64).T
+    longest = np.zeros(tasks)
+    np.maximum.at(longest, theirs, high - low)
+    order = np.lexsort((low, theirs))
+    begin = _rank(theirs[order], low[order], mine, a[:, 0] - longest[mine])
+    stop = a[:, 1].astype(np.float64)
+    end = _rank(theirs[order], low[order], mine, np.nextafter(stop, np.inf) if touching else stop)
     return order, begin, np.maximum(end - begin, 0)
 
 

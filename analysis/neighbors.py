@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from analysis import search
 from analysis.findings import NONE
 from analysis.lists import Lists
 
-__all__ = ["METRICS", "Neighbors", "knn", "nearest", "neighbor_agreement"]
+__all__ = ["METRICS", "Neighbors", "integers", "knn", "nearest", "neighbor_agreement"]
 
 METRICS: Final = ("cosine", "euclidean")
 #: From this many rows on, lists are about ten times as fast as the scan on clustered data.
 _MANY: Final = 40_000
+#: Distances are float32.
+_FARTHEST: Final = float(np.finfo(np.float32).max)
 #: Elements of a block of embeddings.
 _BLOCK: Final = 1 << 20
 
@@ -32,12 +35,17 @@ class Neighbors:
     Attributes:
         indices: int32 (N, k), rows; -1 where there are fewer than k others.
         distances: float32 (N, k), in the metric asked for; infinite where there is no neighbour.
+
+    Raises:
+        ValueError: when the two differ in shape.
     """
 
     indices: NDArray[np.int32]
     distances: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", np.asarray(self.indices, dtype=np.int32))
+        object.__setattr__(self, "distances", np.asarray(self.distances, dtype=np.float32))
         if self.indices.ndim != 2 or self.indices.shape != self.distances.shape:
             raise ValueError(
                 f"Neighbors: indices {self.indices.shape} and distances {self.distances.shape} "
@@ -49,7 +57,7 @@ class Neighbors:
 
 
 def knn(
-    embeddings: _Embeddings, k: int, *, metric: str = "cosine", exact: bool | None = None
+    embeddings: ArrayLike, k: int, *, metric: str = "cosine", exact: bool | None = None
 ) -> Neighbors:
     """Find the nearest other rows of every row.
 
@@ -60,10 +68,10 @@ def knn(
     process's BLAS is held to one thread a core.
 
     Args:
-        embeddings: float16, float32 or float64 (N, D).
+        embeddings: float16, float32 or float64 (N, D); lists and integers are made such.
         k: how many neighbours, at least 1.
-        metric: "cosine", 1 - cosine of the angle, in [0, 2], and 1 from a row of zeros to any
-            other row; or "euclidean".
+        metric: "cosine", 1 - cosine of the angle, in [0, 2]; a row of zeros is 0 from another
+            such row and 1 from any other; or "euclidean".
         exact: True compares all pairs at any size, False tries lists at any size.
 
     Returns:
@@ -71,17 +79,19 @@ def knn(
         apart; equally near rows come in order of their number.
 
     Raises:
-        ValueError: naming the first row that is not finite, or a wrong shape, k or metric.
+        ValueError: naming the first row that is not finite, or so far off that a distance would
+            leave float32; or a wrong shape, type, k or metric.
     """
-    space = _Space.of(embeddings, k, metric)
-    points = space.points(embeddings, "embeddings")
+    rows = _table(embeddings, "embeddings")
+    space = _Space.of(k, metric, rows)
+    points = space.points(rows, "embeddings")
     keys = _keys(points, k, None, exact=len(points) < _MANY if exact is None else exact)
     return space.measured(search.rows_of(keys), points.rows, points.rows)
 
 
 def nearest(
-    queries: _Embeddings,
-    embeddings: _Embeddings,
+    queries: ArrayLike,
+    embeddings: ArrayLike,
     k: int,
     *,
     metric: str = "cosine",
@@ -102,19 +112,16 @@ def nearest(
     Raises:
         ValueError: as ``knn``.
     """
-    space = _Space.of(embeddings, k, metric)
-    points, asked = space.points(embeddings, "embeddings"), space.points(queries, "queries")
-    if asked.rows.shape[1] != points.rows.shape[1]:
-        raise ValueError(
-            f"queries {queries.shape} and embeddings {embeddings.shape} differ in columns"
-        )
+    rows, others = _table(embeddings, "embeddings"), _table(queries, "queries")
+    space = _Space.of(k, metric, rows, others)
+    points, asked = space.points(rows, "embeddings"), space.points(others, "queries")
     few = min(len(points), len(asked)) < _MANY // 2
     keys = _keys(points, k, asked.rows, exact=few if exact is None else exact)
     return space.measured(search.rows_of(keys), asked.rows, points.rows)
 
 
 def neighbor_agreement(
-    labels: NDArray[np.integer[Any]], neighbors: Neighbors, num_classes: int
+    labels: ArrayLike, neighbors: Neighbors, num_classes: int
 ) -> sparse.csr_array:
     """Return each class's share among a row's neighbours, the nearer counting more.
 
@@ -134,6 +141,7 @@ def neighbor_agreement(
     Raises:
         ValueError: when lengths differ, naming the first row whose label is unknown.
     """
+    labels = integers(labels, "labels")
     if labels.shape != (len(neighbors),):
         raise ValueError(f"labels {labels.shape} and {len(neighbors)} neighbors do not match")
     wrong = (labels < NONE) | (labels >= num_classes)
@@ -155,6 +163,27 @@ def neighbor_agreement(
     )
 
 
+def integers(values: ArrayLike, name: str) -> NDArray[np.integer[Any]]:
+    """Return a column of whole numbers as an array.
+
+    Raises:
+        ValueError: when they are of another type, naming the column.
+    """
+    column = np.asarray(values)
+    if not column.size:
+        return column.astype(np.int64)
+    if not np.issubdtype(column.dtype, np.integer):
+        raise ValueError(f"{name} are of type {column.dtype}, expected integers")
+    return column
+
+
+def _table(embeddings: ArrayLike, name: str) -> _Embeddings:
+    rows = np.asarray(embeddings)
+    if rows.dtype.kind not in "fiub":
+        raise ValueError(f"{name} are of type {rows.dtype}, expected numbers")
+    return rows
+
+
 def _keys(
     points: search.Points, k: int, queries: NDArray[np.float32] | None, *, exact: bool
 ) -> search.Keys:
@@ -169,50 +198,88 @@ def _keys(
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """How embeddings become rows whose inner product orders them by distance."""
+    """How embeddings become rows whose inner product orders them by distance.
+
+    Attributes:
+        metric: one of ``METRICS``.
+        middle: of the embeddings, moved to the origin; None where nothing is moved.
+        scale: of distances, over those of the rows.
+        blanks: whether a last column tells rows of zeros, which have no direction of their own.
+    """
 
     metric: str
     middle: NDArray[np.float64] | None = None
     scale: float = 1.0
+    blanks: bool = False
 
     @classmethod
-    def of(cls, embeddings: _Embeddings, k: int, metric: str) -> _Space:
+    def of(
+        cls, k: int, metric: str, embeddings: _Embeddings, queries: _Embeddings | None = None
+    ) -> _Space:
         if metric not in METRICS:
             raise ValueError(f"metric is {metric!r}, expected one of {METRICS}")
-        if k < 1:
-            raise ValueError(f"k is {k}, expected at least 1")
+        if not hasattr(k, "__index__") or operator.index(k) < 1:
+            raise ValueError(f"k is {k}, expected a whole number of at least 1")
         if embeddings.ndim != 2 or embeddings.shape[1] == 0:
             raise ValueError(f"embeddings {embeddings.shape}, expected (N, D) with D of at least 1")
-        if metric == "cosine" or not len(embeddings):
+        if queries is not None and queries.shape[1:] != embeddings.shape[1:]:
+            raise ValueError(
+                f"queries {queries.shape} and embeddings {embeddings.shape} differ in columns"
+            )
+        if metric == "cosine":
+            tables = (embeddings,) if queries is None else (embeddings, queries)
+            blocks = (block for table in tables for _, block in _blocks(table))
+            return cls(metric, blanks=any(not block.any(axis=1).all() for block in blocks))
+        if not len(embeddings):
             return cls(metric)
         # Centred and scaled: float32 products then lose nothing to a far-off origin, nor overflow.
         middle = np.zeros(embeddings.shape[1])
-        for _, block in _blocks(embeddings):
-            middle += block.sum(axis=0, dtype=np.float64) / len(embeddings)
-        far = max(float(np.abs(block - middle).max()) for _, block in _blocks(embeddings))
+        with np.errstate(over="ignore", invalid="ignore"):  # ``points`` tells of it
+            for _, block in _blocks(embeddings):
+                middle += block.sum(axis=0, dtype=np.float64) / len(embeddings)
+            far = max(float(np.abs(block - middle).max()) for _, block in _blocks(embeddings))
         return cls(metric, middle, far if np.isfinite(far) and far > 0 else 1.0)
 
     def points(self, embeddings: _Embeddings, name: str) -> search.Points:
-        rows = np.empty(embeddings.shape, dtype=np.float32)
+        columns = embeddings.shape[1]
+        rows = np.empty((len(embeddings), columns + self.blanks), dtype=np.float32)
         for start, block in _blocks(embeddings):
             bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
             if len(bad):
                 raise ValueError(
                     f"{name} row {start + int(bad[0])} holds a value that is not finite"
                 )
-            rows[start : start + len(block)] = self._moved(block)
+            part = rows[start : start + len(block)]
+            moved = self._moved(block)
+            self._check_reach(moved, name, start)
+            part[:, :columns] = moved
+            if self.blanks:
+                part[:, columns] = ~block.any(axis=1)
         if self.middle is None:
             return search.Points(rows)
         return search.Points(rows, -0.5 * np.einsum("ij,ij->i", rows, rows))
 
     def _moved(self, block: _Embeddings) -> _Embeddings:
         if self.middle is not None:
-            return np.asarray((block - self.middle) / self.scale)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray((block - self.middle) / self.scale)
         # Divided by the greatest first: squares of huge or tiny values leave float32.
         greatest = np.abs(block).max(axis=1, keepdims=True)
         block = block / np.where(greatest > 0, greatest, 1)
         length = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
         return np.asarray(block / np.where(length > 0, length, 1))
+
+    def _check_reach(self, moved: _Embeddings, name: str, start: int) -> None:
+        """Refuse rows whose distance to another, or its square, could leave float32."""
+        if self.middle is None:
+            return
+        most = min(_FARTHEST / self.scale, _FARTHEST**0.5) / (2 * moved.shape[1] ** 0.5)
+        bad = np.flatnonzero(~(np.abs(moved).max(axis=1) <= most))
+        if len(bad):
+            raise ValueError(
+                f"{name} row {start + int(bad[0])} is too far from the other rows for a float32 "
+                "distance"
+            )
 
     def measured(
         self,
@@ -224,7 +291,6 @@ class _Space:
         distances = np.full(indices.shape, np.inf, dtype=np.float32)
         if not len(rows):
             return Neighbors(indices, distances)
-        empty = np.asarray(~rows.any(axis=1))
 
         def measure(part: slice) -> None:
             index, query = indices[part], queries[part]
@@ -233,8 +299,9 @@ class _Space:
             squared = np.einsum("nkd,nkd->nk", apart, apart)
             if self.metric == "cosine":
                 # |a - b|^2 = 2 - 2 cos of unit rows, without the cancellation of 1 - cos.
-                blank = empty[index] | ~query.any(axis=1, keepdims=True)
-                distance = np.where(blank, 1, np.minimum(squared / 2, 2))
+                distance = np.minimum(squared / 2, 2)
+                if self.blanks:
+                    distance[rows[index, -1] != query[:, -1:]] = 1
             else:
                 distance = np.sqrt(squared) * self.scale
             distance[index == NONE] = np.inf
@@ -250,8 +317,8 @@ class _Space:
 
 
 def _blocks(embeddings: _Embeddings) -> Iterator[tuple[int, _Embeddings]]:
-    """Yield blocks in float32, or float64 where that is what came."""
+    """Yield blocks in float32, or float64 where that holds more of what came."""
     step = max(_BLOCK // embeddings.shape[1], 1)
-    kind = np.float64 if embeddings.dtype == np.float64 else np.float32
+    kind = np.float32 if np.can_cast(embeddings.dtype, np.float32) else np.float64
     for start in range(0, len(embeddings), step):
         yield start, np.asarray(embeddings[start : start + step], dtype=kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn, nearest
@@ -28,7 +28,7 @@ _Embeddings = NDArray[np.floating[Any]]
 
 
 def project(
-    embeddings: _Embeddings,
+    embeddings: ArrayLike,
     neighbors: Neighbors | None = None,
     *,
     seed: int | None = None,
@@ -44,7 +44,8 @@ def project(
 
     Args:
         embeddings: float (N, D).
-        neighbors: of all rows, from ``analysis.neighbors.knn``; None searches.
+        neighbors: of all rows, from ``analysis.neighbors.knn``; None searches. Above ``most`` rows
+            not read: what is laid out then is a sample, whose neighbours are searched anew.
         seed: makes the result repeatable, and uses one core; None uses all, and differs a little
             from run to run.
         metric: "cosine" or "euclidean", for searching neighbours.
@@ -57,6 +58,7 @@ def project(
     Raises:
         ValueError: naming the first row that is not finite, or when lengths differ.
     """
+    embeddings = np.asarray(embeddings)
     if neighbors is not None and len(neighbors) != len(embeddings):
         raise ValueError(f"embeddings {embeddings.shape} and {len(neighbors)} neighbors differ")
     random = np.random.default_rng(seed)

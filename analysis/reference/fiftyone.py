@@ -7,14 +7,14 @@ the sample last (0.05 for a confidence of 0.9). Here it is read as disagreement,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.assignment import match
 from analysis.findings import NONE
-from analysis.reference.greedy import match
 from analysis.reference.multilabel import same_set
 from analysis.reference.quality import hardness
 from analysis.reference.tasks import places
@@ -160,7 +160,7 @@ def boxes(
     """
     if not 0 < iou < 1:
         raise ValueError(f"iou is {iou}, expected above 0 and below 1")
-    rows, overlap = match(annotations, predictions, iou=iou)
+    rows, overlap = _matched(annotations, predictions, iou)
     score = predictions.score
     sure = score if certainty is None else certainty
     if sure is None or score is None or sure.shape != (len(predictions),):
@@ -171,7 +171,9 @@ def boxes(
     wrong = np.full(len(annotations), np.nan, dtype=np.float32)
     loose = wrong.copy()
     wrong[matched] = _score(annotations.label[matched] == predictions.label[at], sure[at])
-    loose[matched] = (sure[at] * (2 * (1 - overlap[matched]) / (1 - iou) - 1) + 1) / 2
+    # At most 1, though a match may miss ``iou`` by a rounding.
+    slack = np.minimum(2 * (1 - overlap[matched]) / (1 - iou) - 1, 1)
+    loose[matched] = (sure[at] * slack + 1) / 2
     missing = score > np.float32(confidence)
     missing[at] = False
     return BoxScores(rows, overlap, wrong, loose, ~matched, missing)
@@ -201,6 +203,24 @@ def task_scores(
         np.bincount(theirs[scores.possible_missing], minlength=len(tasks)).astype(np.int64),
         np.bincount(mine[scores.possible_spurious], minlength=len(tasks)).astype(np.int64),
     )
+
+
+def _matched(
+    annotations: Regions, predictions: Regions, iou: float
+) -> tuple[NDArray[np.int64], _Scores]:
+    """Each annotation's prediction and their IoU, whatever their classes."""
+    # To ``match`` a label of -1 is no label, to FiftyOne a class like any other.
+    people, model = (
+        replace(table, label=np.zeros(len(table), dtype=np.int32))
+        for table in (annotations, predictions)
+    )
+    found = match(people, model, iou=iou, classwise=False)
+    rows = found.prediction.copy()
+    # FiftyOne has an IoU of 0 for boxes without area, even equal ones.
+    rows[(annotations.box[:, 2:] <= annotations.box[:, :2]).any(axis=1)] = NONE
+    overlap = np.zeros(len(rows), dtype=np.float32)
+    overlap[rows != NONE] = found.iou[rows[rows != NONE]]
+    return rows, overlap
 
 
 def _score(right: NDArray[np.bool_], confidence: _Floats) -> _Scores:

@@ -18,6 +18,8 @@ __all__ = ["BoxScores", "Constants", "score_boxes"]
 
 #: Pairs of boxes looked at in one go.
 _BLOCK: Final = 1 << 18
+#: What a float32 IoU may be off by.
+_ROUNDING: Final = 1e-6
 
 _Scores = NDArray[np.float64]
 _Rows = NDArray[np.int64]
@@ -159,8 +161,10 @@ def _two_classes(annotations: Regions, overlap: float) -> _Rows:
     """Annotations that lie on one of another class."""
     if overlap > 1:
         return np.empty(0, dtype=np.int64)
-    least = np.nextafter(np.float32(overlap), np.float32(0))
-    twins = overlapping_pairs(annotations, annotations, float(least))
+    twins = overlapping_pairs(annotations, annotations, max(overlap - _ROUNDING, 0))
     differ = annotations.label[twins.first] != annotations.label[twins.second]
-    rows: _Rows = twins.first[differ]
+    twins = twins.take(differ)
+    # In cleanlab's IoU: not rounded, and 0 for boxes without area even where they are equal.
+    iou = exact_iou(annotations.box[twins.first].T, annotations.box[twins.second].T)
+    rows: _Rows = twins.first[iou >= overlap]
     return rows

@@ -69,6 +69,15 @@ def test_of_two_with_two_labels_both_are_found_unless_the_model_takes_a_side():
     assert found.score[0] == pytest.approx(1.8 / 2.9)
 
 
+def test_lists_are_read_as_arrays():
+    assert duplicates.groups(hashes=[7, 8, 7]).tolist() == [0, 1, 0]
+    found = duplicates.find([0, 1], [0, 0], tasks=[5, 6], probs=[[0.1, 0.9], [0.2, 0.8]])
+    assert found.task.tolist() == [5]
+    assert len(duplicates.find([], [], tasks=[])) == 0
+    with pytest.raises(ValueError, match="labels are of type float64"):
+        duplicates.find([0.5, 1], [0, 0], tasks=[5, 6])
+
+
 def test_a_missing_label_has_no_vote_and_is_never_found():
     labels = np.array([NONE, NONE, 1, 1, 0, NONE])
     found = duplicates.find(labels, np.zeros(6, np.int64), tasks=TASKS)

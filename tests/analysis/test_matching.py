@@ -20,7 +20,10 @@ def boxes(*rows):
         ([0, 0, 2, 2], [1, 0, 3, 2], 1 / 3),
         ([0, 0, 4, 4], [1, 1, 2, 2], 1 / 16),
         ([0, 0, 1, 1], [1, 0, 2, 1], 0),
-        ([0, 0, 0, 0], [0, 0, 0, 0], 0),
+        ([5, 5, 5, 5], [5, 5, 5, 5], 1),
+        ([5, 5, 5, 9], [5, 5, 5, 9], 1),
+        ([5, 5, 5, 9], [5, 5, 5, 8], 0),
+        ([5, 5, 5, 5], [0, 0, 9, 9], 0),
     ],
 )
 def test_iou_by_hand(a, b, wanted):
@@ -65,6 +68,30 @@ def test_pairs_are_those_of_every_box_with_every_other(monkeypatch, crowded, blo
         assert (np.diff(pairs.first) >= 0).all()
 
     check()
+
+
+@pytest.mark.parametrize("crowded", [128, 0])
+def test_equal_boxes_without_area_are_a_pair(monkeypatch, crowded):
+    monkeypatch.setattr(matching, "_CROWDED", crowded)
+    flat = table([(0, 5, 5, 5, 5), (0, 0, 0, 9, 9), (1, 5, 5, 5, 5), (0, 5, 5, 5, 9)])
+    pairs = overlapping_pairs(flat, flat, 0.5)
+    assert pairs.first.tolist() == pairs.second.tolist() == [0, 1, 2, 3]
+    assert pairs.iou.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_lines_of_text_leave_few_candidates_whichever_way_they_run(turned):
+    at = np.arange(3000, dtype=np.float32)
+    lines = np.stack([0 * at, at, 0 * at + 80, at + 0.9], axis=1)
+    columns = lines[:, [1, 0, 3, 2]]
+    box = np.concatenate([columns, lines] if turned else [lines, columns])
+    many = Regions(np.repeat([0, 1], 3000), np.zeros(6000), box)
+    order, begin, count = matching._candidates(many, many, touching=False)
+    assert sorted(order) == list(range(6000))
+    assert count.max() <= 2
+    assert (order[begin] >= np.arange(6000) - 1).all()
+    pairs = overlapping_pairs(many, many)
+    assert pairs.first.tolist() == pairs.second.tolist() == list(range(6000))
 
 
 def test_shapes_decide_where_both_tables_have_them():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from analysis import coverage, search
+from analysis import coverage, duplicates, search
 from analysis.findings import NONE
 from analysis.lists import Lists
 from analysis.neighbors import METRICS, Neighbors, knn, nearest, neighbor_agreement
@@ -120,12 +120,24 @@ def test_fewer_rows_than_neighbours_are_padded(rows, exact, metric):
     assert np.isfinite(found.distances[:, :others]).all()
 
 
-def test_a_row_of_zeros_is_at_distance_one():
+def test_a_row_of_zeros_is_nowhere_but_beside_another():
     embeddings = np.array([[0, 0], [1, 0], [0, 0], [1, 0.1]], dtype=np.float32)
     found = knn(embeddings, 3)
-    assert found.distances[0].tolist() == [1, 1, 1]
-    assert found.distances[2].tolist() == [1, 1, 1]
-    assert found.indices[1].tolist() == [3, 0, 2]
+    assert found.indices.tolist() == [[2, 1, 3], [3, 0, 2], [0, 1, 3], [1, 0, 2]]
+    assert found.distances[[0, 2]].tolist() == [[0, 1, 1]] * 2
+    assert found.distances[[1, 3], 1:].tolist() == [[1, 1]] * 2
+    assert nearest(embeddings[:1], embeddings[1:], 3).distances.tolist() == [[0, 1, 1]]
+    assert nearest(embeddings[:1], embeddings[[1, 3]], 1).distances.tolist() == [[1]]
+    assert nearest(embeddings[1:2], embeddings[[0, 2]], 1).distances.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_rows_of_zeros_find_each_other_among_many(exact):
+    embeddings = np.vstack([clustered(2000), np.zeros((4, 16))])
+    found = knn(embeddings, 3, exact=exact)
+    assert found.indices[2000].tolist() == [2001, 2002, 2003]
+    assert (found.distances[2000:] == 0).all()
+    assert np.unique(duplicates.groups(found)[2000:]).tolist() == [2000]
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -150,9 +162,25 @@ def test_a_value_that_is_not_finite_names_its_row(value):
         nearest(embeddings, clustered(50), 3)
 
 
+@pytest.mark.parametrize("factor", [1e40, 1e300, 1e308])
+def test_distances_beyond_float32_name_the_row(factor):
+    huge = np.array([[factor, 1], [factor, 1], [1, factor], [-factor, 1]])
+    with pytest.raises(ValueError, match="embeddings row 0 is too far"):
+        knn(huge, 1, metric="euclidean")
+    assert knn(huge, 1).indices[:2, 0].tolist() == [1, 0]
+    with pytest.raises(ValueError, match="queries row 1 is too far"):
+        nearest(np.array([[1, 1], [1e30, 1]]), np.eye(2), 1, metric="euclidean")
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="k is 0"):
         knn(clustered(5), 0)
+    with pytest.raises(ValueError, match=r"k is 1.5, expected a whole number"):
+        knn(clustered(5), 1.5)
+    with pytest.raises(ValueError, match="embeddings are of type complex128"):
+        knn(np.ones((5, 2), complex), 1)
+    with pytest.raises(ValueError, match="labels are of type float64"):
+        neighbor_agreement(np.full(4, 0.5), GRAPH, 3)
     with pytest.raises(ValueError, match="metric is 'manhattan'"):
         knn(clustered(5), 1, metric="manhattan")
     with pytest.raises(ValueError, match=r"expected \(N, D\)"):
@@ -161,6 +189,21 @@ def test_bad_arguments_are_named():
         nearest(clustered(5, 4), clustered(5, 5), 1)
     with pytest.raises(ValueError, match="do not match"):
         Neighbors(np.zeros((3, 2), np.int32), np.zeros((3, 1), np.float32))
+
+
+def test_lists_and_integers_are_read_as_arrays():
+    rows = clustered(30).round(2).tolist()
+    array = np.array(rows)
+    found = knn(array, 4)
+    assert (knn(rows, np.int64(4)).indices == found.indices).all()
+    assert (nearest(rows, rows, 4).indices == nearest(array, array, 4).indices).all()
+    far = [[0, 2**40], [0, 2**40 + 1], [0, 2**40 + 3]]
+    assert knn(far, 1, metric="euclidean").distances.ravel().tolist() == [1, 1, 2]
+    labels = [0, 1, NONE] * 10
+    same = Neighbors(found.indices.tolist(), found.distances.tolist())
+    shares = [neighbor_agreement(column, same, 2) for column in (labels, np.array(labels))]
+    assert (shares[0] != shares[1]).nnz == 0
+    assert (coverage.centrality(rows) == coverage.centrality(array)).all()
 
 
 def test_the_embeddings_are_left_alone():

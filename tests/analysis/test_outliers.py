@@ -55,6 +55,23 @@ def test_duplicates_make_no_outliers_of_the_rest():
     assert (outliers.outlier_scores(graph(np.zeros((5, 2)))) == 0).all()
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_the_odd_rows_beside_equal_ones_are_found(metric):
+    one = np.vstack([np.ones((50, 3)), [[1, -1, 0]]])
+    scores = outliers.outlier_scores(knn(one, 5, metric=metric))
+    assert (scores[:50] == 0).all()
+    # By itself it would score 1 / (1 + exp(3)); what that lacks to 1 is divided by 1 + 50.
+    assert scores[50] == pytest.approx(1 - 1 / 51 / (1 + np.exp(-3)))
+    two = np.vstack([np.ones((500, 3)), [[1, -1, 0], [-20, 1, 0.2]]])
+    scores = outliers.outlier_scores(knn(two, 5, metric=metric))
+    assert (scores[:500] == 0).all()
+    assert 0.95 < scores[500] < scores[501] <= 1
+    found = outliers.find(knn(two, 5, metric=metric), tasks=np.arange(502))
+    assert found.annotation.tolist() == [501, 500]
+    found = outliers.find(knn(two.tolist(), 5, metric=metric), tasks=list(range(502)))
+    assert found.task.tolist() == [501, 500]
+
+
 def test_distances_all_alike_hold_no_outlier():
     assert (outliers.outlier_scores(graph(np.full((50, 3), 0.7))) < 0.1).all()
 

@@ -85,6 +85,11 @@ def test_warm_may_be_called_again():
     warm()
 
 
+def test_lists_are_read_as_arrays():
+    embeddings = clusters(20)[0].astype(np.float64)
+    assert (project(embeddings.tolist(), seed=0) == project(embeddings, seed=0)).all()
+
+
 def test_lengths_have_to_match():
     with pytest.raises(ValueError, match="differ"):
         project(np.ones((4, 2)), knn(np.ones((5, 2)), 2))

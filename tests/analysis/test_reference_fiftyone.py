@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from analysis.findings import NONE
 from analysis.reference import fiftyone
-from analysis.reference.greedy import match
 from analysis.regions import Regions
 
 # task, label, box; and the confidence of a prediction.
@@ -138,9 +137,20 @@ def one_by_one(annotations, predictions, iou):
 def test_matching_is_that_of_one_prediction_after_another(mine, theirs, iou):
     annotations = regions(np.array(sized(mine)).reshape(-1, 6))
     predictions = regions(np.array(sized(theirs)).reshape(-1, 7))
-    rows, overlap = match(annotations, predictions, iou=iou)
-    np.testing.assert_array_equal(rows, one_by_one(annotations, predictions, iou))
-    assert ((overlap >= np.float32(iou)) == (rows != NONE)).all()
+    found = fiftyone.boxes(annotations, predictions, iou=iou)
+    np.testing.assert_array_equal(found.prediction, one_by_one(annotations, predictions, iou))
+    assert ((found.iou >= np.float32(iou)) == (found.prediction != NONE)).all()
+
+
+def test_boxes_without_a_label_match_and_boxes_without_area_do_not():
+    annotations = regions([(0, NONE, 0, 0, 9, 9), (0, 1, 5, 5, 5, 5)])
+    predictions = regions([(0, 1, 0, 0, 9, 9, 0.5), (0, 1, 5, 5, 5, 5, 0.5)])
+    found = fiftyone.boxes(annotations, predictions)
+    assert found.prediction.tolist() == [0, NONE]
+    assert found.mistakenness[0] == 0.75
+    unlabelled = predictions.take(np.array([0]))
+    unlabelled = Regions(unlabelled.task, np.array([NONE]), unlabelled.box, unlabelled.score)
+    assert fiftyone.boxes(annotations, unlabelled).mistakenness[0] == 0.25
 
 
 @given(st.lists(box, max_size=10), st.lists(scored, max_size=10))
@@ -173,7 +183,7 @@ def test_a_crowd_of_predictions_on_a_crowd_of_boxes():
     rows[:, 4:6] = rows[:, 2:4] + 20
     rows[:, 6] = rng.random(400)
     annotations, predictions = regions(rows[:150, :6]), regions(rows)
-    assert (match(annotations, predictions)[0] != NONE).all()
+    assert (fiftyone.boxes(annotations, predictions).prediction != NONE).all()
 
 
 def test_empty_tables_and_bad_input():

@@ -131,6 +131,16 @@ def naive_precision(annotations, predictions, label, iou):
     return sum(max(curve[at:]) for at in range(len(right)) if right[at]) / max(count, 1)
 
 
+def test_an_iou_of_the_very_threshold_is_enough():
+    # In float32 the IoU of 0.7 is 0.69999999, and would not be.
+    annotations = regions([(0, 0, 0, 0, 10, 10)])
+    predictions = regions([(0, 0, 0, 0, 10, 7, 0.9)])
+    assert average_precision(annotations, predictions, 1, np.array([0.7, 0.71])).tolist() == [
+        [1],
+        [0],
+    ]
+
+
 @given(st.lists(box, max_size=10), st.lists(scored, max_size=12))
 def test_precision_is_that_of_the_plain_loop(mine, theirs):
     annotations = regions(np.array(sized(mine)).reshape(-1, 6))
@@ -172,6 +182,9 @@ def test_a_crowded_image_zero_areas_and_empty_tables():
     flat = regions([(0, 1, 5, 5, 5, 5, 0.99)])
     assert objectlab.score_images(flat, flat).total.shape == (1,)
     none = regions(np.zeros((0, 7)))
+    twins = regions([(0, 0, 5, 5, 5, 5), (0, 1, 5, 5, 5, 5)])
+    beside = regions([(0, 2, 50, 5, 60, 9, 0.6)])
+    assert objectlab.score_boxes(twins, beside).swap.tolist() == [1, 1]
     assert len(objectlab.find_label_issues(none, none, num_classes=3).image) == 0
     scores = objectlab.score_images(none, none, tasks=TASKS)
     np.testing.assert_array_equal(scores.total, np.ones(5))

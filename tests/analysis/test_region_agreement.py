@@ -218,7 +218,7 @@ def test_nothing_to_compare():
     alone, somebody = drawn((0, 1, 0, 0, 0, 1, 1), (1, 2, 0, 0, 0, 1, 1))
     assert np.isnan(box_alpha(alone, somebody))
     flat, people = drawn((0, 1, 0, 3, 3, 3, 3), (0, 2, 0, 3, 3, 3, 3))
-    assert compare_boxes(flat, people).agreement.tolist() == [0]
+    assert compare_boxes(flat, people).agreement.tolist() == [1]
     sheets = Sheets.of(none.task, nobody)
     assert np.isnan(alpha(empty, compare(sheets, box_pairs(none, sheets))))
     with pytest.raises(ValueError, match="do not match"):

@@ -169,6 +169,8 @@ def test_upright_polygons_and_masks_overlap_as_boxes(rows):
     polygons = Polygons.from_rotated(sides)
     a, b = (rows.ravel() for rows in np.mgrid[: len(box), : len(box)])
     wanted = box_iou(box[a].astype(np.float32), box[b].astype(np.float32))
+    # Without area shapes overlap nothing, themselves included; a box is equal to itself.
+    wanted[(sides[a, 2:4] == 0).any(axis=1)] = 0
     np.testing.assert_allclose(iou(polygons, polygons, a, b), wanted, atol=1e-5)
     masks = rasterise(polygons, np.arange(len(box)), np.tile([12, 12], (len(box), 1)))
     np.testing.assert_allclose(iou(masks, masks, a, b), wanted, atol=1e-5)
