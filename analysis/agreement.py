@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from analysis.grouping import pairs_within
-from analysis.votes import Votes, check_classes, tally
+from analysis.crowd.grouping import pairs_within
+from analysis.crowd.votes import Votes, check_classes, tally
 
 __all__ = ["Kappas", "cohen_kappa", "fleiss_kappa", "krippendorff_alpha"]
 

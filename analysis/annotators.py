@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import belief
-from analysis.consensus import DawidSkene, dawid_skene, majority_vote
-from analysis.crowdlab import Crowdlab, crowdlab
+from analysis.crowd import belief
+from analysis.crowd.consensus import DawidSkene, dawid_skene, majority_vote
+from analysis.crowd.crowdlab import Crowdlab, crowdlab
+from analysis.crowd.votes import Tally, Votes, check_probs, tally
 from analysis.findings import NONE, Findings
-from analysis.votes import Tally, Votes, check_probs, tally
 
 __all__ = [
     "Calibration",

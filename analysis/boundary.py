@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import ragged
 from analysis.findings import NONE
-from analysis.masks import Masks, common_area
-from analysis.matching import Pairs, overlapping_pairs
+from analysis.geometry import ragged
+from analysis.geometry.masks import Masks, common_area
+from analysis.geometry.matching import Pairs, overlapping_pairs
+from analysis.geometry.shapes import Shapes, columns, rasterise
 from analysis.regions import Regions
-from analysis.shapes import Shapes, columns, rasterise
 
 __all__ = ["boundary_iou", "boundary_scores", "erode"]
 

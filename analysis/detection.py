@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.evidence import AnnotationEvidence, Scale, of_annotations, of_predictions
+from analysis.boxes.evidence import AnnotationEvidence, Scale, of_annotations, of_predictions
+from analysis.boxes.rehearsal import WRONG, Judge, rehearse
 from analysis.findings import NONE, Findings
-from analysis.matching import overlapping_pairs
+from analysis.geometry.matching import overlapping_pairs
 from analysis.regions import Regions
-from analysis.rehearsal import WRONG, Judge, rehearse
 
 __all__ = ["Calibration", "find", "fit", "task_scores"]
 
@@ -61,8 +61,8 @@ class Calibration:
 def fit(annotations: Regions, predictions: Regions, *, num_classes: int) -> Calibration:
     """Learn from a whole project how far its detector can be trusted.
 
-    Errors planted in a copy of the labels teach it (``analysis.rehearsal``); a project with few
-    boxes is judged much as any other.
+    Errors planted in a copy of the labels teach it (``analysis.boxes.rehearsal``); a project with
+    few boxes is judged much as any other.
 
     Args:
         annotations: human boxes.

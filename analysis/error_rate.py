@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from analysis import ragged
 from analysis.findings import NONE
+from analysis.geometry import ragged
 
 __all__ = ["Estimate", "from_probabilities", "from_queue", "from_sample", "from_weighted"]
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import curves, probabilities
-from analysis.assignment import Matches, by_confidence, match, match_at
+from analysis import probabilities
 from analysis.findings import NONE
-from analysis.outcomes import (
+from analysis.geometry.assignment import Matches, by_confidence, match, match_at
+from analysis.rates import curves
+from analysis.rates.outcomes import (
     Counts,
     Flags,
     check_labels,

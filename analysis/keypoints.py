@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.findings import NONE, Findings
-from analysis.keypoint_matching import (
+from analysis.geometry.keypoint_matching import (
     COCO_SIGMAS,
     DEFAULT_SIGMA,
     Instances,
@@ -25,7 +25,7 @@ from analysis.keypoint_matching import (
     oks,
     point_pairs,
 )
-from analysis.matching import Pairs
+from analysis.geometry.matching import Pairs
 
 __all__ = ["COCO_SIGMAS", "DEFAULT_SIGMA", "Calibration", "Keypoints", "find", "fit", "oks"]
 

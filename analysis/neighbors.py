@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from analysis import search
+from analysis.embedding import search
+from analysis.embedding.lists import Lists
 from analysis.findings import NONE
-from analysis.lists import Lists
 
 __all__ = ["METRICS", "Neighbors", "integers", "knn", "nearest", "neighbor_agreement"]
 

@@ -1,7 +1,7 @@
 """How well annotators agree on regions, beyond chance.
 
 Boxes are matched on IoU here. Spans, masks and key points come with their own similarity, as
-``analysis.matching.Pairs`` between rows of their table, and go the way that ``box_alpha`` goes.
+``geometry.matching.Pairs`` between rows of their table, and go the way that ``box_alpha`` goes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.matching import Pairs, pair_blocks
+from analysis.crowd.sheets import Comparison, Sheets, compare
+from analysis.geometry.matching import Pairs, pair_blocks
 from analysis.regions import Regions
-from analysis.sheets import Comparison, Sheets, compare
 
 __all__ = [
     "Comparison",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis import columns
 from analysis.findings import NONE
-from analysis.shapes import Shapes
+from analysis.geometry.shapes import Shapes
 
 __all__ = ["Regions"]
 

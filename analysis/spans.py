@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from analysis.detection import task_scores
 from analysis.findings import NONE, Findings
-from analysis.span_evidence import FAINT, Seen, cover, look, same_place, scores, strongest
-from analysis.span_matching import Spans, overlapping_spans, span_pair_blocks
+from analysis.text.span_evidence import FAINT, Seen, cover, look, same_place, scores, strongest
+from analysis.text.span_matching import Spans, overlapping_spans, span_pair_blocks
 
 __all__ = ["Calibration", "Spans", "find", "fit", "overlapping_spans", "task_scores"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from analysis import probabilities
 from analysis.findings import NONE, Findings
-from analysis.span_matching import Spans, span_pair_blocks
 from analysis.spans import Calibration, find
+from analysis.text.span_matching import Spans, span_pair_blocks
 
 __all__ = ["check_offsets", "sentence_score", "token_scores", "token_self_confidence"]
 

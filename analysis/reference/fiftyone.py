@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.assignment import match
 from analysis.findings import NONE
+from analysis.geometry.assignment import match
 from analysis.reference.multilabel import same_set
 from analysis.reference.quality import hardness
 from analysis.reference.tasks import places

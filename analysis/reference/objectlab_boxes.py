@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.findings import NONE
-from analysis.matching import overlapping_pairs
+from analysis.geometry.matching import overlapping_pairs
 from analysis.reference.precision import exact_iou
 from analysis.regions import Regions
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.findings import NONE
-from analysis.matching import overlapping_pairs
+from analysis.geometry.matching import overlapping_pairs
 from analysis.regions import Regions
 
 __all__ = ["average_precision", "exact_iou"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis import classification, detection, reasons
 from analysis.findings import NONE, Findings
-from analysis.matching import box_iou
+from analysis.geometry.matching import box_iou
 from analysis.regions import Regions
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, pixel_boxes

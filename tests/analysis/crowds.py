@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from analysis.crowd.votes import Votes
 from analysis.findings import NONE
-from analysis.votes import Votes
 
 # Rows are items, columns annotators, -1 where the annotator gave no label.
 TABLE = np.array(

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import cohen_kappa_score
 
-from analysis import grouping
 from analysis.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha
+from analysis.crowd import grouping
+from analysis.crowd.votes import Votes
 from analysis.findings import NONE
-from analysis.votes import Votes
 
 
 def observers(*rows):

@@ -6,9 +6,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from analysis import boundary
-from analysis.matching import Pairs
+from analysis.geometry.matching import Pairs
+from analysis.geometry.shapes import Masks, Polygons
 from analysis.regions import Regions
-from analysis.shapes import Masks, Polygons
 
 Y, X = np.mgrid[:48, :64]
 ROUND = (X - 30) ** 2 + (Y - 24) ** 2 < 18**2

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import columns
+from analysis.crowd.votes import Votes
 from analysis.findings import Findings
-from analysis.keypoint_matching import Keypoints
+from analysis.geometry.keypoint_matching import Keypoints
 from analysis.regions import Regions
-from analysis.span_matching import Spans
-from analysis.votes import Votes
+from analysis.text.span_matching import Spans
 
 # A good row of each table, twice over, as lists.
 GOOD = {

@@ -161,7 +161,7 @@ def test_dawid_skene_gives_distributions(project):
 def test_counting_by_sorting_and_by_table_are_one(monkeypatch):
     votes = votes_of(TABLE, keep_empty=True)
     by_table = crowdlab(votes, PROBS)
-    monkeypatch.setattr("analysis.votes._DENSE", 0)
+    monkeypatch.setattr("analysis.crowd.votes._DENSE", 0)
     by_sorting = crowdlab(votes, PROBS)
     assert (by_table.consensus == by_sorting.consensus).all()
     np.testing.assert_array_equal(by_table.vote_quality, by_sorting.vote_quality)

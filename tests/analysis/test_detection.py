@@ -150,9 +150,10 @@ def test_one_class_has_no_wrong_labels():
     assert {row[1] for row in found} <= {"spurious"}
 
 
-def test_boxes_without_area_overlap_nothing():
-    flat = [10, 10, 10, 10]
-    found = find(people((1, 3, flat)), model((1, 3, flat, 0.9)))
+def test_boxes_without_area_match_their_equals_alone():
+    flat, other = [10, 10, 10, 10], [10, 10, 10, 12]
+    assert find(people((1, 3, flat)), model((1, 3, flat, 0.9))) == []
+    found = find(people((1, 3, flat)), model((1, 3, other, 0.9)))
     assert {row[1] for row in found} == {"spurious", "missing"}
 
 

@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from analysis import curves, evaluation
-from analysis.assignment import match_at
+from analysis import evaluation
 from analysis.evaluation import confusion, flags, match, task_counts
-from analysis.matching import box_iou
+from analysis.geometry.assignment import match_at
+from analysis.geometry.matching import box_iou
+from analysis.rates import curves
 from analysis.regions import Regions
 
 # (image, class, x, y, width, height) and, for predictions, the confidence.

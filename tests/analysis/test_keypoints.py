@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import keypoint_matching, keypoints
+from analysis import keypoints
+from analysis.geometry import keypoint_matching
 from analysis.keypoints import COCO_SIGMAS, DEFAULT_SIGMA, Keypoints
 
 # A square of 100 by 100 pixels: area 5300 of the box's 10000, s k = 72.8 x 0.132 = 9.6 pixels.

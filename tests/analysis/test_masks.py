@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis import masks as masks_module
-from analysis.masks import Masks, common_area
+from analysis.geometry import masks as masks_module
+from analysis.geometry.masks import Masks, common_area
 
 A, B, C = (np.zeros((6, 8), dtype=bool) for _ in range(3))
 A[1:4, 1:5] = True

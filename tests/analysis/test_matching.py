@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import matching
-from analysis.matching import box_iou, overlapping_pairs
+from analysis.geometry import matching
+from analysis.geometry.matching import box_iou, overlapping_pairs
+from analysis.geometry.shapes import Polygons, iou
 from analysis.regions import Regions
-from analysis.shapes import Polygons, iou
 
 
 def boxes(*rows):

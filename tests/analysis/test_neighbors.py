@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from analysis import coverage, duplicates, search
+from analysis import coverage, duplicates
+from analysis.embedding import search
+from analysis.embedding.lists import Lists
 from analysis.findings import NONE
-from analysis.lists import Lists
 from analysis.neighbors import METRICS, Neighbors, knn, nearest, neighbor_agreement
 
 

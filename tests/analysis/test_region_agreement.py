@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.agreement import krippendorff_alpha
-from analysis.matching import Pairs, box_iou
+from analysis.crowd.votes import Votes
+from analysis.geometry.matching import Pairs, box_iou
 from analysis.region_agreement import (
     Sheets,
     alpha,
@@ -16,7 +17,6 @@ from analysis.region_agreement import (
     deal,
 )
 from analysis.regions import Regions
-from analysis.votes import Votes
 
 
 def drawn(*rows):

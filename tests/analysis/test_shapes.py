@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import detection
-from analysis.matching import box_iou, overlapping_pairs
+from analysis.geometry.matching import box_iou, overlapping_pairs
+from analysis.geometry.shapes import Masks, Polygons, iou, rasterise
 from analysis.regions import Regions
-from analysis.shapes import Masks, Polygons, iou, rasterise
 
 SQUARE = [[0, 0], [4, 0], [4, 4], [0, 4]]
 DIAMOND = [[2, 0], [4, 2], [2, 4], [0, 2]]

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import detection, span_matching, spans, taggers, tokens
+from analysis import detection, spans, taggers, tokens
 from analysis.spans import Spans, overlapping_spans
+from analysis.text import span_matching
 
 TRUST = spans.Calibration(
     np.full((3, 3), 0.05, dtype=np.float32), np.zeros(3, dtype=np.float32), 0.05, 0.01

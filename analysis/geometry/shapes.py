@@ -9,9 +9,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from analysis import ragged
-from analysis.masks import Masks, common_area
-from analysis.polygons import Polygons
+from analysis.geometry import ragged
+from analysis.geometry.masks import Masks, common_area
+from analysis.geometry.polygons import Polygons
 
 __all__ = ["Masks", "Polygons", "Shapes", "columns", "iou", "rasterise"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.grouping import pairs_within
-from analysis.matching import Pairs
+from analysis.crowd.grouping import pairs_within
+from analysis.geometry.matching import Pairs
 
 __all__ = ["Comparison", "Sheets", "compare"]
 

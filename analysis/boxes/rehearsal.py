@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from analysis import logistic
-from analysis.evidence import Scale, of_annotations, of_predictions
+from analysis.boxes.evidence import Scale, of_annotations, of_predictions
+from analysis.boxes.imagined import NUM_CLASSES, imagined_project
+from analysis.boxes.planting import misplaced, redrawn, relabelled
 from analysis.findings import NONE
-from analysis.imagined import NUM_CLASSES, imagined_project
-from analysis.matching import box_iou, overlapping_pairs
-from analysis.planting import misplaced, redrawn, relabelled
+from analysis.geometry.matching import box_iou, overlapping_pairs
 from analysis.regions import Regions
 
 __all__ = ["WRONG", "Judge", "rehearse"]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import probabilities
-from analysis.consensus import majority_vote
-from analysis.votes import Tally, Votes, check_probs, tally
+from analysis.crowd.consensus import majority_vote
+from analysis.crowd.votes import Tally, Votes, check_probs, tally
 
 __all__ = ["Crowdlab", "crowdlab"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import probabilities
+from analysis.crowd.votes import Tally
 from analysis.findings import NONE
-from analysis.votes import Tally
 
 __all__ = ["FLOOR", "Prior", "consensus", "even", "evidence", "odds", "posterior", "read"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from analysis.search import (
+from analysis.embedding.search import (
     BLOCK,
     NOTHING,
     Keys,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from analysis.findings import NONE
-from analysis.matching import Pairs, overlapping_pairs
+from analysis.geometry.matching import Pairs, overlapping_pairs
 from analysis.regions import Regions
 
 __all__ = ["AnnotationEvidence", "PredictionEvidence", "Scale", "of_annotations", "of_predictions"]

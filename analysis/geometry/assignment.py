@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.findings import NONE
-from analysis.matching import Pairs, overlapping_pairs
+from analysis.geometry.matching import Pairs, overlapping_pairs
 from analysis.regions import Regions
 
 __all__ = ["Matches", "by_confidence", "match", "match_at"]

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import shapes
+from analysis.geometry import shapes
 from analysis.regions import Regions
 
 __all__ = ["Pairs", "box_iou", "overlapping_pairs", "pair_blocks"]
@@ -69,7 +69,7 @@ def box_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
 def pair_blocks(first: Regions, second: Regions, least: float = 0.0) -> Iterator[Pairs]:
     """Yield the pairs of one task whose IoU is above ``least``, some rows of ``first`` at a time.
 
-    Where both tables have shapes the IoU is theirs (``analysis.shapes.iou``), else the boxes'.
+    Where both tables have shapes the IoU is theirs (``geometry.shapes.iou``), else the boxes'.
     Memory is bounded by the block and by the most crowded row, not by the square of the table.
 
     Args:

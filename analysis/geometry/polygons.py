@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from analysis import ragged
+from analysis.geometry import ragged
 
 __all__ = ["Polygons"]
 

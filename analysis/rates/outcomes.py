@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.assignment import Matches, match
 from analysis.findings import NONE
+from analysis.geometry.assignment import Matches, match
 from analysis.regions import Regions
 
 __all__ = [

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from analysis.crowd.votes import Tally, Votes, check_probs, tally
 from analysis.findings import NONE
-from analysis.votes import Tally, Votes, check_probs, tally
 
 __all__ = ["DawidSkene", "dawid_skene", "majority_vote"]
 

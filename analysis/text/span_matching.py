@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis import columns
 from analysis.findings import NONE
-from analysis.matching import Pairs
+from analysis.geometry.matching import Pairs
 
 __all__ = ["LONGEST", "Spans", "overlapping_spans", "span_pair_blocks", "task_lines"]
 

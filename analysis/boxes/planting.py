@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.matching import pair_blocks
+from analysis.geometry.matching import pair_blocks
 from analysis.regions import Regions
 
 __all__ = ["misplaced", "redrawn", "relabelled"]

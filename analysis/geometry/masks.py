@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import ragged
+from analysis.geometry import ragged
 
 __all__ = ["Masks", "common_area"]
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis import columns, ragged
+from analysis import columns
 from analysis.findings import NONE
-from analysis.matching import Pairs, pair_blocks
+from analysis.geometry import ragged
+from analysis.geometry.matching import Pairs, pair_blocks
 from analysis.regions import Regions
 
 __all__ = [

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.findings import NONE
-from analysis.matching import Pairs
-from analysis.span_matching import Spans, span_pair_blocks, task_lines
+from analysis.geometry.matching import Pairs
+from analysis.text.span_matching import Spans, span_pair_blocks, task_lines
 
 __all__ = ["FAINT", "Seen", "cover", "look", "same_place", "scores", "strongest"]
 

@@ -1,0 +1,1 @@
+"""Several annotators: votes, consensus, and who can be trusted."""

@@ -1,0 +1,1 @@
+"""The search for near rows that `analysis.neighbors` is made of."""

@@ -1,0 +1,1 @@
+"""Regions of any shape: how they overlap and which belong together."""

@@ -1,0 +1,1 @@
+"""What matched regions come to: outcomes, rates, curves."""

@@ -1,0 +1,1 @@
+"""Spans of text: how they overlap and what a tagger says about them."""
