@@ -13,7 +13,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.boxes.evidence import AnnotationEvidence, Scale, of_annotations, of_predictions
+from analysis.boxes.evidence import (
+    AnnotationEvidence,
+    PredictionEvidence,
+    Scale,
+    of_annotations,
+    of_predictions,
+)
 from analysis.boxes.rehearsal import WRONG, Judge, rehearse
 from analysis.findings import NONE, Findings
 from analysis.geometry.matching import overlapping_pairs
@@ -110,17 +116,18 @@ def find(
         raise ValueError(
             f"calibration is of {len(trust.scale.recall)} classes, expected {num_classes}"
         )
-    evidence = of_annotations(annotations, predictions, trust.scale)
+    pairs = overlapping_pairs(annotations, predictions)
+    evidence = of_annotations(annotations, predictions, trust.scale, pairs)
+    alone = of_predictions(annotations, predictions, trust.scale, pairs)
     wrong = _wrong(annotations, evidence, trust.people)
     found = Findings.concatenate(
         [
-            *_of_people(annotations, predictions, evidence, wrong),
-            _missing(annotations, predictions, trust, evidence, wrong),
-            _duplicates(annotations, predictions, evidence),
+            *_of_people(annotations, predictions, evidence, wrong, floor),
+            _missing(predictions, alone, trust.model, evidence, wrong, floor),
+            _duplicates(annotations, predictions, evidence, floor),
         ]
     )
-    kept = found.take((found.score >= floor) & (found.score > 0))
-    return kept.take(np.lexsort((-kept.score, kept.task)))
+    return found.take(np.lexsort((-found.score, found.task)))
 
 
 def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -183,6 +190,7 @@ def _of_people(
     predictions: Regions,
     evidence: AnnotationEvidence,
     wrong: dict[str, NDArray[np.float64]],
+    floor: float,
 ) -> list[Findings]:
     rows = np.arange(len(annotations))
     none = np.full(len(rows), NONE)
@@ -193,20 +201,20 @@ def _of_people(
         "badly_drawn": (evidence.near, annotations.label),
     }
     return [
-        _rows(kind, annotations.task, rows, speaks[kind][0], wrong[kind], speaks[kind][1])
+        _rows(kind, annotations.task, rows, speaks[kind][0], wrong[kind], speaks[kind][1], floor)
         for kind in WRONG
     ]
 
 
 def _missing(
-    annotations: Regions,
     predictions: Regions,
-    trust: Calibration,
+    alone: PredictionEvidence,
+    judge: Judge,
     evidence: AnnotationEvidence,
     wrong: dict[str, NDArray[np.float64]],
+    floor: float,
 ) -> Findings:
-    alone = of_predictions(annotations, predictions, trust.scale)
-    score = trust.model.probabilities(alone.columns)[:, 1]
+    score = judge.probabilities(alone.columns)[:, 1]
     # An object that a badly drawn box is meant for is not missing as well.
     meant = np.zeros(len(predictions))
     near = evidence.near != NONE
@@ -220,11 +228,12 @@ def _missing(
         row,
         score * (1 - meant[row]),
         predictions.label[row],
+        floor,
     )
 
 
 def _duplicates(
-    annotations: Regions, predictions: Regions, evidence: AnnotationEvidence
+    annotations: Regions, predictions: Regions, evidence: AnnotationEvidence, floor: float
 ) -> Findings:
     twins = overlapping_pairs(annotations, annotations, _DUPLICATE[0])
     fits = evidence.fit
@@ -243,7 +252,7 @@ def _duplicates(
     np.maximum.at(best, kept.first, close * (1 - second * sure[near[kept.first]]))
     rows = np.flatnonzero(best > 0)
     none = np.full(len(rows), NONE)
-    return _rows("duplicate", annotations.task[rows], rows, none, best[rows], none)
+    return _rows("duplicate", annotations.task[rows], rows, none, best[rows], none, floor)
 
 
 def _rows(
@@ -253,12 +262,14 @@ def _rows(
     prediction: NDArray[np.int64],
     score: NDArray[np.floating[Any]],
     label: NDArray[np.integer[Any]],
+    floor: float,
 ) -> Findings:
+    kept = np.flatnonzero((score >= floor) & (score > 0))
     return Findings(
-        task,
-        np.full(len(task), kind),
-        annotation,
-        prediction,
-        np.clip(score, 0, 1).astype(np.float32),
-        label.astype(np.int32),
+        task[kept],
+        np.full(len(kept), kind),
+        annotation[kept],
+        prediction[kept],
+        np.clip(score[kept], 0, 1).astype(np.float32),
+        label[kept].astype(np.int32),
     )

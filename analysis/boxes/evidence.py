@@ -112,12 +112,14 @@ class PredictionEvidence:
     row: _Rows
 
 
-def of_annotations(annotations: Regions, predictions: Regions, scale: Scale) -> AnnotationEvidence:
-    """Return what the detector says about each human box."""
+def of_annotations(
+    annotations: Regions, predictions: Regions, scale: Scale, pairs: Pairs | None = None
+) -> AnnotationEvidence:
+    """Return what the detector says about each human box; ``pairs`` where they are known."""
     count = len(annotations)
     # Beyond what counts as sure, more confidence must not move anything.
     score = np.minimum(_scores(predictions), np.float32(_SURE[1]))
-    pairs = overlapping_pairs(annotations, predictions)
+    pairs = overlapping_pairs(annotations, predictions) if pairs is None else pairs
     own = _alike(annotations, predictions, pairs)
     agreeing, doubting = pairs.take(own), pairs.take(~own)
     same = _largest(count, agreeing.first, _gated(score, agreeing, _ALIKE))
@@ -140,13 +142,15 @@ def of_annotations(annotations: Regions, predictions: Regions, scale: Scale) -> 
     )
 
 
-def of_predictions(annotations: Regions, predictions: Regions, scale: Scale) -> PredictionEvidence:
+def of_predictions(
+    annotations: Regions, predictions: Regions, scale: Scale, pairs: Pairs | None = None
+) -> PredictionEvidence:
     """Return what human boxes say about each box that only the detector drew.
 
     Of several boxes on one spot only the surest counts, whatever their classes.
     """
     score = _scores(predictions)
-    pairs = overlapping_pairs(annotations, predictions)
+    pairs = overlapping_pairs(annotations, predictions) if pairs is None else pairs
     covered = _largest(len(predictions), pairs.second, pairs.iou)
     own = _alike(annotations, predictions, pairs)
     inside = _largest(
@@ -248,14 +252,20 @@ def _best(
 
     Of equal values the better overlap, then the lower label decides: never the order of rows.
     """
-    place = np.flatnonzero(value > 0)
-    row, label = pairs.first[place], predictions.label[pairs.second[place]]
-    place = place[np.lexsort((-label, pairs.iou[place], value[place], row))]
+    top = _largest(count, pairs.first, value)
+    place = np.flatnonzero((value > 0) & (value == top[pairs.first]))
     row = pairs.first[place]
-    last = place[np.append(row[1:] != row[:-1], True)] if len(place) else place
-    best, at = np.zeros(count), np.full(count, NONE, dtype=np.int64)
-    best[pairs.first[last]], at[pairs.first[last]] = value[last], last
-    return best, at
+    tied = np.zeros(len(place), dtype=np.bool_)
+    tied[1:] |= row[1:] == row[:-1]
+    tied[:-1] |= tied[1:]
+    at = np.full(count, NONE, dtype=np.int64)
+    at[row] = place
+    if tied.any():
+        place, row = place[tied], row[tied]
+        label = predictions.label[pairs.second[place]]
+        order = np.lexsort((-label, pairs.iou[place], row))
+        at[row[order]] = place[order]
+    return top, at
 
 
 def _told(pairs: Pairs, score: NDArray[np.float32], at: _Rows) -> _Floats:

@@ -45,7 +45,7 @@ _ENOUGH: Final = 2000.0
 #: The imagined project weighs as much as this many boxes.
 _BELIEF: Final = 200.0
 #: Boxes of a project that are rehearsed on; more change little and cost in proportion.
-_MOST: Final = 10_000
+_MOST: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Judge:
         # A ridge that a few rows could not outweigh would make every verdict on them a shrug.
         weight = weight * max(1.0, _ENOUGH / weight.sum())
         scaled = (columns - mean) / spread
-        learnt = logistic.fit(scaled, kind, weight, solver="newton-cholesky", max_iter=50)
+        learnt = logistic.fit(scaled, kind, weight, solver="newton-cholesky", tol=1e-3)
         return cls(mean, spread, *learnt)
 
     def probabilities(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
