@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["fractions", "names", "numbers", "refuse", "whole"]
+__all__ = ["fractions", "indices", "names", "numbers", "refuse", "whole"]
 
 _Whole = TypeVar("_Whole", bound=np.signedinteger[Any])
 
@@ -115,6 +115,15 @@ def names(
     # Before the cast, which cuts long names off.
     refuse(name, given, ~np.isin(given, known), f"one of {', '.join(known)}")
     return np.ascontiguousarray(given, dtype=f"<U{max(map(len, known))}")
+
+
+def indices(name: str, values: NDArray[Any], count: int, task: NDArray[np.int64]) -> None:
+    """Refuse indices that are neither -1 nor below ``count``.
+
+    Raises:
+        ValueError: naming the column, the first row that is wrong and its task.
+    """
+    refuse(name, values, (values >= count) | (values < -1), f"-1 to {count - 1}", task)
 
 
 def refuse(

@@ -23,7 +23,7 @@ from analysis.boxes.evidence import (
 from analysis.boxes.rehearsal import WRONG, Judge, rehearse
 from analysis.findings import NONE, Findings
 from analysis.geometry.matching import overlapping_pairs
-from analysis.regions import Regions
+from analysis.regions import Regions, check_labels
 
 __all__ = ["Calibration", "find", "fit", "task_scores"]
 
@@ -78,7 +78,7 @@ def fit(annotations: Regions, predictions: Regions, *, num_classes: int) -> Cali
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
-    _check(annotations, predictions, num_classes)
+    check_labels(annotations, predictions, num_classes)
     scale = Scale.measure(annotations, predictions, num_classes)
     return Calibration(scale, *rehearse(annotations, predictions, scale, num_classes))
 
@@ -110,7 +110,7 @@ def find(
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
-    _check(annotations, predictions, num_classes)
+    check_labels(annotations, predictions, num_classes)
     trust = calibration or fit(annotations, predictions, num_classes=num_classes)
     if len(trust.scale.recall) != num_classes:
         raise ValueError(
@@ -156,19 +156,6 @@ def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.floa
     known = tasks[row] == task[first]
     np.maximum.at(worst, row[known], score[known])
     return worst
-
-
-def _check(annotations: Regions, predictions: Regions, num_classes: int) -> None:
-    for name, table in (("annotations", annotations), ("predictions", predictions)):
-        wrong = (table.label >= num_classes) | (table.label < NONE)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"{name}.label row {row} (task {table.task[row]}) is {table.label[row]}, "
-                f"expected -1 to {num_classes - 1}"
-            )
-    if predictions.score is None:
-        raise ValueError("predictions.score is None, expected one confidence per box")
 
 
 def _wrong(

@@ -18,13 +18,12 @@ from analysis.rates import curves
 from analysis.rates.outcomes import (
     Counts,
     Flags,
-    check_labels,
     confusion,
     cross_table,
     flags,
     task_counts,
 )
-from analysis.regions import Regions
+from analysis.regions import Regions, check_labels
 
 __all__ = [
     "Counts",

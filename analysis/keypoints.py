@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis import columns
 from analysis.findings import NONE, Findings
 from analysis.geometry.keypoint_matching import (
     COCO_SIGMAS,
@@ -297,10 +298,4 @@ def _scores(predictions: Keypoints) -> NDArray[np.float64]:
 
 def _check(annotations: Keypoints, predictions: Keypoints, joints: int) -> None:
     for name, table in (("annotations", annotations), ("predictions", predictions)):
-        wrong = table.index >= joints
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"{name}.index row {row} (task {table.task[row]}) is {table.index[row]}, "
-                f"expected -1 to {joints - 1}"
-            )
+        columns.indices(f"{name}.index", table.index, joints, table.task)

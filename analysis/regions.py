@@ -12,7 +12,7 @@ from analysis import columns
 from analysis.findings import NONE
 from analysis.geometry.shapes import Shapes
 
-__all__ = ["Regions"]
+__all__ = ["Regions", "check_labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +75,13 @@ class Regions:
     ) -> Regions:
         """Build from exact shapes; the boxes are those around them."""
         return cls(task, label, shape.boxes(), score, shape)
+
+
+def check_labels(annotations: Regions, predictions: Regions, num_classes: int) -> None:
+    """Refuse labels that are not classes.
+
+    Raises:
+        ValueError: naming the table, the first row that is wrong and its task.
+    """
+    for name, table in (("annotations", annotations), ("predictions", predictions)):
+        columns.indices(f"{name}.label", table.label, num_classes, table.task)

@@ -15,7 +15,6 @@ import time
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from analysis import coverage, duplicates, outliers, projection
 from analysis.neighbors import Neighbors, knn
+from benchmarks.measures import SHARED
 
 Row = dict[str, Any]
 Rows = NDArray[np.float32]
@@ -30,7 +30,7 @@ Rows = NDArray[np.float32]
 K = 10
 COLUMNS = 512
 SAMPLE = 1000
-CIFAR = Path(__file__).parents[2] / "shared/data/cifar10-test/images.zip"
+CIFAR = SHARED / "cifar10-test/images.zip"
 
 
 def clustered(rows: int, columns: int = COLUMNS, clusters: int = 100, seed: int = 0) -> Rows:

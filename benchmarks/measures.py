@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,11 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-__all__ = ["SHARED", "measure"]
+__all__ = ["SHARED", "measure", "missing"]
 
 SHARED: Final = (
     Path(os.environ.get("RELOOK_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 )
+
+
+def missing(folder: Path) -> str | None:
+    """Why quality cannot be measured on the data in a folder, or None."""
+    if not folder.is_dir():
+        return f"no data at {folder}"
+    if find_spec("cleanlab") is None:
+        return "cleanlab is not installed"
+    return None
 
 
 def measure(truth: NDArray[np.bool_], score: NDArray[Any]) -> dict[str, Any]:

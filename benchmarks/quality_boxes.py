@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from analysis import detection
 from analysis.reference import fiftyone
 from analysis.regions import Regions
-from benchmarks.measures import SHARED, measure
+from benchmarks.measures import SHARED, measure, missing
 from benchmarks.peers import as_cleanlab
 
 __all__ = ["rows", "skipped"]
@@ -33,11 +32,7 @@ _DATA: Final = SHARED / "coco-val128"
 
 def skipped() -> str | None:
     """Why this benchmark cannot run here, or None."""
-    if not _DATA.is_dir():
-        return f"no data at {_DATA}"
-    if find_spec("cleanlab") is None:
-        return "cleanlab is not installed"
-    return None
+    return missing(_DATA)
 
 
 def rows() -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from analysis import classification
 from analysis.reference import fiftyone
-from benchmarks.measures import SHARED, measure
+from benchmarks.measures import SHARED, measure, missing
 
 __all__ = ["rows", "skipped"]
 
@@ -33,11 +32,7 @@ _Set = tuple[str, NDArray[np.int64], NDArray[Any], NDArray[np.int64], NDArray[np
 
 def skipped() -> str | None:
     """Why this benchmark cannot run here, or None."""
-    if not _DATA.is_dir():
-        return f"no data at {_DATA}"
-    if find_spec("cleanlab") is None:
-        return "cleanlab is not installed"
-    return None
+    return missing(_DATA)
 
 
 def rows() -> list[dict[str, Any]]:

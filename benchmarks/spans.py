@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +22,7 @@ from sklearn.linear_model import SGDClassifier
 
 from analysis import spans, taggers
 from analysis.findings import NONE
-from benchmarks.measures import SHARED, measure
+from benchmarks.measures import SHARED, measure, missing
 
 __all__ = ["rows", "skipped"]
 
@@ -77,11 +76,7 @@ class Damaged:
 
 def skipped() -> str | None:
     """Why this benchmark cannot run here, or None."""
-    if not _DATA.is_dir():
-        return f"no CoNLL text at {_DATA}"
-    if find_spec("cleanlab") is None:
-        return "cleanlab is not installed"
-    return None
+    return missing(_DATA)
 
 
 def rows() -> list[dict[str, Any]]:

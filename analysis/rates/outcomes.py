@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from analysis.geometry.assignment import Matches, match
-from analysis.regions import Regions
+from analysis.regions import Regions, check_labels
 
 __all__ = [
     "Counts",
     "Flags",
-    "check_labels",
     "confusion",
     "cross_table",
     "flags",
@@ -165,19 +164,3 @@ def cross_table(
     side = num_classes + 1
     cell = given.astype(np.int64) * side + said
     return np.bincount(cell, minlength=side * side).reshape(side, side)
-
-
-def check_labels(annotations: Regions, predictions: Regions, num_classes: int) -> None:
-    """Refuse labels that are not classes.
-
-    Raises:
-        ValueError: naming the table, the first row that is wrong and its task.
-    """
-    for name, table in (("annotations", annotations), ("predictions", predictions)):
-        wrong = (table.label >= num_classes) | (table.label < NONE)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"{name}.label row {row} (task {table.task[row]}) is {table.label[row]}, "
-                f"expected -1 to {num_classes - 1}"
-            )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from analysis.geometry.matching import overlapping_pairs
-from analysis.regions import Regions
+from analysis.regions import Regions, check_labels
 
 __all__ = ["average_precision", "exact_iou"]
 
@@ -62,14 +62,7 @@ def average_precision(
         ValueError: when predictions have no score, or naming the first label that is not below
             ``num_classes``.
     """
-    for name, table in (("annotations", annotations), ("predictions", predictions)):
-        wrong = (table.label >= num_classes) | (table.label < NONE)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"{name}.label row {row} (task {table.task[row]}) is {table.label[row]}, "
-                f"expected -1 to {num_classes - 1}"
-            )
+    check_labels(annotations, predictions, num_classes)
     if predictions.score is None:
         raise ValueError("predictions.score is None, expected one confidence per box")
     right = _right(annotations, predictions, predictions.score, iou)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import columns
 from analysis.findings import NONE
 from analysis.geometry.matching import Pairs
 from analysis.text.span_matching import Spans, span_pair_blocks, task_lines
@@ -162,11 +163,5 @@ def scores(predictions: Spans) -> NDArray[np.float64]:
 
 def _check(annotations: Spans, predictions: Spans, num_classes: int) -> None:
     for name, table in (("annotations", annotations), ("predictions", predictions)):
-        wrong = table.label >= num_classes
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(
-                f"{name}.label row {row} (task {table.task[row]}) is {table.label[row]}, "
-                f"expected -1 to {num_classes - 1}"
-            )
+        columns.indices(f"{name}.label", table.label, num_classes, table.task)
     scores(predictions)
