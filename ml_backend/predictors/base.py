@@ -4,40 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SCORE_FLOOR", "Predictions", "Predictor"]
+from ml_backend.outlines import Geometry, Outlines
+
+__all__ = ["SCORE_FLOOR", "Input", "Predictions", "Predictor"]
 
 #: Regions below this confidence are not kept. Far below any pre-label's threshold: a weak
 #: prediction over a human box still speaks for that box.
 SCORE_FLOOR = 0.02
 
+#: An image, uint8 (H, W, 3) RGB and upright, or a text.
+Input = NDArray[np.uint8] | str
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of N images: R regions, or a distribution over K classes per image.
+    """What a model says of N inputs: R regions, or probabilities of K classes per input.
 
     Attributes:
-        size: int32 (N, 2), width and height of each image, pixels.
-        image: int64 (R,), row of the image each region lies in, ascending.
+        size: int32 (N, 2), width and height of each image, pixels; zeros for texts.
+        item: int64 (R,), row of the input each region lies in, ascending.
         label: int32 (R,), model class.
-        box: float32 (R, 4), x0 y0 x1 y1, pixels of the image.
         score: float32 (R,), confidence in [0, 1].
-        probs: float32 (N, K), class probabilities; K is 0 for a model of regions.
+        outline: where each region is, in the geometry that was asked for.
+        probs: float32 (N, K), class probabilities; K is 0 for a model of regions. Rows sum to 1
+            where the classes exclude each other, else each class is a question of its own.
     """
 
     size: NDArray[np.int32]
-    image: NDArray[np.int64]
+    item: NDArray[np.int64]
     label: NDArray[np.int32]
-    box: NDArray[np.float32]
     score: NDArray[np.float32]
+    outline: Outlines
     probs: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.size)
+
+    @classmethod
+    def of_classes(
+        cls, probs: NDArray[np.float32], size: NDArray[np.int32] | None = None
+    ) -> Predictions:
+        """Build from class probabilities alone."""
+        size = np.zeros((len(probs), 2), dtype=np.int32) if size is None else size
+        nothing = np.empty(0)
+        return cls(
+            size.reshape(-1, 2),
+            nothing.astype(np.int64),
+            nothing.astype(np.int32),
+            nothing.astype(np.float32),
+            Outlines.of_rows([]),
+            probs,
+        )
 
 
 class Predictor(Protocol):
@@ -46,15 +68,21 @@ class Predictor(Protocol):
     Attributes:
         version: name and the first 8 hex digits of the file's sha256: a changed file is a new one.
         classes: its class names, in the order of its class indices.
-        serves: the control tag whose regions it predicts.
+        reads: what it is given.
+        serves: the geometries that it can answer in.
     """
 
     version: str
     classes: tuple[str, ...]
-    serves: str
+    reads: Literal["image", "text"]
+    serves: frozenset[Geometry]
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> Predictions:
-        """Predict images, uint8 (H, W, 3) RGB each, of any sizes.
+    def predict(self, items: Sequence[Input], geometry: Geometry) -> Predictions:
+        """Predict images of any sizes, or texts.
+
+        Args:
+            items: what ``reads`` says.
+            geometry: one of ``serves``.
 
         Raises:
             ModelError: when the model fails on them.
