@@ -66,8 +66,8 @@ class Checkpoints:
 
     def complete(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""
-        done = cast(int, self._redis.scard(self._key("done", stage)))
-        return done >= cast(int, self._redis.hlen(self._key("shards")))
+        done = self._redis.scard(self._key("done", stage))
+        return done >= self._redis.hlen(self._key("shards"))
 
     def give_up(self, stage: str, shard: int) -> None:
         """Note that a shard is given up: the others go on, and a retry of the run takes it up."""

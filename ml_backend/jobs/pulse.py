@@ -10,7 +10,7 @@ from typing import Final
 
 import redis
 
-__all__ = ["BEAT_S", "LAPSE_S", "beating"]
+__all__ = ["BEAT_S", "LAPSE_S", "SWEEP_S", "beating"]
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 #: is how long a task waits when its worker is killed; several beats may get lost in between.
 BEAT_S: Final = 10.0
 LAPSE_S: Final = 60
+#: How often what a lost job or a dead worker left behind is looked for.
+SWEEP_S: Final = 10
 
 
 @contextmanager

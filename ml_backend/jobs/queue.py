@@ -29,6 +29,7 @@ _JOB_TIMEOUT_S: Final = 900
 _DOOR_S: Final = 60
 #: A Redis that does not answer within this time is away.
 _ANSWER_S: Final = 5.0
+_AT_ONCE_S: Final = 1.0
 
 #: Forget a pending task only if no newer event has named it since.
 _FORGET = """
@@ -59,8 +60,8 @@ def open_redis(settings: ServiceSettings, patient: bool = True) -> redis.Redis:
     try:
         return redis.Redis.from_url(
             settings.redis_url.get_secret_value(),
-            socket_timeout=_ANSWER_S,
-            socket_connect_timeout=_ANSWER_S if patient else 1.0,
+            socket_timeout=_ANSWER_S if patient else _AT_ONCE_S,
+            socket_connect_timeout=_ANSWER_S if patient else _AT_ONCE_S,
             retry=reconnect,
         )
     except ValueError as error:
@@ -88,6 +89,10 @@ class Mailbox:
     def remember_setup(self, project: int, extra_params: Any) -> None:
         """Keep a project's extra params as Label Studio last sent them."""
         self.redis.hset("relook:setup", str(project), json.dumps(extra_params))
+
+    def forget_setup(self, project: int) -> None:
+        """Forget a project that is gone."""
+        self.redis.hdel("relook:setup", str(project))
 
     def setup_of(self, project: int) -> tuple[bool, Any]:
         """Return whether Label Studio has sent a project's extra params, and what they are."""
@@ -173,9 +178,18 @@ class Mailbox:
 
     def reconcile_all(self, within_s: int) -> None:
         """Enqueue the search for lost events, unless one was begun within the last seconds."""
-        if self.redis.set("relook:reconciling", 1, nx=True, ex=within_s):
-            for project in self.projects():
-                self.events.enqueue("ml_backend.jobs.work.reconcile", project, retry=retry())
+        begun = float(cast(bytes | None, self.redis.get(_RECONCILED_AT)) or 0)
+        now = self.redis.time()[0]
+        if now - begun < within_s:
+            return
+        self.redis.set(_RECONCILED_AT, now)
+        for project in self.projects():
+            self.events.enqueue(
+                "ml_backend.jobs.work.reconcile",
+                project,
+                job_id=f"reconcile-{project}",
+                retry=retry(),
+            )
 
     def reconciled(self, project: int) -> str:
         """Return up to which change of a task events are known, in Label Studio's own words."""
@@ -185,6 +199,9 @@ class Mailbox:
     def remember_reconciled(self, project: int, until: str) -> None:
         """Keep up to which change of a task every event is known."""
         self.redis.hset("relook:reconciled", str(project), until)
+
+
+_RECONCILED_AT: Final = "relook:reconciled-at"
 
 
 def _pending(project: int) -> str:

@@ -35,6 +35,15 @@ redis.call('SREM', KEYS[2], ARGV[4])
 return 1
 """
 
+#: A run that was cancelled meanwhile begins nothing.
+_BEGIN = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[2], 'done', ARGV[3],
+  'total', ARGV[4], 'stage_base', ARGV[3], 'stage_began', ARGV[5], 'moved', ARGV[5])
+return 1
+"""
+
 #: Of two jobs that both find a stage complete, one begins the next.
 _STEP = """
 if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
@@ -92,11 +101,12 @@ class RunBook:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
         self._close = connection.register_script(_CLOSE)
+        self._begin = connection.register_script(_BEGIN)
         self._step = connection.register_script(_STEP)
 
     def now(self) -> float:
         """Return the time by Redis' clock, seconds since 1970."""
-        seconds, micros = cast(tuple[int, int], self._redis.time())
+        seconds, micros = self._redis.time()
         return seconds + micros / 1e6
 
     def open(self, project: int, kind: str = "analyze") -> Run:
@@ -137,20 +147,14 @@ class RunBook:
         """Whether no newer run has taken its place and it has not ended."""
         return run.state not in ENDED and self._current(run.project) == run.id
 
-    def goes_on(self, run: Run) -> bool:
-        """Whether the run, as it now stands, is still the one to work on."""
-        state = cast(bytes | None, self._redis.hget(_run(run.id), "state"))
-        ended = state is None or state.decode() in ENDED
-        return not ended and self._current(run.project) == run.id
+    def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
+        """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
 
-    def begin_stage(self, run: str, stage: str, done: int, total: int) -> None:
-        """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt."""
-        now = self.now()
-        fields = {
-            **{"state": "running", "stage": stage, "done": done, "total": total},
-            **{"stage_base": done, "stage_began": now, "moved": now},
-        }
-        self._redis.hset(_run(run), mapping=cast(Any, fields))
+        Returns:
+            false when the run has ended.
+        """
+        ended = " ".join(ENDED)
+        return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
 
     def advance(self, run: str, tasks: int, flagged: int = 0) -> None:
         """Note that some more tasks are done."""
@@ -159,6 +163,10 @@ class RunBook:
             pipe.hincrby(_run(run), "flagged", flagged)
             pipe.hset(_run(run), "moved", self.now())
             pipe.execute()
+
+    def touch(self, run: str) -> None:
+        """Note that somebody has seen to the run."""
+        self._redis.hset(_run(run), "moved", str(self.now()))
 
     def step(self, run: str, stage: str, following: str) -> bool:
         """Go on from one stage to another; false when another job has done so."""
@@ -183,9 +191,7 @@ class RunBook:
     def close(self, run: str, state: str) -> bool:
         """End a run; false when it had ended before."""
         return bool(
-            self._close(
-                keys=[_run(run), _OPEN], args=[" ".join(ENDED), state, self.now(), run]
-            )
+            self._close(keys=[_run(run), _OPEN], args=[" ".join(ENDED), state, self.now(), run])
         )
 
     def quiet(self, seconds: float) -> list[Run]:
