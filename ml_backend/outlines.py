@@ -9,14 +9,12 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.findings import NONE
 from analysis.geometry import ragged
-from analysis.geometry.keypoint_matching import Keypoints
 from analysis.geometry.masks import Masks
 from analysis.geometry.polygons import Polygons
 from analysis.geometry.shapes import Shapes
 
-__all__ = ["GEOMETRIES", "Geometry", "Outlines", "boxes", "keypoints", "masks", "shapes"]
+__all__ = ["GEOMETRIES", "Geometry", "Outlines", "boxes", "masks", "shapes"]
 
 #: What a control tag's regions are made of, and the numbers of one region of each:
 #:
@@ -118,32 +116,6 @@ def shapes(geometry: Geometry, outline: Outlines) -> Shapes | None:
     if geometry == "mask":
         return masks(outline)
     return None
-
-
-def keypoints(
-    task: NDArray[np.int64],
-    label: NDArray[np.int32],
-    outline: Outlines,
-    score: NDArray[np.float32] | None = None,
-) -> Keypoints:
-    """Return points in pixels as ``analysis.keypoints`` takes them, row for row.
-
-    Args:
-        task: int64 (P,), the task (or the annotation) each point belongs to.
-        label: int32 (P,), the joint; -1 where it is not one of the labels.
-        outline: P points.
-        score: float32 (P,), the model's confidence, or None for human points.
-    """
-    x, y, number = outline.table(3).T
-    instance = number.astype(np.int64)
-    # An object has each joint once; what a foreign tool wrote twice counts as unknown.
-    order = np.lexsort((label, instance, task))
-    again = np.zeros(len(label), dtype=np.bool_)
-    again[order[1:]] = True
-    for key in (task, instance, label):
-        again[order[1:]] &= key[order[1:]] == key[order[:-1]]
-    joint = np.where(again, NONE, label).astype(np.int32)
-    return Keypoints(task, instance, joint, x.astype(np.float32), y.astype(np.float32), score)
 
 
 def masks(outline: Outlines) -> Masks:

@@ -15,10 +15,20 @@ from numpy.typing import NDArray
 
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.joints import object_numbers, parents
+from ml_backend.labelstudio.units import to_percent, to_pixels
 from ml_backend.labelstudio.values import read_place, write_places
 from ml_backend.outlines import Outlines
 
-__all__ = ["Labels", "Result", "decode", "digest", "encode", "encode_choices"]
+__all__ = [
+    "Labels",
+    "Result",
+    "decode",
+    "digest",
+    "encode",
+    "encode_choices",
+    "to_percent",
+    "to_pixels",
+]
 
 Result = list[dict[str, Any]]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.labelstudio.results import decode, encode
-from ml_backend.outlines import Outlines, keypoints
+from ml_backend.outlines import Outlines
 from tests.unit.regions import POINT, box, region
 
 
@@ -85,17 +85,3 @@ def test_objects_survive_writing_and_the_editors_order(rows, random):
                 assert found[xy[row, 0]] == found[xy[other, 0]]
             elif (instance == number).sum() > 1:
                 assert found[xy[row, 0]] != found[xy[other, 0]]
-
-
-def test_key_points_for_the_scores():
-    outline = Outlines.of_rows([[1, 2, 0], [3, 4, 1], [5, 6, 0], [7, 8, 0]])
-    score = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
-    task = np.zeros(4, dtype=np.int64)
-    label = np.array([0, 0, 1, 0], dtype=np.int32)
-    table = keypoints(task, label, outline, score)
-    # The same joint of the same object for the second time is none that can be scored.
-    assert table.index.tolist() == [0, 0, 1, -1]
-    assert table.instance.tolist() == [0, 1, 0, 0]
-    np.testing.assert_array_equal(table.x, [1, 3, 5, 7])
-    np.testing.assert_array_equal(table.score, score)
-    assert len(keypoints(task[:0], label[:0], Outlines.of_rows([]))) == 0
