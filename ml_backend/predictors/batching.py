@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
 
 from ml_backend.errors import ModelError
-from ml_backend.outlines import Geometry, Outlines
+from ml_backend.outlines import Geometry
 from ml_backend.predictors.base import Input, Predictions, Predictor
 
 __all__ = ["BatchingPredictor"]
@@ -75,7 +75,7 @@ class BatchingPredictor:
                 f"{', '.join(sorted(self.serves))}"
             )
         parts = [items[at : at + self._most] for at in range(0, len(items), self._most)]
-        return _stack([self._share(part, geometry) for part in parts or [items]])
+        return Predictions.concatenate([self._share(p, geometry) for p in parts or [items]])
 
     def _share(self, items: Sequence[Input], geometry: Geometry) -> Predictions:
         call = _Call(items, geometry)
@@ -149,29 +149,4 @@ def _split(said: Predictions, counts: Sequence[int]) -> list[Predictions]:
     if len(said) != sum(counts):
         raise ModelError(f"the model answered {len(said)} of {sum(counts)} items")
     ends = list(accumulate(counts, initial=0))
-    rows = np.searchsorted(said.item, ends)
-    return [
-        Predictions(
-            size=said.size[first:end],
-            item=said.item[a:b] - first,
-            label=said.label[a:b],
-            score=said.score[a:b],
-            outline=said.outline.take(np.arange(a, b)),
-            probs=said.probs[first:end],
-        )
-        for first, end, a, b in zip(ends[:-1], ends[1:], rows[:-1], rows[1:], strict=True)
-    ]
-
-
-def _stack(parts: Sequence[Predictions]) -> Predictions:
-    if len(parts) == 1:
-        return parts[0]
-    firsts = list(accumulate((len(part) for part in parts[:-1]), initial=0))
-    return Predictions(
-        size=np.concatenate([part.size for part in parts]),
-        item=np.concatenate([part.item + at for part, at in zip(parts, firsts, strict=True)]),
-        label=np.concatenate([part.label for part in parts]),
-        score=np.concatenate([part.score for part in parts]),
-        outline=Outlines.concatenate([part.outline for part in parts]),
-        probs=np.concatenate([part.probs for part in parts]),
-    )
+    return [said.take(np.arange(first, end)) for first, end in pairwise(ends)]
