@@ -132,7 +132,7 @@ class BatchingPredictor:
             try:
                 said = self._predictor.predict(items, batch[0].geometry)
                 parts = _split(said, [len(call.items) for call in batch])
-            except Exception:  # noqa: BLE001, S110 - each caller meets it again below, if it is its own
+            except Exception:  # noqa: S110 - each caller meets it again below, if it is its own
                 pass
             else:
                 for call, part in zip(batch, parts, strict=True):
@@ -141,7 +141,7 @@ class BatchingPredictor:
         for call in batch:
             try:
                 call.said = self._predictor.predict(call.items, call.geometry)
-            except Exception as error:  # noqa: BLE001, PERF203 - raised where it belongs
+            except Exception as error:
                 call.error = error
 
 
