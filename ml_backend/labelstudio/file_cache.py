@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _PART: Final = ".part"
 _ABANDONED_S: Final = 3600.0
+_LONGEST_HEAD: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +67,21 @@ class FileCache:
         try:
             with path.open("rb") as file:
                 changed = os.fstat(file.fileno()).st_mtime
-                head = json.loads(file.readline())
+                head = json.loads(file.readline(_LONGEST_HEAD))
                 content = file.read()
+            if len(content) != head["length"]:
+                raise ValueError("it is not whole")
+            validators = dict(head["validators"])
             # Set by hand: most disks are mounted so that reading does not.
             os.utime(path, (time.time(), changed))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (LookupError, OSError, TypeError, ValueError) as error:
             _log.warning("cached file %s cannot be used: %s", path, error)
-            return None
-        if len(content) != head["length"]:
-            self.drop(key)
             return None
         age = time.time() - changed
         # From the future: the clock was set back, and nothing is known of its age.
-        return CachedFile(content, head["validators"], age if age >= 0 else float("inf"))
+        return CachedFile(content, validators, age if age >= 0 else float("inf"))
 
     def put(self, key: str, content: bytes, validators: dict[str, str]) -> None:
         """Keep a file that was just fetched."""
