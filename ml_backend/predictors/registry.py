@@ -19,6 +19,7 @@ from ml_backend.errors import ModelError
 from ml_backend.predictors import files
 from ml_backend.predictors.base import Predictor
 from ml_backend.predictors.batching import BatchingPredictor
+from ml_backend.settings import ServiceSettings
 
 __all__ = ["ModelRegistry", "is_upstream"]
 
@@ -57,21 +58,18 @@ class ModelRegistry:
     ``BatchingPredictor``). A file that is replaced is a new model; the old one is let go.
 
     Args:
-        folder: the only folder that model files are loaded from. A checkpoint can hold code, so
-            what a project's admin names must be something the machine's owner put there.
-        threads: CPU threads of a model; 0: one per core that this process may use.
-        memory_mb: MiB that the models may take together. For more room those go that were not
-            used for longest, but none that is at work; the newest stays, however large it is.
-        downloads: official weights may be fetched.
+        settings: ``model_dir``, the only folder that model files are loaded from (a checkpoint can
+            hold code, so what a project's admin names must be something that the machine's owner
+            put there); ``threads``, of one model; ``downloads``; and ``model_memory_mb``. For more
+            room those models go that were not used for longest, but none that is at work, and the
+            newest stays, however large it is.
     """
 
-    def __init__(
-        self, folder: Path, threads: int = 0, memory_mb: int = 4096, downloads: bool = False
-    ) -> None:
-        self._folder = folder
-        self._threads = threads
-        self._limit = memory_mb * _MIB
-        self._downloads = downloads
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._folder = settings.model_dir
+        self._threads = settings.threads
+        self._downloads = settings.downloads
+        self._limit = settings.model_memory_mb * _MIB
         self._lock = threading.Lock()
         #: Least recently used first.
         self._kept: OrderedDict[_Key, BatchingPredictor] = OrderedDict()
@@ -148,7 +146,7 @@ class ModelRegistry:
             predictor = _loader(scheme)(path, version, threads)
         if self.version(name) != version:
             raise ModelError(f"model {name!r} was replaced while it was loaded; try again")
-        model = BatchingPredictor(predictor, _module_bytes(predictor) or size)
+        model = BatchingPredictor(predictor, _network_bytes(predictor) or size)
         with self._lock:
             self._keep(name, key, model)
         self._make_room(0)
@@ -182,14 +180,23 @@ def _loader(scheme: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _module_bytes(predictor: Predictor) -> int:
+def _network_bytes(predictor: Predictor) -> int:
     """Return the bytes of a predictor's PyTorch networks; 0 where it has none."""
     torch = sys.modules.get("torch")
     if torch is None:
         return 0
-    networks = [held for held in vars(predictor).values() if isinstance(held, torch.nn.Module)]
-    return sum(
-        tensor.numel() * tensor.element_size()
-        for network in networks
+    # A predictor holds its network itself, or in one object with what belongs to it.
+    held = _attributes(predictor)
+    held += [inner for value in held for inner in _attributes(value)]
+    networks = {id(value): value for value in held if isinstance(value, torch.nn.Module)}
+    tensors = {
+        id(tensor): tensor
+        for network in networks.values()
         for tensor in (*network.parameters(), *network.buffers())
-    )
+    }
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _attributes(held: object) -> list[object]:
+    names = (*getattr(held, "__dict__", ()), *getattr(type(held), "__slots__", ()))
+    return [getattr(held, name, None) for name in names]
