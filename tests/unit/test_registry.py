@@ -16,8 +16,8 @@ from ml_backend.predictors.registry import ModelRegistry, is_upstream
 from ml_backend.settings import ServiceSettings
 
 MIB = 1 << 20
-LOADS = []
-THREADS = []
+loads = []
+threads_given = []
 ALIVE = weakref.WeakSet()
 
 
@@ -32,8 +32,8 @@ class Slow:
     fails = False
 
     def __init__(self, name, folder, threads, downloads):
-        LOADS.append(name)
-        THREADS.append(threads)
+        loads.append(name)
+        threads_given.append(threads)
         if name.endswith("slow.pt"):
             assert Slow.may_load.wait(10)
         if Slow.fails:
@@ -56,8 +56,8 @@ class Slow:
 def slow(monkeypatch):
     monkeypatch.setitem(registry._SCHEMES, "slow", (__name__, "Slow"))
     monkeypatch.setattr(Slow, "fails", False)
-    LOADS.clear()
-    THREADS.clear()
+    loads.clear()
+    threads_given.clear()
     Slow.may_load.set()
     Slow.may_run.set()
 
@@ -109,10 +109,10 @@ def test_a_model_loads_once_however_many_ask(folder):
     Slow.may_load.clear()
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(known.get, "slow:slow.pt") for _ in range(8)]
-        until(lambda: LOADS)
+        until(lambda: loads)
         Slow.may_load.set()
         assert len({id(one.result(10)) for one in asked}) == 1
-    assert LOADS == ["slow:slow.pt"]
+    assert loads == ["slow:slow.pt"]
     assert known.get("slow:slow.pt").version == known.version("slow:slow.pt")
 
 
@@ -122,7 +122,7 @@ def test_loading_one_holds_back_no_other(folder):
     Slow.may_load.clear()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(known.get, "slow:slow.pt")
-        until(lambda: "slow:slow.pt" in LOADS)
+        until(lambda: "slow:slow.pt" in loads)
         assert len(known.get("slow:a.pt").predict([0], "choice")) == 1
         assert known.get("slow:b.pt").classes == ("a",)
         assert not asked.done()
@@ -134,7 +134,7 @@ def test_the_least_recently_used_goes_for_room(folder):
     known = models(folder, model_memory_mb=2)
     for name in ("a", "b", "a", "c", "a", "b"):
         known.get(f"slow:{name}.pt")
-    assert LOADS == [f"slow:{name}.pt" for name in "abcb"]
+    assert loads == [f"slow:{name}.pt" for name in "abcb"]
     assert len(ALIVE) == 2
 
 
@@ -142,7 +142,7 @@ def test_the_newest_stays_however_large(folder):
     known = models(folder, model_memory_mb=1)
     for name in ("a", "a", "b", "b"):
         known.get(f"slow:{name}.pt")
-    assert LOADS == ["slow:a.pt", "slow:b.pt"]
+    assert loads == ["slow:a.pt", "slow:b.pt"]
 
 
 def test_one_at_work_does_not_go(folder):
@@ -150,13 +150,13 @@ def test_one_at_work_does_not_go(folder):
     Slow.may_run.clear()
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(lambda: known.get("slow:a.pt").predict([0], "choice"))
-        until(lambda: LOADS and known.get("slow:a.pt").in_use)
+        until(lambda: loads and known.get("slow:a.pt").in_use)
         known.get("slow:b.pt")
         known.get("slow:c.pt")
         known.get("slow:a.pt")
         Slow.may_run.set()
         assert len(working.result(10)) == 1
-    assert LOADS == ["slow:a.pt", "slow:b.pt", "slow:c.pt"]
+    assert loads == ["slow:a.pt", "slow:b.pt", "slow:c.pt"]
 
 
 def test_one_that_somebody_holds_is_not_loaded_twice(folder):
@@ -164,7 +164,7 @@ def test_one_that_somebody_holds_is_not_loaded_twice(folder):
     held = known.get("slow:a.pt")
     known.get("slow:b.pt")
     assert known.get("slow:a.pt") is held
-    assert LOADS == ["slow:a.pt", "slow:b.pt"]
+    assert loads == ["slow:a.pt", "slow:b.pt"]
 
 
 def test_a_replaced_file_is_a_new_model_and_the_old_one_goes(folder):
@@ -181,7 +181,7 @@ def test_a_file_replaced_while_it_loads_is_said(folder):
     Slow.may_load.clear()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(known.get, "slow:slow.pt")
-        until(lambda: LOADS)
+        until(lambda: loads)
         (folder / "slow.pt").write_bytes(b"other weights")
         Slow.may_load.set()
         with pytest.raises(ModelError, match="was replaced while it was loaded; try again"):
@@ -201,8 +201,8 @@ def test_a_model_that_could_not_be_loaded_is_tried_again(folder, monkeypatch):
 def test_threads_are_those_set_or_one_per_core(folder):
     models(folder, threads=3).get("slow:a.pt")
     models(folder).get("slow:a.pt")
-    assert THREADS[0] == 3
-    assert THREADS[1] >= 1
+    assert threads_given[0] == 3
+    assert threads_given[1] >= 1
 
 
 @pytest.mark.parametrize(
