@@ -60,6 +60,17 @@ class Predictions:
             self.probs[rows],
         )
 
+    def only(self, regions: NDArray[np.bool_]) -> Predictions:
+        """Return it with some regions only, bool (R,)."""
+        return Predictions(
+            self.size,
+            self.item[regions],
+            self.label[regions],
+            self.score[regions],
+            self.outline.take(regions),
+            self.probs,
+        )
+
     def in_labels(self, mapping: NDArray[np.int32], count: int) -> Predictions:
         """Return it in the labels of a control tag: region label -1 where a class has none.
 
