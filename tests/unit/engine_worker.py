@@ -13,6 +13,7 @@ Label Studio and the model stand aside. Keys:
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -82,7 +83,7 @@ class ProjectWork:
         return {}
 
     def fit(self, tasks):
-        disturb(self.redis, "fitting", tasks.tolist())
+        disturb(self.redis, "fitting")
 
     def score(self, tasks):
         outcome = Outcome()
@@ -117,6 +118,7 @@ def stand_in(name, **parts):
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
     stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
     stand_in("ml_backend.labelstudio.reader", read_task_ids=read_task_ids)
