@@ -185,6 +185,22 @@ def test_jobs_that_vanished_from_the_queue_are_found_missing(engine):
     assert_complete(engine, engine.ended(run))
 
 
+def test_a_redis_that_crashes_under_a_run_comes_back_and_the_run_goes_on(tmp_path):
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        engine = Engine(tmp_path, server.url)
+        try:
+            engine.redis.set("t:slow", 0.5)
+            engine.work(2)
+            run = engine.graph.start(7)
+            wait_for(lambda: engine.seen("predicting"), "work")
+            server.kill()
+            time.sleep(2)
+            server.start()
+            assert_complete(engine, engine.ended(run))
+        finally:
+            engine.stop()
+
+
 def test_a_worker_starts_afresh_after_its_jobs_and_when_it_grew(engine):
     engine.redis.set("t:tasks", 10)
     engine.work(RELOOK_WORKER_MAX_JOBS="2")
