@@ -75,7 +75,9 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 
 def _vocabulary() -> dict[str, int]:
     """Letters, and the beginnings and rests of words: made, since a trained one varies by run."""
-    words = sorted({word for one in sentences(600, seed=1) for word in re.findall(r"\w+", one.text)})
+    words = sorted(
+        {word for one in sentences(600, seed=1) for word in re.findall(r"\w+", one.text)}
+    )
     letters = sorted({letter for one in sentences(600, seed=1) for letter in one.text} - {" "})
     pieces = [*_SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
     pieces += [word[:4] for word in words] + [f"##{word[4:]}" for word in words if len(word) > 4]

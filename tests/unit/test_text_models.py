@@ -1,4 +1,3 @@
-import itertools
 import json
 import shutil
 import subprocess
@@ -15,9 +14,9 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from ml_backend.errors import ModelError
 from ml_backend.predictors.hub import model_folder
 from ml_backend.predictors.text import TextPredictor
-from ml_backend.predictors.text_pieces import find_words, split
 from tests.sentences import ENTITIES, TOPICS, joined, sentences
 from tests.text_models import BIO, WINDOW, make_classifier, make_tagger
+from tests.unit.test_text_tags import readings
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +61,7 @@ def test_a_tagger_cuts_out_just_what_is_named(tagger):
     )
     assert tagger.classes == ENTITIES
     assert (tagger.reads, tagger.serves) == ("text", {"span"})
-    assert right >= 84
+    assert right >= 87
 
 
 def test_columns_are_as_promised(tagger):
@@ -91,54 +90,13 @@ def test_scores_are_those_of_a_sum_over_all_readings(tagger, folder):
 
     expected = {
         (edges[first][0], edges[last][1], ENTITIES[label]): chance
-        for (first, last, label), chance in readings(probs).items()
+        for (first, last, label), chance in readings(probs, [True] * 3).items()
         if chance >= 0.02
     }
     found = {span[:3]: span[3] for span in triples(tagger, [text], 0)[0]}
     assert found.keys() == expected.keys()
     for span, score in found.items():
         assert score == pytest.approx(expected[span], abs=2e-3)
-
-
-def readings(probs):
-    """The chance of every span, summed over all sequences of tags one by one.
-
-    An inside whose class hardly holds the word before is read as a beginning, the more so the less.
-    """
-    classes = range(len(ENTITIES))
-    choices = []
-    for place, row in enumerate(probs):
-        before = probs[place - 1] if place else np.zeros_like(row)
-        options = [("O", 0, row[0])]
-        for label in classes:
-            begin, inside = row[1 + 2 * label], row[2 + 2 * label]
-            held = before[1 + 2 * label] + before[2 + 2 * label]
-            opens = inside * max(1 - held / 0.1, 0)
-            options += [("B", label, begin + opens), ("I", label, inside - opens)]
-        choices.append(options)
-    total, found = 0.0, {}
-    for tags in itertools.product(*choices):
-        chance = float(np.prod([tag[2] for tag in tags]))
-        spans = allowed(tags)
-        if spans is not None:
-            total += chance
-            for span in spans:
-                found[span] = found.get(span, 0.0) + chance
-    return {span: chance / total for span, chance in found.items()}
-
-
-def allowed(tags):
-    """The spans of a sequence of tags, or None where an inside follows nothing of its class."""
-    spans, open_label = [], None
-    for place, (side, label, _) in enumerate(tags):
-        if side == "B":
-            spans.append((place, place, label))
-        elif side == "I":
-            if label != open_label:
-                return None
-            spans[-1] = (spans[-1][0], place, label)
-        open_label = None if side == "O" else label
-    return spans
 
 
 def test_a_long_text_is_read_as_its_parts_are_and_each_span_once(tagger):
@@ -152,8 +110,8 @@ def test_a_long_text_is_read_as_its_parts_are_and_each_span_once(tagger):
         moved += [(start + at, end + at, label) for start, end, label, _ in spans]
         at += len(one.text) + 1
     assert len(set(found)) == len(found)
-    assert len(set(found) & set(whole.spans)) >= 0.93 * len(whole.spans)
-    assert len(set(found) ^ set(moved)) <= 0.1 * len(moved)
+    assert len(set(found) & set(whole.spans)) >= 0.97 * len(whole.spans)
+    assert len(set(found) ^ set(moved)) <= 0.03 * len(moved)
 
 
 def test_a_text_is_read_alike_alone_and_among_others(tagger):
@@ -178,7 +136,7 @@ def test_a_text_is_read_alike_alone_and_among_others(tagger):
         "東京は晴れ",
         "ภาษาไทย",
         "\r\n\t  \x0b",
-        "𝒳" * 300,
+        "\U0001d4b3" * 300,
         "<b>&amp;</b>",
         "[SEP] [CLS] [PAD]",
         "a" * 5000,
@@ -199,7 +157,9 @@ def test_where_nothing_is_written_nothing_is_found(tagger, text):
     assert triples(tagger, [text], 0) == [[]]
 
 
-@pytest.mark.parametrize("text", ["a" * 1_000_000, " " * 1_000_000, "Oslo. " * 166_000, "😀" * 1_000_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 1_000_000, " " * 1_000_000, "Oslo. " * 166_000, "😀" * 1_000_000]
+)
 def test_a_million_characters_take_seconds(tagger, text):
     start = time.perf_counter()
     tagger.predict([text], "span")
@@ -345,7 +305,7 @@ def test_a_tokenizer_of_another_model_is_told(copied):
     weights[name] = weights[name][:300].clone()
     torch.save(weights, copied / "pytorch_model.bin")
     (copied / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="knows 400 pieces and the model 300"):
+    with pytest.raises(ModelError, match="pieces and the model 300"):
         TextPredictor(copied, "broken@1", threads=1)
 
 
@@ -391,6 +351,7 @@ def test_no_connection_is_opened_where_downloads_are_off(folder):
     (pickled / "model.safetensors").unlink()
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE, str(folder)],
+        check=False,
         cwd=ROOT,
         capture_output=True,
         text=True,
