@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,57 @@ from numpy.typing import NDArray
 from analysis import classification
 from analysis.findings import NONE, Findings
 
-__all__ = ["find", "mistakenness", "row_scores"]
+__all__ = ["Calibration", "find", "fit", "mistakenness", "row_scores"]
 
 
-def mistakenness(given: NDArray[np.bool_], probs: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How a model's probabilities relate to the answers of this project, class by class.
+
+    Attributes:
+        classes: learnt from each class's answers.
+    """
+
+    classes: tuple[classification.Calibration, ...]
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return it as named arrays, for storage."""
+        named = {"count": np.array(len(self.classes))}
+        for number, part in enumerate(self.classes):
+            named |= {f"{number}.{name}": array for name, array in part.to_arrays().items()}
+        return named
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+        """Return what ``to_arrays`` gave."""
+        parts: list[dict[str, NDArray[Any]]] = [{} for _ in range(int(arrays["count"]))]
+        for key, array in arrays.items():
+            number, dot, name = key.partition(".")
+            if dot:
+                parts[int(number)][name] = array
+        return cls(tuple(classification.Calibration.from_arrays(part) for part in parts))
+
+
+def fit(given: NDArray[np.bool_], probs: NDArray[np.floating[Any]]) -> Calibration:
+    """Learn from a whole project how the model's probabilities relate to the answers given.
+
+    Args:
+        given: bool (N, K), which labels each row has.
+        probs: float (N, K), in [0, 1], each class by itself.
+
+    Raises:
+        ValueError: as ``mistakenness``.
+    """
+    questions = _questions(*_checked(given, probs))
+    return Calibration(tuple(classification.fit(labels, pair) for labels, pair in questions))
+
+
+def mistakenness(
+    given: NDArray[np.bool_],
+    probs: NDArray[np.floating[Any]],
+    *,
+    calibration: Calibration | None = None,
+) -> NDArray[np.float32]:
     """Return how likely each answer, given or not given, is wrong.
 
     Each class is scored by ``classification.mistakenness`` as a choice between "is" and "is not",
@@ -22,19 +71,25 @@ def mistakenness(given: NDArray[np.bool_], probs: NDArray[np.floating[Any]]) -> 
     Args:
         given: bool (N, K), which labels each row has.
         probs: float (N, K), in [0, 1], each class by itself; rows need not sum to 1.
+        calibration: what ``fit`` learnt; None learns it from these very rows.
 
     Returns:
         float32 (N, K), in [0, 1], higher is more likely wrong.
 
     Raises:
-        ValueError: when shapes differ, naming the first row that holds no probability.
+        ValueError: when shapes differ, naming the first row that holds no probability, or the
+            calibration is of another number of classes.
     """
     given, probs = _checked(given, probs)
+    count = probs.shape[1]
+    trusts = [None] * count if calibration is None else calibration.classes
+    if len(trusts) != count:
+        raise ValueError(f"calibration is of {len(trusts)} classes, expected {count}")
     score = np.zeros(probs.shape, dtype=np.float32)
-    for column in range(probs.shape[1]):
-        likely = probs[:, column]
-        pair = np.stack([1 - likely, likely], axis=1)
-        score[:, column] = classification.mistakenness(given[:, column].astype(np.int64), pair)
+    for column, (trust, (labels, pair)) in enumerate(
+        zip(trusts, _questions(given, probs), strict=True)
+    ):
+        score[:, column] = classification.mistakenness(labels, pair, calibration=trust)
     return score
 
 
@@ -43,6 +98,7 @@ def find(
     probs: NDArray[np.floating[Any]],
     *,
     tasks: NDArray[np.int64],
+    calibration: Calibration | None = None,
     floor: float = 0.1,
 ) -> Findings:
     """Find labels that should not be there, and labels that are missing.
@@ -51,6 +107,7 @@ def find(
         given: bool (N, K), which labels each row has.
         probs: float (N, K), in [0, 1], each class by itself.
         tasks: int64 (N,), the task of each row.
+        calibration: what ``fit`` learnt; None learns it from these very rows.
         floor: findings with a lower score are left out.
 
     Returns:
@@ -60,7 +117,7 @@ def find(
     Raises:
         ValueError: as ``mistakenness``, and when tasks and rows differ in number.
     """
-    score = mistakenness(given, probs)
+    score = mistakenness(given, probs, calibration=calibration)
     tasks = np.asarray(tasks)
     if tasks.shape != score.shape[:1]:
         raise ValueError(f"tasks {tasks.shape} and given {score.shape} do not match")
@@ -81,6 +138,15 @@ def find(
 def row_scores(score: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return one number per row of ``mistakenness``: its worst answer, float32 (N,)."""
     return np.asarray(score.max(axis=1, initial=0))
+
+
+def _questions(
+    given: NDArray[np.bool_], probs: NDArray[np.floating[Any]]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating[Any]]]]:
+    """Each class as a choice between "is not", 0, and "is", 1."""
+    for column in range(probs.shape[1]):
+        likely = probs[:, column]
+        yield given[:, column].astype(np.int64), np.stack([1 - likely, likely], axis=1)
 
 
 def _checked(

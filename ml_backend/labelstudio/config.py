@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 from xml.etree.ElementTree import Element
 
 import defusedxml.ElementTree
@@ -14,11 +14,24 @@ from defusedxml import DefusedXmlException
 from numpy.typing import NDArray
 
 from ml_backend.errors import ConfigError
+from ml_backend.outlines import Geometry
 
 __all__ = ["SERVED", "Control", "LabelingConfig", "parse_config"]
 
-#: Control tags that Relook serves, with the tag of one label inside each.
-SERVED: Mapping[str, str] = {"RectangleLabels": "Label", "Choices": "Choice"}
+#: Control tags that Relook serves, with the geometry of their regions.
+SERVED: Final[Mapping[str, Geometry]] = {
+    "RectangleLabels": "box",
+    "PolygonLabels": "polygon",
+    "BrushLabels": "mask",
+    "KeyPointLabels": "point",
+    "Choices": "choice",
+    "Labels": "span",
+}
+
+#: Object tags that they may label, with what a model is given.
+_READ: Final[Mapping[str, Literal["image", "text"]]] = {"Image": "image", "Text": "text"}
+_CHOICE: Final = ("single", "single-radio", "multiple")
+_TRUE: Final = ("true", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +39,17 @@ class Control:
     """One control tag that Relook serves.
 
     Attributes:
-        tag: "RectangleLabels" or "Choices".
+        tag: one of ``SERVED``.
         name: its ``name``, what Label Studio calls ``from_name``.
         to_name: the object tag it labels.
         data_key: the key of the task's data that holds the object, without ``$``.
+        reads: whether that object is an image or a text.
+        by_url: whether a text's value is its address.
         labels: the labels as regions store them, in the config's order; a label's index is its
             class index.
-        predicted_values: lower-case model class to label index, from ``predicted_values``.
+        predicted_values: lower-case model class to label index, from ``predicted_values`` and,
+            for key points, from ``model_index``, the number of the model's key point.
+        multiple: whether several choices may hold at once.
         model_path: the model named on the tag, or "".
         score_threshold: the lowest confidence of a pre-label, or None where the tag names none.
     """
@@ -41,10 +58,18 @@ class Control:
     name: str
     to_name: str
     data_key: str
+    reads: Literal["image", "text"]
+    by_url: bool
     labels: tuple[str, ...]
     predicted_values: Mapping[str, int]
+    multiple: bool
     model_path: str
     score_threshold: float | None
+
+    @property
+    def geometry(self) -> Geometry:
+        """What its regions are made of."""
+        return SERVED[self.tag]
 
     @property
     def kind(self) -> str:
@@ -87,12 +112,12 @@ class LabelingConfig:
     Attributes:
         controls: the served control tags, in the config's order; never empty.
         skipped: names of control tags with ``model_skip="true"``.
-        digest: 8 hex digits that change with the config.
+        xml: the config as it was read.
     """
 
     controls: tuple[Control, ...]
     skipped: tuple[str, ...]
-    digest: str
+    xml: str
 
     @property
     def data_keys(self) -> tuple[str, ...]:
@@ -113,9 +138,9 @@ def parse_config(xml: str) -> LabelingConfig:
     objects = {tag.get("name"): tag for tag in root.iter() if tag.get("value") and tag.get("name")}
     controls, skipped = [], []
     for tag in root.iter():
-        if tag.tag not in SERVED or not _on_whole_image(tag, objects):
+        if tag.tag not in SERVED or not _on_a_whole_object(tag, objects):
             continue
-        if tag.get("model_skip", "false").lower() in ("true", "1"):
+        if tag.get("model_skip", "false").lower() in _TRUE:
             skipped.append(tag.get("name", ""))
         else:
             controls.append(_control(tag, objects))
@@ -123,51 +148,60 @@ def parse_config(xml: str) -> LabelingConfig:
         raise ConfigError(
             "The labelling config has no control tag that Relook serves"
             + (f" (skipped by model_skip: {', '.join(skipped)})" if skipped else "")
-            + f". Use one of {', '.join(SERVED)} on an Image."
+            + f". Use one of {', '.join(SERVED)} on {' or '.join(_READ)}."
         )
-    digest = hashlib.sha256(xml.encode()).hexdigest()[:8]
-    return LabelingConfig(tuple(controls), tuple(skipped), digest)
+    return LabelingConfig(tuple(controls), tuple(skipped), xml)
 
 
-def _on_whole_image(tag: Element, objects: Mapping[str | None, Element]) -> bool:
-    """Whether a tag labels images, not text or audio, nor a single region or page of one."""
+def _on_a_whole_object(tag: Element, objects: Mapping[str | None, Element]) -> bool:
+    """Whether a tag labels images or texts, not audio, nor a single region or page of one."""
     labelled = objects.get(tag.get("toName"))
-    of_part = any(tag.get(name, "false").lower() == "true" for name in ("perRegion", "perItem"))
+    of_part = any(tag.get(name, "false").lower() in _TRUE for name in ("perRegion", "perItem"))
     # What it labels may be misspelt: then the tag is ours to complain about.
-    return not of_part and (labelled is None or labelled.tag == "Image")
+    return not of_part and (labelled is None or labelled.tag in _read_by(tag))
+
+
+def _read_by(tag: Element) -> tuple[str, ...]:
+    """The object tags that a control tag may label."""
+    if tag.tag == "Choices":
+        return tuple(_READ)
+    return ("Text",) if tag.tag == "Labels" else ("Image",)
 
 
 def _control(tag: Element, objects: Mapping[str | None, Element]) -> Control:
     name, to_name = tag.get("name", ""), tag.get("toName", "")
     where = f"<{tag.tag} name={name!r}>"
     if not name or to_name not in objects:
-        images = sorted(str(key) for key, found in objects.items() if found.tag == "Image")
+        fitting = _read_by(tag)
+        there = sorted(str(key) for key, found in objects.items() if found.tag in fitting)
         raise ConfigError(
-            f"{where} needs a name and a toName that names an Image with a value; "
-            f"toName is {to_name!r}, images are {images}."
+            f"{where} needs a name and a toName that names an {' or '.join(fitting)} with a value; "
+            f"toName is {to_name!r}, there are {there}."
         )
-    source = objects[to_name].get("value", "")
+    labelled = objects[to_name]
+    source = labelled.get("value", "")
     if not source.startswith("$"):
         raise ConfigError(
             f"{where} labels {to_name!r}, whose value {source!r} names no key of the "
             "task's data. Write it as $key."
         )
     choice = tag.get("choice", "single")
-    if tag.tag == "Choices" and choice not in ("single", "single-radio"):
-        raise ConfigError(
-            f"{where} has choice={choice!r}; Relook serves single choices. Set "
-            'model_skip="true" on it to leave it to people.'
-        )
-    children = [child for child in tag.iter(SERVED[tag.tag]) if child.get("value")]
+    if tag.tag == "Choices" and choice not in _CHOICE:
+        raise ConfigError(f"{where} has choice={choice!r}; allowed is {', '.join(_CHOICE)}.")
+    inside = "Choice" if tag.tag == "Choices" else "Label"
+    children = [child for child in tag.iter(inside) if child.get("value")]
     if not children:
-        raise ConfigError(f"{where} has no <{SERVED[tag.tag]} value=...> inside.")
+        raise ConfigError(f"{where} has no <{inside} value=...> inside.")
     return Control(
         tag=tag.tag,
         name=name,
         to_name=to_name,
         data_key=source.removeprefix("$"),
+        reads=_READ[labelled.tag],
+        by_url=labelled.get("valueType", "text").lower() == "url",
         labels=tuple(dict.fromkeys(_stored(child) for child in children)),
-        predicted_values=_predicted_values(children),
+        predicted_values=_predicted_values(children) | _model_index(children, where),
+        multiple=choice == "multiple",
         model_path=tag.get("model_path", ""),
         score_threshold=_threshold(tag, where),
     )
@@ -187,6 +221,19 @@ def _predicted_values(children: Sequence[Element]) -> dict[str, int]:
         for name in child.get("predicted_values", "").split(",")
         if name.strip()
     }
+
+
+def _model_index(children: Sequence[Element], where: str) -> dict[str, int]:
+    """The number of the model's key point that each label stands for, as the model names it."""
+    index = {label: i for i, label in enumerate(dict.fromkeys(map(_stored, children)))}
+    given = {child: child.get("model_index", "") for child in children}
+    for child, number in given.items():
+        if number and not number.isdecimal():
+            raise ConfigError(
+                f"{where} has model_index={number!r} on label {_stored(child)!r}; "
+                "allowed is the number of one of the model's key points, from 0."
+            )
+    return {str(int(number)): index[_stored(child)] for child, number in given.items() if number}
 
 
 def _threshold(tag: Element, where: str) -> float | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.geometry import ragged
 from ml_backend.outlines import Geometry, Outlines
 
-__all__ = ["SCORE_FLOOR", "Input", "Predictions", "Predictor"]
+__all__ = ["SCORE_FLOOR", "Input", "Predictions", "Predictor", "names"]
 
 #: Regions below this confidence are not kept. Far below any pre-label's threshold: a weak
 #: prediction over a human box still speaks for that box.
@@ -45,6 +46,62 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.size)
 
+    def take(self, rows: NDArray[np.integer[Any]]) -> Predictions:
+        """Return what is said of the chosen inputs, in that order."""
+        begin = np.searchsorted(self.item, rows, side="left")
+        count = np.searchsorted(self.item, rows, side="right") - begin
+        item, region = ragged.expand(begin, count)
+        return Predictions(
+            self.size[rows],
+            item,
+            self.label[region],
+            self.score[region],
+            self.outline.take(region),
+            self.probs[rows],
+        )
+
+    def only(self, regions: NDArray[np.bool_]) -> Predictions:
+        """Return it with some regions only, bool (R,)."""
+        return Predictions(
+            self.size,
+            self.item[regions],
+            self.label[regions],
+            self.score[regions],
+            self.outline.take(regions),
+            self.probs,
+        )
+
+    def in_labels(self, mapping: NDArray[np.int32], count: int) -> Predictions:
+        """Return it in the labels of a control tag: region label -1 where a class has none.
+
+        Args:
+            mapping: int32 (K,), label of each model class, -1 where it has none.
+            count: number of labels.
+        """
+        probs: NDArray[np.float32] = np.zeros((len(self), count), dtype=np.float32)
+        if self.probs.size:
+            taken = mapping >= 0
+            np.add.at(probs.T, mapping[taken], self.probs[:, taken].T)
+            # Of classes that do not exclude each other, several may come to one label.
+            np.minimum(probs, 1, out=probs)
+        label = mapping[self.label].astype(np.int32)
+        return Predictions(self.size, self.item, label, self.score, self.outline, probs)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Stack what is said of several lots of inputs, by one model."""
+        if not parts:
+            return cls.of_classes(np.empty((0, 0), dtype=np.float32))
+        before = np.cumsum([0, *(len(part) for part in parts)])
+        return cls(
+            np.concatenate([part.size for part in parts]),
+            np.concatenate([part.item + n for part, n in zip(parts, before, strict=False)]),
+            np.concatenate([part.label for part in parts]),
+            np.concatenate([part.score for part in parts]),
+            Outlines.concatenate([part.outline for part in parts]),
+            np.concatenate([part.probs for part in parts if len(part)] or [parts[0].probs]),
+        )
+
     @classmethod
     def of_classes(
         cls, probs: NDArray[np.float32], size: NDArray[np.int32] | None = None
@@ -68,12 +125,15 @@ class Predictor(Protocol):
     Attributes:
         version: name and the first 8 hex digits of the file's sha256: a changed file is a new one.
         classes: its class names, in the order of its class indices.
+        joints: names of its key points, what the labels of the geometry "point" are; () where it
+            has none.
         reads: what it is given.
         serves: the geometries that it can answer in.
     """
 
     version: str
     classes: tuple[str, ...]
+    joints: tuple[str, ...]
     reads: Literal["image", "text"]
     serves: frozenset[Geometry]
 
@@ -88,3 +148,8 @@ class Predictor(Protocol):
             ModelError: when the model fails on them.
         """
         ...
+
+
+def names(model: Predictor, geometry: Geometry) -> tuple[str, ...]:
+    """Return what the labels of a model's predictions are in a geometry."""
+    return model.joints if geometry == "point" else model.classes

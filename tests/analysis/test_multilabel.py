@@ -78,3 +78,15 @@ def test_order_of_rows_changes_nothing_but_order(seed, rows):
 def test_bad_rows_are_named(given, probs, words):
     with pytest.raises(ValueError, match=words):
         multilabel.mistakenness(np.array(given), np.array(probs))
+
+
+def test_what_was_learnt_from_the_project_scores_its_parts_as_it_scores_the_whole():
+    truth, probs = project()
+    learnt = multilabel.fit(truth, probs)
+    kept = multilabel.Calibration.from_arrays(learnt.to_arrays())
+    whole = multilabel.mistakenness(truth, probs)
+    for some in (slice(0, 7), slice(7, 400)):
+        part = multilabel.mistakenness(truth[some], probs[some], calibration=kept)
+        np.testing.assert_allclose(part, whole[some], atol=1e-6)
+    with pytest.raises(ValueError, match="calibration is of 4 classes, expected 3"):
+        multilabel.mistakenness(truth[:, :3], probs[:, :3], calibration=kept)

@@ -68,12 +68,17 @@ def test_model_skip_leaves_a_tag_alone():
         (config(BOXES.replace("0.3", "3")), "model_score_threshold='3'; allowed is 0 to 1"),
         (config(BOXES.replace("0.3", "high")), "model_score_threshold='high'"),
         (config('<RectangleLabels name="a" toName="image"/>'), "has no <Label"),
-        (f"<View>{IMAGE.replace('$image', 'image')}{BOXES}</View>", "Write it as $key"),
         (
             config(
-                '<Choices name="c" toName="image" choice="multiple"><Choice value="A"/></Choices>'
+                '<KeyPointLabels name="k" toName="image"><Label value="Nose" model_index="a"/>'
+                "</KeyPointLabels>"
             ),
-            "choice='multiple'",
+            "model_index='a' on label 'Nose'",
+        ),
+        (f"<View>{IMAGE.replace('$image', 'image')}{BOXES}</View>", "Write it as $key"),
+        (
+            config('<Choices name="c" toName="image" choice="many"><Choice value="A"/></Choices>'),
+            "choice='many'; allowed is single, single-radio, multiple",
         ),
     ],
 )
@@ -86,10 +91,11 @@ def test_bad_configs_are_refused_by_name(xml, said):
 @pytest.mark.parametrize(
     "other",
     [
-        '<Text name="t" value="$t"/><Choices name="c" toName="t"><Choice value="A"/></Choices>',
+        '<Audio name="t" value="$t"/><Choices name="c" toName="t"><Choice value="A"/></Choices>',
+        '<HyperText name="t" value="$t"/><Labels name="c" toName="t"><Label value="A"/></Labels>',
         '<Choices name="c" toName="image" perRegion="true"><Choice value="A"/></Choices>',
     ],
-    ids=["of text", "of a region"],
+    ids=["of sound", "of marked-up text", "of a region"],
 )
 def test_tags_of_other_things_are_left_to_people(other):
     assert [control.name for control in parse_config(config(BOXES + other)).controls] == ["label"]
@@ -107,5 +113,26 @@ def test_an_alias_is_what_regions_store():
     np.testing.assert_array_equal(control.label_map(["car", "v1", "van"]), [0, 0, 1])
 
 
-def test_digest_changes_with_the_config():
-    assert parse_config(config(BOXES)).digest != parse_config(config(BOXES + " ")).digest
+def test_texts_are_read_as_they_stand_or_by_their_address():
+    xml = (
+        '<View><Text name="t" value="$body"/><Text name="u" value="$link" valueType="url"/>'
+        '<Labels name="l" toName="t"><Label value="Name"/></Labels>'
+        '<Choices name="c" toName="u" choice="multiple"><Choice value="A"/></Choices></View>'
+    )
+    spans, choices = parse_config(xml).controls
+    assert (spans.geometry, spans.reads, spans.by_url, spans.data_key) == (
+        *("span", "text", False, "body"),
+    )
+    assert (choices.geometry, choices.reads, choices.by_url, choices.multiple) == (
+        *("choice", "text", True, True),
+    )
+
+
+def test_key_points_map_by_the_number_the_model_gives_them():
+    xml = config(
+        '<KeyPointLabels name="k" toName="image"><Label value="Left" model_index="5"/>'
+        '<Label value="Nose" model_index="0"/></KeyPointLabels>'
+    )
+    (control,) = parse_config(xml).controls
+    assert control.geometry == "point"
+    np.testing.assert_array_equal(control.label_map(["0", "1", "5"]), [1, -1, 0])

@@ -1,0 +1,37 @@
+"""What tasks hold, as every source of predictions is given it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TaskInputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInputs:
+    """T tasks.
+
+    Attributes:
+        id: int64 (T,), task ids.
+        body: the tasks as Label Studio has them, for models that speak its language.
+    """
+
+    id: NDArray[np.int64]
+    body: Sequence[Mapping[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def values(self, key: str) -> list[str]:
+        """Return one key of the tasks' data, "" where a task has no text there."""
+        found = [task["data"].get(key) for task in self.body]
+        return [value if isinstance(value, str) else "" for value in found]
+
+    def part(self, rows: slice) -> TaskInputs:
+        """Return some of the tasks."""
+        return TaskInputs(self.id[rows], self.body[rows])
