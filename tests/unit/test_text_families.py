@@ -66,7 +66,7 @@ def saved(folder, family, kind, labels):
     tokenizer(framed=family not in ("gpt2", "llama"), left=family == "xlnet").save_pretrained(
         folder
     )
-    return TextPredictor(folder, f"{family}@1", threads=1)
+    return TextPredictor("transformers:model", folder.parent, threads=1)
 
 
 TEXTS = ["Oslo", "", joined(sentences(12)).text, "東京 😀", "Ana Brandt saw New York."]
@@ -74,7 +74,7 @@ TEXTS = ["Oslo", "", joined(sentences(12)).text, "東京 😀", "Ana Brandt saw 
 
 def test_taggers_of_every_family_read_texts_of_any_length(tmp_path, family):
     predictor = saved(
-        tmp_path, family, AutoModelForTokenClassification, ("O", "B-place", "I-place")
+        tmp_path / "model", family, AutoModelForTokenClassification, ("O", "B-place", "I-place")
     )
     said = predictor.predict(TEXTS, "span")
     assert set(said.item.tolist()) == {0, 2, 3, 4}
@@ -90,7 +90,9 @@ def test_taggers_of_every_family_read_texts_of_any_length(tmp_path, family):
 
 
 def test_classifiers_of_every_family_say_the_same_alone_and_in_a_batch(tmp_path, family):
-    predictor = saved(tmp_path, family, AutoModelForSequenceClassification, ("good", "bad", "ugly"))
+    predictor = saved(
+        tmp_path / "model", family, AutoModelForSequenceClassification, ("good", "bad", "ugly")
+    )
     said = predictor.predict(TEXTS, "choice").probs
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(said[1], 1 / 3, atol=1e-6)

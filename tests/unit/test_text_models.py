@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tagger(folder):
-    return TextPredictor(folder / "tagger", "tagger@1", threads=1)
+    return TextPredictor("transformers:tagger", folder, threads=1)
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_million_characters_take_seconds(tagger, text):
 
 
 def test_classes_are_told_by_their_probabilities(folder):
-    predictor = TextPredictor(folder / "topics", "topics@1", threads=1)
+    predictor = TextPredictor("transformers:topics", folder, threads=1)
     truth = sentences(60, seed=5)
     said = predictor.predict([one.text for one in truth], "choice")
     assert (predictor.classes, predictor.serves) == (TOPICS, {"choice"})
@@ -178,7 +178,7 @@ def test_classes_are_told_by_their_probabilities(folder):
 
 
 def test_classes_that_can_hold_together_are_questions_of_their_own(folder):
-    predictor = TextPredictor(folder / "named", "named@1", threads=1)
+    predictor = TextPredictor("transformers:named", folder, threads=1)
     truth = sentences(60, seed=5)
     said = predictor.predict([one.text for one in truth], "choice")
     named = [[name in {label for *_, label in one.spans} for name in ENTITIES] for one in truth]
@@ -187,12 +187,12 @@ def test_classes_that_can_hold_together_are_questions_of_their_own(folder):
 
 
 def test_a_classifier_reads_the_beginning_of_long_texts_and_knows_nothing_of_empty_ones(folder):
-    predictor = TextPredictor(folder / "topics", "topics@1", threads=1)
+    predictor = TextPredictor("transformers:topics", folder, threads=1)
     start = joined(sentences(20, seed=3)).text
     said = predictor.predict([start, start + " And so on." * 500, ""], "choice").probs
     np.testing.assert_allclose(said[0], said[1], atol=1e-5)
     np.testing.assert_allclose(said[2], 1 / 3, atol=1e-6)
-    several = TextPredictor(folder / "named", "named@1", threads=1)
+    several = TextPredictor("transformers:named", folder, threads=1)
     np.testing.assert_allclose(several.predict([" "], "choice").probs, 0.5)
 
 
@@ -293,7 +293,7 @@ BROKEN = {
 def test_a_folder_that_is_no_good_gets_one_error_that_says_why(copied, harm, said):
     harm(copied)
     with pytest.raises(ModelError, match=said) as caught:
-        TextPredictor(copied, "broken@1", threads=1)
+        TextPredictor("transformers:broken", copied.parent, threads=1)
     assert "'broken'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -306,21 +306,31 @@ def test_a_tokenizer_of_another_model_is_told(copied):
     torch.save(weights, copied / "pytorch_model.bin")
     (copied / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="pieces and the model 300"):
-        TextPredictor(copied, "broken@1", threads=1)
+        TextPredictor("transformers:broken", copied.parent, threads=1)
 
 
 def test_a_model_for_one_number_is_no_classifier(folder, tmp_path):
     at = shutil.copytree(folder / "topics", tmp_path / "broken")
     edited(at, problem_type="regression")
     with pytest.raises(ModelError, match="gives one number, not classes"):
-        TextPredictor(at, "broken@1", threads=1)
+        TextPredictor("transformers:broken", at.parent, threads=1)
 
 
 def test_a_model_of_broken_numbers_fails_in_words(copied):
     with_numbers_that_are_none(copied)
-    predictor = TextPredictor(copied, "broken@1", threads=1)
-    with pytest.raises(ModelError, match="broken@1 failed on a batch: it gives numbers that are"):
-        predictor.predict(["Oslo"], "span")
+    with pytest.raises(ModelError, match=r"broken@.{8} failed on a batch: it gives numbers that"):
+        TextPredictor("transformers:broken", copied.parent, threads=1)
+
+
+def test_a_version_is_known_before_a_model_is_loaded_and_changes_with_any_file(tagger, copied):
+    name = "transformers:broken"
+    before = TextPredictor.version_of(name, copied.parent)
+    assert before.removeprefix(f"{name}@") == tagger.version.removeprefix("transformers:tagger@")
+    seen = {before}
+    for file in ("config.json", "tokenizer.json", "model.safetensors"):
+        (copied / file).write_bytes((copied / file).read_bytes() + b" ")
+        seen.add(TextPredictor.version_of(name, copied.parent))
+    assert len(seen) == 4
 
 
 OFFLINE = """
@@ -330,15 +340,13 @@ opened = []
 sys.addaudithook(lambda event, given: opened.append((event, given)) if event in (
     "socket.connect", "socket.getaddrinfo", "socket.sendto") else None)
 from ml_backend.errors import ModelError
-from ml_backend.predictors.hub import model_folder
 from ml_backend.predictors.text import TextPredictor
 root = Path(sys.argv[1])
 for name in ("tagger", "topics", "pickled"):
-    path = model_folder(root, name, downloads=False)
-    predictor = TextPredictor(path, "a@1", 1)
+    predictor = TextPredictor(f"transformers:{name}", root, 1)
     predictor.predict(["Ana Brandt saw Oslo."], *predictor.serves)
 try:
-    model_folder(root, "dslim/bert-base-NER", downloads=False)
+    TextPredictor.version_of("transformers:dslim/bert-base-NER", root)
 except ModelError as error:
     print(error)
 print("opened", opened)
