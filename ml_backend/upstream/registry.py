@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from typing import Final
@@ -13,14 +12,13 @@ from ml_backend.upstream.existing import PREFIX, ExistingUpstream
 from ml_backend.upstream.in_process import InProcessUpstream
 from ml_backend.upstream.remote import RemoteUpstream
 
-__all__ = ["UpstreamRegistry"]
+__all__ = ["Upstreams"]
 
 _KEPT: Final = 16
-_ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
-_CLASS: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_ADDRESS: Final = ("http://", "https://")
 
 
-class UpstreamRegistry:
+class Upstreams:
     """The upstreams of one process.
 
     Args:
@@ -32,29 +30,24 @@ class UpstreamRegistry:
         self._open: OrderedDict[str, Upstream] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> Upstream | None:
-        """Return the upstream of that name; None where the name is not one's, but a file's.
+    def get(self, name: str) -> Upstream:
+        """Return the upstream of a name, see ``is_upstream``.
 
         Raises:
             ModelError: when the owner of the machine does not allow it, or the name is wrong.
         """
         with self._lock:
             if name not in self._open:
-                found = self._make(name)
-                if found is None:
-                    return None
-                self._open[name] = found
+                self._open[name] = self._make(name)
                 if len(self._open) > _KEPT:
                     self._open.popitem(last=False)
             self._open.move_to_end(name)
             return self._open[name]
 
-    def _make(self, name: str) -> Upstream | None:
+    def _make(self, name: str) -> Upstream:
         settings = self._settings
-        if _ADDRESS.match(name):
+        if name.startswith(_ADDRESS):
             return RemoteUpstream(name, settings.model_hosts, settings.label_studio_url)
         if name.startswith(PREFIX):
             return ExistingUpstream(name)
-        if _CLASS.fullmatch(name):
-            return InProcessUpstream(name, settings.model_classes)
-        return None
+        return InProcessUpstream(name, settings.model_classes)
