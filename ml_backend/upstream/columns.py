@@ -112,19 +112,17 @@ def _scores(answers: Sequence[Answer], labels: Labels) -> NDArray[np.float64]:
 def _stated_sizes(answers: Sequence[Answer], labels: Labels) -> NDArray[np.int32]:
     """The image size that each region states, int32 (R, 2), zeros where it states none."""
     stated = [
-        (region.get("original_width"), region.get("original_height"))
+        (_side(region.get("original_width")), _side(region.get("original_height")))
         for region in _regions(answers, labels)
     ]
-    usable = [
-        isinstance(width, int)
-        and isinstance(height, int)
-        and 0 < width <= MAX_PIXELS
-        and 0 < height <= MAX_PIXELS
-        and width * height <= MAX_PIXELS
-        for width, height in stated
-    ]
-    pairs = [pair if good else (0, 0) for pair, good in zip(stated, usable, strict=True)]
-    return np.array(pairs, dtype=np.int32).reshape(-1, 2)
+    size = np.array(stated, dtype=np.int64).reshape(-1, 2)
+    size[size.prod(axis=1) > MAX_PIXELS] = 0
+    return size.astype(np.int32)
+
+
+def _side(stated: Any) -> int:
+    plain = isinstance(stated, int | float) and not isinstance(stated, bool)
+    return int(stated) if plain and 0 < stated <= MAX_PIXELS else 0
 
 
 def _sizes(labels: Labels, stated: NDArray[np.int32], size: NDArray[np.int32]) -> NDArray[np.int32]:
