@@ -16,6 +16,7 @@ from PIL import Image
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.errors import ModelError
 from ml_backend.processes import ChildProcess, free_port
+from ml_backend.upstream import remote as remote_module
 from ml_backend.upstream.base import Answer, UpstreamTask
 from ml_backend.upstream.remote import RemoteUpstream
 from tests.hostile import POISON, HostileServer
@@ -199,6 +200,29 @@ def test_the_version_is_asked_for_once(hostile):
     assert hostile.asked.count("/good/setup") == before + 1
     good.version(1, CONFIG + " ")
     assert hostile.asked.count("/good/setup") == before + 2
+
+
+def test_a_backend_that_is_away_for_a_while_does_not_end_a_run(monkeypatch):
+    monkeypatch.setattr(remote_module, "_VERSION_KEPT_S", 0.0)
+    with HostileServer() as server:
+        gone = upstream(server, "good")
+        known = gone.version(1, CONFIG)
+    assert gone.version(1, CONFIG) == known
+    (reply,) = gone.predict(1, CONFIG, numbered(1))
+    assert "cannot be reached" in str(reply)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        gone.version(2, CONFIG)
+    monkeypatch.setattr(remote_module, "_VERSION_HELD_S", 0.0)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        gone.version(1, CONFIG)
+
+
+def test_a_backend_that_forgot_its_setup_gets_it_again(hostile):
+    forgetful = upstream(hostile, "forgetful")
+    forgetful.version(1, CONFIG)
+    for _ in range(2):
+        (reply,) = forgetful.predict(1, CONFIG, numbered(1))
+        assert isinstance(reply, Answer)
 
 
 def test_batches_are_bounded_in_number_and_size(hostile):

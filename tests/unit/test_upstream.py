@@ -385,6 +385,11 @@ def test_allowed_hosts(address, hosts):
     assert RemoteUpstream(address, hosts).name
 
 
+def test_the_name_holds_no_password_and_nothing_unprintable():
+    named = RemoteUpstream("http://me:secret@Sam:9090/a%0Ab c/é/?q=1#f", ("sam",))
+    assert named.name == "sam:9090/a%0Ab%20c/%C3%A9"
+
+
 @pytest.mark.parametrize(
     ("address", "hosts"),
     [
