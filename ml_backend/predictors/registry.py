@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
-import re
 import sys
 import threading
 from collections import OrderedDict
@@ -21,7 +20,7 @@ from ml_backend.predictors.base import Predictor
 from ml_backend.predictors.batching import BatchingPredictor
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["ModelRegistry", "is_upstream"]
+__all__ = ["SCHEMES", "ModelRegistry"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,25 +28,13 @@ _MIB: Final = 1 << 20
 _FILES: Final = (".pt", ".onnx")
 #: What stands before the colon of a name, and the class that loads it: made from (name, model
 #: folder, threads, downloads), with ``version_of(name, folder, downloads)`` beside.
-_SCHEMES: Final = {
+SCHEMES: Final = {
     "timm": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "torchvision": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "transformers": ("ml_backend.predictors.text", "TextPredictor"),
 }
-_ADDRESS: Final = ("http://", "https://", "existing:")
-_CLASS: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 _Key = tuple[str, str]
-
-
-def is_upstream(name: str) -> bool:
-    """Whether a name is another ML backend's: an address, ``existing:``, or ``module:Class``.
-
-    It gives results of its own and is no predictor.
-    """
-    if _scheme(name):
-        return False
-    return name.startswith(_ADDRESS) or _CLASS.fullmatch(name) is not None
 
 
 class ModelRegistry:
@@ -114,7 +101,7 @@ class ModelRegistry:
         if path.suffix not in _FILES:
             raise ModelError(
                 f"model {name[:120]!r} is neither {' nor '.join(_FILES)}; say what it is by one of "
-                f"{', '.join(f'{scheme}:' for scheme in _SCHEMES)} before its name"
+                f"{', '.join(f'{scheme}:' for scheme in SCHEMES)} before its name"
             )
         return path
 
@@ -171,12 +158,12 @@ class ModelRegistry:
 
 def _scheme(name: str) -> str:
     scheme = name.partition(":")[0]
-    return scheme if scheme in _SCHEMES and ":" in name else ""
+    return scheme if scheme in SCHEMES and ":" in name else ""
 
 
 def _loader(scheme: str) -> Any:
     # Imported on first use: PyTorch takes seconds, and the web server must answer before that.
-    module, name = _SCHEMES.get(scheme, ("ml_backend.predictors.yolo", "YoloPredictor"))
+    module, name = SCHEMES.get(scheme, ("ml_backend.predictors.yolo", "YoloPredictor"))
     return getattr(importlib.import_module(module), name)
 
 

@@ -46,13 +46,15 @@ def predictions_of(
         control: the control tag; label indices are its own.
         answers: N answers.
         size: int32 (N, 2), width and height of each image in pixels where no region says it;
-            zeros where it is not known, and for texts; None is all zeros.
+            zeros where it is not known, and for texts. None is all zeros, with nothing said of
+            what cannot be placed: the sizes that are returned tell whose images to look at.
 
     Returns:
         N inputs.
     """
     labels = _known(control, answers)
     score = _scores(answers, labels)
+    asked = size is not None
     size = np.zeros((len(answers), 2), dtype=np.int32) if size is None else size.copy()
     if control.geometry == "choice":
         return Predictions.of_classes(_probs(control, labels, score, len(answers)), size)
@@ -63,7 +65,7 @@ def predictions_of(
     placed = here.all(axis=1) | (control.reads == "text")
     if control.geometry == "mask":
         placed = (stated == here).all(axis=1)
-    if not placed.all():
+    if asked and not placed.all():
         _warn(control, answers, f"{(~placed).sum()} regions of no or of another image size")
     kept = placed & (score >= SCORE_FLOOR)
     labels = labels.take(kept)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from typing import Final
 
+from ml_backend.predictors.registry import SCHEMES
 from ml_backend.settings import ServiceSettings
 from ml_backend.upstream.base import Upstream
 from ml_backend.upstream.existing import PREFIX, ExistingUpstream
 from ml_backend.upstream.in_process import InProcessUpstream
 from ml_backend.upstream.remote import RemoteUpstream
 
-__all__ = ["Upstreams"]
+__all__ = ["UpstreamRegistry"]
 
 _KEPT: Final = 16
-_ADDRESS: Final = ("http://", "https://")
+_ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
+_CLASS: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
-class Upstreams:
+class UpstreamRegistry:
     """The upstreams of one process.
 
     Args:
@@ -30,24 +33,29 @@ class Upstreams:
         self._open: OrderedDict[str, Upstream] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> Upstream:
-        """Return the upstream of a name, see ``is_upstream``.
+    def get(self, name: str) -> Upstream | None:
+        """Return the upstream of that name; None where the name is not one's, but a file's.
 
         Raises:
             ModelError: when the owner of the machine does not allow it, or the name is wrong.
         """
         with self._lock:
             if name not in self._open:
-                self._open[name] = self._make(name)
+                found = self._make(name)
+                if found is None:
+                    return None
+                self._open[name] = found
                 if len(self._open) > _KEPT:
                     self._open.popitem(last=False)
             self._open.move_to_end(name)
             return self._open[name]
 
-    def _make(self, name: str) -> Upstream:
+    def _make(self, name: str) -> Upstream | None:
         settings = self._settings
-        if name.startswith(_ADDRESS):
+        if _ADDRESS.match(name):
             return RemoteUpstream(name, settings.model_hosts, settings.label_studio_url)
         if name.startswith(PREFIX):
             return ExistingUpstream(name)
-        return InProcessUpstream(name, settings.model_classes)
+        if _CLASS.fullmatch(name) and name.partition(":")[0] not in SCHEMES:
+            return InProcessUpstream(name, settings.model_classes)
+        return None

@@ -10,13 +10,13 @@ from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ModelError
 from ml_backend.settings import ServiceSettings
-from ml_backend.upstream import Upstreams
 from ml_backend.upstream.answers import read_reply, version_text
 from ml_backend.upstream.base import Answer, UpstreamTask
 from ml_backend.upstream.batches import SilentError, SpoiledError, ask_in_batches, batches
 from ml_backend.upstream.columns import UNSCORED, predictions_of
 from ml_backend.upstream.existing import ExistingUpstream
 from ml_backend.upstream.in_process import InProcessUpstream
+from ml_backend.upstream.registry import UpstreamRegistry
 from ml_backend.upstream.remote import RemoteUpstream
 from tests import upstream_classes
 from tests.unit.regions import BOX, MANY, MASK, ONE, POINT, POLYGON, SPAN, box, region
@@ -411,7 +411,7 @@ def test_hosts_that_are_not_allowed(address, hosts):
 def test_upstreams_by_name_are_kept(monkeypatch):
     monkeypatch.setenv("RELOOK_MODEL_HOSTS", '["sam:9090"]')
     monkeypatch.setenv("RELOOK_MODEL_CLASSES", '["tests.upstream_classes:Plain"]')
-    upstreams = Upstreams(ServiceSettings())
+    upstreams = UpstreamRegistry(ServiceSettings())
     for name, kind in (
         ("http://sam:9090", RemoteUpstream),
         ("existing:v1", ExistingUpstream),
@@ -422,3 +422,5 @@ def test_upstreams_by_name_are_kept(monkeypatch):
     for name in ("http://other:9090", "os:system", "existing:"):
         with pytest.raises(ModelError):
             upstreams.get(name)
+    for name in ("yolo.pt", "timm:resnet18", "", "C:\\models\\yolo.pt", "a.b:c.d"):
+        assert upstreams.get(name) is None
