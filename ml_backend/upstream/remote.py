@@ -30,6 +30,9 @@ _VERSION_S: Final = 1.8
 _VERSION_KEPT_S: Final = 30.0
 # A backend that is away for a while costs the tasks of that while, not the run.
 _VERSION_HELD_S: Final = 600.0
+# After two time-outs in a row nothing is asked for so long: a run has hundreds of requests.
+_SILENT: Final = 2
+_REST_S: Final = 60.0
 _BATCH: Final = 16
 _BATCH_BYTES: Final = 4 << 20
 _ANSWER_BYTES: Final = 64 << 20
@@ -85,6 +88,8 @@ class RemoteUpstream:
         self._label_studio_url = label_studio_url
         self._patience = patience
         self._set_up: dict[int, _SetUp] = {}
+        self._silent = 0
+        self._rest_until = 0.0
 
     def version(self, project: int, config_xml: str) -> str:
         """Return ``host:port/path@VERSION`` by the backend's /setup, kept for 30 s.
@@ -121,13 +126,29 @@ class RemoteUpstream:
             "label_config": config_xml,
             "params": {"login": None, "password": None, "context": None},
         }
-        answer = self._post("predict", body, self._patience)
+        answer = self._predicted(body)
         if not isinstance(answer, dict) or "results" not in answer:
             raise SpoiledError(
                 f"model {self.name!r} answers {excerpt(answer)}, which has no results"
             )
         said_by = version_text(answer.get("model_version"), version)
         return read_replies(self.name, batch, answer["results"], said_by)
+
+    def _predicted(self, body: dict[str, Any]) -> Any:
+        if time.monotonic() < self._rest_until:
+            raise SilentError(
+                f"model {self.name!r} did not answer in time lately, so it is left alone for "
+                f"{_REST_S:g} s; check that it runs and is not overloaded"
+            )
+        try:
+            answer = self._post("predict", body, self._patience)
+        except SilentError:
+            self._silent += 1
+            if self._silent >= _SILENT:
+                self._rest_until = time.monotonic() + _REST_S
+            raise
+        self._silent = 0
+        return answer
 
     def _version(self, project: int, config_xml: str, seconds: float) -> str:
         known = self._set_up.get(project)

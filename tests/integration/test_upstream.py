@@ -272,7 +272,10 @@ def test_a_liar_costs_one_clear_error_per_task(hostile, kind, said):
 def test_a_hung_backend_costs_two_time_outs_at_most(hostile, kind):
     before = hostile.asked.count(f"/{kind}/predict")
     began = time.monotonic()
-    replies = upstream(hostile, kind).predict(1, CONFIG, numbered(100))
+    hung = upstream(hostile, kind)
+    replies = hung.predict(1, CONFIG, numbered(100))
+    again = hung.predict(1, CONFIG, numbered(100))
+    assert all("left alone for 60 s" in str(reply) for reply in again)
     assert time.monotonic() - began < 4
     assert hostile.asked.count(f"/{kind}/predict") == before + 2
     assert len(replies) == 100

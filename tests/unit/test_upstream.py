@@ -235,6 +235,18 @@ def test_a_spoiled_batch_is_asked_again_task_by_task_and_in_order():
     ]
 
 
+def test_a_model_that_always_fails_is_not_asked_task_by_task_for_ever():
+    asked = []
+
+    def ask(batch):
+        asked.append(len(batch))
+        raise SpoiledError("no weights")
+
+    said = ask_in_batches(batches(tasks(*"a" * 100), 16, 99, lambda _: 1), ask)
+    assert [str(one) for one in said] == [f"task {i}: no weights" for i in range(1, 101)]
+    assert asked == [16] + [1] * 16 + [16] * 5 + [4]
+
+
 def test_patience_is_renewed_by_an_answer():
     def ask(batch):
         if batch[0].id % 2:
