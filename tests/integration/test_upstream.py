@@ -10,14 +10,18 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.errors import ModelError
+from ml_backend.labelstudio.config import parse_config
+from ml_backend.outlines import boxes
 from ml_backend.processes import ChildProcess, free_port
 from ml_backend.upstream import remote as remote_module
 from ml_backend.upstream.base import Answer, UpstreamTask
+from ml_backend.upstream.columns import predictions_of
 from ml_backend.upstream.remote import RemoteUpstream
 from tests.hostile import POISON, HostileServer
 from tests.integration.samples import scenes
@@ -112,6 +116,19 @@ def test_a_real_server_predicts(remote, served):
     version = remote.version(1, CONFIG)
     assert version == f"{served.host}@INITIAL"
     check_finds_the_digits(remote.predict(1, CONFIG, TASKS))
+
+
+def test_its_boxes_lie_where_the_digits_are(remote):
+    (control,) = parse_config(CONFIG).controls
+    said = predictions_of(control, remote.predict(1, CONFIG, TASKS))
+    assert said.size.tolist() == [[160, 160]] * len(TASKS)
+    box = boxes(control.geometry, said.outline)
+    apart = [
+        np.abs(box[said.item == row] - true).max(axis=1).min()
+        for row, scene in enumerate(SCENES)
+        for true in scene.box
+    ]
+    assert np.mean(np.array(apart) < 5) > 0.8, "most digits have a box within five pixels"
 
 
 def test_one_broken_image_costs_one_task(remote):
