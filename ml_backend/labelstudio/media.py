@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import posixpath
 import re
 from collections.abc import Sequence
@@ -13,23 +12,19 @@ from functools import partial
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
-import numpy as np
 from label_studio_sdk import LabelStudio
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from ml_backend.errors import MediaError, RelookError
 from ml_backend.labelstudio.client import access_headers
+from ml_backend.labelstudio.images import RGB, decode_image
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["MediaReader", "decode_image"]
+__all__ = ["MediaReader"]
 
 _PARALLEL = 8
 _TIMEOUT_S = 30.0
 _MIB = 1 << 20
 _IMAGE_PATH = re.compile(r"/data/.|/(tasks|projects)/\d+/(presign|resolve)/?$")
-
-RGB = NDArray[np.uint8]
 
 
 class MediaReader:
@@ -122,30 +117,6 @@ class MediaReader:
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
         uri = base64.b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
-
-
-def decode_image(content: bytes, max_megapixels: int) -> RGB:
-    """Decode an image file as uint8 (H, W, 3) RGB, turned upright by its EXIF orientation.
-
-    Raises:
-        MediaError: when it is no image, is broken, or has too many pixels.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > max_megapixels * 1_000_000:
-                raise MediaError(
-                    f"has {image.width} x {image.height} pixels, more than "
-                    f"{max_megapixels} megapixels; make it smaller or raise "
-                    "RELOOK_IMAGE_MAX_MEGAPIXELS"
-                )
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(upright.convert("RGB"), dtype=np.uint8)
-    except MediaError:
-        raise
-    except Exception as error:
-        # A decoder fed with a hostile file raises almost anything, and Ultralytics replaces
-        # Image.open by one that adds kinds of its own.
-        raise MediaError(f"is not an image that can be read ({error}); replace the file") from error
 
 
 def _inline(address: str) -> bytes:
