@@ -19,6 +19,15 @@ from analysis.geometry import ragged
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
 _KEY: Final = ["task", "control", "region"]
+_COLUMNS: Final = pa.schema(
+    [
+        ("task", pa.int64()),
+        ("control", pa.string()),
+        ("region", pa.string()),
+        ("version", pa.string()),
+        ("digest", pa.int64()),
+    ]
+)
 #: Another process may still read a version of this age.
 _KEPT: Final = timedelta(hours=1)
 #: Rows in memory at once while reading.
@@ -92,16 +101,19 @@ class EmbeddingStore:
         _, rows = np.unique(keys.digest, return_index=True)
         keys = keys.take(rows)
         half = vectors[rows].astype(np.float16)
-        schema = _schema(half.shape[1])
+        schema = _COLUMNS.append(pa.field("vector", pa.list_(pa.float16(), half.shape[1])))
         columns = {
             "task": keys.task,
             "control": [control] * len(keys),
-            "region": list(keys.region),
+            # A lone surrogate, which JSON can carry, is no UTF-8.
+            "region": [key.encode(errors="backslashreplace").decode() for key in keys.region],
             "version": [version] * len(keys),
             "digest": keys.digest,
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(half.reshape(-1)), half.shape[1]),
         }
-        table = self._tables.create_table(_name(schema, project), schema=schema, exist_ok=True)
+        # Vectors of another length lie in another table.
+        name = f"{_prefix()}{half.shape[1]}-{project}"
+        table = self._tables.create_table(name, schema=schema, exist_ok=True)
         merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
         merge.execute(pa.table(columns, schema=schema))
 
@@ -176,26 +188,13 @@ class EmbeddingStore:
         return [
             name
             for name in self._tables.list_tables().tables
-            if name.startswith("embeddings-") and name.endswith(f"-{project}")
+            if name.startswith(_prefix()) and name.endswith(f"-{project}")
         ]
 
 
-def _schema(size: int) -> pa.Schema:
-    return pa.schema(
-        [
-            ("task", pa.int64()),
-            ("control", pa.string()),
-            ("region", pa.string()),
-            ("version", pa.string()),
-            ("digest", pa.int64()),
-            ("vector", pa.list_(pa.float16(), size)),
-        ]
-    )
-
-
-def _name(schema: pa.Schema, project: int) -> str:
-    """Name a table by its columns too: vectors of another length lie in another table."""
-    return f"embeddings-{hashlib.sha256(str(schema).encode()).hexdigest()[:8]}-{project}"
+def _prefix() -> str:
+    """Name tables by their columns: what a Relook with other columns kept is not found."""
+    return f"embeddings-{hashlib.sha256(str(_COLUMNS).encode()).hexdigest()[:8]}-"
 
 
 def _quoted(text: str) -> str:

@@ -122,7 +122,7 @@ class SharedFeatures:
         regions = np.hstack([np.zeros_like(size), size]).astype(np.float32)
         everything = Patches(
             np.concatenate([np.arange(len(images)), patches.image_row]).astype(np.int64),
-            np.concatenate([regions, inside(patches, size, self._margin).astype(np.float32)]),
+            np.concatenate([regions, inside(patches, size, self._margin, 1.0).astype(np.float32)]),
         )
         tapped = _Tapped(everything, size, self.size)
         with self._lock, _tap(self._ultralytics, tapped, pooled=self._pooled):
