@@ -20,9 +20,10 @@ from pydantic import ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, RelookError
+from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
-from ml_backend.prediction import prelabels
+from ml_backend.prelabels import prelabels
 from ml_backend.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.server import say_reason
 from ml_backend.services import Services
@@ -69,6 +70,7 @@ class _Backend:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._metrics = Metrics(services.mailbox)
+        self._said: set[tuple[int, str]] = set()
 
     def health(self) -> dict[str, str]:
         return {"status": "UP", "model_class": "Relook", "version": __version__}
@@ -76,26 +78,24 @@ class _Backend:
     def setup(self, request: SetupRequest) -> dict[str, Any]:
         settings = project_settings(request.extra_params)
         config = parse_config(request.label_config)
-        version = self._version_in_time(config, settings)
+        version = self._version_in_time(request.project_id, config, settings)
         self._services.mailbox.remember_setup(request.project_id, request.extra_params)
         return {"model_version": version}
 
     def predict(self, request: PredictRequest) -> dict[str, Any]:
         settings = self._settings_of(request.project_id)
-        config = parse_config(request.label_config)
+        config = self._services.choice.served(parse_config(request.label_config), settings)
         tasks = np.array([task.id for task in request.tasks], dtype=np.int64)
-        media = {
-            key: [_text(task.data.get(key)) for task in request.tasks] for key in config.data_keys
-        }
+        inputs = TaskInputs(tasks, [task.model_dump() for task in request.tasks])
         with self._metrics.predict_seconds.time():
             predicted = self._services.prediction.predict(
-                request.project_id, config, settings, tasks, media
+                request.project_id, config, settings, inputs
             )
         for said in predicted.errors.values():
             _log.warning("project %s: %s", request.project_id, said)
         self._metrics.predicted_tasks.inc(len(tasks))
         self._metrics.unreadable_tasks.inc(len(predicted.errors))
-        done = prelabels(predicted, settings, tasks)
+        done = prelabels(predicted, settings, inputs)
         return {"results": [_answer(done.get(int(t)), predicted.version) for t in tasks]}
 
     def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -124,21 +124,33 @@ class _Backend:
         _, extra_params = self._services.mailbox.setup_of(project)
         return project_settings(extra_params)
 
-    def _version_in_time(self, config: LabelingConfig, settings: ProjectSettings) -> str | None:
-        answer: list[str | Exception] = []
+    def _version_in_time(
+        self, project: int, config: LabelingConfig, settings: ProjectSettings
+    ) -> str | None:
+        version: list[str] = []
+        errors: list[Exception] = []
 
         def compute() -> None:
             try:
-                answer.append(self._services.version(config, settings))
+                version.append(self._services.choice.version(project, config, settings))
+                self._check_model(project, config, settings)
             except Exception as error:  # said by the thread that waits
-                answer.append(error)
+                errors.append(error)
 
         thread = threading.Thread(target=compute, daemon=True)
         thread.start()
         thread.join(_VERSION_WAIT_S)
-        if answer and isinstance(answer[0], Exception):
-            raise answer[0]
-        return answer[0] if answer else None  # type: ignore[return-value]
+        if errors:
+            raise errors[0]
+        return version[0] or None if version else None
+
+    def _check_model(self, project: int, config: LabelingConfig, settings: ProjectSettings) -> None:
+        choice = self._services.choice
+        served = choice.served(config, settings)
+        for said in choice.unmapped(served, settings).values():
+            if (project, said) not in self._said:
+                _log.warning("project %s: %s", project, said)
+                self._said.add((project, said))
 
 
 def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -> Any:
@@ -147,10 +159,6 @@ def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -
         return []
     result, score = prelabel
     return {"result": result, "score": score, "model_version": version}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 # Coroutines, because a reason said in a thread of the pool stays in that thread.

@@ -28,10 +28,13 @@ class SetupRequest(_Received):
 
 
 class Task(_Received):
-    """One task of a prediction request."""
+    """One task of a prediction request; other backends are shown all that Label Studio sends."""
+
+    model_config = ConfigDict(extra="allow")
 
     id: int
     data: dict[str, Any]
+    predictions: list[dict[str, Any]] = []
 
 
 class PredictRequest(_Received):

@@ -9,12 +9,14 @@ from label_studio_sdk import LabelStudio
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.config import LabelingConfig
 from ml_backend.labelstudio.media import MediaReader
-from ml_backend.prediction import Prediction, model_version
+from ml_backend.labelstudio.texts import TextReader
+from ml_backend.model_choice import ModelChoice
+from ml_backend.prediction import Prediction
 from ml_backend.predictors.registry import ModelRegistry
-from ml_backend.settings import ProjectSettings, ServiceSettings
+from ml_backend.settings import ServiceSettings
 from ml_backend.store import Store
+from ml_backend.upstream.registry import UpstreamRegistry
 
 __all__ = ["Services"]
 
@@ -28,7 +30,8 @@ class Services:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self.models = ModelRegistry(settings.model_dir, settings.threads)
+        self.models = ModelRegistry(settings)
+        self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
     def mailbox(self) -> Mailbox:
@@ -51,15 +54,12 @@ class Services:
         return Store(self.settings.data_dir / "store")
 
     @cached_property
+    def choice(self) -> ModelChoice:
+        """Which model answers for which tag."""
+        return ModelChoice(self.models, self.upstreams.get, self.settings.model)
+
+    @cached_property
     def prediction(self) -> Prediction:
         """Models over tasks."""
-        media = MediaReader(self.client, self.settings)
-        return Prediction(self.models, media, self.store, self.settings.model)
-
-    def version(self, config: LabelingConfig, settings: ProjectSettings) -> str:
-        """Return the version that a project's predictions carry, without loading a model.
-
-        Raises:
-            ModelError: when a model is not there.
-        """
-        return model_version(self.models, config, settings, self.settings.model)
+        images = MediaReader(self.client, self.settings)
+        return Prediction(self.choice, images, TextReader(images.fetch), self.store)

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analysis.geometry import ragged
+from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 
 __all__ = ["Store", "StoredLabels"]
@@ -30,8 +32,9 @@ _PREDICTIONS = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("label", pa.list_(pa.int32())),
-        ("box", pa.list_(pa.float32())),
         ("score", pa.list_(pa.float32())),
+        ("length", pa.list_(pa.int32())),
+        ("outline", pa.list_(pa.float64())),
         ("probs", pa.list_(pa.float32())),
     ]
 )
@@ -42,7 +45,8 @@ _LABELS = pa.schema(
         ("unit", pa.list_(pa.int64())),
         ("region_unit", pa.list_(pa.int64())),
         ("label", pa.list_(pa.int32())),
-        ("box", pa.list_(pa.float32())),
+        ("length", pa.list_(pa.int32())),
+        ("outline", pa.list_(pa.float64())),
         ("held", pa.list_(pa.int64())),
     ]
 )
@@ -57,7 +61,7 @@ class StoredLabels:
         unit: int64 (U,), annotation id.
         region_unit: int64 (R,), the unit each region belongs to.
         label: int32 (R,), label index, -1 where the config has no such label.
-        box: float32 (R, 4), x0 y0 x1 y1, pixels.
+        outline: where each region is, in pixels or characters.
         held_task: int64 (H,), task of each annotation it held, current or not.
         held: int64 (H,), annotation id.
     """
@@ -66,7 +70,7 @@ class StoredLabels:
     unit: NDArray[np.int64]
     region_unit: NDArray[np.int64]
     label: NDArray[np.int32]
-    box: NDArray[np.float32]
+    outline: Outlines
     held_task: NDArray[np.int64]
     held: NDArray[np.int64]
 
@@ -79,7 +83,7 @@ class StoredLabels:
             self.unit[units],
             self.region_unit[regions],
             self.label[regions],
-            self.box[regions],
+            self.outline.take(regions),
             self.held_task,
             self.held,
         )
@@ -107,7 +111,7 @@ class Store:
         predictions: Predictions,
     ) -> None:
         """Keep predictions, one row a task; a task's older row is replaced."""
-        rows = _offsets(predictions.image, len(tasks))
+        rows = _offsets(predictions.item, len(tasks))
         count = predictions.probs.shape[1]
         columns = {
             "task": tasks,
@@ -117,8 +121,8 @@ class Store:
             "width": predictions.size[:, 0],
             "height": predictions.size[:, 1],
             "label": _ragged(rows, predictions.label),
-            "box": _ragged(rows * 4, predictions.box.reshape(-1)),
             "score": _ragged(rows, predictions.score),
+            **_outline_columns(rows, predictions.outline),
             "probs": _ragged(np.arange(len(tasks) + 1) * count, predictions.probs.reshape(-1)),
         }
         self._merge(_table("predictions", project), pa.table(columns, schema=_PREDICTIONS))
@@ -168,7 +172,7 @@ class Store:
             "unit": _ragged(unit_rows, labels.unit[by_unit]),
             "region_unit": _ragged(regions, labels.region_unit[by_region]),
             "label": _ragged(regions, labels.label[by_region]),
-            "box": _ragged(regions * 4, labels.box[by_region].reshape(-1)),
+            **_outline_columns(regions, labels.outline.take(by_region)),
         }
         self._merge(_table("labels", project), pa.table(columns, schema=_LABELS))
 
@@ -181,7 +185,7 @@ class Store:
             _values(table["unit"], np.int64),
             _values(table["region_unit"], np.int64),
             _values(table["label"], np.int32),
-            _values(table["box"], np.float32).reshape(-1, 4),
+            _outline(table),
             np.repeat(table["task"].to_numpy(), _lengths(table["held"])),
             _values(table["held"], np.int64),
         )
@@ -241,14 +245,28 @@ def _predictions(table: pa.Table) -> Predictions:
     count = _lengths(table["label"])
     return Predictions(
         size=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
-        image=np.repeat(np.arange(len(table), dtype=np.int64), count),
+        item=np.repeat(np.arange(len(table), dtype=np.int64), count),
         label=_values(table["label"], np.int32),
-        box=_values(table["box"], np.float32).reshape(-1, 4),
         score=_values(table["score"], np.float32),
+        outline=_outline(table),
         probs=_values(table["probs"], np.float32).reshape(len(table), -1)
         if len(table)
         else np.empty((0, 0), dtype=np.float32),
     )
+
+
+def _outline_columns(rows: NDArray[np.int64], outline: Outlines) -> dict[str, pa.Array]:
+    """The columns of an outline, cut where the rows of tasks begin."""
+    lengths = np.diff(outline.offsets).astype(np.int32)
+    return {
+        "length": _ragged(rows, lengths),
+        "outline": _ragged(outline.offsets[rows], outline.values),
+    }
+
+
+def _outline(table: pa.Table) -> Outlines:
+    lengths = _values(table["length"], np.int64)
+    return Outlines(ragged.starts(lengths), _values(table["outline"], np.float64))
 
 
 def _offsets(row: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.scoring import Calibration, fit_calibration, page_labels, score_page
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.views import ensure_queue_tab
@@ -20,9 +19,12 @@ from ml_backend.labelstudio.writer import (
     delete_predictions,
     set_model_version,
 )
-from ml_backend.prediction import ControlPredictions, PredictedTasks, prelabels
+from ml_backend.prediction import ControlPredictions, PredictedTasks
+from ml_backend.prelabels import prelabels
 from ml_backend.review.decide import State, decide
 from ml_backend.review.publish import publish
+from ml_backend.scoring.columns import Calibration
+from ml_backend.scoring.page import fit_calibration, page_labels, score_page
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
 
@@ -43,7 +45,7 @@ class ProjectWork:
 
     Attributes:
         services: this worker's parts.
-        project: the project as it stands.
+        project: the project as it stands, its config without the tags that no model serves.
         settings: its settings as Label Studio last sent them.
     """
 
@@ -59,6 +61,7 @@ class ProjectWork:
             LabelStudioError: when Label Studio cannot be reached or refuses.
             ConfigError: when the labelling config cannot be served.
             SettingsError: when its settings are wrong or no model connection was ever set up.
+            ModelError: when a model is missing or fits no tag.
         """
         opened = read_project(services.client, project)
         known, extra_params = services.mailbox.setup_of(project)
@@ -72,7 +75,9 @@ class ProjectWork:
                 f"project {project} is not connected to this backend: add it in Label Studio "
                 "under Settings > Model"
             )
-        return cls(services, opened, project_settings(extra_params))
+        settings = project_settings(extra_params)
+        served = services.choice.served(opened.config, settings)
+        return cls(services, replace(opened, config=served), settings)
 
     def predict(self, tasks: NDArray[np.int64]) -> dict[str, str]:
         """Predict tasks, give them their pre-labels, keep their labels; return what is wrong."""
@@ -123,7 +128,7 @@ class ProjectWork:
         for control in project.config.controls:
             labels = store.get_labels(project.id, control.name).of(tasks)
             table = self.services.prediction.stored(
-                project.id, control, self.settings, np.unique(labels.task)
+                project.id, project.config, control, self.settings, np.unique(labels.task)
             )
             labels = labels.of(np.unique(labels.task)[table.found])
             store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels))
@@ -158,7 +163,9 @@ class ProjectWork:
         Label Studio puts the connection's title there, which no prediction carries: scores in
         the Data Manager and uncertainty sampling are then empty.
         """
-        version = self.services.version(self.project.config, self.settings)
+        version = self.services.choice.version(self.project.id, self.project.config, self.settings)
+        if not version:
+            return
         current = self.project.model_version
         with explained(f"listing the model connections of project {self.project.id}"):
             connections = self.services.client.ml.list(project=self.project.id)
@@ -176,7 +183,7 @@ class ProjectWork:
     def _predict(self, page: TaskPage) -> PredictedTasks:
         config = self.project.config
         predicted = self.services.prediction.predict(
-            self.project.id, config, self.settings, page.id, page.media
+            self.project.id, config, self.settings, page.inputs
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
             self.services.store.put_labels(
@@ -189,7 +196,7 @@ class ProjectWork:
     ) -> None:
         errors.update({str(task): said for task, said in predicted.errors.items()})
         errors.update(_unknown_labels(page, predicted))
-        done = prelabels(predicted, self.settings, page.id)
+        done = prelabels(predicted, self.settings, page.inputs)
         obsolete = []
         for stands in np.flatnonzero(page.standing.version == predicted.version).tolist():
             task = int(page.id[page.standing.task[stands]])
@@ -218,7 +225,7 @@ def _unknown_labels(page: TaskPage, predicted: PredictedTasks) -> dict[str, str]
             name = table.control.labels[label]
             said[f"{table.control.name}: {name}"] = (
                 f"label {name!r} of {table.control.name!r} has no class in model "
-                f"{table.version}: regions with it are not scored. If a class means the same, "
+                f"{table.key}: regions with it are not scored. If a class means the same, "
                 "name it in the label's predicted_values."
             )
     return said
@@ -227,7 +234,7 @@ def _unknown_labels(page: TaskPage, predicted: PredictedTasks) -> dict[str, str]
 def _arrays(table: ControlPredictions) -> str:
     """Name a calibration by all it depends on; hashed, because people choose tags' names."""
     control = table.control
-    parts = [table.version, control.name, control.labels, sorted(control.predicted_values.items())]
+    parts = [table.key, control.name, control.labels, sorted(control.predicted_values.items())]
     return "calibration-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

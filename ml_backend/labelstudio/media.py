@@ -1,4 +1,8 @@
-"""Images of tasks, fetched from Label Studio and its storages and from nowhere else."""
+"""Files of tasks, fetched from Label Studio and its storages and from nowhere else.
+
+Files are kept on disk as they were fetched and decoded in full: outlines are in pixels of the
+original, and the one place that makes an image smaller is the model that reads it, to its own size.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,49 @@ import base64
 import binascii
 import posixpath
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from typing import Final, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
 from label_studio_sdk import LabelStudio
 
-from ml_backend.errors import MediaError, RelookError
+from ml_backend.errors import MediaError
 from ml_backend.labelstudio.client import access_headers
+from ml_backend.labelstudio.file_cache import CachedFile, FileCache
 from ml_backend.labelstudio.images import RGB, decode_image
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["MediaReader"]
 
-_PARALLEL = 8
-_TIMEOUT_S = 30.0
-_MIB = 1 << 20
-_IMAGE_PATH = re.compile(r"/data/.|/(tasks|projects)/\d+/(presign|resolve)/?$")
+_PARALLEL: Final = 8
+_TIMEOUT_S: Final = 30.0
+#: A whole file: Label Studio waits 100 s for a prediction.
+_PATIENCE_S: Final = 60.0
+#: A kept file is used this long without asking its server whether it is still there, unchanged,
+#: and ours to see.
+_FRESH_S: Final = 300.0
+_MIB: Final = 1 << 20
+_FILE_PATH: Final = re.compile(r"/data/.|/(tasks|projects)/\d+/(presign|resolve)/?$")
+#: The answer's header that names a version of a file, and the request's that asks for a newer one.
+_VALIDATORS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+
+T = TypeVar("T")
 
 
 class MediaReader:
-    """Fetches and decodes images, many at once.
+    """Fetches files and decodes images, many at once.
+
+    Fetched files are kept below ``RELOOK_DATA_DIR/images``, by the address that Label Studio has
+    for them (of a file in a storage this names the task: one task's right to it is not another's).
+    A kept file is used without a request for five minutes; after that only when its server
+    confirms it. A right that was taken back ends with that.
 
     Args:
         client: a signed-in Label Studio client.
-        settings: which hosts are allowed and how large an image may be.
+        settings: which hosts are allowed, how large a file may be and what may be kept.
     """
 
     def __init__(self, client: LabelStudio, settings: ServiceSettings) -> None:
@@ -40,6 +60,7 @@ class MediaReader:
         self._settings = settings
         self._base = settings.label_studio_url.rstrip("/") + "/"
         self._http = httpx.Client(timeout=_TIMEOUT_S)
+        self._kept = FileCache(settings.data_dir / "images", settings.image_cache_mb * _MIB)
 
     def read(self, tasks: Sequence[int], addresses: Sequence[str]) -> list[RGB | MediaError]:
         """Read one image per task.
@@ -55,43 +76,91 @@ class MediaReader:
         Raises:
             LabelStudioError: when Label Studio itself refuses the token or cannot be reached.
         """
-        headers = access_headers(self._client)
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(pool.map(partial(self._read, headers), tasks, addresses))
+        limit = self._settings.image_max_megapixels
 
-    def _read(self, headers: dict[str, str], task: int, address: str) -> RGB | MediaError:
-        where = f"task {task}: image {address[:120]!r}"
+        def read_one(task: int, address: str) -> RGB | MediaError:
+            return self._explained(
+                "image", task, address, lambda content: decode_image(content, limit)
+            )
+
+        if len(tasks) == 1:
+            return [read_one(tasks[0], addresses[0])]
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(read_one, tasks, addresses))
+
+    def fetch(self, task: int, address: str) -> bytes:
+        """Return the file at an address of a task's data.
+
+        Raises:
+            MediaError: when it cannot be fetched.
+            LabelStudioError: when Label Studio itself refuses the token or cannot be reached.
+        """
+        found = self._explained("file", task, address, lambda content: content)
+        if isinstance(found, MediaError):
+            raise found
+        return found
+
+    def _explained(
+        self, what: str, task: int, address: str, use: Callable[[bytes], T]
+    ) -> T | MediaError:
         if not address:
-            return MediaError(f"task {task} has no image in the field that the config names")
+            return MediaError(f"task {task} has no {what} in the field that the config names")
+        where = f"task {task}: {what} {address[:120]!r}"
         try:
-            content = self._fetch(task, address, headers)
-            return decode_image(content, self._settings.image_max_megapixels)
-        except RelookError as error:
+            return use(self._fetch(task, address))
+        except MediaError as error:
             return MediaError(f"{where} {error}")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return MediaError(
                 f"{where} cannot be fetched ({error}); check that it opens in the task"
             )
 
-    def _fetch(self, task: int, address: str, headers: dict[str, str]) -> bytes:
+    def _fetch(self, task: int, address: str) -> bytes:
         if address.startswith("data:"):
             return _inline(address)
         url, trusted = self._locate(task, address)
-        content = bytearray()
-        limit = self._settings.image_max_mb * _MIB
+        kept = self._kept.get(url)
+        if kept is None or kept.age > _FRESH_S:
+            return self._request(url, trusted, kept)
+        return kept.content
+
+    def _request(self, url: str, trusted: bool, kept: CachedFile | None) -> bytes:
+        headers = dict(kept.validators) if kept else {}
+        if trusted:
+            headers |= access_headers(self._client)
         # Only Label Studio's own answer may send us elsewhere: to the storage it signs for.
-        with self._http.stream(
-            "GET", url, headers=headers if trusted else {}, follow_redirects=trusted
-        ) as answer:
+        with self._http.stream("GET", url, headers=headers, follow_redirects=trusted) as answer:
+            if kept and answer.status_code == httpx.codes.NOT_MODIFIED:
+                self._kept.confirm(url)
+                return kept.content
             if answer.status_code != httpx.codes.OK:
+                if answer.is_client_error:
+                    self._kept.drop(url)
                 raise MediaError(f"answers HTTP {answer.status_code}; check that the file is there")
-            for chunk in answer.iter_bytes():
-                content += chunk
-                if len(content) > limit:
-                    raise MediaError(
-                        f"is larger than {self._settings.image_max_mb} MiB; make it smaller or "
-                        "raise RELOOK_IMAGE_MAX_MB"
-                    )
+            content = self._body(answer)
+        if "no-store" not in answer.headers.get("Cache-Control", ""):
+            validators = {
+                asks: answer.headers[says]
+                for says, asks in _VALIDATORS.items()
+                if says in answer.headers
+            }
+            self._kept.put(url, content, validators)
+        return content
+
+    def _body(self, answer: httpx.Response) -> bytes:
+        content = bytearray()
+        end = time.monotonic() + _PATIENCE_S
+        for chunk in answer.iter_bytes():
+            content += chunk
+            if len(content) > self._settings.image_max_mb * _MIB:
+                raise MediaError(
+                    f"is larger than {self._settings.image_max_mb} MiB; make it smaller or "
+                    "raise RELOOK_IMAGE_MAX_MB"
+                )
+            if time.monotonic() > end:
+                raise MediaError(
+                    f"did not arrive within {_PATIENCE_S:.0f} s; check the connection to its server"
+                )
         return bytes(content)
 
     def _locate(self, task: int, address: str) -> tuple[str, bool]:
@@ -101,8 +170,8 @@ class MediaReader:
         if at_home or not (parts.scheme or parts.netloc):
             inside = unquote(parts.path).removeprefix(home.path.rstrip("/")).lstrip("/")
             path = posixpath.normpath("/" + inside) + ("/" if inside.endswith("/") else "")
-            # With our token any page of Label Studio would answer; images lie in these alone.
-            if not _IMAGE_PATH.match(path):
+            # With our token any page of Label Studio would answer; files lie in these alone.
+            if not _FILE_PATH.match(path):
                 raise MediaError("is not below /data/ of Label Studio; upload it there")
             query = f"?{parts.query}" if parts.query else ""
             return urljoin(self._base, quote(path.lstrip("/"))) + query, True

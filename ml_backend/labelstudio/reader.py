@@ -12,6 +12,7 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
@@ -81,8 +82,7 @@ class TaskPage:
     """Some tasks of one project, T rows.
 
     Attributes:
-        id: int64 (T,), Label Studio's task id.
-        media: data key to the address in each task, "" where the task has none.
+        inputs: what the tasks hold for a model.
         own: field of ``OWN_FIELDS`` to the value in each task, None where there is none.
         labelled_at: float64 (T,), when the newest current annotation was written, seconds since
             1970; 0 where nothing is labelled.
@@ -90,8 +90,7 @@ class TaskPage:
         held: row of the task and id of every annotation, current or not.
     """
 
-    id: NDArray[np.int64]
-    media: dict[str, list[str]]
+    inputs: TaskInputs
     own: dict[str, list[Any]]
     labelled_at: NDArray[np.float64]
     digest: NDArray[np.str_]
@@ -100,7 +99,12 @@ class TaskPage:
     held: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     def __len__(self) -> int:
-        return len(self.id)
+        return len(self.inputs)
+
+    @property
+    def id(self) -> NDArray[np.int64]:
+        """int64 (T,), Label Studio's task ids."""
+        return self.inputs.id
 
 
 def read_project(client: LabelStudio, project: int) -> Project:
@@ -170,8 +174,10 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
     for row, result in zip(annotations.task, annotations.result, strict=True):
         said[row].append(result)
     return TaskPage(
-        id=np.array([task["id"] for task in tasks], dtype=np.int64),
-        media={key: [_text(task["data"].get(key)) for task in tasks] for key in config.data_keys},
+        inputs=TaskInputs(
+            np.array([task["id"] for task in tasks], dtype=np.int64),
+            [{**task, "predictions": [_plain(p) for p in task["predictions"]]} for task in tasks],
+        ),
         own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
         labelled_at=labelled_at,
         digest=np.array([_digests(results) for results in said], dtype=np.str_),

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.results import Result, box_value, encode_boxes, encode_choice
+from ml_backend.labelstudio.results import Result, encode, encode_choices
+from ml_backend.outlines import Outlines
 
 __all__ = ["SUGGESTION_VERSION", "Fix", "suggest"]
 
@@ -26,19 +26,22 @@ class Fix:
         control: the control tag it is about.
         action: "relabel", "add", "remove" or "redraw".
         item: place of the person's region in the annotation; -1 to add one.
-        label: label index for "relabel" and "add".
-        box: float32 (4,), x0 y0 x1 y1, pixels, for "add" and "redraw"; None for choices.
+        label: label index for "relabel" and "add", and the one of several choices to "remove".
+        outline: where the region should be, for "add" and "redraw", one row in pixels or
+            characters; None for choices.
         score: the model's confidence.
         size: width and height of the image, pixels.
+        text: the text that a span is of.
     """
 
     control: Control
     action: str
     item: int
     label: int
-    box: NDArray[np.float32] | None
+    outline: Outlines | None
     score: float
     size: tuple[int, int]
+    text: str | None = None
 
 
 def suggest(result: Result, fixes: Sequence[Fix]) -> Result:
@@ -47,15 +50,28 @@ def suggest(result: Result, fixes: Sequence[Fix]) -> Result:
     removed: set[int] = set()
     added: Result = []
     for fix in fixes:
-        if fix.action == "add":
-            added += _added(fix)
+        if fix.control.multiple and fix.item >= 0:
+            if not _choose(changed[fix.item]["value"], fix):
+                removed.add(fix.item)
+        elif fix.action == "add":
+            added += _region(fix)
         elif fix.action == "remove":
             removed |= _with_what_hangs_on(changed, fix.item)
         elif fix.action == "relabel":
             changed[fix.item]["value"][fix.control.kind] = [fix.control.labels[fix.label]]
-        elif fix.action == "redraw" and fix.box is not None:
-            changed[fix.item]["value"] |= box_value(fix.box, fix.size)
+        elif fix.action == "redraw":
+            (drawn,) = _region(fix)
+            value = {key: part for key, part in drawn["value"].items() if key != fix.control.kind}
+            changed[fix.item]["value"] |= value
     return [item for place, item in enumerate(changed) if place not in removed] + added
+
+
+def _choose(value: dict[str, list[str]], fix: Fix) -> list[str]:
+    """Change one of several choices; return those that are left."""
+    label, chosen = fix.control.labels[fix.label], value[fix.control.kind]
+    kept = [name for name in chosen if name != label]
+    value[fix.control.kind] = [*kept, label] if fix.action == "add" else kept
+    return value[fix.control.kind]
 
 
 def _with_what_hangs_on(result: Result, place: int) -> set[int]:
@@ -64,9 +80,9 @@ def _with_what_hangs_on(result: Result, place: int) -> set[int]:
     return {place} | {n for n, item in enumerate(result) if name and item.get("id") == name}
 
 
-def _added(fix: Fix) -> Result:
-    if fix.box is None:
-        return encode_choice(fix.control, fix.label, fix.score)
-    label = np.array([fix.label], dtype=np.int32)
+def _region(fix: Fix) -> Result:
+    if fix.outline is None:
+        return encode_choices(fix.control, [fix.label], fix.score)
+    label = np.array([max(fix.label, 0)], dtype=np.int32)
     score = np.array([fix.score], dtype=np.float32)
-    return encode_boxes(fix.control, label, fix.box[None], score, fix.size)
+    return encode(fix.control, label, score, fix.outline, fix.size, text=fix.text)

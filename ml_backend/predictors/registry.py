@@ -1,56 +1,85 @@
-"""Models by name: found in the model folder only, loaded once, dropped when unused for long."""
+"""Models by name: loaded once per process, kept while used, the least recent dropped for room."""
 
 from __future__ import annotations
 
-import hashlib
+import gc
+import importlib
+import logging
+import sys
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import joblib
 
 from ml_backend.errors import ModelError
+from ml_backend.predictors import files
 from ml_backend.predictors.base import Predictor
+from ml_backend.predictors.batching import BatchingPredictor
+from ml_backend.settings import ServiceSettings
 
-__all__ = ["ModelRegistry"]
+__all__ = ["SCHEMES", "ModelRegistry"]
 
-_KEPT = 4
-_SUFFIXES = (".pt",)
+_log = logging.getLogger(__name__)
+
+_MIB: Final = 1 << 20
+_FILES: Final = (".pt", ".onnx")
+#: What stands before the colon of a name, and the class that loads it: made from (name, model
+#: folder, threads, downloads), with ``version_of(name, folder, downloads)`` beside.
+SCHEMES: Final = {
+    "timm": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
+    "torchvision": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
+    "transformers": ("ml_backend.predictors.text", "TextPredictor"),
+}
+
+_Key = tuple[str, str]
 
 
 class ModelRegistry:
-    """The models of one process.
+    """The models of one process; any number of threads may ask it.
+
+    A model is loaded once, however many ask for it at the same time, and loading one holds back
+    nobody who uses another. What ``get`` returns may be called by many threads at once (see
+    ``BatchingPredictor``). A file that is replaced is a new model; the old one is let go.
 
     Args:
-        folder: the only folder that model files are loaded from. A checkpoint can hold code, so
-            what a project's admin names must be something the machine's owner put there.
-        threads: CPU threads of a model; 0: one per core.
+        settings: ``model_dir``, the only folder that model files are loaded from (a checkpoint can
+            hold code, so what a project's admin names must be something that the machine's owner
+            put there); ``threads``, of one model; ``downloads``; and ``model_memory_mb``. For more
+            room those models go that were not used for longest, but none that is at work, and the
+            newest stays, however large it is.
     """
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
-        self._folder = folder
-        self._threads = threads
-        self._loaded: OrderedDict[str, Predictor] = OrderedDict()
-        self._versions: dict[tuple[str, int, int], str] = {}
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._folder = settings.model_dir
+        self._threads = settings.threads
+        self._downloads = settings.downloads
+        self._limit = settings.model_memory_mb * _MIB
         self._lock = threading.Lock()
+        #: Least recently used first.
+        self._kept: OrderedDict[_Key, BatchingPredictor] = OrderedDict()
+        #: Also those let go that somebody still holds: asked for again, none is loaded twice.
+        self._alive: WeakValueDictionary[_Key, BatchingPredictor] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[_Key, threading.Lock] = WeakValueDictionary()
+        self._key_of: dict[str, _Key] = {}
 
     def version(self, name: str) -> str:
-        """Return the version of a model file without loading it.
+        """Return the version of a model without loading it.
 
         Raises:
-            ModelError: when there is no such file in the model folder.
+            ModelError: when there is no such model.
         """
-        path = self._locate(name)
-        stat = path.stat()
-        key = (str(path), stat.st_mtime_ns, stat.st_size)
-        if key not in self._versions:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._versions[key] = f"{path.stem}@{digest[:8]}"
-        return self._versions[key]
+        if scheme := _scheme(name):
+            return str(_loader(scheme).version_of(name, self._folder, self._downloads))
+        path = self._file(name)
+        return files.version(path.stem, path)
 
     def versions(self) -> list[str]:
-        """Return the versions of all model files in the folder."""
-        root = self._folder.resolve()
-        return [self.version(str(path.relative_to(root))) for path in _model_files(root)]
+        """Return the versions of all model files in the folder that need no scheme."""
+        names = files.models(self._folder)
+        return [self.version(name) for name in names if Path(name).suffix in _FILES]
 
     def get(self, name: str) -> Predictor:
         """Return a model, loaded if it is not yet.
@@ -58,43 +87,103 @@ class ModelRegistry:
         Raises:
             ModelError: when it is not there, cannot be loaded, or is of an unknown kind.
         """
-        version = self.version(name)
-        with self._lock:
-            if version not in self._loaded:
-                self._loaded[version] = _load(self._locate(name), version, self._threads)
-                if self.version(name) != version:
-                    del self._loaded[version]
-                    raise ModelError(f"model {name!r} was replaced while it was loaded; try again")
-                if len(self._loaded) > _KEPT:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(version)
-            return self._loaded[version]
+        key = (_scheme(name), self.version(name))
+        model = self._have(name, key)
+        if model is None:
+            with self._lock:
+                turn = self._turns.setdefault(key, threading.Lock())
+            with turn:
+                model = self._have(name, key) or self._load(name, key)
+        return model
 
-    def _locate(self, name: str) -> Path:
-        if not name:
+    def _file(self, name: str) -> Path:
+        path = files.locate(self._folder, name)
+        if path.suffix not in _FILES:
             raise ModelError(
-                "no model is named: set model in the extra params of the model connection, "
-                "model_path on the control tag, or RELOOK_MODEL"
-            )
-        root = self._folder.resolve()
-        path = root / name.replace("\0", "")
-        path = path.resolve()
-        known = path.is_relative_to(root) and path.suffix in _SUFFIXES and path.is_file()
-        if not known:
-            there = [str(found.relative_to(root)) for found in _model_files(root)]
-            raise ModelError(
-                f"model {name!r} is not in the model folder; there are: "
-                f"{', '.join(there) or 'none'}"
+                f"model {name[:120]!r} is neither {' nor '.join(_FILES)}; say what it is by one of "
+                f"{', '.join(f'{scheme}:' for scheme in SCHEMES)} before its name"
             )
         return path
 
+    def _have(self, name: str, key: _Key) -> BatchingPredictor | None:
+        with self._lock:
+            model = self._alive.get(key)
+            if model is not None:
+                self._keep(name, key, model)
+            return model
 
-def _model_files(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.suffix in _SUFFIXES)
+    def _keep(self, name: str, key: _Key, model: BatchingPredictor) -> None:
+        self._alive[key] = self._kept[key] = model
+        self._kept.move_to_end(key)
+        before = self._key_of.get(name, key)
+        self._key_of[name] = key
+        if before not in self._key_of.values():
+            self._kept.pop(before, None)
+
+    def _load(self, name: str, key: _Key) -> BatchingPredictor:
+        scheme, version = key
+        threads = self._threads or joblib.cpu_count(only_physical_cores=True)
+        size = 0
+        if scheme:
+            predictor = _loader(scheme)(name, self._folder, threads, self._downloads)
+        else:
+            path = self._file(name)
+            size = path.stat().st_size
+            self._make_room(size)
+            predictor = _loader(scheme)(path, version, threads)
+        if self.version(name) != version:
+            raise ModelError(f"model {name!r} was replaced while it was loaded; try again")
+        model = BatchingPredictor(predictor, _network_bytes(predictor) or size)
+        with self._lock:
+            self._keep(name, key, model)
+        self._make_room(0)
+        _log.info("loaded %s, %.0f MiB", version, model.memory / _MIB)
+        return model
+
+    def _make_room(self, wanted: int) -> None:
+        """Let models go until ``wanted`` bytes more fit; with nothing wanted, not the newest."""
+        dropped = []
+        with self._lock:
+            taken = wanted + sum(model.memory for model in self._alive.values())
+            oldest = list(self._kept) if wanted else list(self._kept)[:-1]
+            for key in oldest:
+                if taken > self._limit and not self._kept[key].in_use:
+                    dropped.append(key)
+                    taken -= self._kept.pop(key).memory
+        if dropped:
+            # Model objects refer to each other in circles: counting references frees nothing.
+            gc.collect()
+            _log.info("let go %s", ", ".join(version for _, version in dropped))
 
 
-def _load(path: Path, version: str, threads: int) -> Predictor:
+def _scheme(name: str) -> str:
+    scheme = name.partition(":")[0]
+    return scheme if scheme in SCHEMES and ":" in name else ""
+
+
+def _loader(scheme: str) -> Any:
     # Imported on first use: PyTorch takes seconds, and the web server must answer before that.
-    from ml_backend.predictors.yolo import YoloPredictor  # noqa: PLC0415
+    module, name = SCHEMES.get(scheme, ("ml_backend.predictors.yolo", "YoloPredictor"))
+    return getattr(importlib.import_module(module), name)
 
-    return YoloPredictor(path, version, threads)
+
+def _network_bytes(predictor: Predictor) -> int:
+    """Return the bytes of a predictor's PyTorch networks; 0 where it has none."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return 0
+    # A predictor holds its network itself, or in one object with what belongs to it.
+    held = _attributes(predictor)
+    held += [inner for value in held for inner in _attributes(value)]
+    networks = {id(value): value for value in held if isinstance(value, torch.nn.Module)}
+    tensors = {
+        id(tensor): tensor
+        for network in networks.values()
+        for tensor in (*network.parameters(), *network.buffers())
+    }
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _attributes(held: object) -> list[object]:
+    names = (*getattr(held, "__dict__", ()), *getattr(type(held), "__slots__", ()))
+    return [getattr(held, name, None) for name in names]

@@ -110,7 +110,9 @@ def test_rows_without_a_direction_are_zeros():
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
-    save_for_hf(timm.create_model("resnet10t", pretrained=False), folder / "resnet", safe_serialization=True)
+    save_for_hf(
+        timm.create_model("resnet10t", pretrained=False), folder / "resnet", safe_serialization=True
+    )
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     tower = {**sizes, "intermediate_size": 64, "image_size": 32, "patch_size": 8}
     text = {**sizes, "intermediate_size": 64, "vocab_size": 50}

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 import ml_backend.store as module
+from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.store import Store, StoredLabels
 
@@ -14,10 +15,10 @@ def predictions(count: int, seed: int = 0, regions: int = 3, classes: int = 0) -
     rows = count * regions
     return Predictions(
         size=random.integers(1, 4000, (count, 2)).astype(np.int32),
-        image=np.repeat(np.arange(count), regions).astype(np.int64),
+        item=np.repeat(np.arange(count), regions).astype(np.int64),
         label=random.integers(0, 9, rows).astype(np.int32),
-        box=random.random((rows, 4)).astype(np.float32),
         score=random.random(rows).astype(np.float32),
+        outline=Outlines.of_rows([random.random(n % 4 + 1) for n in range(rows)]),
         probs=random.random((count, classes)).astype(np.float32),
     )
 
@@ -33,8 +34,10 @@ def test_predictions_come_back_in_the_order_asked_for(store):
     found, back = store.get_predictions(1, "it's", "v1", np.array([9, 4, 5]))
     np.testing.assert_array_equal(found, [True, False, True])
     np.testing.assert_array_equal(back.size, said.size[[2, 0]])
-    np.testing.assert_array_equal(back.box, said.box[[6, 7, 8, 0, 1, 2]])
-    np.testing.assert_array_equal(back.image, [0, 0, 0, 1, 1, 1])
+    expected = said.outline.take(np.array([6, 7, 8, 0, 1, 2]))
+    np.testing.assert_array_equal(back.outline.offsets, expected.offsets)
+    np.testing.assert_array_equal(back.outline.values, expected.values)
+    np.testing.assert_array_equal(back.item, [0, 0, 0, 1, 1, 1])
 
 
 def test_class_probabilities_come_back(store):
@@ -69,7 +72,7 @@ def labels(task, unit, region_unit) -> StoredLabels:
         np.array(unit),
         np.array(region_unit),
         np.arange(count, dtype=np.int32),
-        np.arange(count * 4, dtype=np.float32).reshape(-1, 4),
+        Outlines.of_rows([np.arange(n + 1) for n in range(count)]),
         np.array(task),
         np.array(unit) + 1000,
     )
@@ -82,7 +85,7 @@ def test_labels_keep_each_region_with_its_unit(store):
     assert dict(zip(back.unit.tolist(), back.task.tolist(), strict=True)) == {30: 3, 31: 3, 50: 5}
     by_label = np.argsort(back.label)
     np.testing.assert_array_equal(back.region_unit[by_label], given.region_unit)
-    np.testing.assert_array_equal(back.box[by_label], given.box)
+    np.testing.assert_array_equal(back.outline.take(by_label).values, given.outline.values)
 
 
 def test_a_task_that_lost_its_labels_has_none(store):

@@ -1,0 +1,195 @@
+"""Who answers for a control tag: a model of ours, or one that speaks Label Studio's language."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.errors import MediaError, ModelError
+from ml_backend.inputs import TaskInputs
+from ml_backend.labelstudio.config import Control, LabelingConfig
+from ml_backend.predictors.base import Input, Predictions, Predictor, names
+from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
+from ml_backend.upstream.columns import predictions_of
+
+__all__ = ["Answers", "ModelAnswers", "Read", "UpstreamAnswers"]
+
+#: Reads what a control tag labels in some tasks.
+Read = Callable[[Control, Sequence[int]], list[Input | MediaError]]
+
+#: Some tasks' rows and what is said of them.
+Part = tuple[list[int], Predictions]
+
+
+class Answers(Protocol):
+    """What answers for one control tag of one project.
+
+    Attributes:
+        control: the control tag.
+        version: what Label Studio is told; "" where the predictions already stand there.
+        key: what the answers are stored under.
+    """
+
+    control: Control
+    version: str
+    key: str
+
+    def sources(self, inputs: TaskInputs) -> list[str]:
+        """Return what the answer for each task depends on, besides the model."""
+        ...
+
+    def answer(
+        self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
+    ) -> Iterator[Part]:
+        """Yield what is said of these rows; those that cannot be answered go into ``errors``.
+
+        Raises:
+            ModelError: when the model fails for a reason that lies in no task.
+        """
+        ...
+
+    def label_map(self) -> NDArray[np.int32]:
+        """Return the label of each class that the answers are in, -1 where it has none."""
+        ...
+
+
+class ModelAnswers:
+    """A model of ours, see ``Answers``.
+
+    Args:
+        control: the control tag.
+        version: the model's version.
+        load: returns the model.
+    """
+
+    def __init__(self, control: Control, version: str, load: Callable[[], Predictor]) -> None:
+        self.control = control
+        self.version = version
+        # One model may answer in several geometries, and people rename tags.
+        self.key = f"{version}/{control.geometry}"
+        self._load = load
+
+    def sources(self, inputs: TaskInputs) -> list[str]:
+        """Return the addresses of images, and what texts come to."""
+        values = inputs.values(self.control.data_key)
+        if self.control.reads == "image" or self.control.by_url:
+            return values
+        return [hashlib.sha256(text.encode()).hexdigest()[:16] for text in values]
+
+    def answer(
+        self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
+    ) -> Iterator[Part]:
+        """Yield what the model says, see ``Answers``."""
+        ready = []
+        for row, item in zip(rows, read(self.control, rows), strict=True):
+            if isinstance(item, MediaError):
+                errors[int(inputs.id[row])] = str(item)
+            else:
+                ready.append((row, item))
+        if not ready:
+            return
+        model, geometry = self._load(), self.control.geometry
+        try:
+            said = model.predict([item for _, item in ready], geometry)
+            yield [row for row, _ in ready], said
+        except ModelError:
+            # One input that a model cannot take must not stop the others.
+            for row, item in ready:
+                try:
+                    yield [row], model.predict([item], geometry)
+                except ModelError as error:
+                    errors[int(inputs.id[row])] = f"task {inputs.id[row]}: {error}"
+
+    def label_map(self) -> NDArray[np.int32]:
+        """Return the label of each of the model's classes."""
+        return self.control.label_map(names(self._load(), self.control.geometry))
+
+
+class UpstreamAnswers:
+    """A model that is given tasks and returns regions, see ``Answers``.
+
+    Args:
+        control: the control tag.
+        version: what its predictions are called.
+        stands: whether they stand in Label Studio already.
+        upstream: the model.
+        project: id of the project.
+        config: its labelling config.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        version: str,
+        stands: bool,
+        upstream: Upstream,
+        project: int,
+        config: LabelingConfig,
+    ) -> None:
+        self.control = control
+        self.version = "" if stands else version
+        # Kept as labels: with other labels they are other answers.
+        labels = hashlib.sha256(repr(control.labels).encode()).hexdigest()[:8]
+        self.key = f"{version}/{control.geometry}/{labels}"
+        self._stands = stands
+        self._upstream = upstream
+        self._project = project
+        self._config = config
+
+    def sources(self, inputs: TaskInputs) -> list[str]:
+        """Return a digest of the data of each task, and of what stands there already."""
+        return [self._source(task) for task in inputs.body]
+
+    def _source(self, task: Mapping[str, object]) -> str:
+        stands = task.get("predictions") if self._stands else None
+        said = json.dumps([task["data"], stands], sort_keys=True, default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def answer(
+        self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
+    ) -> Iterator[Part]:
+        """Yield what the model says, see ``Answers``."""
+        tasks = [UpstreamTask(int(inputs.id[row]), dict(inputs.body[row])) for row in rows]
+        said = self._upstream.predict(self._project, self._config.xml, tasks)
+        good: list[tuple[int, Answer]] = []
+        for row, one in zip(rows, said, strict=True):
+            if isinstance(one, ModelError):
+                task, wrong = int(inputs.id[row]), str(one)
+                errors[task] = wrong if wrong.startswith("task ") else f"task {task}: {wrong}"
+            elif one is not None:
+                good.append((row, one))
+        if good:
+            yield self._in_columns(inputs, good, read, errors)
+
+    def _in_columns(
+        self,
+        inputs: TaskInputs,
+        good: Sequence[tuple[int, Answer]],
+        read: Read,
+        errors: dict[int, str],
+    ) -> Part:
+        rows, answers = [row for row, _ in good], [one for _, one in good]
+        said = predictions_of(self.control, answers)
+        if self.control.reads == "text" or self.control.geometry == "choice":
+            return rows, said
+        # No region says how large these images are: they do.
+        size = said.size.copy()
+        unknown = np.flatnonzero(~size.all(axis=1))
+        images = read(self.control, [rows[n] for n in unknown])
+        for n, image in zip(unknown.tolist(), images, strict=True):
+            if isinstance(image, MediaError):
+                errors[int(inputs.id[rows[n]])] = str(image)
+            elif not isinstance(image, str):
+                size[n] = image.shape[1], image.shape[0]
+        said = predictions_of(self.control, answers, size)
+        usable = np.flatnonzero(size.all(axis=1))
+        return [rows[n] for n in usable.tolist()], said.take(usable)
+
+    def label_map(self) -> NDArray[np.int32]:
+        """Return each label for itself."""
+        return np.arange(len(self.control.labels), dtype=np.int32)

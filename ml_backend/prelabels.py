@@ -1,0 +1,78 @@
+"""Predictions as Label Studio shows them: regions and an overall score per task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from ml_backend.inputs import TaskInputs
+from ml_backend.labelstudio.results import Result, encode, encode_choices
+from ml_backend.prediction import ControlPredictions, PredictedTasks
+from ml_backend.settings import ProjectSettings
+
+__all__ = ["prelabels"]
+
+
+def prelabels(
+    predicted: PredictedTasks, settings: ProjectSettings, inputs: TaskInputs
+) -> dict[int, tuple[Result, float]]:
+    """Turn predictions into what Label Studio shows: task id to regions and overall score.
+
+    A task that could not be read has none, and what already stands in Label Studio is not said
+    again. The score is the mean of its regions'.
+    """
+    done: dict[int, tuple[Result, float]] = {}
+    for table in predicted.controls:
+        if table.stands:
+            continue
+        threshold = table.control.score_threshold
+        threshold = settings.score_threshold if threshold is None else threshold
+        rows = np.flatnonzero(table.found)
+        if table.control.geometry == "choice":
+            results = _choices(table, threshold)
+        else:
+            texts = inputs.values(table.control.data_key)
+            spelt = table.control.reads == "text" and not table.control.by_url
+            results = _regions(table, threshold, [texts[n] if spelt else None for n in rows])
+        for task, result in zip(inputs.id[rows].tolist(), results, strict=True):
+            before, _ = done.get(task, ([], 0.0))
+            done[task] = (before + result, 0.0)
+    return {
+        task: (result, float(np.mean([item["score"] for item in result])) if result else 0.0)
+        for task, (result, _) in done.items()
+        if task not in predicted.errors
+    }
+
+
+def _choices(table: ControlPredictions, threshold: float) -> list[Result]:
+    probs = table.predictions.probs
+    kept = probs >= threshold
+    if not table.control.multiple and probs.size:
+        kept &= np.arange(probs.shape[1]) == probs.argmax(axis=1)[:, None]
+    results: list[Result] = []
+    for row, labels in enumerate(kept):
+        chosen = np.flatnonzero(labels)
+        sure = float(probs[row, chosen].mean()) if len(chosen) else 0.0
+        results.append(encode_choices(table.control, chosen.tolist(), sure) if len(chosen) else [])
+    return results
+
+
+def _regions(
+    table: ControlPredictions, threshold: float, texts: Sequence[str | None]
+) -> list[Result]:
+    said = table.predictions
+    keep = np.flatnonzero((said.score >= threshold) & (said.label >= 0))
+    ends = np.searchsorted(said.item[keep], np.arange(len(said) + 1))
+    return [
+        encode(
+            table.control,
+            said.label[keep[a:b]],
+            said.score[keep[a:b]],
+            said.outline.take(keep[a:b]),
+            (int(said.size[item, 0]), int(said.size[item, 1])),
+            text=texts[item],
+        )
+        for item, (a, b) in enumerate(pairwise(ends.tolist()))
+    ]

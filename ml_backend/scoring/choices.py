@@ -1,0 +1,108 @@
+"""Choices: the class, or the classes, that people gave, against the model's probabilities."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis import classification, multilabel, reasons
+from analysis.findings import NONE, Findings
+from ml_backend.labelstudio.suggestions import Fix
+from ml_backend.scoring.columns import ACTIONS, Calibration, Scored, Units
+
+__all__ = ["fit", "score"]
+
+#: Share of a classifier's probability that must lie on the project's labels to say anything.
+_LEAST_MASS: Final = 0.05
+
+
+def fit(units: Units) -> Calibration:
+    """Learn from a whole project how far its model can be trusted."""
+    if units.table.control.multiple:
+        given, judged = _answers(units)
+        return multilabel.fit(given[judged], units.model.probs[judged]).to_arrays()
+    label, probs = _classes(units)
+    return classification.fit(label, probs).to_arrays()
+
+
+def score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
+    """Score every unit; ``items`` int64 (R,) are the choices' places in their annotations.
+
+    A choice that was not made is not judged: it may have been hidden, or not have applied.
+
+    Raises:
+        ValueError: when the calibration is not one.
+    """
+    item = np.full(len(units), NONE, dtype=np.int64)
+    item[units.unit] = items
+    if units.table.control.multiple:
+        return _several(units, item, calibration)
+    label, probs = _classes(units)
+    trust = None if calibration is None else classification.Calibration.from_arrays(calibration)
+    found = classification.find(label, probs, tasks=np.arange(len(label)), calibration=trust)
+    judged = label != NONE
+    found = found.take(judged[found.prediction])
+    given = label[found.prediction]
+    return _scored(units, found, given, probs[found.prediction, found.label], judged, item)
+
+
+def _several(units: Units, item: NDArray[np.int64], calibration: Calibration | None) -> Scored:
+    given, judged = _answers(units)
+    rows = np.flatnonzero(judged)
+    trust = None if calibration is None else multilabel.Calibration.from_arrays(calibration)
+    probs = units.model.probs
+    found = multilabel.find(given[rows], probs[rows], tasks=rows, calibration=trust)
+    found = found.take(units.table.known[found.label])
+    sure = probs[found.task, found.label]
+    return _scored(units, found, found.label, sure, judged, item)
+
+
+def _scored(
+    units: Units,
+    found: Findings,
+    given: NDArray[np.int32],
+    confidence: NDArray[np.float32],
+    judged: NDArray[np.bool_],
+    item: NDArray[np.int64],
+) -> Scored:
+    control = units.table.control
+    priority = np.zeros(len(units), dtype=np.float32)
+    np.maximum.at(priority, found.task, found.score)
+    priority[~judged] = np.nan
+    said = reasons.describe(found, control.labels, given=given, confidence=confidence, what="item")
+    fixes = [
+        Fix(control, ACTIONS[kind], int(item[unit]), label, None, sure, (0, 0))
+        for kind, unit, label, sure in zip(
+            found.kind.tolist(),
+            found.task.tolist(),
+            found.label.tolist(),
+            confidence.tolist(),
+            strict=True,
+        )
+    ]
+    return Scored(priority, found, said, fixes)
+
+
+def _classes(units: Units) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The class each unit was given, -1 where none or unknown to the model, and the model's."""
+    given = np.full(len(units), NONE, dtype=np.int32)
+    given[units.unit] = units.given
+    # Among the labels that the model knows; where it sees none of them it says nothing.
+    probs = np.where(units.table.known, units.model.probs, 0)
+    mass = probs.sum(axis=1, keepdims=True)
+    given[mass[:, 0] < _LEAST_MASS] = NONE
+    even = np.float32(1 / max(probs.shape[1], 1))
+    scaled = np.where(mass < _LEAST_MASS, even, probs / np.maximum(mass, _LEAST_MASS))
+    return given, scaled.astype(np.float32)
+
+
+def _answers(units: Units) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which labels each unit was given, bool (U, K), and which units were given any, bool (U,)."""
+    given = np.zeros((len(units), len(units.table.control.labels)), dtype=np.bool_)
+    known = units.given != NONE
+    given[units.unit[known], units.given[known]] = True
+    judged = np.zeros(len(units), dtype=np.bool_)
+    judged[units.unit] = True
+    return given, judged & bool(units.table.known.any())

@@ -1,0 +1,173 @@
+"""One page of tasks: every control tag scored, and each task's worst findings in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.results import Labels, to_pixels
+from ml_backend.labelstudio.suggestions import Fix
+from ml_backend.outlines import Geometry
+from ml_backend.prediction import ControlPredictions
+from ml_backend.scoring import choices, points, regions, spans
+from ml_backend.scoring.columns import Calibration, Scored, Units
+from ml_backend.store import StoredLabels
+
+__all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
+
+#: How many findings a reason names; the rest are in the suggestion.
+_MOST_NAMED: Final = 3
+
+#: Each has ``fit`` and ``score``.
+_SCORERS: Final[Mapping[Geometry, ModuleType]] = {
+    "box": regions,
+    "polygon": regions,
+    "mask": regions,
+    "point": points,
+    "span": spans,
+    "choice": choices,
+}
+
+#: What stands for a model that has never said anything under this tag.
+_SILENT: Final = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class PageScores:
+    """Scores of T tasks.
+
+    Attributes:
+        priority: float32 (T,), in [0, 1]; NaN where there is nothing to score or to score with.
+        kind: kind of the worst finding of each task; "" where there is none.
+        reason: the worst findings of each task in plain words.
+        fixes: row of a task to the row of its worst annotation and what to change in it.
+    """
+
+    priority: NDArray[np.float32]
+    kind: list[str]
+    reason: list[str]
+    fixes: dict[int, tuple[int, list[Fix]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    score: float
+    kind: str
+    reason: str
+    annotation: int
+    fix: Fix
+
+
+def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> StoredLabels:
+    """Return one control tag's human labels in pixels, of the tasks that have a prediction."""
+    notes = page.annotations
+    usable = table.found[notes.task]
+    kept = labels.take(usable[labels.annotation])
+    # Sizes come from the images themselves: imports often lack or misstate them.
+    place = np.cumsum(table.found) - 1
+    size = table.predictions.size[place[notes.task[kept.annotation]]].reshape(-1, 2)
+    return StoredLabels(
+        task=page.id[notes.task[usable]],
+        unit=notes.id[usable],
+        region_unit=notes.id[kept.annotation],
+        label=kept.label,
+        outline=to_pixels(table.control.geometry, kept.outline, size),
+        held_task=page.id[page.held[0]],
+        held=page.held[1],
+    )
+
+
+def fit_calibration(table: ControlPredictions, labels: StoredLabels) -> Calibration:
+    """Learn from all human labels of a control tag how far its model can be trusted.
+
+    Args:
+        table: predictions of the tasks ``np.unique(labels.task)``, found for each.
+        labels: the human labels.
+    """
+    if not len(table.predictions.label) and not table.predictions.probs.any():
+        # Not made for this tag, however it was connected: its silence means nothing.
+        return {_SILENT: np.array(len(table.predictions))}
+    place = np.unique(labels.task, return_inverse=True)[1]
+    units = Units.of(table, labels, place)
+    learnt: Calibration = _SCORERS[table.control.geometry].fit(units)
+    return learnt
+
+
+def score_page(
+    page: TaskPage,
+    tables: Sequence[ControlPredictions],
+    calibrations: Sequence[Calibration | None],
+    threshold: float,
+) -> PageScores:
+    """Score the human labels of one page of tasks.
+
+    Args:
+        page: tasks with their labels.
+        tables: predictions, one table per control tag.
+        calibrations: what ``fit_calibration`` learnt per control tag, None where nothing yet.
+        threshold: score from which a finding is worth naming.
+    """
+    priority = np.full(len(page), np.nan, dtype=np.float32)
+    found: dict[int, list[_Finding]] = defaultdict(list)
+    for table, labels, calibration in zip(
+        tables, page.annotations.labels, calibrations, strict=True
+    ):
+        if calibration is not None and _SILENT in calibration:
+            continue
+        annotations = np.flatnonzero(table.found[page.annotations.task])
+        task = page.annotations.task[annotations]
+        items = labels.item[np.isin(labels.annotation, annotations)]
+        place = (np.cumsum(table.found) - 1)[task]
+        units = Units.of(table, page_labels(page, table, labels), place)
+        scored = _score(units, items, calibration)
+        np.fmax.at(priority, task, scored.priority)
+        texts = page.inputs.values(table.control.data_key)
+        for n, unit in enumerate(scored.findings.task.tolist()):
+            row = int(task[unit])
+            fix = replace(scored.fix[n], text=texts[row])
+            one = _Finding(
+                score=float(scored.findings.score[n]),
+                kind=str(scored.findings.kind[n]),
+                reason=scored.reason[n],
+                annotation=int(annotations[unit]),
+                fix=fix if table.control.geometry == "span" else scored.fix[n],
+            )
+            found[row].append(one)
+    return _by_task(priority, found, threshold)
+
+
+def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
+    scorer = _SCORERS[units.table.control.geometry]
+    scored: Scored
+    try:
+        scored = scorer.score(units, items, calibration)
+    except (KeyError, TypeError, ValueError):
+        if calibration is None:
+            raise
+        # What another version of Relook learnt is as good as nothing.
+        scored = scorer.score(units, items, None)
+    return scored
+
+
+def _by_task(
+    priority: NDArray[np.float32], found: Mapping[int, list[_Finding]], threshold: float
+) -> PageScores:
+    kind, reason = [""] * len(priority), [""] * len(priority)
+    fixes: dict[int, tuple[int, list[Fix]]] = {}
+    for row, all_of_task in found.items():
+        ranked = sorted(all_of_task, key=lambda one: -one.score)
+        named = [one for one in ranked if one.score >= threshold] or ranked[:1]
+        kind[row] = named[0].kind
+        reason[row] = "; ".join(one.reason for one in named[:_MOST_NAMED])
+        if len(named) > _MOST_NAMED:
+            reason[row] += f"; and {len(named) - _MOST_NAMED} more"
+        worst = named[0].annotation
+        fixes[row] = worst, [one.fix for one in named if one.annotation == worst]
+    return PageScores(priority, kind, reason, fixes)
