@@ -53,19 +53,18 @@ def make_embedder(
         from ml_backend.embedders import onnx_models  # noqa: PLC0415
 
         return onnx_models.load(path, files.version(name, path), margin, threads)
-    found, version = _find(kind, inner, folder, downloads=downloads)
     _limit_threads(threads)
     if kind == "timm":
         from ml_backend.embedders import timm_models  # noqa: PLC0415
 
-        return timm_models.load(inner, found, version, margin)
+        return timm_models.load(inner, folder, margin, downloads=downloads)
     if kind == "transformers":
         from ml_backend.embedders import transformers_models  # noqa: PLC0415
 
-        return transformers_models.load(inner, found, version, margin)
+        return transformers_models.load(inner, folder, margin, downloads=downloads)
     from ml_backend.embedders import sentence_models  # noqa: PLC0415
 
-    return sentence_models.load(inner, found, version)
+    return sentence_models.load(inner, folder, downloads=downloads)
 
 
 def shared_features(predictor: Predictor, margin: float = 0.0) -> SharedFeatures | None:
@@ -73,21 +72,6 @@ def shared_features(predictor: Predictor, margin: float = 0.0) -> SharedFeatures
     from ml_backend.embedders.shared import SharedFeatures, has_layers  # noqa: PLC0415
 
     return SharedFeatures(predictor, margin) if has_layers(predictor) else None
-
-
-def _find(kind: str, name: str, folder: Path, *, downloads: bool) -> tuple[Path | None, str]:
-    """Return a model's folder and version; neither for one that is to be downloaded."""
-    try:
-        path = files.locate(folder, name)
-    except ModelError as error:
-        if downloads and name:
-            return None, ""
-        raise ModelError(
-            f"{error}; official names work where RELOOK_DOWNLOADS allows them"
-        ) from error
-    if not path.is_dir():
-        raise ModelError(f"embedder {kind}:{name!r} is a file, expected a model's folder")
-    return path, files.version(f"{kind}:{name}", path)
 
 
 def _limit_threads(threads: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,30 +12,40 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from transformers.utils import logging
 
 from ml_backend.embedders.base import unit
 from ml_backend.embedders.images import loading
-from ml_backend.embedders.weights import weights_version
 from ml_backend.errors import ModelError
+from ml_backend.predictors import files
 from ml_backend.predictors.base import Input
 
 __all__ = ["TextEmbedder", "load"]
 
+# Progress bars have no one to look at them.
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
 _BATCH = 32
 
 
-def load(name: str, path: Path | None, version: str) -> TextEmbedder:
+def load(name: str, folder: Path, *, downloads: bool) -> TextEmbedder:
     """Load a sentence model.
 
     Args:
-        name: as the settings have it, for messages; without a path, the model's id on its hub.
-        path: folder with ``modules.json`` and safetensors weights; without one the model is
-            downloaded.
-        version: of the folder; a downloaded model gets one from its weights.
+        name: below the model folder, a folder with ``modules.json`` and safetensors weights; or
+            else a name on the Hugging Face hub.
+        folder: the model folder.
+        downloads: whether the hub may be asked.
 
     Raises:
         ModelError: when it cannot be loaded.
     """
+    path: Path | None = None
+    try:
+        path = files.locate(folder, name)
+    except ModelError:
+        if not (name and downloads):
+            raise
     with loading(name):
         network = SentenceTransformer(
             str(path or name),
@@ -43,7 +54,9 @@ def load(name: str, path: Path | None, version: str) -> TextEmbedder:
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},
         )
-        return TextEmbedder(version or weights_version(name, network), network)
+        called = f"sentence-transformers:{name}"
+        version = files.version(called, path) if path else _version(called, network)
+        return TextEmbedder(version, network)
 
 
 class TextEmbedder:
@@ -94,3 +107,12 @@ class TextEmbedder:
             said = " ".join(str(error).split())[:300]
             raise ModelError(f"model {self.version} failed on a batch: {said}") from error
         return np.asarray(vectors, dtype=np.float32)
+
+
+def _version(name: str, network: Any) -> str:
+    """Return the version of a model that lies in its library's own cache, from its weights."""
+    total = hashlib.sha256()
+    for key, value in sorted(network.state_dict().items()):
+        total.update(key.encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return f"{name}@{total.hexdigest()[:8]}"

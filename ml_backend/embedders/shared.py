@@ -20,6 +20,7 @@ from ml_backend.embedders.patches import crop, image_sizes, inside
 from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
 from ml_backend.predictors.base import Input, Predictions, Predictor
+from ml_backend.predictors.batching import BatchingPredictor
 
 __all__ = ["SharedFeatures", "has_layers", "into_network"]
 
@@ -29,7 +30,7 @@ _PROBE: Final = 64
 
 def has_layers(predictor: Predictor) -> bool:
     """Whether a predictor's features can be shared: not those of an export, nor of other kinds."""
-    network = getattr(getattr(predictor, "model", None), "model", None)
+    network = getattr(getattr(_alone(predictor), "model", None), "model", None)
     return isinstance(network, nn.Module) and isinstance(
         getattr(network, "model", None), nn.Sequential
     )
@@ -74,8 +75,9 @@ class SharedFeatures:
     are cut out and are passes of their own.
 
     Args:
-        predictor: a loaded YOLO checkpoint, no export: one whose attribute ``model`` is the
-            Ultralytics object that it predicts with, those of one shape in their order.
+        predictor: a loaded YOLO checkpoint, no export, or the ``BatchingPredictor`` of one. Its
+            attribute ``model`` is the Ultralytics object that it predicts with; images of one shape
+            go through it in their order.
         margin: share of a box's width and height that a patch shows on each side of it.
 
     Raises:
@@ -90,8 +92,10 @@ class SharedFeatures:
                 f"model {predictor.version} has no layers to take features from: use its .pt "
                 "checkpoint, or name another embedder"
             )
-        self._predictor = predictor
-        self._ultralytics: Any = getattr(predictor, "model")  # noqa: B009
+        self._predictor = _alone(predictor)
+        # The registry counts a model's memory for as long as somebody holds what it gave out.
+        self._held = predictor
+        self._ultralytics: Any = getattr(self._predictor, "model")  # noqa: B009
         self._margin = margin
         self._geometry: Geometry = sorted(predictor.serves)[0]
         # One call at a time: what is tapped belongs to one caller.
@@ -150,6 +154,11 @@ class SharedFeatures:
 
     def _crops(self, images: Sequence[NDArray[np.uint8]], patches: Patches) -> NDArray[np.float32]:
         return self.embed(crop(images, patches, self._margin))
+
+
+def _alone(predictor: Predictor) -> Predictor:
+    """Return what runs in the thread that calls it: a batch with others is not ours to tap."""
+    return predictor.predictor if isinstance(predictor, BatchingPredictor) else predictor
 
 
 @dataclass

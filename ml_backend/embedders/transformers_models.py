@@ -9,32 +9,39 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
+from transformers.utils import logging
 
 from ml_backend.embedders.images import ImageEmbedder, Look, loading
-from ml_backend.embedders.weights import on_device, weights_version
 from ml_backend.errors import ModelError
+from ml_backend.predictors import files
+from ml_backend.predictors.hub import model_folder
 
 __all__ = ["load"]
+
+# Progress bars have no one to look at them.
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 _DEFAULT_SIDE = 224
 
 
-def load(name: str, path: Path | None, version: str, margin: float) -> ImageEmbedder:
+def load(name: str, folder: Path, margin: float, *, downloads: bool) -> ImageEmbedder:
     """Load a Transformers model: its image tower where it has two, its pooled output else.
 
     Args:
-        name: as the settings have it, for messages; without a path, the model's id on its hub.
-        path: folder with ``config.json``, ``preprocessor_config.json`` and ``model.safetensors``;
-            without one the model is downloaded.
-        version: of the folder; a downloaded model gets one from its weights.
+        name: below the model folder, a folder with ``config.json``, ``preprocessor_config.json``
+            and ``model.safetensors``; or else a name on the Hugging Face hub.
+        folder: the model folder.
         margin: of patches.
+        downloads: whether the hub may be asked.
 
     Raises:
         ModelError: when it cannot be loaded, lacks weights, or reads no images.
     """
+    path = model_folder(folder, name, downloads=downloads)
+    version = files.version(f"transformers:{name}", path)
     with loading(name):
-        source = str(path or name)
-        options: dict[str, Any] = {"local_files_only": path is not None, "trust_remote_code": False}
+        source = str(path)
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(source, **options)
         loader: Any = AutoImageProcessor
         processor = loader.from_pretrained(source, **options)
@@ -47,7 +54,8 @@ def load(name: str, path: Path | None, version: str, margin: float) -> ImageEmbe
             **options,
         )
         pooler = _pooler(name, set(report["missing_keys"]))
-        network, device = on_device(network)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = network.eval().requires_grad_(requires_grad=False).to(device)
 
         def run(batch: NDArray[np.float32]) -> NDArray[np.floating]:
             pixels = torch.from_numpy(batch).to(device)
@@ -56,7 +64,7 @@ def load(name: str, path: Path | None, version: str, margin: float) -> ImageEmbe
             return features.float().cpu().numpy()
 
         look = _look(config, processor)
-        return ImageEmbedder(version or weights_version(name, network), look, run, margin)
+        return ImageEmbedder(version, look, run, margin)
 
 
 def _pooler(name: str, missing: set[str]) -> bool:

@@ -255,6 +255,23 @@ def test_sentences_of_one_meaning_are_near(folder):
         model.embed_patches([noise(4, 4)], np.zeros(1, dtype=np.int64), np.zeros((1, 4)))
 
 
+def test_a_timm_classifier_of_one_file_gives_its_features(folder, tmp_path):
+    torch.manual_seed(1)
+    network = timm.create_model("resnet10t", pretrained=False, num_classes=3)
+    saved = {"arch": "resnet10t", "classes": ["a", "b", "c"], "state_dict": network.state_dict()}
+    torch.save(saved, tmp_path / "three.pt")
+    model = make_embedder("timm:three.pt", tmp_path, threads=1)
+    assert model.size == 512
+    assert model.version.startswith("timm:three.pt@")
+    assert model.embed([noise(30, 30)]).shape == (1, 512)
+
+
+@pytest.mark.parametrize("name", ["timm:resnet18", "transformers:openai/clip", "timm:no/such"])
+def test_official_names_are_not_fetched_unless_allowed(folder, name):
+    with pytest.raises(ModelError, match="is not in the model folder"):
+        make_embedder(name, folder)
+
+
 # Files that are not what they should be
 
 

@@ -15,6 +15,7 @@ from ml_backend.embedders.base import Patches
 from ml_backend.embedders.registry import shared_features
 from ml_backend.embedders.shared import SharedFeatures, into_network
 from ml_backend.errors import ModelError
+from ml_backend.predictors.batching import BatchingPredictor
 from ml_backend.predictors.yolo import YoloPredictor
 
 MODELS = Path(ml_backend.demo.__file__).parent / "models"
@@ -272,8 +273,15 @@ def test_what_has_no_layers_shares_nothing(detector):
 
     assert shared_features(Export()) is None
     assert isinstance(shared_features(detector), SharedFeatures)
+    assert isinstance(shared_features(BatchingPredictor(detector)), SharedFeatures)
     with pytest.raises(ModelError, match="yolo\\.onnx@1 has no layers"):
         SharedFeatures(Export())
+
+
+def test_of_a_predictor_that_batches_the_model_inside_is_tapped(shared, detector):
+    images = [noise(80, 80, seed) for seed in range(3)]
+    batching = SharedFeatures(BatchingPredictor(detector))
+    np.testing.assert_array_equal(batching.embed(images), shared.embed(images))
 
 
 def test_the_version_names_model_and_margin(detector):
