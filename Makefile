@@ -5,6 +5,7 @@ PYTEST ?=
 VENV := .venv
 LS_VENV := .venv-labelstudio
 PEERS_VENV := .venv-peers
+ML_VENV := .venv-ml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,10 +25,20 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev]' >&2
 	@touch $@
 
+# What label-studio-ml pins is years old. Behind its packages it sees ours (and the redis and rq that
+# it imports without asking for them), so that it serves a model, and Relook runs one of its classes.
+$(ML_VENV)/.ready: constraints-ml.txt $(VENV)/.ready
+	@echo "Installing label-studio-ml into $(ML_VENV) (a few seconds)" >&2
+	@$(PYTHON) -m venv $(ML_VENV)
+	@$(ML_VENV)/bin/pip install -c constraints-ml.txt label-studio-ml >&2
+	@$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$($(ML_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz-relook.pth
+	@touch $@
+
 demo: $(VENV)/.ready $(LS_VENV)/.ready
 	@exec $(VENV)/bin/relook demo $(ARGS)
 
-test: $(VENV)/.ready $(LS_VENV)/.ready
+test: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready
 	@$(MAKE) --no-print-directory lint
 	@$(VENV)/bin/python -m pytest $(PYTEST)
 
@@ -56,4 +67,4 @@ bench: $(PEERS_VENV)/.ready
 	@$(PEERS_VENV)/bin/python -m benchmarks.embeddings $(ARGS)
 
 clean:
-	rm -rf .relook $(VENV) $(LS_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .relook $(VENV) $(LS_VENV) $(ML_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -186,8 +186,8 @@ def _box_jobs(part: int) -> Iterator[Job]:
             "mistakenness of boxes",
             "fiftyone.boxes",
             mistakenness,
-            peers.box_mistakenness(*some),
-            None,
+            peers.box_mistakenness(*few),
+            1000,
         ),
     ):
         shape = f"{n:,} x {_BOXES} boxes, {_CLASSES} classes"
@@ -201,7 +201,7 @@ def _scaling_jobs(part: int) -> Iterator[Job]:
         call = functools.partial(classification.mistakenness, *inputs.classified(n, 10, "float32"))
         ours = Side("classification.mistakenness", n, call, memory=True)
         yield Job("cost by size", f"{n:,} x 10", ours, "")
-    for size in (1_000, 10_000, 100_000):
+    for size in (1_000, 10_000, 100_000, 1_000_000):
         n = max(size // part, 1)
         boxes = inputs.detected(n, _BOXES, _CLASSES)
         call = functools.partial(detection.find, *boxes, num_classes=_CLASSES)

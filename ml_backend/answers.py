@@ -115,8 +115,8 @@ class UpstreamAnswers:
 
     Args:
         control: the control tag.
-        version: what its predictions are called; "" where they stand in Label Studio already.
-        key: what they are stored under.
+        version: what its predictions are called.
+        stands: whether they stand in Label Studio already.
         upstream: the model.
         project: id of the project.
         config: its labelling config.
@@ -126,16 +126,17 @@ class UpstreamAnswers:
         self,
         control: Control,
         version: str,
-        key: str,
+        stands: bool,
         upstream: Upstream,
         project: int,
         config: LabelingConfig,
     ) -> None:
         self.control = control
-        self.version = version
+        self.version = "" if stands else version
         # Kept as labels: with other labels they are other answers.
         labels = hashlib.sha256(repr(control.labels).encode()).hexdigest()[:8]
-        self.key = f"{key}/{control.geometry}/{labels}"
+        self.key = f"{version}/{control.geometry}/{labels}"
+        self._stands = stands
         self._upstream = upstream
         self._project = project
         self._config = config
@@ -145,7 +146,7 @@ class UpstreamAnswers:
         return [self._source(task) for task in inputs.body]
 
     def _source(self, task: Mapping[str, object]) -> str:
-        stands = task.get("predictions") if self._upstream.stands else None
+        stands = task.get("predictions") if self._stands else None
         said = json.dumps([task["data"], stands], sort_keys=True, default=str)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
@@ -159,7 +160,8 @@ class UpstreamAnswers:
         good: list[tuple[int, Answer]] = []
         for row, one in zip(rows, said, strict=True):
             if isinstance(one, ModelError):
-                errors[int(inputs.id[row])] = f"task {inputs.id[row]}: {one}"
+                task, wrong = int(inputs.id[row]), str(one)
+                errors[task] = wrong if wrong.startswith("task ") else f"task {task}: {wrong}"
             elif one is not None:
                 good.append((row, one))
         if good:

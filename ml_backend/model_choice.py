@@ -11,6 +11,7 @@ from ml_backend.labelstudio.config import Control, LabelingConfig
 from ml_backend.predictors.registry import ModelRegistry, is_upstream
 from ml_backend.settings import ProjectSettings
 from ml_backend.upstream.base import Upstream
+from ml_backend.upstream.existing import PREFIX as STANDING
 
 __all__ = ["ModelChoice"]
 
@@ -59,9 +60,9 @@ class ModelChoice:
             version = self.models.version(name)
             return ModelAnswers(control, version, lambda: self.models.get(name))
         upstream = self._upstream(name)
-        key = upstream.version(project, config.xml)
-        version = "" if upstream.stands else key
-        return UpstreamAnswers(control, version, key, upstream, project, config)
+        version = upstream.version(project, config.xml)
+        stands = name.startswith(STANDING)
+        return UpstreamAnswers(control, version, stands, upstream, project, config)
 
     def served(self, config: LabelingConfig, settings: ProjectSettings) -> LabelingConfig:
         """Return the config without the tags that the project's model was not made for.

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
+from analysis.geometry.masks import Masks
+from analysis.geometry.polygons import Polygons
+from analysis.geometry.shapes import Shapes
 
-__all__ = ["GEOMETRIES", "Geometry", "Outlines"]
+__all__ = ["GEOMETRIES", "Geometry", "Outlines", "boxes", "masks", "shapes"]
 
 #: What a control tag's regions are made of, and the numbers of one region of each:
 #:
@@ -76,3 +79,55 @@ class Outlines:
             ragged.starts(np.concatenate([*lengths, np.empty(0, dtype=np.int64)])),
             np.concatenate([*(part.values for part in parts), np.empty(0)]),
         )
+
+    @classmethod
+    def of_masks(cls, table: Masks) -> Outlines:
+        """Build from masks."""
+        head = np.arange(len(table), dtype=np.int64)
+        place = np.concatenate([head, table.row])
+        pairs = np.concatenate([table.size.astype(np.float64), table.runs.astype(np.float64)])
+        # A stable sort puts each region's size before its runs.
+        values = pairs[np.argsort(place, kind="stable")].reshape(-1)
+        return cls((table.offsets + np.arange(len(table) + 1)) * 2, values)
+
+
+def boxes(geometry: Geometry, outline: Outlines) -> NDArray[np.float32]:
+    """Return the upright box around each region, float32 (R, 4), x0 y0 x1 y1, pixels.
+
+    A point's box has no area. Spans and choices have zeros, as have masks without foreground.
+    """
+    if geometry == "box":
+        return _corners(outline).boxes()
+    if geometry == "point":
+        return np.tile(outline.table(3)[:, :2], 2).astype(np.float32)
+    shape = shapes(geometry, outline)
+    return np.zeros((len(outline), 4), dtype=np.float32) if shape is None else shape.boxes()
+
+
+def shapes(geometry: Geometry, outline: Outlines) -> Shapes | None:
+    """Return the exact shapes of regions in pixels, or None where their boxes are all there is.
+
+    Boxes have shapes where one of them is turned; points, spans and choices have none.
+    """
+    if geometry == "box":
+        return _corners(outline) if (outline.table(5)[:, 4] % 360).any() else None
+    if geometry == "polygon":
+        return Polygons(outline.offsets // 2, outline.table(2).astype(np.float32))
+    if geometry == "mask":
+        return masks(outline)
+    return None
+
+
+def masks(outline: Outlines) -> Masks:
+    """Return masks as ``analysis.geometry`` takes them, the inverse of ``Outlines.of_masks``."""
+    pairs = outline.table(2).astype(np.int64)
+    first = outline.offsets[:-1] // 2
+    runs = np.ones(len(pairs), dtype=np.bool_)
+    runs[first] = False
+    # Every region has one pair more than it has runs: its size.
+    offsets = outline.offsets // 2 - np.arange(len(outline) + 1)
+    return Masks(offsets, pairs[runs], pairs[first].astype(np.int32))
+
+
+def _corners(outline: Outlines) -> Polygons:
+    return Polygons.from_rotated(outline.table(5))

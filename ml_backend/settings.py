@@ -49,6 +49,14 @@ class ServiceSettings(BaseSettings):
     media_hosts: tuple[str, ...] = Field(
         (), description="Hosts besides Label Studio that images may be fetched from (JSON list)."
     )
+    model_hosts: tuple[str, ...] = Field(
+        (),
+        description="Other ML backends that may be asked, as host or host:port (JSON list).",
+    )
+    model_classes: tuple[str, ...] = Field(
+        (),
+        description="Model classes that may be run, as package.module:Class (JSON list).",
+    )
     image_max_mb: int = Field(64, ge=1, description="Largest image file that is read, in MiB.")
     image_max_megapixels: int = Field(200, ge=1, description="Largest image that is decoded.")
     image_cache_mb: int = Field(

@@ -1,29 +1,47 @@
-"""Label Studio's regions as columns and back: the one place that knows their percent units."""
+"""Label Studio's regions as columns and back: the one place that knows their JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.config import Control
+from ml_backend.labelstudio.joints import object_numbers, parents
+from ml_backend.labelstudio.units import to_percent, to_pixels
+from ml_backend.labelstudio.values import read_place, write_places
+from ml_backend.outlines import Outlines
 
 __all__ = [
     "Labels",
-    "box_value",
+    "Result",
     "decode",
     "digest",
-    "encode_boxes",
-    "encode_choice",
-    "pixel_boxes",
+    "encode",
+    "encode_choices",
+    "to_percent",
+    "to_pixels",
 ]
 
 Result = list[dict[str, Any]]
+
+#: What stands in a value is looked at down to this depth; no region of Label Studio goes deeper.
+_DEEPEST: Final = 20
+#: Numbers beyond this, and NaN, are no place in anything.
+_FAR: Final = 1e12
+#: What the editor adds when it saves a region that another tool wrote without it.
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "rectanglelabels": {"rotation": 0},
+    "polygonlabels": {"closed": True},
+    "brushlabels": {"format": "rle"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +50,24 @@ class Labels:
 
     Attributes:
         annotation: int64 (R,), row of the annotation table it was read with.
-        item: int64 (R,), the region's place in its annotation.
+        item: int64 (R,), the region's place in its annotation; several choices share one.
         label: int32 (R,), label index; -1 where the config has no such label.
-        box: float64 (R, 4), x y width height in percent of the image, unrotated; NaN for choices.
-        angle: float64 (R,), degrees clockwise about the top left corner.
+        outline: where each region is, in Label Studio's units: lengths in per cent of the image,
+            masks in pixels of the image that the annotator saw, spans in characters.
     """
 
     annotation: NDArray[np.int64]
     item: NDArray[np.int64]
     label: NDArray[np.int32]
-    box: NDArray[np.float64]
-    angle: NDArray[np.float64]
+    outline: Outlines
 
     def __len__(self) -> int:
         return len(self.annotation)
 
-    def take(self, rows: NDArray[np.bool_]) -> Labels:
-        """Return the rows that the mask keeps."""
+    def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Labels:
+        """Return the chosen rows (an index or a mask), in that order."""
         return Labels(
-            self.annotation[rows],
-            self.item[rows],
-            self.label[rows],
-            self.box[rows],
-            self.angle[rows],
+            self.annotation[rows], self.item[rows], self.label[rows], self.outline.take(rows)
         )
 
 
@@ -64,164 +77,172 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
     Regions that lack what they need (a foreign tool's import) are left out: they cannot be scored.
     """
     index = {label: i for i, label in enumerate(control.labels)}
-    rows = [
-        (
-            row,
-            place,
-            index.get(name, -1),
-            *_geometry(value),
-        )
-        for row, result in enumerate(results)
-        for place, item in enumerate(result)
-        if item.get("from_name") == control.name
-        and isinstance(value := item.get("value"), dict)
-        and (name := _first_name(value, control))
-        and (control.tag == "Choices" or _has_box(value))
-    ]
-    table = list(zip(*rows, strict=True)) if rows else [()] * 8
+    annotation, item, label = [], [], []
+    places: list[NDArray[np.float64]] = []
+    for row, result in enumerate(results):
+        for at, names, place in _regions(control, result):
+            for name in names:
+                annotation.append(row)
+                item.append(at)
+                label.append(index.get(name, -1))
+                places.append(place)
     return Labels(
-        np.array(table[0], dtype=np.int64),
-        np.array(table[1], dtype=np.int64),
-        np.array(table[2], dtype=np.int32),
-        np.array(table[3:7], dtype=np.float64).T.reshape(-1, 4),
-        np.array(table[7], dtype=np.float64),
+        np.array(annotation, dtype=np.int64),
+        np.array(item, dtype=np.int64),
+        np.array(label, dtype=np.int32),
+        Outlines.of_rows(places),
     )
 
 
-def pixel_boxes(
-    box: NDArray[np.float64], angle: NDArray[np.float64], size: NDArray[np.int32]
-) -> NDArray[np.float32]:
-    """Turn percent boxes into upright pixel boxes; a rotated one gives its upright hull.
-
-    Args:
-        box: float64 (R, 4), x y width height, percent.
-        angle: float64 (R,), degrees clockwise about the top left corner.
-        size: int32 (R, 2), width and height of each box's image, pixels.
-
-    Returns:
-        float32 (R, 4), x0 y0 x1 y1, pixels.
-    """
-    scale = np.tile(size, (1, 2)) / 100.0
-    x, y, width, height = (np.nan_to_num(box) * scale).T
-    width, height = np.abs(width), np.abs(height)
-    turn = np.deg2rad(angle)
-    cos, sin = np.cos(turn), np.sin(turn)
-    zero = np.zeros_like(x)
-    across = np.stack([zero, width * cos, width * cos - height * sin, -height * sin])
-    down = np.stack([zero, width * sin, width * sin + height * cos, height * cos])
-    corners = (x + across.min(0), y + down.min(0), x + across.max(0), y + down.max(0))
-    return np.stack(corners, axis=1).astype(np.float32)
-
-
-def box_value(box: NDArray[np.float32], size: Sequence[int]) -> dict[str, float]:
-    """Turn one pixel box (x0 y0 x1 y1) into Label Studio's percent value, kept in the image."""
-    scale = 100.0 / np.array([size[0], size[1], size[0], size[1]], dtype=np.float64)
-    x0, y0, x1, y1 = np.clip(box.astype(np.float64) * scale, 0.0, 100.0).round(4).tolist()
-    return {
-        "x": x0,
-        "y": y0,
-        "width": round(x1 - x0, 4),
-        "height": round(y1 - y0, 4),
-        "rotation": 0,
-    }
-
-
-def encode_boxes(
+def encode(
     control: Control,
     label: NDArray[np.int32],
-    box: NDArray[np.float32],
     score: NDArray[np.float32],
+    outline: Outlines,
     size: Sequence[int],
+    text: str | None = None,
 ) -> Result:
-    """Write one image's boxes as regions.
+    """Write one input's regions; those of which nothing lies inside it are left out.
 
     Args:
-        control: the control tag they belong to.
+        control: the control tag they belong to; not for choices.
         label: int32 (R,), label index.
-        box: float32 (R, 4), x0 y0 x1 y1, pixels.
         score: float32 (R,), confidence.
-        size: width and height of the image, pixels.
+        outline: R regions, pixels or characters.
+        size: width and height of the image, pixels; zeros for a text.
+        text: the text itself, where it is known: what a span covers is written beside it.
     """
-    return [
-        _item(
-            control,
-            {**box_value(box[i], size), control.kind: [control.labels[label[i]]]},
-            float(score[i]),
-            size,
-        )
-        for i in range(len(label))
+    written = write_places(control.geometry, outline, size, text)
+    items = [
+        _item(control, {**place, control.kind: [control.labels[label[row]]]}, score[row], size)
+        if place
+        else {}
+        for row, place in enumerate(written)
     ]
+    if control.geometry == "point":
+        _hold_together(items, outline.table(3)[:, 2].astype(np.int64))
+    else:
+        _name(items)
+    return [item for item in items if item]
 
 
-def encode_choice(control: Control, label: int, score: float) -> Result:
-    """Write one image's class as a choice."""
-    return [_item(control, {"choices": [control.labels[label]]}, score, None)]
+def encode_choices(control: Control, labels: Sequence[int], score: float) -> Result:
+    """Write one input's classes as a single region; none give no region."""
+    if not labels:
+        return []
+    item = _item(control, {"choices": [control.labels[label] for label in labels]}, score, (0, 0))
+    _name([item])
+    return [item]
 
 
 def digest(results: Iterable[Result]) -> str:
     """Return 12 hex digits that change only when what the regions say changes.
 
-    The editor writes numbers back with other last digits and regions in another order, so
-    numbers are compared to 0.01 percent and order does not count.
+    The editor writes numbers back with other last digits, masks with other bytes and regions in
+    another order, so numbers are compared to 0.01 percent, masks by their pixels, and order does
+    not count.
     """
     said = sorted(
-        json.dumps(
-            [item.get("from_name"), item.get("type"), _coarse(item.get("value"))], sort_keys=True
-        )
+        json.dumps(_coarse([item.get("from_name"), item.get("type"), _said(item)]), sort_keys=True)
         for result in results
         for item in result
+        if isinstance(item, dict)
     )
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
 
 
-def _coarse(value: Any) -> Any:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        # The odd offset keeps values that people and programs round to off the bin edges.
-        return int(np.floor(float(value) * 100 + 0.3717))
-    if isinstance(value, Mapping):
-        return {key: _coarse(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_coarse(part) for part in value]
-    return value
+def _regions(control: Control, result: Result) -> list[tuple[int, list[str], NDArray[np.float64]]]:
+    """Place in the result, names of the labels, and outline of each region of one control tag."""
+    found = [
+        (at, names, place)
+        for at, item in enumerate(result)
+        if isinstance(item, dict)
+        and item.get("from_name") == control.name
+        and (names := _names(control, item.get("value")))
+        and (place := read_place(control.geometry, item)) is not None
+    ]
+    if control.geometry != "point":
+        return found
+    items = [result[at] for at, _, _ in found]
+    number = object_numbers(items, [names[0] for _, names, _ in found])
+    return [
+        (at, names, np.append(place, nth))
+        for (at, names, place), nth in zip(found, number, strict=True)
+    ]
+
+
+def _names(control: Control, value: Any) -> list[str]:
+    """The labels that a region carries: all of several choices, of all else the first."""
+    names = value.get(control.kind) if isinstance(value, dict) else None
+    if not isinstance(names, list):
+        return []
+    if control.multiple:
+        return list(dict.fromkeys(name for name in names if name and isinstance(name, str)))
+    return [names[0]] if names and names[0] and isinstance(names[0], str) else []
 
 
 def _item(
-    control: Control, value: Mapping[str, Any], score: float, size: Sequence[int] | None
+    control: Control, value: Mapping[str, Any], score: float, size: Sequence[int]
 ) -> dict[str, Any]:
     item: dict[str, Any] = {
         "from_name": control.name,
         "to_name": control.to_name,
         "type": control.kind,
         "value": dict(value),
-        "score": round(score, 4),
+        "score": round(float(score), 4),
     }
-    if size is not None:
+    if control.reads == "image" and all(size):
         item |= {"original_width": int(size[0]), "original_height": int(size[1])}
         item["image_rotation"] = 0
-    # An id made from the content: the same prediction written twice is the same to the letter.
-    item["id"] = hashlib.sha256(json.dumps(item, sort_keys=True).encode()).hexdigest()[:10]
     return item
 
 
-def _first_name(value: Mapping[str, Any], control: Control) -> str:
-    names = value.get(control.kind)
-    first = names[0] if isinstance(names, list) and names else ""
-    return first if isinstance(first, str) else ""
+def _name(items: Result) -> None:
+    """Give regions ids made from the content: the same prediction is the same to the letter."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if item:
+            content = json.dumps(item, sort_keys=True)
+            # The editor takes two regions of one id for one region with two results.
+            again = f"{seen[content]}" if seen[content] else ""
+            seen[content] += 1
+            item["id"] = hashlib.sha256((content + again).encode()).hexdigest()[:10]
 
 
-def _has_box(value: Mapping[str, Any]) -> bool:
-    return all(isinstance(value.get(key), int | float) for key in ("x", "y", "width", "height"))
+def _hold_together(items: Result, instance: NDArray[np.int64]) -> None:
+    """Name points and put those of one object below its first: see ``object_numbers``."""
+    parent = parents(instance)
+    _name([item for item, above in zip(items, parent, strict=True) if above < 0])
+    for item, above in zip(items, parent.tolist(), strict=True):
+        if above >= 0:
+            item["parentID"] = items[above]["id"]
+    _name([item for item, above in zip(items, parent, strict=True) if above >= 0])
 
 
-def _geometry(value: Mapping[str, Any]) -> tuple[float, float, float, float, float]:
-    if not _has_box(value):
-        return (np.nan, np.nan, np.nan, np.nan, 0.0)
-    return (
-        float(value["x"]),
-        float(value["y"]),
-        float(value["width"]),
-        float(value["height"]),
-        float(turn) if isinstance(turn := value.get("rotation"), int | float) else 0.0,
-    )
+def _said(item: Mapping[str, Any]) -> Any:
+    """What one region says, without what the editor adds or writes anew."""
+    value, kind = item.get("value"), item.get("type")
+    if not isinstance(value, dict) or not isinstance(kind, str):
+        return value
+    value = {**_DEFAULTS.get(kind, {}), **value}
+    if "rle" in value and (mask := read_place("mask", item)) is not None:
+        value["rle"] = hashlib.sha256(mask.tobytes()).hexdigest()
+    if kind == "labels" and "start" in value:
+        # What a span covers follows from where it is.
+        value = {key: part for key, part in value.items() if key not in ("text", "globalOffsets")}
+    return value
+
+
+def _coarse(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        # The odd offset keeps values that people and programs round to off the bin edges.
+        return math.floor(float(value) * 100 + 0.3717) if -_FAR < value < _FAR else "far"
+    if isinstance(value, Mapping | list) and depth == _DEEPEST:
+        return "deep"
+    if isinstance(value, Mapping):
+        return {key: _coarse(part, depth + 1) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_coarse(part, depth + 1) for part in value]
+    return value

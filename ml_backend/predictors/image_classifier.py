@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -104,7 +105,9 @@ class ImageClassifier:
     @torch.inference_mode()
     def _logits(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
         network = self._network
-        inputs = [network.transform(Image.fromarray(image)) for image in images]
+        # Pillow lets other threads run while it resizes; one at a time would hold back a GPU.
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            inputs = list(pool.map(network.transform, map(Image.fromarray, images)))
         batch = torch.stack(inputs).to(self._device)
         # Halves where they are fast; autocast keeps the sums that would overflow.
         with torch.autocast("cuda", torch.float16, enabled=self._device.type == "cuda"):
