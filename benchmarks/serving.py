@@ -107,7 +107,9 @@ def main() -> None:
         bare = _bare(options.model)
         start = time.perf_counter()
         service.predict(http, [0])
-        print(f"- first answer of a fresh process, model loaded: {time.perf_counter() - start:.1f} s")
+        print(
+            f"- first answer of a fresh process, model loaded: {time.perf_counter() - start:.1f} s"
+        )
         _from_label_studio(service, http)
         bare(service.images[:_BATCH])
         _one_by_one(service, http, bare, 200 // part)
