@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import MediaError, ModelError
 from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.predictors.base import Input, Predictions, Predictor
+from ml_backend.predictors.base import Input, Predictions, Predictor, names
 from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
 from ml_backend.upstream.columns import predictions_of
 
@@ -107,7 +107,7 @@ class ModelAnswers:
 
     def label_map(self) -> NDArray[np.int32]:
         """Return the label of each of the model's classes."""
-        return self.control.label_map(self._load().classes)
+        return self.control.label_map(names(self._load(), self.control.geometry))
 
 
 class UpstreamAnswers:
@@ -154,7 +154,6 @@ class UpstreamAnswers:
         self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
     ) -> Iterator[Part]:
         """Yield what the model says, see ``Answers``."""
-        del read
         tasks = [UpstreamTask(int(inputs.id[row]), dict(inputs.body[row])) for row in rows]
         said = self._upstream.predict(self._project, self._config.xml, tasks)
         good: list[tuple[int, Answer]] = []
@@ -165,7 +164,31 @@ class UpstreamAnswers:
             elif one is not None:
                 good.append((row, one))
         if good:
-            yield [row for row, _ in good], predictions_of(self.control, [one for _, one in good])
+            yield self._in_columns(inputs, good, read, errors)
+
+    def _in_columns(
+        self,
+        inputs: TaskInputs,
+        good: Sequence[tuple[int, Answer]],
+        read: Read,
+        errors: dict[int, str],
+    ) -> Part:
+        rows, answers = [row for row, _ in good], [one for _, one in good]
+        said = predictions_of(self.control, answers)
+        if self.control.reads == "text" or self.control.geometry == "choice":
+            return rows, said
+        # No region says how large these images are: they do.
+        size = said.size.copy()
+        unknown = np.flatnonzero(~size.all(axis=1))
+        images = read(self.control, [rows[n] for n in unknown])
+        for n, image in zip(unknown.tolist(), images, strict=True):
+            if isinstance(image, MediaError):
+                errors[int(inputs.id[rows[n]])] = str(image)
+            elif not isinstance(image, str):
+                size[n] = image.shape[1], image.shape[0]
+        said = predictions_of(self.control, answers, size)
+        usable = np.flatnonzero(size.all(axis=1))
+        return [rows[n] for n in usable.tolist()], said.take(usable)
 
     def label_map(self) -> NDArray[np.int32]:
         """Return each label for itself."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 from ml_backend.answers import Answers, ModelAnswers, UpstreamAnswers
 from ml_backend.errors import ModelError
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.predictors.registry import ModelRegistry, is_upstream
+from ml_backend.predictors.base import names
+from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ProjectSettings
 from ml_backend.upstream.base import Upstream
 from ml_backend.upstream.existing import PREFIX as STANDING
@@ -21,12 +22,13 @@ class ModelChoice:
 
     Args:
         models: the models of this process.
-        upstream: makes a model that speaks Label Studio's language, by its name.
+        upstream: returns a model that speaks Label Studio's language by its name, None where the
+            name is one of ours.
         default: name of the model where neither project nor tag names one.
     """
 
     def __init__(
-        self, models: ModelRegistry, upstream: Callable[[str], Upstream], default: str
+        self, models: ModelRegistry, upstream: Callable[[str], Upstream | None], default: str
     ) -> None:
         self.models = models
         self._upstream = upstream
@@ -56,10 +58,10 @@ class ModelChoice:
             ModelError: when its model is not there.
         """
         name = self.name(control, settings)
-        if not is_upstream(name):
+        upstream = self._upstream(name)
+        if upstream is None:
             version = self.models.version(name)
             return ModelAnswers(control, version, lambda: self.models.get(name))
-        upstream = self._upstream(name)
         version = upstream.version(project, config.xml)
         stands = name.startswith(STANDING)
         return UpstreamAnswers(control, version, stands, upstream, project, config)
@@ -75,9 +77,9 @@ class ModelChoice:
         kept = tuple(one for one in config.controls if self._fits(one, settings))
         if not kept:
             tags = ", ".join(f"{one.name!r} ({one.tag})" for one in config.controls)
-            names = {self.name(one, settings) for one in config.controls}
+            models = {self.name(one, settings) for one in config.controls}
             raise ModelError(
-                f"model {', '.join(map(repr, sorted(names)))} can answer for none of the tags "
+                f"model {', '.join(map(repr, sorted(models)))} can answer for none of the tags "
                 f"{tags}; name a model that can, for the project or as a tag's model_path"
             )
         return replace(config, controls=kept)
@@ -87,9 +89,9 @@ class ModelChoice:
         said = {}
         for control in config.controls:
             name = self.name(control, settings)
-            if is_upstream(name):
+            if self._upstream(name) is not None:
                 continue
-            lost = control.unmapped(self.models.get(name).classes)
+            lost = control.unmapped(names(self.models.get(name), control.geometry))
             if lost:
                 said[control.name] = (
                     f"{control.name!r}: no label takes the classes {', '.join(lost[:20])}"
@@ -100,7 +102,7 @@ class ModelChoice:
 
     def _fits(self, control: Control, settings: ProjectSettings) -> bool:
         name = self.name(control, settings)
-        if is_upstream(name):
+        if self._upstream(name) is not None:
             return True
         model = self.models.get(name)
         if control.geometry in model.serves and control.reads == model.reads:

@@ -14,6 +14,7 @@ from ml_backend.answers import Answers, Part
 from ml_backend.errors import MediaError
 from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
+from ml_backend.labelstudio.texts import check_texts
 from ml_backend.model_choice import ModelChoice
 from ml_backend.predictors.base import Input, Predictions
 from ml_backend.settings import ProjectSettings
@@ -174,11 +175,13 @@ class _Reading:
         new = [row for row in rows if (key, row) not in self._read]
         values = self._inputs.values(key)
         tasks, found = [int(self._inputs.id[row]) for row in new], [values[row] for row in new]
-        items: Sequence[Input | MediaError] = found
+        items: Sequence[Input | MediaError]
         if control.reads == "image":
             items = self._images.read(tasks, found)
         elif control.by_url:
             items = self._texts.read(tasks, found)
+        else:
+            items = check_texts(tasks, [self._inputs.body[row]["data"].get(key) for row in new])
         self._read.update({(key, row): item for row, item in zip(new, items, strict=True)})
         return [self._read[key, row] for row in rows]
 

@@ -16,7 +16,7 @@ from ml_backend.prediction import Prediction
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
 from ml_backend.store import Store
-from ml_backend.upstream import Upstreams
+from ml_backend.upstream.registry import UpstreamRegistry
 
 __all__ = ["Services"]
 
@@ -31,7 +31,7 @@ class Services:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.models = ModelRegistry(settings)
-        self.upstreams = Upstreams(settings)
+        self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
     def mailbox(self) -> Mailbox:

@@ -16,7 +16,14 @@ from PIL import Image
 
 from ml_backend.labelstudio.client import access_headers
 
-__all__ = ["CONFIGS", "SampleTask", "connect_backend", "create_project", "find_project"]
+__all__ = [
+    "CONFIGS",
+    "SampleTask",
+    "connect_backend",
+    "create_project",
+    "find_project",
+    "upload_images",
+]
 
 _DIGITS = "0123456789"
 _COLOURS = (
@@ -74,12 +81,7 @@ def create_project(
         the project's id and the task ids, in the order of ``tasks``.
     """
     project = int(client.projects.create(title=title, label_config=CONFIGS[kind]).id or 0)
-    with httpx.Client(base_url=url, headers=access_headers(client), timeout=60) as session:
-        addresses = [
-            address
-            for start in range(0, len(tasks), _UPLOAD_BATCH)
-            for address in _upload(session, project, tasks[start : start + _UPLOAD_BATCH], start)
-        ]
+    addresses = upload_images(client, url, project, [task.image for task in tasks])
     body = [
         {"data": {"image": address}, "annotations": [{"result": _human_result(kind, task)}]}
         for address, task in zip(addresses, tasks, strict=True)
@@ -113,12 +115,24 @@ def _move(client: LabelStudio, project: int, connection: int, old: str, new: str
             client.webhooks.update(id=webhook.id, url=f"{new}/webhook", project=project)
 
 
+def upload_images(
+    client: LabelStudio, url: str, project: int, images: Sequence[NDArray[np.uint8]]
+) -> list[str]:
+    """Upload images, uint8 (H, W, 3) RGB each; return their addresses."""
+    with httpx.Client(base_url=url, headers=access_headers(client), timeout=60) as session:
+        return [
+            address
+            for start in range(0, len(images), _UPLOAD_BATCH)
+            for address in _upload(session, project, images[start : start + _UPLOAD_BATCH], start)
+        ]
+
+
 def _upload(
-    session: httpx.Client, project: int, tasks: Sequence[SampleTask], first: int
+    session: httpx.Client, project: int, images: Sequence[NDArray[np.uint8]], first: int
 ) -> list[str]:
     files = [
-        (f"file{n}", (f"digits-{first + n:04d}.png", _png(task.image), "image/png"))
-        for n, task in enumerate(tasks)
+        (f"file{n}", (f"image-{first + n:04d}.png", _png(image), "image/png"))
+        for n, image in enumerate(images)
     ]
     sent = session.post(f"/api/projects/{project}/import?commit_to_project=false", files=files)
     sent.raise_for_status()

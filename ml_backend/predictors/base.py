@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis.geometry import ragged
 from ml_backend.outlines import Geometry, Outlines
 
-__all__ = ["SCORE_FLOOR", "Input", "Predictions", "Predictor"]
+__all__ = ["SCORE_FLOOR", "Input", "Predictions", "Predictor", "names"]
 
 #: Regions below this confidence are not kept. Far below any pre-label's threshold: a weak
 #: prediction over a human box still speaks for that box.
@@ -123,12 +123,15 @@ class Predictor(Protocol):
     Attributes:
         version: name and the first 8 hex digits of the file's sha256: a changed file is a new one.
         classes: its class names, in the order of its class indices.
+        joints: names of its key points, what the labels of the geometry "point" are; () where it
+            has none.
         reads: what it is given.
         serves: the geometries that it can answer in.
     """
 
     version: str
     classes: tuple[str, ...]
+    joints: tuple[str, ...]
     reads: Literal["image", "text"]
     serves: frozenset[Geometry]
 
@@ -143,3 +146,8 @@ class Predictor(Protocol):
             ModelError: when the model fails on them.
         """
         ...
+
+
+def names(model: Predictor, geometry: Geometry) -> tuple[str, ...]:
+    """Return what the labels of a model's predictions are in a geometry."""
+    return model.joints if geometry == "point" else model.classes

@@ -54,6 +54,7 @@ class BatchingPredictor:
     def __init__(self, predictor: Predictor, memory: int = 0, most: int = _MOST) -> None:
         self.version = predictor.version
         self.classes = predictor.classes
+        self.joints = predictor.joints
         self.reads = predictor.reads
         self.serves = predictor.serves
         self.joints: tuple[str, ...] = getattr(predictor, "joints", ())

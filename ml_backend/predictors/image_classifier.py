@@ -47,6 +47,7 @@ class ImageClassifier:
     """
 
     reads: Literal["image", "text"] = "image"
+    joints: tuple[str, ...] = ()
     serves: frozenset[Geometry] = frozenset({"choice"})
 
     def __init__(self, name: str, folder: Path, threads: int = 0, downloads: bool = False) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
-import re
 import sys
 import threading
 from collections import OrderedDict
@@ -21,15 +20,14 @@ from ml_backend.predictors.base import Predictor
 from ml_backend.predictors.batching import BatchingPredictor
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["ModelRegistry", "is_upstream"]
+__all__ = ["SCHEMES", "ModelRegistry"]
 
 _log = logging.getLogger(__name__)
 
 _MIB: Final = 1 << 20
 _FILES: Final = (".pt", ".onnx")
 #: What stands before a name's colon, and the class that loads it from (path, version, threads).
-_SCHEMES: Final = {
-    "": ("ml_backend.predictors.yolo", "YoloPredictor"),
+SCHEMES: Final = {
     "timm": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "torchvision": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "transformers": ("ml_backend.predictors.text", "TextPredictor"),
@@ -37,20 +35,8 @@ _SCHEMES: Final = {
 #: Those whose class finds its weights itself, in the model folder or in its library's official
 #: ones: it is made from (name, model folder, threads, downloads) and has ``version_of``.
 _OFFICIAL: Final = ("timm", "torchvision")
-_ADDRESS: Final = ("http://", "https://", "existing:")
-_CLASS: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 _Key = tuple[str, str]
-
-
-def is_upstream(name: str) -> bool:
-    """Whether a name is another ML backend's: an address, ``existing:``, or ``module:Class``.
-
-    It gives results of its own and is no predictor.
-    """
-    if _scheme(name):
-        return False
-    return name.startswith(_ADDRESS) or _CLASS.fullmatch(name) is not None
 
 
 class ModelRegistry:
@@ -116,7 +102,7 @@ class ModelRegistry:
     def _file(self, scheme: str, name: str) -> Path:
         path = files.locate(self._folder, name.partition(":")[2] if scheme else name)
         if not scheme and path.suffix not in _FILES:
-            kinds = ", ".join(f"{known}:" for known in _SCHEMES if known)
+            kinds = ", ".join(f"{known}:" for known in SCHEMES)
             raise ModelError(
                 f"model {name[:120]!r} is neither {' nor '.join(_FILES)}; say what it is by one of "
                 f"{kinds} before its name"
@@ -176,12 +162,12 @@ class ModelRegistry:
 
 def _scheme(name: str) -> str:
     scheme, colon, _ = name.partition(":")
-    return scheme if colon and scheme in _SCHEMES else ""
+    return scheme if colon and scheme in SCHEMES else ""
 
 
 def _loader(scheme: str) -> Any:
     # Imported on first use: PyTorch takes seconds, and the web server must answer before that.
-    module, name = _SCHEMES[scheme]
+    module, name = SCHEMES.get(scheme, ("ml_backend.predictors.yolo", "YoloPredictor"))
     return getattr(importlib.import_module(module), name)
 
 

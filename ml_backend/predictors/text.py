@@ -41,6 +41,7 @@ class TextPredictor:
     """
 
     reads: Literal["image", "text"] = "text"
+    joints: tuple[str, ...] = ()
 
     def __init__(self, path: Path, version: str, threads: int = 0) -> None:
         self.version = version

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from typing import Final
 
+from ml_backend.predictors.registry import SCHEMES
 from ml_backend.settings import ServiceSettings
 from ml_backend.upstream.base import Upstream
 from ml_backend.upstream.existing import PREFIX, ExistingUpstream
@@ -55,6 +56,6 @@ class UpstreamRegistry:
             return RemoteUpstream(name, settings.model_hosts, settings.label_studio_url)
         if name.startswith(PREFIX):
             return ExistingUpstream(name)
-        if _CLASS.fullmatch(name):
+        if _CLASS.fullmatch(name) and name.partition(":")[0] not in SCHEMES:
             return InProcessUpstream(name, settings.model_classes)
         return None

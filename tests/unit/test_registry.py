@@ -12,7 +12,7 @@ import torch
 from ml_backend.errors import ModelError
 from ml_backend.predictors import registry
 from ml_backend.predictors.base import Predictions
-from ml_backend.predictors.registry import ModelRegistry, is_upstream
+from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
 
 MIB = 1 << 20
@@ -51,7 +51,7 @@ class Slow:
 
 @pytest.fixture(autouse=True)
 def slow(monkeypatch):
-    monkeypatch.setitem(registry._SCHEMES, "slow", (__name__, "Slow"))
+    monkeypatch.setitem(registry.SCHEMES, "slow", (__name__, "Slow"))
     monkeypatch.setattr(Slow, "fails", False)
     loads.clear()
     threads_given.clear()
@@ -75,30 +75,6 @@ def until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.001)
-
-
-@pytest.mark.parametrize(
-    ("name", "upstream"),
-    [
-        ("http://127.0.0.1:9091", True),
-        ("https://models.example/yolo", True),
-        ("existing:", True),
-        ("existing:bert-v3", True),
-        ("my_backend:NewModel", True),
-        ("backends.text.ner:Model", True),
-        ("", False),
-        ("yolo.pt", False),
-        ("folder/yolo.onnx", False),
-        ("timm:resnet50", False),
-        ("torchvision:resnet50", False),
-        ("transformers:bert", False),
-        ("pkg.mod:Class.pt", False),
-        ("pkg mod:Class", False),
-        ("C:\\models\\yolo.pt", False),
-    ],
-)
-def test_which_names_are_other_backends(name, upstream):
-    assert is_upstream(name) == upstream
 
 
 def test_a_model_loads_once_however_many_ask(folder):
