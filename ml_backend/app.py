@@ -51,7 +51,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         SettingsError: when the service has no Redis.
     """
     app = FastAPI(title="Relook", version=__version__, docs_url=None, redoc_url=None)
-    backend = _Backend(Services(settings))
+    backend = _Backend(Services(settings, at_once=True))
     app.add_api_route("/", backend.health, methods=["GET"])
     app.add_api_route("/health", backend.health, methods=["GET"])
     app.add_api_route("/setup", backend.setup, methods=["POST"])

@@ -14,6 +14,7 @@ from ml_backend.labelstudio.texts import TextReader
 from ml_backend.model_choice import ModelChoice
 from ml_backend.prediction import Prediction
 from ml_backend.predictors.registry import ModelRegistry
+from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ServiceSettings
 from ml_backend.store import Store
 from ml_backend.upstream.registry import UpstreamRegistry
@@ -26,10 +27,13 @@ class Services:
 
     Args:
         settings: the service's settings.
+        at_once: predictions are written after the answer, for those who wait for it; else before,
+            for those who then read them.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, *, at_once: bool = False) -> None:
         self.settings = settings
+        self._at_once = at_once
         self.models = ModelRegistry(settings)
         self.upstreams = UpstreamRegistry(settings)
 
@@ -62,4 +66,5 @@ class Services:
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        return Prediction(self.choice, images, TextReader(images.fetch), self.store)
+        store = RecentPredictions(self.store) if self._at_once else self.store
+        return Prediction(self.choice, images, TextReader(images.fetch), store)
