@@ -48,7 +48,6 @@ class BatchingPredictor:
     Attributes:
         predictor: as given; whoever calls it directly must see to it that nobody else does.
         memory: as given.
-        joints: labels of the geometry "point", where they are not the model's ``classes``.
     """
 
     def __init__(self, predictor: Predictor, memory: int = 0, most: int = _MOST) -> None:
@@ -57,7 +56,6 @@ class BatchingPredictor:
         self.joints = predictor.joints
         self.reads = predictor.reads
         self.serves = predictor.serves
-        self.joints: tuple[str, ...] = getattr(predictor, "joints", ())
         self.memory = memory
         self.predictor = predictor
         self._most = most

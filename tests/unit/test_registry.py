@@ -25,6 +25,7 @@ class Slow:
     """A predictor as a scheme names it: one MiB of network, loaded when the test lets it."""
 
     classes = ("a",)
+    joints = ()
     reads = "image"
     serves = frozenset({"choice"})
     may_load = threading.Event()
