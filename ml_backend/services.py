@@ -6,6 +6,8 @@ from functools import cached_property
 
 from label_studio_sdk import LabelStudio
 
+from ml_backend.jobs.crashes import Crashes
+from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
@@ -14,6 +16,7 @@ from ml_backend.labelstudio.texts import TextReader
 from ml_backend.model_choice import ModelChoice
 from ml_backend.prediction import Prediction
 from ml_backend.predictors.registry import ModelRegistry
+from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ServiceSettings
 from ml_backend.store import Store
 from ml_backend.upstream.registry import UpstreamRegistry
@@ -26,22 +29,36 @@ class Services:
 
     Args:
         settings: the service's settings.
+        at_once: whether somebody waits for each answer: predictions are written after it, and a
+            Redis that is away is not waited for. Else they are written before, for those who then
+            read them.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, *, at_once: bool = False) -> None:
         self.settings = settings
+        self._at_once = at_once
         self.models = ModelRegistry(settings)
         self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
     def mailbox(self) -> Mailbox:
         """Redis: queues, pending tasks, settings, locks."""
-        return Mailbox(open_redis(self.settings))
+        return Mailbox(open_redis(self.settings, not self._at_once))
 
     @cached_property
     def runs(self) -> RunBook:
         """Where runs are written down."""
         return RunBook(self.mailbox.redis)
+
+    @cached_property
+    def graph(self) -> RunGraph:
+        """What moves runs."""
+        return RunGraph(self.mailbox, self.runs)
+
+    @cached_property
+    def crashes(self) -> Crashes:
+        """What was under way when workers died."""
+        return Crashes(self.mailbox.redis)
 
     @cached_property
     def client(self) -> LabelStudio:
@@ -62,4 +79,5 @@ class Services:
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        return Prediction(self.choice, images, TextReader(images.fetch), self.store)
+        store = RecentPredictions(self.store) if self._at_once else self.store
+        return Prediction(self.choice, images, TextReader(images.fetch), store)

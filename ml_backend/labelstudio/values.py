@@ -14,8 +14,10 @@ from ml_backend.outlines import Geometry, Outlines, masks
 
 __all__ = ["read_place", "write_places"]
 
-#: Numbers further off than this, in per cent or characters, are no place in anything.
-_FAR: Final = 1e9
+#: Per cent further off than this are no place near the image.
+_FAR: Final = 1e5
+#: Characters of a text, or pixels of a side.
+_MOST: Final = 1 << 30
 #: Corners of one polygon: each may cross each other, and every crossing is looked at.
 _MAX_CORNERS: Final = 10_000
 #: Digits after the point of a per cent: 0.002 pixels of a 4k image.
@@ -67,39 +69,43 @@ def write_places(
     return _WRITERS[geometry](to_percent(geometry, outline, sizes))
 
 
-def _number(value: Any) -> float:
-    """A finite number, or NaN for whatever else stands there."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and -_FAR < value < _FAR else np.nan
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _whole(value: Any) -> int:
-    number = _number(value)
-    return int(number) if number.is_integer() else -1
+    """A whole number, or -1 for whatever else stands there."""
+    return int(value) if _is_number(value) and 0 <= value < _MOST and value == int(value) else -1
 
 
-def _numbers(*values: Any) -> _Numbers | None:
-    row = np.array([_number(value) for value in values])
-    return None if np.isnan(row).any() else row
+def _near(*values: Any) -> _Numbers | None:
+    near = all(_is_number(value) and -_FAR < value < _FAR for value in values)
+    return np.array(values, dtype=np.float64) if near else None
 
 
 def _read_box(value: Mapping[str, Any], _: Mapping[str, Any]) -> _Numbers | None:
-    sides = (value.get(key) for key in ("x", "y", "width", "height"))
-    row = _numbers(*sides, value.get("rotation") or 0)
-    return None if row is None or (row[2:4] < 0).any() else row
+    width, height = value.get("width"), value.get("height")
+    row = _near(value.get("x"), value.get("y"), width, height, value.get("rotation") or 0)
+    return None if row is None or min(row[2:4].tolist()) < 0 else row
 
 
 def _read_polygon(value: Mapping[str, Any], _: Mapping[str, Any]) -> _Numbers | None:
     points = value.get("points")
     if not isinstance(points, list) or not 3 <= len(points) <= _MAX_CORNERS:
         return None
-    if not all(isinstance(point, list) and len(point) == 2 for point in points):
+    try:
+        table = np.array(points)
+    except (TypeError, ValueError):
         return None
-    return _numbers(*(number for point in points for number in point))
+    # Words among the numbers make the table one of words or of objects.
+    if table.shape != (len(points), 2) or table.dtype.kind not in "if":
+        return None
+    row = table.reshape(-1).astype(np.float64)
+    return row if (np.abs(row) < _FAR).all() else None
 
 
 def _read_point(value: Mapping[str, Any], _: Mapping[str, Any]) -> _Numbers | None:
-    return _numbers(value.get("x"), value.get("y"))
+    return _near(value.get("x"), value.get("y"))
 
 
 def _read_span(value: Mapping[str, Any], _: Mapping[str, Any]) -> _Numbers | None:
@@ -111,7 +117,7 @@ def _read_mask(value: Mapping[str, Any], item: Mapping[str, Any]) -> _Numbers | 
     rle = value.get("rle")
     width, height = _whole(item.get("original_width")), _whole(item.get("original_height"))
     # A mask's bytes tell the number of its pixels, so its size is needed, and bounds its length.
-    if not isinstance(rle, list) or not 0 < width * height <= MAX_PIXELS or width < 0:
+    if not isinstance(rle, list) or not 0 < width * height <= MAX_PIXELS or width < 1:
         return None
     try:
         content = bytes(rle)
@@ -160,12 +166,12 @@ def _polygon_values(percent: Outlines) -> list[dict[str, Any]]:
 
 
 def _polygon_value(xy: _Numbers) -> dict[str, Any]:
-    for axis in (0, 1):
-        for side in (-1, 1):
+    if len(xy) and (xy.min() < 0 or xy.max() > 100):
+        for axis, side in ((0, -1), (0, 1), (1, -1), (1, 1)):
             xy = _cut(xy, axis, side)
     xy = xy.round(_DIGITS)
     # What lies along an edge of the image covers nothing of it.
-    if len(xy) < 3 or not np.ptp(xy, axis=0).all():
+    if len(xy) < 3 or not (xy.max(axis=0) - xy.min(axis=0)).all():
         return {}
     return {"points": xy.tolist(), "closed": True}
 

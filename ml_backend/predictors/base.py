@@ -82,6 +82,8 @@ class Predictions:
         if self.probs.size:
             taken = mapping >= 0
             np.add.at(probs.T, mapping[taken], self.probs[:, taken].T)
+            # Of classes that do not exclude each other, several may come to one label.
+            np.minimum(probs, 1, out=probs)
         label = mapping[self.label].astype(np.int32)
         return Predictions(self.size, self.item, label, self.score, self.outline, probs)
 

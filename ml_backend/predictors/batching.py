@@ -46,6 +46,7 @@ class BatchingPredictor:
             turn between them.
 
     Attributes:
+        predictor: as given; whoever calls it directly must see to it that nobody else does.
         memory: as given.
     """
 
@@ -56,7 +57,7 @@ class BatchingPredictor:
         self.reads = predictor.reads
         self.serves = predictor.serves
         self.memory = memory
-        self._predictor = predictor
+        self.predictor = predictor
         self._most = most
         self._waiting: list[_Call] = []
         self._changed = threading.Condition()
@@ -131,7 +132,7 @@ class BatchingPredictor:
         if len(batch) > 1:
             items = [item for call in batch for item in call.items]
             try:
-                said = self._predictor.predict(items, batch[0].geometry)
+                said = self.predictor.predict(items, batch[0].geometry)
                 parts = _split(said, [len(call.items) for call in batch])
             except Exception:  # noqa: S110 - each caller meets it again below, if it is its own
                 pass
@@ -141,7 +142,7 @@ class BatchingPredictor:
                 return
         for call in batch:
             try:
-                call.said = self._predictor.predict(call.items, call.geometry)
+                call.said = self.predictor.predict(call.items, call.geometry)
             except Exception as error:
                 call.error = error
 

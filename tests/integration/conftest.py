@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -15,15 +15,25 @@ from label_studio_sdk import LabelStudio
 from pydantic import SecretStr
 
 from ml_backend.demo.labelstudio import LabelStudioServer
-from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
+from ml_backend.demo.projects import (
+    CONFIGS,
+    SampleTask,
+    connect_backend,
+    create_project,
+    upload_images,
+)
+from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, Run, RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
 from ml_backend.stack import Stack
+from tests.integration.label_types import Case
+from tests.made_models import make_models
 
 MODELS = Path(__file__).parents[2] / "ml_backend" / "demo" / "models"
+MODELS_OF_TESTS = Path(__file__).parents[1] / "models"
 MODEL = {"detection": "digits-detect.pt", "classification": "digits-classify.pt"}
 
 
@@ -58,11 +68,32 @@ class Bench:
     def runs(self) -> RunBook:
         return RunBook(self.redis)
 
+    @property
+    def graph(self) -> RunGraph:
+        return RunGraph(self.mailbox, self.runs)
+
     def project(self, kind: str, tasks: list[SampleTask], **params: Any) -> tuple[int, list[int]]:
         """Make a project of people's labels, connected as an admin would."""
         made, ids = create_project(self.client, self.server.url, kind, f"Test {kind}", tasks)
         connect_backend(self.client, made, self.stack.url, {"model": MODEL[kind], **params})
         return made, ids
+
+    def labelled(self, case: Case, **params: Any) -> tuple[int, list[int]]:
+        """Make a project of any label type, connected as an admin would."""
+        project = int(self.client.projects.create(title="Test", label_config=case.config).id or 0)
+        objects: list[Any] = list(case.objects)
+        if case.control.reads == "image":
+            objects = list(upload_images(self.client, self.server.url, project, objects))
+        body = [
+            {"data": {"object": one}, "annotations": [{"result": result}]}
+            for one, result in zip(objects, case.results, strict=True)
+        ]
+        made: Any = self.client.projects.import_tasks(
+            id=project, request=cast(Any, body), return_task_ids=True
+        )
+        settings = {"model": case.model, **case.params, **params}
+        connect_backend(self.client, project, self.stack.url, settings)
+        return project, [int(task) for task in made.task_ids]
 
     def analyze(self, project: int) -> Run:
         """Press "Start training" and wait for the run."""
@@ -103,14 +134,30 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
 
 
 @pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's models and the tests' own, in one folder."""
+    folder = tmp_path_factory.mktemp("models")
+    for source in (MODELS, MODELS_OF_TESTS):
+        for file in source.glob("*.pt"):
+            shutil.copy(file, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_models(model_dir: Path) -> None:
+    """Models that are made for this session: exports, a timm network, text models."""
+    make_models(model_dir)
+
+
+@pytest.fixture(scope="session")
 def bench(
-    label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LabelStudioServer, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
     settings = ServiceSettings(
         LABEL_STUDIO_URL=label_studio.url,
         LABEL_STUDIO_API_KEY=SecretStr(label_studio.token()),
         data_dir=tmp_path_factory.mktemp("relook"),
-        model_dir=Path(os.environ.get("RELOOK_TEST_MODELS", MODELS)),
+        model_dir=model_dir,
         port=free_port(),
     )
     with Stack(settings) as stack:

@@ -70,6 +70,7 @@ def broken():
         yield BOX, box(x=bad)
         yield BOX, box(width=bad)
         yield POINT, region(POINT, value={"x": 1, "y": bad})
+    for bad in ("1", None, math.nan, math.inf, 10**400, -(2**63), [1], 1e12):
         yield POLYGON, region(POLYGON, value={"points": [[1, 2], [3, 4], [5, bad]]})
     for bad in ("1", None, math.nan, math.inf, 10**400, [1], True, 1e12, 2.5, 1):
         yield SPAN, region(SPAN, value={"start": 1, "end": bad})

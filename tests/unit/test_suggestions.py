@@ -5,11 +5,14 @@ import pytest
 
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.suggestions import Fix, suggest
+from ml_backend.outlines import Outlines
 
-LABEL, CHOICE = parse_config(
+LABEL, CHOICE, TAGS = parse_config(
     '<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">'
     '<Label value="a"/><Label value="b"/></RectangleLabels>'
-    '<Choices name="c" toName="image"><Choice value="x"/><Choice value="y"/></Choices></View>'
+    '<Choices name="c" toName="image"><Choice value="x"/><Choice value="y"/></Choices>'
+    '<Choices name="t" toName="image" choice="multiple"><Choice value="x"/><Choice value="y"/>'
+    "</Choices></View>"
 ).controls
 SIZE = (200, 100)
 
@@ -30,8 +33,9 @@ HUMAN = [region("r1"), NOTE, region("r2", "b")]
 
 
 def fix(action: str, item: int = -1, label: int = -1, box=None, control=LABEL) -> Fix:
-    array = None if box is None else np.array(box, dtype=np.float32)
-    return Fix(control, action, item, label, array, 0.9, SIZE)
+    x0, y0, x1, y1 = box or (0, 0, 0, 0)
+    outline = Outlines.of_table(np.array([[x0, y0, x1 - x0, y1 - y0, 0.0]])) if box else None
+    return Fix(control, action, item, label, outline, 0.9, SIZE)
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +83,15 @@ def test_regions_without_an_id_are_told_apart():
     given = [region("") | {"id": ""}, region("", "b") | {"id": ""}]
     assert suggest(given, [fix("remove", 0)]) == [given[1]]
     assert suggest(given, [fix("relabel", 1, 0)])[0] == given[0]
+
+
+def chosen(*names: str) -> dict:
+    value = {"choices": list(names)}
+    return {"from_name": "t", "to_name": "image", "type": "choices", "value": value}
+
+
+def test_of_several_choices_one_comes_or_goes_and_the_others_stay():
+    added = suggest([chosen("x"), NOTE], [fix("add", 0, 1, control=TAGS)])
+    assert added == [chosen("x", "y"), NOTE]
+    assert suggest([chosen("x", "y")], [fix("remove", 0, 0, control=TAGS)]) == [chosen("y")]
+    assert suggest([chosen("x"), NOTE], [fix("remove", 0, 0, control=TAGS)]) == [NOTE]
