@@ -266,6 +266,27 @@ def test_a_classifier_gives_its_last_layers_input_and_crops_for_patches():
     assert vector.norm() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["yolo11n-seg", "yolo11n-pose", "yolo11n-obb", "yolo26n"])
+def test_models_of_every_task_share_their_features(tmp_path, kind):
+    torch.manual_seed(0)
+    YOLO(f"{kind}.yaml", verbose=False).save(tmp_path / "m.pt")
+    shared = SharedFeatures(YoloPredictor(tmp_path / "m.pt", "m@1", 1))
+    box = np.array([[10, 10, 60, 60]], dtype=np.float32)
+    patches = Patches(np.zeros(1, dtype=np.int64), box)
+    for geometry in sorted(shared._predictor.serves):
+        _, whole, parts = shared.predict_and_embed([noise(96, 128)], geometry, patches)
+        assert whole.shape == parts.shape == (1, shared.size)
+        np.testing.assert_allclose(np.linalg.norm(parts, axis=1), 1, atol=1e-5)
+
+
+def test_an_export_shares_nothing(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "m.pt"
+    YOLO(MODELS / "digits-detect.yaml", verbose=False).save(path)
+    YOLO(path, verbose=False).export(format="onnx", imgsz=64, verbose=False)
+    assert shared_features(YoloPredictor(tmp_path / "m.onnx", "m@1", 1)) is None
+
+
 def test_what_has_no_layers_shares_nothing(detector):
     class Export:
         version = "yolo.onnx@1"
