@@ -217,6 +217,8 @@ def test_nothing_gives_nothing(shared):
     nothing = Patches(np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32))
     assert shared.predict_and_embed([noise(80, 80)], "box", nothing)[2].shape == (0, shared.size)
     assert shared.embed([]).shape == (0, shared.size)
+    with pytest.raises(ModelError, match="reads images, not texts"):
+        shared.embed(["a text"])
 
 
 def test_the_model_is_left_as_it_was(shared, detector):
