@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import anyio
 import numpy as np
 import redis
 from fastapi import FastAPI, Request, Response
@@ -19,10 +22,13 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from ml_backend import __version__
+from ml_backend.access import Access
+from ml_backend.api import runs_api
 from ml_backend.errors import LabelStudioError, RelookError
 from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
+from ml_backend.outbox import Outbox
 from ml_backend.prelabels import prelabels
 from ml_backend.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.server import say_reason
@@ -35,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 #: /setup has 3 s; a large model file can take longer to hash the first time.
 _VERSION_WAIT_S: Final = 2.0
+
+_PREDICTIONS_AT_ONCE: Final = 16
 
 _CHANGES: Final = {
     "ANNOTATION_CREATED",
@@ -50,8 +58,18 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     Raises:
         SettingsError: when the service has no Redis.
     """
-    app = FastAPI(title="Relook", version=__version__, docs_url=None, redoc_url=None)
-    backend = _Backend(Services(settings, at_once=True))
+    backend = _Backend(Services(settings, patient=False))
+    access = Access(settings.label_studio_url)
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        async with backend.outbox.delivering():
+            yield
+        await access.close()
+
+    app = FastAPI(
+        title="Relook", version=__version__, docs_url=None, redoc_url=None, lifespan=running
+    )
     app.add_api_route("/", backend.health, methods=["GET"])
     app.add_api_route("/health", backend.health, methods=["GET"])
     app.add_api_route("/setup", backend.setup, methods=["POST"])
@@ -59,6 +77,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_api_route("/webhook", backend.webhook, methods=["POST"])
     app.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
     app.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
+    app.include_router(runs_api(backend.runs, access))
     app.add_exception_handler(RelookError, _refuse)
     app.add_exception_handler(redis.RedisError, _no_redis)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -70,9 +89,13 @@ class _Backend:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._metrics = Metrics(services.mailbox)
+        self.runs = services.runs
+        self.outbox = Outbox(services.mailbox)
+        # Predictions can fill their own threads, and nobody else's.
+        self._predicting = anyio.CapacityLimiter(_PREDICTIONS_AT_ONCE)
         self._said: set[tuple[int, str]] = set()
 
-    def health(self) -> dict[str, str]:
+    async def health(self) -> dict[str, str]:
         return {"status": "UP", "model_class": "Relook", "version": __version__}
 
     def setup(self, request: SetupRequest) -> dict[str, Any]:
@@ -82,7 +105,10 @@ class _Backend:
         self._services.mailbox.remember_setup(request.project_id, request.extra_params)
         return {"model_version": version}
 
-    def predict(self, request: PredictRequest) -> dict[str, Any]:
+    async def predict(self, request: PredictRequest) -> dict[str, Any]:
+        return await anyio.to_thread.run_sync(self._predict, request, limiter=self._predicting)
+
+    def _predict(self, request: PredictRequest) -> dict[str, Any]:
         settings = self._settings_of(request.project_id)
         config = self._services.choice.served(parse_config(request.label_config), settings)
         tasks = np.array([task.id for task in request.tasks], dtype=np.int64)
@@ -98,20 +124,20 @@ class _Backend:
         done = prelabels(predicted, settings, inputs)
         return {"results": [_answer(done.get(int(t)), predicted.version) for t in tasks]}
 
-    def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
         event = WebhookRequest.from_body(body)
         self._metrics.events.labels(event.action).inc()
-        mailbox = self._services.mailbox
         if event.action == "START_TRAINING":
-            run = self._services.runs.open(event.project)
-            mailbox.start_run(run.id)
+            run = await anyio.to_thread.run_sync(self._services.graph.start, event.project)
             return {"status": "queued", "job": run.id}
         if event.action in _CHANGES:
-            mailbox.add_tasks(event.project, event.tasks)
+            delivered = await self.outbox.add(event.project, tasks=event.tasks)
         elif event.action == "ANNOTATIONS_DELETED":
-            mailbox.add_deleted(event.project, event.annotations)
+            delivered = await self.outbox.add(event.project, deleted=event.annotations)
         else:
             return {"status": "ignored"}
+        if not delivered:
+            self._metrics.late_events.inc()
         return {"status": "queued"}
 
     def versions(self) -> dict[str, list[str]]:

@@ -1,12 +1,11 @@
-"""The command line: relook serve | worker | start | analyze | runs | demo."""
+"""The command line: relook serve | worker | start | analyze | runs | cancel | retry | demo."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +15,9 @@ from rich.table import Table
 
 from ml_backend import __version__
 from ml_backend.errors import RelookError
+from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.runs import Run, RunBook
 from ml_backend.progress import follow
 from ml_backend.settings import service_settings
 
@@ -82,28 +82,44 @@ def start(
 def analyze(
     project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
 ) -> None:
-    """Analyse a whole project in the background and follow it."""
-    mailbox, book = _books()
-    run = book.open(project)
-    mailbox.start_run(run.id)
-    ended = follow(lambda: book.read(run.id), _say)
-    if ended.state != "done":
-        raise typer.Exit(1)
+    """Analyse a whole project in the background and follow it; Ctrl-C leaves it to itself."""
+    graph, book = _runs()
+    _follow(book, graph.start(project))
 
 
 @app.command()
 def runs(project: Annotated[int, typer.Argument(help="Label Studio's project id.")]) -> None:
     """List a project's runs, newest first."""
-    _, book = _books()
-    table = Table("run", "state", "stage", "done", "needs review", "errors", "started", "took")
+    _, book = _runs()
+    table = Table(
+        *("run", "kind", "state", "stage", "done", "tasks/s", "left"),
+        *("needs review", "errors", "started", "took"),
+    )
+    now = book.now()
     for run in book.of_project(project):
-        took = (run.ended or time.time()) - run.started
         started = datetime.fromtimestamp(run.started, UTC).astimezone()
         table.add_row(
-            *(run.id, run.state, run.stage, f"{run.done}/{run.total}", str(run.flagged)),
-            *(str(len(run.errors)), f"{started:%Y-%m-%d %H:%M:%S}", f"{took:.1f} s"),
+            *(run.id, run.kind, run.state, run.stage, f"{run.done}/{run.total}"),
+            f"{run.rate:.1f}" if run.rate else "",
+            str(timedelta(seconds=round(run.left))) if run.left is not None else "",
+            *(str(run.flagged), str(len(run.errors)), f"{started:%Y-%m-%d %H:%M:%S}"),
+            str(timedelta(seconds=round((run.ended or now) - run.started))),
         )
     Console().print(table)
+
+
+@app.command()
+def cancel(run: Annotated[str, typer.Argument(help="The run, as `relook runs` names it.")]) -> None:
+    """End a run: what waits vanishes, what is at work ends its page."""
+    graph, _ = _runs()
+    _say.print(f"run {graph.cancel(run).id} is cancelled")
+
+
+@app.command()
+def retry(run: Annotated[str, typer.Argument(help="The run, as `relook runs` names it.")]) -> None:
+    """Take up a run that has ended where it stopped, and follow it."""
+    graph, book = _runs()
+    _follow(book, graph.retry(run))
 
 
 @app.command()
@@ -121,9 +137,21 @@ def demo(
     raise typer.Exit(run_demo(folder, check=check))
 
 
-def _books() -> tuple[Mailbox, RunBook]:
+def _runs() -> tuple[RunGraph, RunBook]:
     mailbox = Mailbox(open_redis(service_settings()))
-    return mailbox, RunBook(mailbox.redis)
+    book = RunBook(mailbox.redis)
+    return RunGraph(mailbox, book), book
+
+
+def _follow(book: RunBook, run: Run) -> None:
+    try:
+        ended = follow(lambda: book.read(run.id), _say)
+    except KeyboardInterrupt:
+        _say.print(f"run {run.id} goes on; `relook cancel {run.id}` ends it")
+        raise typer.Exit(130) from None
+    _say.print(f"run {ended.id}: {ended.state}, {ended.flagged} tasks need review")
+    if ended.state != "done":
+        raise typer.Exit(1)
 
 
 def main() -> None:

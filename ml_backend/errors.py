@@ -5,6 +5,8 @@ RelookError
  ├─ ConfigError          a labelling config that Relook cannot serve
  ├─ ModelError           a model that is missing, unreadable, or made for another job
  ├─ MediaError           an image that cannot be fetched or read
+ ├─ RunError             a run that cannot be cancelled or retried as it stands
+ ├─ CrashError           work that ends its worker's process each time it is tried
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
      ├─ TokenRefusedError  the token is wrong, or its user may not do this
      └─ ProjectGoneError   the project or task is no longer there
@@ -14,11 +16,13 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "CrashError",
     "LabelStudioError",
     "MediaError",
     "ModelError",
     "ProjectGoneError",
     "RelookError",
+    "RunError",
     "SettingsError",
     "TokenRefusedError",
 ]
@@ -42,6 +46,14 @@ class ModelError(RelookError):
 
 class MediaError(RelookError):
     """A task's image cannot be used; the message names the address and the mend."""
+
+
+class RunError(RelookError):
+    """A run is not there, or not in a state in which this can be done with it."""
+
+
+class CrashError(RelookError):
+    """A step of a run ended its worker's process again and again; the message names it."""
 
 
 class LabelStudioError(RelookError):

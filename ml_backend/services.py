@@ -6,6 +6,8 @@ from functools import cached_property
 
 from label_studio_sdk import LabelStudio
 
+from ml_backend.jobs.crashes import Crashes
+from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
@@ -27,25 +29,35 @@ class Services:
 
     Args:
         settings: the service's settings.
-        at_once: predictions are written after the answer, for those who wait for it; else before,
-            for those who then read them.
+        patient: as jobs want it: a Redis that is away is waited for, and predictions are on disk before
+            anybody goes on. A request waits for neither.
     """
 
-    def __init__(self, settings: ServiceSettings, *, at_once: bool = False) -> None:
+    def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
         self.settings = settings
-        self._at_once = at_once
+        self._patient = patient
         self.models = ModelRegistry(settings)
         self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
     def mailbox(self) -> Mailbox:
         """Redis: queues, pending tasks, settings, locks."""
-        return Mailbox(open_redis(self.settings))
+        return Mailbox(open_redis(self.settings, self._patient))
 
     @cached_property
     def runs(self) -> RunBook:
         """Where runs are written down."""
         return RunBook(self.mailbox.redis)
+
+    @cached_property
+    def graph(self) -> RunGraph:
+        """What moves runs."""
+        return RunGraph(self.mailbox, self.runs)
+
+    @cached_property
+    def crashes(self) -> Crashes:
+        """What was under way when workers died."""
+        return Crashes(self.mailbox.redis)
 
     @cached_property
     def client(self) -> LabelStudio:
@@ -66,5 +78,5 @@ class Services:
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        store = RecentPredictions(self.store) if self._at_once else self.store
+        store = self.store if self._patient else RecentPredictions(self.store)
         return Prediction(self.choice, images, TextReader(images.fetch), store)

@@ -59,6 +59,15 @@ class ServiceSettings(BaseSettings):
     )
     image_max_mb: int = Field(64, ge=1, description="Largest image file that is read, in MiB.")
     image_max_megapixels: int = Field(200, ge=1, description="Largest image that is decoded.")
+    worker_max_jobs: int = Field(
+        1000, ge=0, description="Jobs after which a worker starts afresh; 0: never."
+    )
+    worker_max_mb: int = Field(
+        0, ge=0, description="Memory above which a worker starts afresh, in MiB; 0: never."
+    )
+    reconcile_s: int = Field(
+        600, ge=10, description="Seconds between two searches for events that never arrived."
+    )
     image_cache_mb: int = Field(
         2048, ge=0, description="Disk for files fetched before, in MiB; 0: none."
     )

@@ -32,6 +32,7 @@ class Stack:
         self._settings = settings
         self._count = workers
         self._parts = ExitStack()
+        self._redis: EmbeddedRedis | None = None
         self._workers: dict[str, ChildProcess] = {}
         self._environment: dict[str, str] = {}
 
@@ -43,8 +44,9 @@ class Stack:
             RuntimeError: when a part does not come up.
         """
         if self._settings.redis_url is None:
-            redis = self._parts.enter_context(EmbeddedRedis(self._settings.data_dir / "redis"))
-            self.redis_url = redis.url
+            embedded = EmbeddedRedis(self._settings.data_dir / "redis")
+            self._redis = self._parts.enter_context(embedded)
+            self.redis_url = embedded.url
         else:
             self.redis_url = self._settings.redis_url.get_secret_value()
         self._environment = {
@@ -61,20 +63,26 @@ class Stack:
         self._backend.wait_ready(self._answers, timeout=120)
 
     def wait(self) -> None:
-        """Wait until Ctrl-C is pressed; a worker that ends (killed for memory, say) is replaced.
+        """Wait until Ctrl-C is pressed; a part that ends (killed for memory, say) is replaced.
 
         Raises:
             RuntimeError: when the backend ended by itself.
         """
         try:
             while self._backend.running:
-                for name, worker in self._workers.items():
-                    if not worker.running:
-                        self._workers[name] = self._child(name, "worker")
+                self.tend()
                 time.sleep(1)
             raise RuntimeError(f"the backend ended; see {self._backend.log}")
         except KeyboardInterrupt:
             return
+
+    def tend(self) -> None:
+        """Replace Redis and workers that ended; Redis comes back with its data."""
+        if self._redis is not None and not self._redis.running:
+            self._redis.start()
+        for name, worker in self._workers.items():
+            if not worker.running:
+                self._workers[name] = self._child(name, "worker")
 
     def stop(self) -> None:
         """Stop all parts, Redis last."""

@@ -172,6 +172,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(2.5)
         self.good(tasks)
 
+    def forgetful(self, tasks):
+        # One prediction per /setup.
+        if self.server.owner.asked[-2] == "/forgetful/setup":
+            self.good(tasks)
+        else:
+            self.json({"detail": "ValueError: Model is not loaded"}, 500)
+
     def silent(self, tasks):
         said = [None if task["id"] == POISON else prediction() for task in tasks]
         self.json({"results": said})

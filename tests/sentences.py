@@ -9,52 +9,19 @@ from dataclasses import dataclass
 ENTITIES = ("person", "place", "date")
 TOPICS = ("travel", "work", "weather")
 
-_FIRST = [
-    "Ana",
-    "Bruno",
-    "Carla",
-    "Dmitri",
-    "Elif",
-    "Farid",
-    "Greta",
-    "Hugo",
-    "Ines",
-    "Jonas",
-    "Katrin",
-    "Lev",
-    "Mira",
-    "Nils",
-    "Olga",
-]
-_LAST = [
-    "Abel",
-    "Brandt",
-    "Costa",
-    "Dahl",
-    "Eriksen",
-    "Fischer",
-    "Gomez",
-    "Haas",
-    "Ivanov",
-    "Jansen",
-    "Keller",
-    "Lindqvist",
-]
-_PLACES = [
-    "Lisbon",
-    "Oslo",
-    "New York",
-    "Buenos Aires",
-    "Kyoto",
-    "Nairobi",
-    "San Sebastian",
-    "Ghent",
-    "Cape Town",
-    "Lima",
-    "Riga",
-    "Bad Ems",
-]
-_MONTHS = ["January", "March", "April", "June", "July", "September", "October", "December"]
+_FIRST = (
+    *("Ana", "Bruno", "Carla", "Dmitri", "Elif", "Farid", "Greta", "Hugo"),
+    *("Ines", "Jonas", "Katrin", "Lev", "Mira", "Nils", "Olga"),
+)
+_LAST = (
+    *("Abel", "Brandt", "Costa", "Dahl", "Eriksen", "Fischer", "Gomez", "Haas"),
+    *("Ivanov", "Jansen", "Keller", "Lindqvist"),
+)
+_PLACES = (
+    *("Lisbon", "Oslo", "New York", "Buenos Aires", "Kyoto", "Nairobi", "San Sebastian"),
+    *("Ghent", "Cape Town", "Lima", "Riga", "Bad Ems"),
+)
+_MONTHS = ("January", "March", "April", "June", "July", "September", "October", "December")
 _TEMPLATES = {
     "travel": (
         "{person} flew from {place} to {place} on {date}.",

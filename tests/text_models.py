@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
-from tokenizers.trainers import WordPieceTrainer
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -21,10 +21,11 @@ from transformers import (
 from tests.sentences import ENTITIES, TOPICS, Sentence, sentences
 
 WINDOW = 64
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 BIO = ("O", *(f"{side}-{name}" for name in ENTITIES for side in "BI"))
 
 
-def make_tagger(folder: Path, tags: Sequence[str] = BIO, **saving: Any) -> None:
+def make_tagger(folder: Path) -> None:
     """Train a tagger in BIO, words tagged by their first piece, and save it."""
     tokenizer = _tokenizer()
     truth = sentences(600, seed=1)
@@ -36,9 +37,9 @@ def make_tagger(folder: Path, tags: Sequence[str] = BIO, **saving: Any) -> None:
             if word is not None and word != before:
                 labels[row, place] = _tag(one, batch["offset_mapping"][row][place][0])
             before = word
-    model = BertForTokenClassification(_config(tags))
+    model = BertForTokenClassification(_config(BIO))
     _train(model, batch, torch.from_numpy(labels), steps=300)
-    model.save_pretrained(folder, **saving)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
@@ -61,27 +62,38 @@ def make_classifier(folder: Path, *, multiple: bool = False) -> None:
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    vocabulary = _vocabulary()
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator([one.text for one in sentences(600, seed=1)], trainer)
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), _SPECIAL, strict=True))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=WINDOW, **names, padding_side="right"
     )
 
 
+def _vocabulary() -> dict[str, int]:
+    """Letters, and the beginnings and rests of words: made, since a trained one varies by run."""
+    words = sorted(
+        {word for one in sentences(600, seed=1) for word in re.findall(r"\w+", one.text)}
+    )
+    letters = sorted({letter for one in sentences(600, seed=1) for letter in one.text} - {" "})
+    pieces = [*_SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
+    pieces += [word[:4] for word in words] + [f"##{word[4:]}" for word in words if len(word) > 4]
+    return {piece: place for place, piece in enumerate(dict.fromkeys(pieces))}
+
+
 def _config(labels: Sequence[str], **options: Any) -> BertConfig:
     torch.manual_seed(0)
     return BertConfig(
-        vocab_size=400,
+        vocab_size=len(_vocabulary()),
         hidden_size=32,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=64,
+        hidden_dropout_prob=0,
+        attention_probs_dropout_prob=0,
         max_position_embeddings=WINDOW,
         id2label=dict(enumerate(labels)),
         label2id={label: place for place, label in enumerate(labels)},

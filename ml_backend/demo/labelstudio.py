@@ -88,21 +88,28 @@ class LabelStudioServer:
             self._remember("token", self._create_token())
         return stored.read_text()
 
+    def sign_in(self, session: httpx.Client) -> dict[str, str]:
+        """Sign a session in as a person would; return the headers that its writes need.
+
+        Raises:
+            RuntimeError: when Label Studio's log-in page is not as expected.
+        """
+        page = session.get("/user/login/").text
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        if found is None:
+            raise RuntimeError("Label Studio's log-in page has no CSRF token")
+        form = {
+            "csrfmiddlewaretoken": found[1],
+            "email": self.account.username,
+            "password": self.account.password,
+        }
+        headers = {"Referer": self.url}
+        session.post("/user/login/", data=form, headers=headers).raise_for_status()
+        return {**headers, "X-CSRFToken": session.cookies.get("csrftoken") or ""}
+
     def _create_token(self) -> str:
         with httpx.Client(base_url=self.url, follow_redirects=True, timeout=30) as session:
-            page = session.get("/user/login/").text
-            found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-            if found is None:
-                raise RuntimeError("Label Studio's log-in page has no CSRF token")
-            form = {
-                "csrfmiddlewaretoken": found[1],
-                "email": self.account.username,
-                "password": self.account.password,
-            }
-            headers = {"Referer": self.url}
-            session.post("/user/login/", data=form, headers=headers).raise_for_status()
-            headers["X-CSRFToken"] = session.cookies.get("csrftoken") or ""
-            created = session.post("/api/token/", headers=headers)
+            created = session.post("/api/token/", headers=self.sign_in(session))
             created.raise_for_status()
             return str(created.json()["token"])
 

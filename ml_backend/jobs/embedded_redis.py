@@ -59,6 +59,27 @@ class EmbeddedRedis:
             self._process = None
         shutil.rmtree(self._socket_folder, ignore_errors=True)
 
+    def kill(self) -> None:
+        """End it without warning, as a crash would; ``start`` brings it back with its data."""
+        if self._process is not None:
+            self._process.kill()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.running
+
+    @property
+    def pid(self) -> int:
+        """Its process id.
+
+        Raises:
+            RuntimeError: when it was not started.
+        """
+        if self._process is None:
+            raise RuntimeError("Redis was not started")
+        return self._process.pid
+
     def _answers(self) -> bool:
         try:
             return bool(redis.Redis.from_url(self.url).ping())

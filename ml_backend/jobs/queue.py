@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 import redis
-from redis.lock import Lock
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry as Reconnect
 from rq import Queue, Retry
 
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.locks import LivingLock
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["EVENTS", "RUNS", "Mailbox", "open_redis", "retry"]
@@ -21,12 +23,13 @@ RUNS: Final = "relook-runs"
 
 #: Label Studio may be down for a while: about half an hour of tries before a job is given up.
 _RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
-#: A job is about one bucket of tasks; one that takes longer hangs. RQ takes a dead worker's job
-#: up again after this time, and a lock must outlive the job that holds it.
+#: A job is about one bucket of tasks, or one step over columns; one that takes longer hangs.
 _JOB_TIMEOUT_S: Final = 900
-_LOCK_S: Final = 960
 #: Should a worker die before it opens the door for new events, it opens by itself.
-_DOOR_S: Final = 300
+_DOOR_S: Final = 60
+#: A Redis that does not answer within this time is away.
+_ANSWER_S: Final = 5.0
+_AT_ONCE_S: Final = 1.0
 
 #: Forget a pending task only if no newer event has named it since.
 _FORGET = """
@@ -38,8 +41,13 @@ end
 """
 
 
-def open_redis(settings: ServiceSettings) -> redis.Redis:
+def open_redis(settings: ServiceSettings, patient: bool = True) -> redis.Redis:
     """Return a connection to the service's Redis.
+
+    Args:
+        settings: the service's settings.
+        patient: whether a Redis that is away is waited for a few seconds, as jobs want it; else
+            it is said at once, as requests want it.
 
     Raises:
         SettingsError: when no address is set, or it is not an address of a Redis.
@@ -48,8 +56,14 @@ def open_redis(settings: ServiceSettings) -> redis.Redis:
         raise SettingsError(
             "REDIS_URL is not set: name a Redis, or use `relook start`, which runs one of its own"
         )
+    reconnect = Reconnect(ExponentialWithJitterBackoff(cap=2, base=0.1), 6 if patient else 1)
     try:
-        return redis.Redis.from_url(settings.redis_url.get_secret_value())
+        return redis.Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=_ANSWER_S if patient else _AT_ONCE_S,
+            socket_connect_timeout=_ANSWER_S if patient else _AT_ONCE_S,
+            retry=reconnect,
+        )
     except ValueError as error:
         raise SettingsError(f"REDIS_URL: {error}") from error
 
@@ -76,6 +90,10 @@ class Mailbox:
         """Keep a project's extra params as Label Studio last sent them."""
         self.redis.hset("relook:setup", str(project), json.dumps(extra_params))
 
+    def forget_setup(self, project: int) -> None:
+        """Forget a project that is gone."""
+        self.redis.hdel("relook:setup", str(project))
+
     def setup_of(self, project: int) -> tuple[bool, Any]:
         """Return whether Label Studio has sent a project's extra params, and what they are."""
         kept = cast(bytes | None, self.redis.hget("relook:setup", str(project)))
@@ -96,10 +114,6 @@ class Mailbox:
         """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
         if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
             self.events.enqueue("ml_backend.jobs.work.look_at_pending", project, retry=retry())
-
-    def start_run(self, run: str) -> None:
-        """Enqueue the first job of a run."""
-        self.runs.enqueue("ml_backend.jobs.work.plan", run, retry=retry())
 
     def add_deleted(self, project: int, annotations: Iterable[int]) -> None:
         """Note that annotations were deleted; Label Studio names them without their tasks."""
@@ -154,10 +168,40 @@ class Mailbox:
         """Whether Relook itself once put this model version into the project."""
         return bool(self.redis.sismember(f"relook:versions:{project}", version))
 
-    def lock(self, project: int, bucket: int | str) -> Lock:
+    def lock(self, project: int, bucket: int | str) -> LivingLock:
         """Return the lock that lets one job at a time write a range of tasks, or the tab."""
-        name = f"relook:lock:{project}:{bucket}"
-        return Lock(self.redis, name, timeout=_LOCK_S, blocking_timeout=_LOCK_S)
+        return LivingLock(self.redis, f"relook:lock:{project}:{bucket}")
+
+    def projects(self) -> list[int]:
+        """Return the projects that Label Studio has connected to this backend, ascending."""
+        return sorted(int(key) for key in cast(list[bytes], self.redis.hkeys("relook:setup")))
+
+    def reconcile_all(self, within_s: int) -> None:
+        """Enqueue the search for lost events, unless one was begun within the last seconds."""
+        begun = float(cast(bytes | None, self.redis.get(_RECONCILED_AT)) or 0)
+        now = self.redis.time()[0]
+        if now - begun < within_s:
+            return
+        self.redis.set(_RECONCILED_AT, now)
+        for project in self.projects():
+            self.events.enqueue(
+                "ml_backend.jobs.work.reconcile",
+                project,
+                job_id=f"reconcile-{project}",
+                retry=retry(),
+            )
+
+    def reconciled(self, project: int) -> str:
+        """Return up to which change of a task events are known, in Label Studio's own words."""
+        kept = cast(bytes | None, self.redis.hget("relook:reconciled", str(project)))
+        return kept.decode() if kept is not None else ""
+
+    def remember_reconciled(self, project: int, until: str) -> None:
+        """Keep up to which change of a task every event is known."""
+        self.redis.hset("relook:reconciled", str(project), until)
+
+
+_RECONCILED_AT: Final = "relook:reconciled-at"
 
 
 def _pending(project: int) -> str:

@@ -1,8 +1,10 @@
-"""Runs over whole projects, as everyone sees them: stage, progress, errors."""
+"""Runs over whole projects, as everyone sees them: stage, progress, errors, log.
+
+All times are those of Redis: the machines' own clocks need not agree.
+"""
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +12,44 @@ from typing import Any, Final, cast
 
 import redis
 
-__all__ = ["ENDED", "Run", "RunBook"]
+__all__ = ["ENDED", "STAGES", "Run", "RunBook"]
 
-ENDED: Final = ("done", "failed", "superseded")
+ENDED: Final = ("done", "failed", "superseded", "cancelled")
+#: What a run goes through, in order.
+STAGES: Final = ("listing", "predicting", "fitting", "scoring", "finishing")
+
 _KEPT_S: Final = 30 * 24 * 3600
+_MOST_RUNS: Final = 50
 _MOST_ERRORS: Final = 1000
+_MOST_LINES: Final = 200
+#: A rate over less than this is chance.
+_LEAST_S: Final = 1.0
+
+#: The first end of a run is the one that counts.
+_CLOSE = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[2], 'ended', ARGV[3])
+if ARGV[2] == 'done' then redis.call('HSET', KEYS[1], 'stage', 'done') end
+redis.call('SREM', KEYS[2], ARGV[4])
+return 1
+"""
+
+#: A run that was cancelled meanwhile begins nothing.
+_BEGIN = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[2], 'done', ARGV[3],
+  'total', ARGV[4], 'stage_base', ARGV[3], 'stage_began', ARGV[5], 'moved', ARGV[5])
+return 1
+"""
+
+#: Of two jobs that both find a stage complete, one begins the next.
+_STEP = """
+if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'stage', ARGV[2], 'moved', ARGV[3])
+return 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +59,36 @@ class Run:
     Attributes:
         id: the run.
         project: Label Studio's project id.
-        state: queued, running, done, failed or superseded (a newer run took its place).
-        stage: what it is at: listing, predicting, fitting, scoring, done.
+        kind: what it does: "analyze".
+        state: queued, running, done, failed, cancelled or superseded (a newer run took its place).
+        stage: what it is at: one of ``STAGES``, or done.
+        attempt: how often it was taken up again.
         done: tasks done in this stage.
         total: tasks of the project.
         flagged: tasks that need review, once scored.
+        rate: tasks per second in this stage, 0 while that is not known.
+        left: seconds until this stage ends at that rate, None while that is not known.
         started: seconds since 1970.
         ended: seconds since 1970, 0 while it goes on.
         errors: task id (or "run") to what is wrong and the mend.
+        log: what happened, oldest first.
     """
 
     id: str
     project: int
+    kind: str
     state: str
     stage: str
+    attempt: int
     done: int
     total: int
     flagged: int
+    rate: float
+    left: float | None
     started: float
     ended: float
     errors: Mapping[str, str]
+    log: tuple[str, ...]
 
 
 class RunBook:
@@ -55,47 +100,77 @@ class RunBook:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
+        self._close = connection.register_script(_CLOSE)
+        self._begin = connection.register_script(_BEGIN)
+        self._step = connection.register_script(_STEP)
 
-    def open(self, project: int) -> Run:
+    def now(self) -> float:
+        """Return the time by Redis' clock, seconds since 1970."""
+        seconds, micros = self._redis.time()
+        return seconds + micros / 1e6
+
+    def open(self, project: int, kind: str = "analyze") -> Run:
         """Begin a run; it takes the place of the project's run that is under way."""
         run = uuid.uuid4().hex[:12]
+        now = self.now()
         fields = {
-            "project": project,
-            "state": "queued",
-            "stage": "listing",
-            "done": 0,
-            "total": 0,
-            "flagged": 0,
-            "started": time.time(),
-            "ended": 0,
+            **{"project": project, "kind": kind, "state": "queued", "stage": STAGES[0]},
+            **{"attempt": 0, "done": 0, "total": 0, "flagged": 0, "moved": now},
+            **{"stage_began": 0, "stage_base": 0, "started": now, "ended": 0},
         }
-        for older in self.of_project(project):
-            if older.state not in ENDED:
-                self.close(older.id, "superseded")
         with self._redis.pipeline() as pipe:
             pipe.hset(_run(run), mapping=cast(Any, fields))
             pipe.expire(_run(run), _KEPT_S)
-            pipe.set(f"relook:run-of:{project}", run)
             pipe.lpush(f"relook:runs-of:{project}", run)
-            pipe.ltrim(f"relook:runs-of:{project}", 0, 49)
+            pipe.ltrim(f"relook:runs-of:{project}", 0, _MOST_RUNS - 1)
             pipe.execute()
+        self._make_current(run, project)
+        return self.read(run)
+
+    def reopen(self, run: str, stage: str) -> Run:
+        """Take up again a run that has ended, from a stage on; it becomes the newest.
+
+        Raises:
+            KeyError: when there is none.
+        """
+        found = self.read(run)
+        fields = {"state": "queued", "stage": stage, "ended": 0, "moved": self.now()}
+        with self._redis.pipeline() as pipe:
+            pipe.hset(_run(run), mapping=cast(Any, fields))
+            pipe.hincrby(_run(run), "attempt", 1)
+            pipe.delete(_errors(run))
+            pipe.execute()
+        self._make_current(run, found.project)
         return self.read(run)
 
     def is_current(self, run: Run) -> bool:
         """Whether no newer run has taken its place and it has not ended."""
-        current = cast(bytes | None, self._redis.get(f"relook:run-of:{run.project}"))
-        return current is not None and current.decode() == run.id and run.state not in ENDED
+        return run.state not in ENDED and self._current(run.project) == run.id
 
-    def stage(self, run: str, stage: str, total: int) -> None:
-        """Begin a stage of ``total`` tasks."""
-        fields = {"state": "running", "stage": stage, "done": 0, "total": total}
-        self._redis.hset(_run(run), mapping=cast(Any, fields))
+    def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
+        """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
+
+        Returns:
+            false when the run has ended.
+        """
+        ended = " ".join(ENDED)
+        return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
 
     def advance(self, run: str, tasks: int, flagged: int = 0) -> None:
         """Note that some more tasks are done."""
-        self._redis.hincrby(_run(run), "done", tasks)
-        if flagged:
-            self._redis.hincrby(_run(run), "flagged", flagged)
+        with self._redis.pipeline() as pipe:
+            pipe.hincrby(_run(run), "done", tasks)
+            pipe.hincrby(_run(run), "flagged", flagged)
+            pipe.hset(_run(run), "moved", self.now())
+            pipe.execute()
+
+    def touch(self, run: str) -> None:
+        """Note that somebody has seen to the run."""
+        self._redis.hset(_run(run), "moved", str(self.now()))
+
+    def step(self, run: str, stage: str, following: str) -> bool:
+        """Go on from one stage to another; false when another job has done so."""
+        return bool(self._step(keys=[_run(run)], args=[stage, following, self.now()]))
 
     def note_errors(self, run: str, errors: Mapping[str, str]) -> None:
         """Note what is wrong with single tasks; the run goes on."""
@@ -105,12 +180,26 @@ class RunBook:
             self._redis.hset(_errors(run), mapping=cast(Any, taken))
             self._redis.expire(_errors(run), _KEPT_S)
 
-    def close(self, run: str, state: str) -> None:
-        """End a run."""
-        fields = {"state": state, "ended": time.time()}
-        if state == "done":
-            fields["stage"] = "done"
-        self._redis.hset(_run(run), mapping=cast(Any, fields))
+    def log(self, run: str, line: str) -> None:
+        """Write a line into the run's log; the oldest lines go first."""
+        with self._redis.pipeline() as pipe:
+            pipe.rpush(_log(run), f"{self.now():.3f} {line}")
+            pipe.ltrim(_log(run), -_MOST_LINES, -1)
+            pipe.expire(_log(run), _KEPT_S)
+            pipe.execute()
+
+    def close(self, run: str, state: str) -> bool:
+        """End a run; false when it had ended before."""
+        return bool(
+            self._close(keys=[_run(run), _OPEN], args=[" ".join(ENDED), state, self.now(), run])
+        )
+
+    def quiet(self, seconds: float) -> list[Run]:
+        """Return the runs under way in which nothing has moved for so long."""
+        since = self.now() - seconds
+        ids = [run.decode() for run in cast(set[bytes], self._redis.smembers(_OPEN))]
+        moved = {run: cast(bytes | None, self._redis.hget(_run(run), "moved")) for run in ids}
+        return [self.read(run) for run, at in moved.items() if at and float(at) < since]
 
     def read(self, run: str) -> Run:
         """Return a run as it stands.
@@ -118,29 +207,61 @@ class RunBook:
         Raises:
             KeyError: when there is none.
         """
-        raw = cast(Mapping[bytes, bytes], self._redis.hgetall(_run(run)))
+        with self._redis.pipeline() as pipe:
+            pipe.hgetall(_run(run))
+            pipe.hgetall(_errors(run))
+            pipe.lrange(_log(run), 0, -1)
+            raw, said, lines = pipe.execute()
         if not raw:
             raise KeyError(f"there is no run {run!r}")
-        field = {key.decode(): value.decode() for key, value in raw.items()}
-        said = cast(Mapping[bytes, bytes], self._redis.hgetall(_errors(run)))
+        field = _text(raw)
+        done, total = int(field["done"]), int(field["total"])
+        rate = self._rate(field)
         return Run(
             id=run,
             project=int(field["project"]),
+            kind=field["kind"],
             state=field["state"],
             stage=field["stage"],
-            done=int(field["done"]),
-            total=int(field["total"]),
+            attempt=int(field["attempt"]),
+            done=done,
+            total=total,
             flagged=int(field["flagged"]),
+            rate=rate,
+            left=(total - done) / rate if rate else None,
             started=float(field["started"]),
             ended=float(field["ended"]),
-            errors={key.decode(): value.decode() for key, value in said.items()},
+            errors=_text(said),
+            log=tuple(line.decode() for line in lines),
         )
 
     def of_project(self, project: int) -> list[Run]:
         """Return a project's runs, newest first."""
+        return [self.read(run) for run in self.ids_of(project) if self._redis.exists(_run(run))]
+
+    def ids_of(self, project: int) -> list[str]:
+        """Return the ids of a project's runs, newest first."""
         ids = cast(list[bytes], self._redis.lrange(f"relook:runs-of:{project}", 0, -1))
-        kept = [run.decode() for run in ids if self._redis.exists(_run(run.decode()))]
-        return [self.read(run) for run in kept]
+        return [run.decode() for run in ids]
+
+    def _make_current(self, run: str, project: int) -> None:
+        # One exchange: of two runs opened at once, each knows which it supersedes.
+        older = cast(bytes | None, self._redis.set(f"relook:run-of:{project}", run, get=True))
+        self._redis.sadd(_OPEN, run)
+        if older is not None and older.decode() != run:
+            self.close(older.decode(), "superseded")
+
+    def _current(self, project: int) -> str:
+        return (cast(bytes | None, self._redis.get(f"relook:run-of:{project}")) or b"").decode()
+
+    def _rate(self, field: Mapping[str, str]) -> float:
+        if field["state"] != "running" or float(field["stage_began"]) == 0:
+            return 0.0
+        spent = self.now() - float(field["stage_began"])
+        return (int(field["done"]) - int(field["stage_base"])) / spent if spent > _LEAST_S else 0.0
+
+
+_OPEN: Final = "relook:runs-open"
 
 
 def _run(run: str) -> str:
@@ -149,3 +270,11 @@ def _run(run: str) -> str:
 
 def _errors(run: str) -> str:
     return f"relook:run:{run}:errors"
+
+
+def _log(run: str) -> str:
+    return f"relook:run:{run}:log"
+
+
+def _text(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in raw.items()}

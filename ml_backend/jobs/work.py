@@ -1,20 +1,20 @@
 """The jobs. Each is idempotent: run again, it finds nothing left to do.
 
 A run over a project: plan -> predict (shards) -> fit -> score (shards) -> finish.
-A change of single tasks: look_at_pending, on the queue that goes first.
+A change of single tasks: look_at_pending, on the queue that goes first. A change whose event was
+lost: reconcile.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import cache, wraps
-from typing import Concatenate, ParamSpec
 
 import numpy as np
+import redis
 from numpy.typing import NDArray
 from rq import get_current_job
-from rq.job import Dependency, Job
 
 from ml_backend.errors import (
     LabelStudioError,
@@ -22,21 +22,20 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
+from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.queue import retry
+from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.runs import Run
 from ml_backend.labelstudio.reader import read_task_ids
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
-__all__ = ["finish", "fit", "look_at_pending", "plan", "predict", "score"]
+__all__ = ["finish", "fit", "look_at_pending", "plan", "predict", "reconcile", "score"]
 
 _log = logging.getLogger(__name__)
 
 #: Task ids that one lock and one shard cover.
 _BUCKET = 128
-
-_P = ParamSpec("_P")
 
 
 @cache
@@ -74,47 +73,64 @@ def _look_at_one_bucket(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox, project = services().mailbox, work.project.id
     newest = max(pending, key=lambda task: int(pending[task])) // _BUCKET
     tasks = sorted(task for task in pending if task // _BUCKET == newest)
-    with mailbox.lock(project, newest):
-        outcome = work.score(np.array(tasks, dtype=np.int64))
-    for said in outcome.errors.values():
+    flagged, errors = _score(work, newest, np.array(tasks, dtype=np.int64))
+    for said in errors.values():
         _log.warning("project %s: %s", project, said)
-    if outcome.flagged:
+    if flagged:
         work.keep_tab()
     mailbox.forget(project, {task: pending[task] for task in tasks})
     if len(tasks) < len(pending):
         mailbox.wake(project)
 
 
-def _of_current_run(
-    job: Callable[Concatenate[Run, _P], None],
-) -> Callable[Concatenate[str, _P], None]:
-    """Skip a job whose run was superseded or has ended, and write down why one failed."""
+def reconcile(project: int) -> None:
+    """Find what changed without an event that reached us, and see to it that it is looked at."""
+    try:
+        find_lost_events(services().client, services().mailbox, project)
+    except ProjectGoneError:
+        # Should only our access have gone: Label Studio names the project again when it is opened.
+        services().mailbox.forget_setup(project)
+
+
+def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
+    """Skip a job whose run has ended or gone on, and write down why one failed."""
 
     @wraps(job)
-    def guarded(run_id: str, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
-        runs = services().runs
-        run = runs.read(run_id)
-        if not runs.is_current(run):
+    def guarded(run_id: str, shard: int = 0) -> None:
+        run, stage = services().runs.read(run_id), _STAGES[job.__name__]
+        # A run that is taken up again is queued at the stage where it stopped; plan leads there.
+        if not services().runs.is_current(run) or stage != _at(run):
             return
         try:
-            job(run, *args, **kwargs)
+            job(run, shard)
+        except redis.RedisError:
+            # There is nowhere to write it; the job is found unfinished when Redis is back.
+            raise
         except Exception as error:
             _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
-            hopeless = _needs_a_person(error)
-            one_shard = job.__name__ in ("predict", "score")
-            runs.note_errors(run.id, {_about(args, one_shard and not hopeless): str(error)})
-            if not hopeless and _tries_left():
-                raise
-            # A shard that is given up must not hold back the rest of the project.
-            if hopeless or not one_shard:
-                runs.close(run.id, "failed")
+            _note_failure(run, stage, shard, error)
 
     return guarded
 
 
-def _about(args: tuple[object, ...], one_shard: bool) -> str:
-    tasks = args[0] if one_shard and args else None
-    return f"tasks {tasks[0]} to {tasks[-1]}" if isinstance(tasks, list) else "run"
+def _at(run: Run) -> str:
+    return "listing" if run.state == "queued" else run.stage
+
+
+def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
+    graph = services().graph
+    if _needs_a_person(error):
+        graph.fail(run, str(error))
+    elif _tries_left():
+        services().runs.log(run.id, f"{stage}: {error} Tried again.")
+        raise error
+    elif stage in ("predicting", "scoring"):
+        tasks = graph.checkpoints(run).tasks(shard)
+        named = f"tasks {tasks[0]} to {tasks[-1]}"
+        services().runs.note_errors(run.id, {named: f"{named} are given up: {error}"})
+        graph.shard_given_up(run, stage, shard)
+    else:
+        graph.fail(run, str(error))
 
 
 def _needs_a_person(error: Exception) -> bool:
@@ -129,70 +145,91 @@ def _tries_left() -> bool:
 
 
 @_of_current_run
-def plan(run: Run) -> None:
-    """List the project's tasks and enqueue the run's other jobs."""
-    # Opened first: what is wrong with settings or config is said once, not by every shard.
-    ProjectWork.open(services(), run.project)
-    tasks = read_task_ids(services().client, run.project)
-    services().runs.stage(run.id, "predicting", len(tasks))
-    queue = services().mailbox.runs
-    shards = [shard.tolist() for _, shard in _buckets(tasks)]
-    predicted = [queue.enqueue(predict, run.id, shard, retry=retry()) for shard in shards]
-    fitted = queue.enqueue(fit, run.id, len(tasks), depends_on=_after(predicted), retry=retry())
-    scored = [
-        queue.enqueue(score, run.id, shard, depends_on=_after([fitted]), retry=retry())
-        for shard in shards
-    ]
-    queue.enqueue(finish, run.id, depends_on=_after([fitted, *scored]), retry=retry())
-    _log.info("project %s: run %s over %s tasks", run.project, run.id, len(tasks))
+def plan(run: Run, _: int) -> None:
+    """List the project's tasks, once the project's other runs have let go of them."""
+    graph, shards = services().graph, services().graph.checkpoints(run)
+    job = get_current_job()
+    graph.wait_for_others(run, job.id if job is not None else "")
+    with services().crashes.step(step_name(run, "listing")):
+        # Opened first: what is wrong with settings or config is said once, not by every shard.
+        ProjectWork.open(services(), run.project)
+        if run.stage == "listing":
+            shards.keep(_buckets(read_task_ids(services().client, run.project)))
+    if services().runs.is_current(services().runs.read(run.id)):
+        graph.begin(run, "predicting" if run.stage == "listing" else run.stage)
 
 
 @_of_current_run
-def predict(run: Run, tasks: list[int]) -> None:
+def predict(run: Run, shard: int) -> None:
     """Predict one shard and give its tasks their pre-labels."""
-    chosen = np.array(tasks, dtype=np.int64)
+    graph = services().graph
+    tasks = graph.checkpoints(run).tasks(shard)
     work = ProjectWork.open(services(), run.project)
-    with services().mailbox.lock(run.project, tasks[0] // _BUCKET):
-        errors = work.predict(chosen)
-    services().runs.note_errors(run.id, errors)
-    services().runs.advance(run.id, len(tasks))
+    errors: dict[str, str] = {}
+    with services().mailbox.lock(run.project, shard):
+        given_up = services().crashes.each(
+            run.project, tasks, lambda some: errors.update(work.predict(some))
+        )
+    services().runs.note_errors(run.id, errors | given_up)
+    graph.shard_done(run, "predicting", shard, len(tasks))
 
 
 @_of_current_run
-def fit(run: Run, total: int) -> None:
+def fit(run: Run, _: int) -> None:
     """Learn from the whole project how far its model can be trusted."""
-    services().runs.stage(run.id, "fitting", total)
-    ProjectWork.open(services(), run.project).fit(read_task_ids(services().client, run.project))
-    services().runs.stage(run.id, "scoring", total)
+    graph = services().graph
+    with services().crashes.step(step_name(run, "fitting")):
+        ProjectWork.open(services(), run.project).fit(graph.checkpoints(run).all_tasks())
+    graph.go_on(run, "fitting")
 
 
 @_of_current_run
-def score(run: Run, tasks: list[int]) -> None:
+def score(run: Run, shard: int) -> None:
     """Score one shard and write what changed into Label Studio."""
+    graph = services().graph
+    tasks = graph.checkpoints(run).tasks(shard)
     work = ProjectWork.open(services(), run.project)
-    with services().mailbox.lock(run.project, tasks[0] // _BUCKET):
-        outcome = work.score(np.array(tasks, dtype=np.int64))
-    services().runs.note_errors(run.id, outcome.errors)
-    services().runs.advance(run.id, len(tasks), outcome.flagged)
+    flagged, errors = _score(work, shard, tasks)
+    services().runs.note_errors(run.id, errors)
+    graph.shard_done(run, "scoring", shard, len(tasks), flagged)
 
 
 @_of_current_run
-def finish(run: Run) -> None:
+def finish(run: Run, _: int) -> None:
     """Put the queue's tab and the project's model version in place and end the run."""
-    work = ProjectWork.open(services(), run.project)
-    work.keep_tab()
-    work.keep_model_version()
-    services().store.compact(run.project)
-    services().runs.close(run.id, "done")
+    with services().crashes.step(step_name(run, "finishing")):
+        work = ProjectWork.open(services(), run.project)
+        work.keep_tab()
+        work.keep_model_version()
+        services().store.compact(run.project)
+    services().graph.go_on(run, "finishing")
 
 
-def _after(jobs: Sequence[Job]) -> Dependency:
-    # A shard that was given up must not hold back the rest of the project.
-    return Dependency(jobs=list(jobs), allow_failure=True)
+def _score(work: ProjectWork, bucket: int, tasks: NDArray[np.int64]) -> tuple[int, dict[str, str]]:
+    flagged, errors = 0, dict[str, str]()
+
+    def score_some(some: NDArray[np.int64]) -> None:
+        nonlocal flagged
+        outcome = work.score(some)
+        flagged += outcome.flagged
+        errors.update(outcome.errors)
+
+    with services().mailbox.lock(work.project.id, bucket):
+        given_up = services().crashes.each(work.project.id, tasks, score_some)
+    return flagged, errors | given_up
 
 
-def _buckets(tasks: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _buckets(tasks: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     """Split ascending task ids into the ranges that one lock covers."""
-    bucket = tasks // _BUCKET
-    for number in np.unique(bucket).tolist():
-        yield number, tasks[bucket == number]
+    numbers, first = np.unique(tasks // _BUCKET, return_index=True)
+    return dict(zip(numbers.tolist(), np.split(tasks, first[1:]), strict=True))
+
+
+#: Job to the stage that it does.
+_STAGES = {
+    "plan": "listing",
+    "predict": "predicting",
+    "fit": "fitting",
+    "score": "scoring",
+    "finish": "finishing",
+}

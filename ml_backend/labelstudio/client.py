@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from json import JSONDecodeError
 
 import httpx
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
+from label_studio_sdk.core.parse_error import ParsingError
 
 from ml_backend.errors import (
     LabelStudioError,
@@ -15,12 +18,12 @@ from ml_backend.errors import (
     SettingsError,
     TokenRefusedError,
 )
+from ml_backend.labelstudio.transport import PatientTransport
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["access_headers", "connect", "explained"]
 
 _TIMEOUT_S = 60.0
-_RETRIES = 3
 
 
 def connect(settings: ServiceSettings) -> LabelStudio:
@@ -35,13 +38,20 @@ def connect(settings: ServiceSettings) -> LabelStudio:
             "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY must both be set. Make a personal access "
             "token in Label Studio under Account & Settings > Personal Access Token."
         )
+    transport = PatientTransport()
     with explained("signing in"):
-        return LabelStudio(  # type: ignore[no-untyped-call]
+        client = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=settings.label_studio_url.rstrip("/"),
             api_key=settings.label_studio_api_key.get_secret_value(),
             timeout=_TIMEOUT_S,
-            max_retries=_RETRIES,
+            # The transport repeats what may be repeated; the SDK would repeat all.
+            max_retries=0,
+            httpx_client=httpx.Client(
+                transport=transport, timeout=_TIMEOUT_S, follow_redirects=True
+            ),
         )
+    transport.fresh_token = partial(_fresh_token, client)
+    return client
 
 
 def access_headers(client: LabelStudio) -> dict[str, str]:
@@ -68,11 +78,23 @@ def explained(doing: str) -> Iterator[None]:
         yield
     except ApiError as error:
         raise _refused(doing, error) from error
+    except (JSONDecodeError, ParsingError) as error:
+        raise LabelStudioError(
+            f"what answered while {doing} does not speak Label Studio's language: {error}. Check "
+            "LABEL_STUDIO_URL and the proxy before it; the work is tried again."
+        ) from error
     except httpx.HTTPError as error:
         raise LabelStudioError(
             f"Label Studio cannot be reached while {doing}: {error}. "
             "Check LABEL_STUDIO_URL and that Label Studio runs; the work is tried again."
         ) from error
+
+
+def _fresh_token(client: LabelStudio) -> str:
+    tokens = client._client_wrapper._tokens_client
+    access = str(tokens.refresh().access)
+    tokens._set_access_token(access)
+    return access
 
 
 def _refused(doing: str, error: ApiError) -> LabelStudioError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,10 +61,18 @@ def suggest(result: Result, fixes: Sequence[Fix]) -> Result:
         elif fix.action == "relabel":
             changed[fix.item]["value"][fix.control.kind] = [fix.control.labels[fix.label]]
         elif fix.action == "redraw":
-            (drawn,) = _region(fix)
-            value = {key: part for key, part in drawn["value"].items() if key != fix.control.kind}
-            changed[fix.item]["value"] |= value
+            _redraw(changed[fix.item], fix)
     return [item for place, item in enumerate(changed) if place not in removed] + added
+
+
+def _redraw(item: dict[str, Any], fix: Fix) -> None:
+    """Move a region; its label stays. What would lie outside the image is not moved there."""
+    for drawn in _region(fix):
+        drawn["value"].pop(fix.control.kind, None)
+        item["value"] |= drawn["value"]
+        if fix.control.geometry == "mask":
+            # Its runs are counted on the image that it states.
+            item |= {key: drawn[key] for key in ("original_width", "original_height")}
 
 
 def _choose(value: dict[str, list[str]], fix: Fix) -> list[str]:

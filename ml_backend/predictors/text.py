@@ -12,7 +12,9 @@ import torch
 from analysis.geometry import ragged
 from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry, Outlines
+from ml_backend.predictors import files
 from ml_backend.predictors.base import SCORE_FLOOR, Input, Predictions
+from ml_backend.predictors.hub import model_folder
 from ml_backend.predictors.text_files import load
 from ml_backend.predictors.text_forward import TextForward
 from ml_backend.predictors.text_pieces import Windows, cut_windows, find_words, split
@@ -32,9 +34,11 @@ class TextPredictor:
     windows. A classifier reads as much of a text's beginning as its window holds.
 
     Args:
-        path: the model's folder; the caller has checked where it lies.
-        version: what its predictions are called.
+        name: as settings have it, ``transformers:NAME``. NAME is a folder below the model folder,
+            or else a name on the Hugging Face hub.
+        folder: the model folder.
         threads: CPU threads of the model; 0 leaves it to PyTorch, one per core.
+        downloads: the hub may be asked; without it no connection is ever opened.
 
     Raises:
         ModelError: when it cannot be loaded or is made for another task.
@@ -43,8 +47,9 @@ class TextPredictor:
     reads: Literal["image", "text"] = "text"
     joints: tuple[str, ...] = ()
 
-    def __init__(self, path: Path, version: str, threads: int = 0) -> None:
-        self.version = version
+    def __init__(self, name: str, folder: Path, threads: int = 0, downloads: bool = False) -> None:
+        path = _locate(name, folder, downloads)
+        self.version = files.version(name, path)
         if threads:
             torch.set_num_threads(threads)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -59,6 +64,17 @@ class TextPredictor:
             except ValueError as error:
                 raise ModelError(f"model {path.name!r}: {error}; set id2label") from error
             self.classes = self._scheme.classes
+        # One text shows whether weights and tokenizer fit together.
+        self.predict(["A"], self._model.kind)
+
+    @staticmethod
+    def version_of(name: str, folder: Path, downloads: bool = False) -> str:
+        """Return the version of a model without loading it: name and digest of all its files.
+
+        Raises:
+            ModelError: when there is no such model.
+        """
+        return files.version(name, _locate(name, folder, downloads))
 
     def predict(self, items: Sequence[Input], geometry: Geometry) -> Predictions:
         """Predict texts; see ``Predictor``.
@@ -110,6 +126,10 @@ class TextPredictor:
         end = np.minimum(pieces.offsets[rows + 1], begin + self._forward.size)
         probs[rows] = self._forward.classes(pieces.ids, Windows(begin, end, begin, end))
         return Predictions.of_classes(probs)
+
+
+def _locate(name: str, folder: Path, downloads: bool) -> Path:
+    return model_folder(folder, name.removeprefix("transformers:"), downloads=downloads)
 
 
 def _joined(parts: Sequence[Predictions]) -> Predictions:

@@ -111,10 +111,11 @@ def split(tokenizer: Any, texts: Sequence[str]) -> Pieces:
 def find_words(pieces: Pieces, texts: Sequence[str]) -> Words:
     """Find the words that pieces make up.
 
-    A piece goes on with the word of the piece before when the tokenizer says so and both are
-    letters or digits with nothing blank between them. Tokenizers that split at blanks alone would
-    else hold "Paris." for one word, and a Japanese sentence for another. What shares a character
-    with the piece before (bytes of one) belongs to it anyhow, and so does an accent.
+    A piece goes on with the word of the piece before when both are letters or digits with nothing
+    blank between them. What a tokenizer calls a word differs more: some split at blanks alone and
+    hold "Paris." for one word and a Japanese sentence for another, some cut a year after three
+    digits. What shares a character with the piece before (bytes of one) belongs to it anyhow, and
+    so does an accent.
     """
     kind = _kinds(texts)
     base = np.repeat(
@@ -215,7 +216,7 @@ def _goes_on(
     opener = end[:-1] <= start[:-1]
     together = (blanks[here] == blanks[end[:-1]]) & letter[np.minimum(here, len(kind) - 1)]
     own = (pieces.word[1:] == pieces.word[:-1]) & (pieces.word[1:] >= 0)
-    goes_on[1:] = (own & (opener | (together & letter[last]))) | (here < end[:-1])
+    goes_on[1:] = (own & opener) | (together & letter[last] & ~opener) | (here < end[:-1])
     goes_on[1:] |= (kind[np.minimum(here, len(kind) - 1)] == _MARK) & (here == end[:-1]) & ~opener
     return goes_on & (end > start)
 

@@ -22,9 +22,9 @@ _OUTSIDE: Final = frozenset({"O", "X", "PAD", "[PAD]", "[CLS]", "[SEP]"})
 #: An inside opens a span of its own where its class holds the word before with less than this.
 #: Of taggers that begin spans with B this is almost never so; IOB1 taggers begin most without.
 _ORPHAN: Final = 0.1
-#: A word outside all classes with all but this much is not looked across: no span that is worth
-#: a row holds it. Texts fall into short stretches, which are worked on side by side.
-_SURE: Final = 1e-4
+#: Where a word goes on with a class by no more than this, nothing reaches across its beginning:
+#: the stretches before and after are worked on side by side, as texts of their own.
+_SEVERED: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class TagScheme:
             least: spans of a lower probability are left out, in (0, 1).
         """
         table = self.bio(probs, offsets)
-        cuts = np.unique(np.concatenate([offsets, np.flatnonzero(table[:, 0] >= 1 - _SURE)]))
+        severed = np.flatnonzero(table[:, 2::2].sum(axis=1) <= _SEVERED)
+        cuts = np.unique(np.concatenate([offsets, severed]))
         count = len(self.classes)
         return span_marginals(
             table,

@@ -1,128 +1,158 @@
-"""Ultralytics models: boxes from detectors, class probabilities from classifiers.
+"""Ultralytics models of every task, from checkpoints and from ONNX exports.
 
 Ultralytics is AGPL-3.0: running this predictor brings its terms.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ml_backend.errors import ModelError
-from ml_backend.predictors.base import SCORE_FLOOR, Predictions
-
-# Before the import: Ultralytics looks for the network when it loads, and would install
-# packages when an image is of a kind it cannot read.
-os.environ.setdefault("YOLO_OFFLINE", "true")
-os.environ.setdefault("YOLO_AUTOINSTALL", "false")
-os.environ.setdefault("YOLO_VERBOSE", "false")
-
-import torch
-from ultralytics import YOLO
+from ml_backend.outlines import Geometry
+from ml_backend.predictors.base import SCORE_FLOOR, Input, Predictions
+from ml_backend.predictors.yolo_columns import Found, gather, read
+from ml_backend.predictors.yolo_files import open_model, use_threads
+from ml_backend.predictors.yolo_masks import SegmentPredictor
 
 __all__ = ["YoloPredictor"]
 
-_SERVES: Final = {"detect": "RectangleLabels", "classify": "Choices"}
-_BATCH = 32
+_SERVES: Final[Mapping[str, frozenset[Geometry]]] = {
+    "detect": frozenset({"box"}),
+    "obb": frozenset({"box"}),
+    "segment": frozenset({"box", "polygon", "mask"}),
+    "pose": frozenset({"box", "point"}),
+    "classify": frozenset({"choice"}),
+}
+#: Images that go through the model together: at most so many, and so many pixels.
+_BATCH: Final = 32
+_BATCH_PIXELS: Final = 1 << 26
+#: Side of the blank image that a model must take before it counts as loaded.
+_BLANK: Final = 64
+
+_Image = NDArray[np.uint8]
 
 
 class YoloPredictor:
-    """A YOLO checkpoint or export.
+    """A YOLO checkpoint or ONNX export.
 
     Args:
         path: the model file; the caller has checked that it lies in the model folder.
         version: what its predictions are called.
-        threads: CPU threads of the model; 0 leaves it to PyTorch, one per core.
+        threads: CPU threads of the model; 0: one per core.
+
+    Attributes:
+        model: the loaded ``ultralytics.YOLO``. The network that predicts is a copy of
+            ``model.model``, fused: ``model.predictor.model``.
+        lock: held while ``model`` computes; whoever else uses ``model`` must hold it.
+        task: "detect", "obb", "segment", "pose" or "classify".
+        joints: what the labels of the geometry "point" are: the numbers of the model's key points,
+            from "0"; none but for pose models. ``classes`` are those of all other geometries.
 
     Raises:
         ModelError: when it cannot be loaded or is made for a task that no control tag has.
     """
 
+    reads: Literal["image", "text"] = "image"
+
     def __init__(self, path: Path, version: str, threads: int = 0) -> None:
         self.version = version
+        self.lock = threading.Lock()
         if threads:
             torch.set_num_threads(threads)
+        opened = open_model(path)
+        if opened.task not in _SERVES:
+            raise ModelError(
+                f"model {path.name!r} is made for {opened.task!r}; Relook serves "
+                f"{', '.join(_SERVES)}"
+            )
+        self.model: Any = opened.model
+        self.task = opened.task
+        self.classes = opened.classes
+        self.serves = _SERVES[opened.task]
+        self._fixed_batch = opened.batch
+        self._cuda = torch.cuda.is_available()
+        # A file that opens may still not run.
         try:
-            self._model: Any = YOLO(str(path), verbose=False)
-            names: dict[int, str] = dict(self._model.names)
+            self._run([np.zeros((_BLANK, _BLANK, 3), dtype=np.uint8)], min(self.serves))
+            self.joints = tuple(str(number) for number in range(self._joint_count()))
+            if threads:
+                use_threads(opened, threads)
         except Exception as error:
             raise ModelError(
-                f"model {path.name!r} cannot be loaded ({error}); put an Ultralytics checkpoint "
-                "or export of a known kind there"
+                f"model {path.name!r} cannot be run ({error}); train or export it again"
             ) from error
-        if self._model.task not in _SERVES:
+
+    def predict(self, items: Sequence[Input], geometry: Geometry) -> Predictions:
+        """Predict images; see ``Predictor``.
+
+        A segment model's polygon is the outline of a region's largest part; its holes and other
+        parts are in the mask alone. A key point's score is its own confidence times its object's.
+        """
+        if geometry not in self.serves:
             raise ModelError(
-                f"model {path.name!r} is made for {self._model.task!r}; Relook serves "
-                f"{' and '.join(_SERVES)}"
+                f"model {self.version} is made for {self.task!r} and answers in "
+                f"{' or '.join(sorted(self.serves))}, not in {geometry}"
             )
-        self.serves = _SERVES[self._model.task]
-        self.classes = tuple(names[index] for index in sorted(names))
-        self._cuda = torch.cuda.is_available()
-        # Ultralytics keeps the state of a call in its predictor: one call at a time.
-        self._lock = threading.Lock()
-
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> Predictions:
-        """Predict images; see ``Predictor``."""
-        # Ultralytics takes arrays as BGR.
-        flipped = [np.ascontiguousarray(image[..., ::-1]) for image in images]
-        results: list[Any] = []
-        for start in range(0, len(flipped), _BATCH):
-            results += self._run(flipped[start : start + _BATCH])
+        images = [item for item in items if not isinstance(item, str)]
+        if len(images) < len(items):
+            raise ModelError(f"model {self.version} reads images, not texts")
+        found: dict[int, Found] = {}
+        for rows in _batches(images):
+            # Ultralytics takes arrays as BGR.
+            flipped = [np.ascontiguousarray(images[row][..., ::-1]) for row in rows]
+            try:
+                found |= zip(rows, self._run(flipped, geometry), strict=True)
+            except Exception as error:
+                # Ultralytics, OpenCV and ONNX Runtime raise kinds of their own.
+                raise ModelError(f"model {self.version} failed on a batch: {error}") from error
         size = np.array([[image.shape[1], image.shape[0]] for image in images], dtype=np.int32)
-        if self.serves == "Choices":
-            return _classes(results, size, len(self.classes))
-        return _boxes(results, size)
+        try:
+            names = self.joints if geometry == "point" else self.classes
+            return gather([found[row] for row in range(len(images))], size, len(names), geometry)
+        except ValueError as error:
+            raise ModelError(f"model {self.version} {error}; train or export it again") from error
 
-    def _run(self, images: list[NDArray[np.uint8]]) -> list[Any]:
-        options = {
+    def _run(self, images: list[_Image], geometry: Geometry) -> list[Found]:
+        options: dict[str, Any] = {
             "conf": SCORE_FLOOR,
-            "batch": len(images),
             "half": self._cuda,
             "device": 0 if self._cuda else "cpu",
             "verbose": False,
             "save": False,
         }
-        try:
-            with self._lock:
-                return list(self._model.predict(images, **options))
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise ModelError(f"model {self.version} failed on a batch: {error}") from error
+        if self.task == "segment":
+            options["predictor"] = SegmentPredictor
+        found: list[Found] = []
+        step = self._fixed_batch or len(images)
+        with self.lock:
+            for start in range(0, len(images), step):
+                batch = images[start : start + step]
+                # An export may take so many images at a time and no other number.
+                filled = batch + batch[-1:] * (step - len(batch))
+                if self.task == "segment" and self.model.predictor:
+                    self.model.predictor.asked = geometry
+                results = self.model.predict(filled, **options)[: len(batch)]
+                found += [read(result, geometry) for result in results]
+        return found
+
+    def _joint_count(self) -> int:
+        if self.task != "pose":
+            return 0
+        return int(self.model.predictor.model.kpt_shape[0])
 
 
-def _boxes(results: list[Any], size: NDArray[np.int32]) -> Predictions:
-    tables = [result.boxes.data.float().cpu().numpy() for result in results]
-    rows = np.concatenate([table[:, :6] for table in tables] or [np.empty((0, 6))])
-    image = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-    return Predictions(
-        size=size.reshape(-1, 2),
-        image=image.astype(np.int64),
-        label=rows[:, 5].astype(np.int32),
-        box=rows[:, :4].astype(np.float32),
-        score=np.clip(rows[:, 4], 0, 1).astype(np.float32),
-        probs=np.empty((len(tables), 0), dtype=np.float32),
-    )
-
-
-def _classes(results: list[Any], size: NDArray[np.int32], count: int) -> Predictions:
-    probs = [result.probs.data.float().cpu().numpy() for result in results]
-    return Predictions(
-        size=size.reshape(-1, 2),
-        image=np.empty(0, dtype=np.int64),
-        label=np.empty(0, dtype=np.int32),
-        box=np.empty((0, 4), dtype=np.float32),
-        score=np.empty(0, dtype=np.float32),
-        probs=np.array(probs, dtype=np.float32).reshape(len(results), count),
-    )
+def _batches(images: Sequence[_Image]) -> Iterator[list[int]]:
+    """Rows of images of one shape: Ultralytics pads a mixed batch, which changes its answers."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        alike.setdefault(image.shape, []).append(row)
+    for shape, rows in alike.items():
+        step = max(1, min(_BATCH, _BATCH_PIXELS // (shape[0] * shape[1])))
+        yield from (rows[start : start + step] for start in range(0, len(rows), step))

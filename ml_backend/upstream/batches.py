@@ -14,6 +14,9 @@ __all__ = ["SilentError", "SpoiledError", "ask_in_batches", "batches"]
 #: Time-outs in a row after which the rest is not asked for: a run's shard has a time-out too.
 _PATIENCE: Final = 2
 
+#: Tasks at fault in a row after which the model is, and no further batch is taken apart.
+_AT_FAULT: Final = 8
+
 
 class SpoiledError(ModelError):
     """No use in an answer, perhaps because of one task of the batch."""
@@ -49,7 +52,8 @@ def ask_in_batches(
     """Ask batch after batch.
 
     A batch whose answer is of no use is asked again task by task, so that only the task at fault
-    goes without. Nothing is asked again after a time-out.
+    goes without, unless the model fails whatever it is asked. Nothing is asked again after a
+    time-out.
 
     Args:
         parts: the batches.
@@ -57,18 +61,19 @@ def ask_in_batches(
     """
     replies: list[Reply] = []
     waiting = deque(parts)
-    silent = 0
+    silent = spoiled = 0
     while waiting:
         batch = waiting.popleft()
         try:
             replies += ask(batch)
-            silent = 0
+            silent = spoiled = 0
         except SpoiledError as error:
             silent = 0
-            if len(batch) > 1:
+            if len(batch) > 1 and spoiled < _AT_FAULT:
                 waiting.extendleft([task] for task in reversed(batch))
             else:
-                replies.append(ModelError(f"task {batch[0].id}: {error}"))
+                spoiled += 1
+                replies += [ModelError(f"task {task.id}: {error}") for task in batch]
         except SilentError as error:
             silent += 1
             replies += [error] * len(batch)

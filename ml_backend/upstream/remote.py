@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -20,11 +21,18 @@ from ml_backend.upstream.batches import SilentError, SpoiledError, ask_in_batche
 
 __all__ = ["RemoteUpstream"]
 
+_log = logging.getLogger(__name__)
+
 _CONNECT_S: Final = 1.0
 _PREDICT_S: Final = 100.0
 # Label Studio waits 3 s for our own /setup, and there may be several models.
 _VERSION_S: Final = 1.8
 _VERSION_KEPT_S: Final = 30.0
+# A backend that is away for a while costs the tasks of that while, not the run.
+_VERSION_HELD_S: Final = 600.0
+# After two time-outs in a row nothing is asked for so long: a run has hundreds of requests.
+_SILENT: Final = 2
+_REST_S: Final = 60.0
 _BATCH: Final = 16
 _BATCH_BYTES: Final = 4 << 20
 _ANSWER_BYTES: Final = 64 << 20
@@ -42,7 +50,11 @@ _REFUSED: Final = {
 class _SetUp:
     config_xml: str
     version: str
-    until: float
+    asked: float
+    trusted: bool = True
+
+    def within(self, seconds: float) -> bool:
+        return time.monotonic() - self.asked < seconds
 
 
 class RemoteUpstream:
@@ -68,19 +80,23 @@ class RemoteUpstream:
         patience: float = _PREDICT_S,
     ) -> None:
         url = _checked(address, hosts)
+        path = url.raw_path.partition(b"?")[0].rstrip(b"/")
         #: The address without its password: it is shown in Label Studio and written to logs.
-        self.name = url.netloc.decode() + url.path.rstrip("/")
-        self._base = url.copy_with(userinfo=b"", query=None, fragment=None)
+        self.name = (url.netloc + path).decode()
+        self._base = url.copy_with(userinfo=b"", raw_path=path, fragment=None)
         self._auth = (url.username, url.password) if url.userinfo else None
         self._label_studio_url = label_studio_url
         self._patience = patience
         self._set_up: dict[int, _SetUp] = {}
+        self._silent = 0
+        self._rest_until = 0.0
 
     def version(self, project: int, config_xml: str) -> str:
         """Return ``host:port/path@VERSION`` by the backend's /setup, kept for 30 s.
 
         Raises:
-            ModelError: when it does not answer in 1.8 s, or in another way than an ML backend.
+            ModelError: when it does not answer in 1.8 s, or in another way than an ML backend, and
+                did not do better in the last ten minutes.
         """
         return f"{self.name}@{self._version(project, config_xml, _VERSION_S)}"
 
@@ -93,10 +109,11 @@ class RemoteUpstream:
             try:
                 return self._ask(project, config_xml, batch)
             except SpoiledError:
-                if renewed or self._set_up.pop(project, None) is None:
+                if renewed:
                     raise
                 # A backend that was started anew wants its /setup again before it predicts.
                 renewed = True
+                self._set_up[project] = replace(self._set_up[project], trusted=False)
                 return self._ask(project, config_xml, batch)
 
         return ask_in_batches(batches(tasks, _BATCH, _BATCH_BYTES, _size), ask)
@@ -109,7 +126,7 @@ class RemoteUpstream:
             "label_config": config_xml,
             "params": {"login": None, "password": None, "context": None},
         }
-        answer = self._post("predict", body, self._patience)
+        answer = self._predicted(body)
         if not isinstance(answer, dict) or "results" not in answer:
             raise SpoiledError(
                 f"model {self.name!r} answers {excerpt(answer)}, which has no results"
@@ -117,10 +134,39 @@ class RemoteUpstream:
         said_by = version_text(answer.get("model_version"), version)
         return read_replies(self.name, batch, answer["results"], said_by)
 
+    def _predicted(self, body: dict[str, Any]) -> Any:
+        if time.monotonic() < self._rest_until:
+            raise SilentError(
+                f"model {self.name!r} did not answer in time lately, so it is left alone for "
+                f"{_REST_S:g} s; check that it runs and is not overloaded"
+            )
+        try:
+            answer = self._post("predict", body, self._patience)
+        except SilentError:
+            self._silent += 1
+            if self._silent >= _SILENT:
+                self._rest_until = time.monotonic() + _REST_S
+            raise
+        self._silent = 0
+        return answer
+
     def _version(self, project: int, config_xml: str, seconds: float) -> str:
         known = self._set_up.get(project)
-        if known and known.config_xml == config_xml and known.until > time.monotonic():
+        if known and known.config_xml != config_xml:
+            known = None
+        if known and known.trusted and known.within(_VERSION_KEPT_S):
             return known.version
+        try:
+            version = self._ask_version(project, config_xml, seconds)
+        except ModelError as error:
+            if known is None or not known.within(_VERSION_HELD_S):
+                raise
+            _log.warning("%s; it is taken to be %s still", error, known.version)
+            return known.version
+        self._set_up[project] = _SetUp(config_xml, version, time.monotonic())
+        return version
+
+    def _ask_version(self, project: int, config_xml: str, seconds: float) -> str:
         body = {
             "project": _project(project),
             "schema": config_xml,
@@ -137,10 +183,7 @@ class RemoteUpstream:
                 f"model {self.name!r} answers {excerpt(answer)} to /setup; check that the address "
                 "is an ML backend's"
             )
-        version = version_text(answer.get("model_version"))
-        until = time.monotonic() + _VERSION_KEPT_S
-        self._set_up[project] = _SetUp(config_xml, version, until)
-        return version
+        return version_text(answer.get("model_version"))
 
     def _post(self, page: str, body: dict[str, Any], seconds: float) -> Any:
         try:
@@ -168,7 +211,7 @@ class RemoteUpstream:
             ) from error
 
     async def _exchange(self, page: str, body: dict[str, Any], seconds: float) -> Any:
-        url = self._base.copy_with(path=f"{self._base.path.rstrip('/')}/{page}")
+        url = self._base.copy_with(raw_path=self._base.raw_path.rstrip(b"/") + b"/" + page.encode())
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",

@@ -22,6 +22,7 @@ from ml_backend.demo.projects import (
     create_project,
     upload_images,
 )
+from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, Run, RunBook
 from ml_backend.labelstudio.client import connect
@@ -66,6 +67,10 @@ class Bench:
     @property
     def runs(self) -> RunBook:
         return RunBook(self.redis)
+
+    @property
+    def graph(self) -> RunGraph:
+        return RunGraph(self.mailbox, self.runs)
 
     def project(self, kind: str, tasks: list[SampleTask], **params: Any) -> tuple[int, list[int]]:
         """Make a project of people's labels, connected as an admin would."""

@@ -92,8 +92,7 @@ def test_a_config_that_cannot_be_served_ends_the_run_with_its_reason(bench: Benc
         label_config='<View><Text name="t" value="$t"/><TextArea name="a" toName="t"/></View>',
     ).id
     bench.mailbox.remember_setup(project, {"model": "digits-detect.pt"})
-    run = bench.runs.open(project)
-    bench.mailbox.start_run(run.id)
+    bench.graph.start(project)
     run = bench.wait_for_run(project)
     assert run.state == "failed"
     assert "no control tag that Relook serves" in run.errors["run"]
@@ -101,8 +100,7 @@ def test_a_config_that_cannot_be_served_ends_the_run_with_its_reason(bench: Benc
 
 def test_a_project_that_is_not_connected_says_where_to_connect_it(bench: Bench, configs):
     project = bench.client.projects.create(title="Lonely", label_config=configs["detection"]).id
-    run = bench.runs.open(project)
-    bench.mailbox.start_run(run.id)
+    bench.graph.start(project)
     run = bench.wait_for_run(project)
     assert run.state == "failed"
     assert "Settings > Model" in run.errors["run"]
@@ -122,17 +120,13 @@ def test_a_wrong_token_is_named_with_the_mend(bench: Bench):
 
 
 def test_a_gone_project_ends_its_run(bench: Bench):
-    run = bench.runs.open(999_999)
-    bench.mailbox.start_run(run.id)
+    bench.graph.start(999_999)
     assert bench.wait_for_run(999_999).state == "failed"
 
 
 def test_a_newer_run_takes_the_place_of_one_under_way(bench: Bench):
     project, _ = bench.project("detection", [right(scene) for scene in scenes(3, seed=34)])
-    older = bench.runs.open(project)
-    newer = bench.runs.open(project)
-    bench.mailbox.start_run(older.id)
-    bench.mailbox.start_run(newer.id)
+    older, newer = bench.graph.start(project), bench.graph.start(project)
     wait_for(lambda: bench.runs.read(newer.id).state == "done", "the newer run's end")
     assert bench.runs.read(older.id).state == "superseded"
 

@@ -10,13 +10,18 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.errors import ModelError
+from ml_backend.labelstudio.config import parse_config
+from ml_backend.outlines import boxes
 from ml_backend.processes import ChildProcess, free_port
+from ml_backend.upstream import remote as remote_module
 from ml_backend.upstream.base import Answer, UpstreamTask
+from ml_backend.upstream.columns import predictions_of
 from ml_backend.upstream.remote import RemoteUpstream
 from tests.hostile import POISON, HostileServer
 from tests.integration.samples import scenes
@@ -113,6 +118,19 @@ def test_a_real_server_predicts(remote, served):
     check_finds_the_digits(remote.predict(1, CONFIG, TASKS))
 
 
+def test_its_boxes_lie_where_the_digits_are(remote):
+    (control,) = parse_config(CONFIG).controls
+    said = predictions_of(control, remote.predict(1, CONFIG, TASKS))
+    assert said.size.tolist() == [[160, 160]] * len(TASKS)
+    box = boxes(control.geometry, said.outline)
+    apart = [
+        np.abs(box[said.item == row] - true).max(axis=1).min()
+        for row, scene in enumerate(SCENES)
+        for true in scene.box
+    ]
+    assert np.mean(np.array(apart) < 5) > 0.8, "most digits have a box within five pixels"
+
+
 def test_one_broken_image_costs_one_task(remote):
     *fine, broken = remote.predict(1, CONFIG, [*TASKS[:3], BROKEN])
     assert all(isinstance(reply, Answer) for reply in fine)
@@ -201,6 +219,29 @@ def test_the_version_is_asked_for_once(hostile):
     assert hostile.asked.count("/good/setup") == before + 2
 
 
+def test_a_backend_that_is_away_for_a_while_does_not_end_a_run(monkeypatch):
+    monkeypatch.setattr(remote_module, "_VERSION_KEPT_S", 0.0)
+    with HostileServer() as server:
+        gone = upstream(server, "good")
+        known = gone.version(1, CONFIG)
+    assert gone.version(1, CONFIG) == known
+    (reply,) = gone.predict(1, CONFIG, numbered(1))
+    assert "cannot be reached" in str(reply)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        gone.version(2, CONFIG)
+    monkeypatch.setattr(remote_module, "_VERSION_HELD_S", 0.0)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        gone.version(1, CONFIG)
+
+
+def test_a_backend_that_forgot_its_setup_gets_it_again(hostile):
+    forgetful = upstream(hostile, "forgetful")
+    forgetful.version(1, CONFIG)
+    for _ in range(2):
+        (reply,) = forgetful.predict(1, CONFIG, numbered(1))
+        assert isinstance(reply, Answer)
+
+
 def test_batches_are_bounded_in_number_and_size(hostile):
     good = upstream(hostile, "good")
     before = hostile.asked.count("/good/predict")
@@ -248,7 +289,10 @@ def test_a_liar_costs_one_clear_error_per_task(hostile, kind, said):
 def test_a_hung_backend_costs_two_time_outs_at_most(hostile, kind):
     before = hostile.asked.count(f"/{kind}/predict")
     began = time.monotonic()
-    replies = upstream(hostile, kind).predict(1, CONFIG, numbered(100))
+    hung = upstream(hostile, kind)
+    replies = hung.predict(1, CONFIG, numbered(100))
+    again = hung.predict(1, CONFIG, numbered(100))
+    assert all("left alone for 60 s" in str(reply) for reply in again)
     assert time.monotonic() - began < 4
     assert hostile.asked.count(f"/{kind}/predict") == before + 2
     assert len(replies) == 100

@@ -201,12 +201,14 @@ def test_models_are_small_and_name_the_digits(name):
 def test_detector_finds_unseen_digits():
     unseen = draw_scenes(40, SEED + 1)
     detector = YoloPredictor(MODELS / "digits-detect.pt", "detect")
-    said = detector.predict([scene.image for scene in unseen])
+    said = detector.predict([scene.image for scene in unseen], "box")
+    x, y, width, height, _ = said.outline.table(5).T
+    boxes = np.stack([x, y, x + width, y + height], axis=1)
     found = wrong = 0
     overlaps = []
     for index, scene in enumerate(unseen):
-        mine = (said.image == index) & (said.score > 0.5)
-        left = list(zip(said.label[mine].tolist(), said.box[mine], strict=True))
+        mine = (said.item == index) & (said.score > 0.5)
+        left = list(zip(said.label[mine].tolist(), boxes[mine], strict=True))
         for label, box in zip(scene.label.tolist(), scene.box, strict=True):
             hits = [
                 n for n, (one, near) in enumerate(left) if one == label and iou(near, box) > 0.5
@@ -226,5 +228,5 @@ def test_classifier_knows_unseen_digits():
     random = np.random.default_rng(SEED)
     rows = range(100)
     classifier = YoloPredictor(MODELS / "digits-classify.pt", "classify")
-    said = classifier.predict([draw_digit(held_out, row, random) for row in rows])
+    said = classifier.predict([draw_digit(held_out, row, random) for row in rows], "choice")
     assert (said.probs.argmax(axis=1) == held_out.label[:100]).mean() >= 0.96

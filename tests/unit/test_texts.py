@@ -4,7 +4,7 @@ from ml_backend.errors import MediaError, TokenRefusedError
 from ml_backend.labelstudio.texts import TextReader, check_texts
 
 FILES = {
-    "/data/plain.txt": "Zoë in Köln 😀\r\nשלום".encode(),
+    "/data/plain.txt": "Zoë in Köln 😀\r\n\u05e9\u05dc\u05d5\u05dd".encode(),
     "/data/mark.txt": b"\xef\xbb\xbfhello",
     "/data/latin.txt": "Köln".encode("latin-1"),
     "/data/utf16.txt": "hello".encode("utf-16"),
@@ -24,7 +24,7 @@ def fetch(task, address):
 def test_files_are_read_as_browsers_do_and_faults_stay_with_their_task():
     addresses = [*FILES, "/data/gone.txt", "", 7, None]
     found = TextReader(fetch).read(range(len(addresses)), addresses)
-    assert found[:2] == ["Zoë in Köln 😀\r\nשלום", "hello"]
+    assert found[:2] == ["Zoë in Köln 😀\r\n\u05e9\u05dc\u05d5\u05dd", "hello"]
     assert found[4] == ""
     said = [str(one) for one in found if isinstance(one, MediaError)]
     expected = [

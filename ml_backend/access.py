@@ -1,0 +1,124 @@
+"""Who may read a project is Label Studio's to say: it is asked with the caller's own credential."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+from fastapi import HTTPException, Request
+
+__all__ = ["Access"]
+
+_TIMEOUT_S: Final = 5.0
+#: How long an answer holds: a person who loses a project reads its runs for this long.
+_HOLDS_S: Final = 30.0
+_MOST_KEPT: Final = 10_000
+_SESSION: Final = "sessionid"
+
+
+class Access:
+    """Asks Label Studio whether a request's sender may read a project.
+
+    Args:
+        url: Label Studio's address.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.AsyncClient(base_url=url.rstrip("/") or "http://", timeout=_TIMEOUT_S)
+        self._kept: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    async def require(self, request: Request, project: int) -> None:
+        """Let a request pass whose sender may read the project.
+
+        The credential is what Label Studio itself takes: ``Authorization: Bearer`` with an access
+        token or a personal access token, ``Authorization: Token`` with a legacy token, or the
+        cookie of a signed-in browser where both are served from one host.
+
+        Raises:
+            HTTPException: 401 without a valid credential, 403 when the project is not theirs, 503
+                when Label Studio cannot be asked.
+        """
+        credential = _credential(request)
+        if not credential:
+            raise _refused(
+                HTTPStatus.UNAUTHORIZED,
+                "send a Label Studio token: `Authorization: Bearer <personal access token>`",
+            )
+        # The credential itself is kept nowhere.
+        key = hashlib.sha256(repr((project, sorted(credential.items()))).encode()).hexdigest()
+        status = self._known(key)
+        if status is None:
+            status = await self._ask(credential, project)
+            self._keep(key, status)
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise _refused(status, "Label Studio does not accept this credential")
+        if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
+            raise _refused(HTTPStatus.FORBIDDEN, "no access to this project")
+        if status != HTTPStatus.OK:
+            raise _refused(HTTPStatus.SERVICE_UNAVAILABLE, "Label Studio cannot be asked just now")
+
+    async def close(self) -> None:
+        """Close the connections to Label Studio."""
+        await self._http.aclose()
+
+    async def _ask(self, credential: dict[str, str], project: int) -> int:
+        try:
+            headers = await self._signed_in(credential)
+            if headers is None:
+                return HTTPStatus.UNAUTHORIZED
+            answer = await self._http.get(f"/api/projects/{project}/", headers=headers)
+        except (httpx.HTTPError, ValueError):
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        return answer.status_code
+
+    async def _signed_in(self, credential: dict[str, str]) -> dict[str, str] | None:
+        """Return what opens the API: a personal access token only buys one that does."""
+        scheme, _, token = credential.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or _token_type(token) != "refresh":
+            return credential
+        answer = await self._http.post("/api/token/refresh/", json={"refresh": token})
+        if answer.status_code != HTTPStatus.OK:
+            return None
+        return {"Authorization": f"Bearer {answer.json()['access']}"}
+
+    def _known(self, key: str) -> int | None:
+        until, status = self._kept.get(key, (0.0, 0))
+        return status if time.monotonic() < until else None
+
+    def _keep(self, key: str, status: int) -> None:
+        # What Label Studio could not say is asked again.
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._kept[key] = (time.monotonic() + _HOLDS_S, status)
+            self._kept.move_to_end(key)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+
+
+def _credential(request: Request) -> dict[str, str]:
+    authorization = request.headers.get("Authorization", "")
+    if authorization:
+        return {"Authorization": authorization}
+    session = request.cookies.get(_SESSION, "")
+    return {"Cookie": f"{_SESSION}={session}"} if session else {}
+
+
+def _token_type(token: str) -> str:
+    """Return what kind of token this claims to be; whether it is one, Label Studio finds out."""
+    try:
+        claims = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return str(found.get("token_type", ""))
+    except (IndexError, ValueError, AttributeError, binascii.Error):
+        return ""
+
+
+def _refused(status: int, said: str) -> HTTPException:
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return HTTPException(status, said, headers)

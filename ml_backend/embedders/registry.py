@@ -1,0 +1,81 @@
+"""Embedders by name; each library is imported when the first of its models is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ml_backend.embedders.base import Embedder
+from ml_backend.embedders.patches import MARGIN
+from ml_backend.errors import ModelError
+from ml_backend.predictors import files
+from ml_backend.predictors.base import Predictor
+
+if TYPE_CHECKING:
+    # PyTorch takes seconds, and names are read where no model runs.
+    from ml_backend.embedders.shared import SharedFeatures
+
+__all__ = ["KINDS", "make_embedder", "shared_features"]
+
+KINDS: Final = ("timm", "transformers", "sentence-transformers")
+
+
+def make_embedder(
+    name: str,
+    folder: Path,
+    *,
+    downloads: bool = False,
+    threads: int = 0,
+    margin: float = MARGIN,
+) -> Embedder:
+    """Load an embedder by its name.
+
+    Args:
+        name: ``timm:``, ``transformers:`` or ``sentence-transformers:`` and a folder in the model
+            folder, or, where downloads are allowed, the model's official name; or an ``.onnx``
+            file in the model folder.
+        folder: the model folder.
+        downloads: whether the machine's owner lets models be downloaded.
+        threads: CPU threads of the model; 0 leaves it to the library, one per core.
+        margin: share of a box's width and height that a patch shows on each side of it.
+
+    Raises:
+        ModelError: when the name means nothing, or the model is not there or cannot be loaded.
+    """
+    kind, _, inner = name.partition(":")
+    if kind not in KINDS:
+        path = files.locate(folder, name)
+        if path.suffix != ".onnx":
+            raise ModelError(
+                f"embedder {name[:120]!r} is of no known kind: name an .onnx file, or put "
+                f"{', '.join(f'{known}:' for known in KINDS)} before a folder's name"
+            )
+        from ml_backend.embedders import onnx_models  # noqa: PLC0415
+
+        return onnx_models.load(path, files.version(name, path), margin, threads)
+    _limit_threads(threads)
+    if kind == "timm":
+        from ml_backend.embedders import timm_models  # noqa: PLC0415
+
+        return timm_models.load(inner, folder, margin, downloads=downloads)
+    if kind == "transformers":
+        from ml_backend.embedders import transformers_models  # noqa: PLC0415
+
+        return transformers_models.load(inner, folder, margin, downloads=downloads)
+    from ml_backend.embedders import sentence_models  # noqa: PLC0415
+
+    return sentence_models.load(inner, folder, downloads=downloads)
+
+
+def shared_features(predictor: Predictor, margin: float = 0.0) -> SharedFeatures | None:
+    """Return a predictor's own features as an embedder, or None where it has none to share."""
+    from ml_backend.embedders.shared import SharedFeatures, has_layers  # noqa: PLC0415
+
+    return SharedFeatures(predictor, margin) if has_layers(predictor) else None
+
+
+def _limit_threads(threads: int) -> None:
+    if threads:
+        import torch  # noqa: PLC0415
+
+        torch.set_num_threads(threads)

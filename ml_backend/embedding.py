@@ -1,0 +1,269 @@
+"""From tasks and their regions to vectors: only what is missing is computed, and kept at once.
+
+The calls of a worker that has a shard of tasks::
+
+    wanted = Wanted.of_regions(tasks, sources, item, around(outlines, geometry), whole=True)
+    # Where the predictor shares its features and predictions are missing too, one pass for both:
+    said = predict_and_embed(store, project, control, shared, geometry, wanted.of(rows), images)
+    # Then what is still missing, with any embedder; all else is read from the store:
+    embedded = embed_missing(store, project, control, embedder, wanted, read)
+
+A run that was cut off goes on where it stopped: vectors are kept batch by batch, each with what it
+was made of. ``EmbeddingStore.get`` reads those of a whole project, ``prune`` drops the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.embedders.base import Embedder, Patches
+from ml_backend.embedders.patches import image_sizes
+from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
+from ml_backend.errors import MediaError, ModelError
+from ml_backend.outlines import Geometry
+from ml_backend.predictors.base import Input, Predictions
+
+if TYPE_CHECKING:
+    # PyTorch takes seconds, and this module is imported where no model runs.
+    from ml_backend.embedders.shared import SharedFeatures
+
+__all__ = ["Embedded", "Read", "Wanted", "embed_missing", "predict_and_embed"]
+
+#: Reads the inputs of the tasks in some rows; what cannot be read is its error.
+Read = Callable[[NDArray[np.int64]], Sequence[Input | MediaError]]
+
+#: Tasks in memory at once, and kept at once.
+_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What shall have a vector: R parts of T tasks.
+
+    Attributes:
+        task: int64 (T,), task ids.
+        source: T addresses of images, or texts.
+        item: int64 (R,), row of the task each part belongs to.
+        whole: bool (R,), whether the part is the whole input.
+        box: float32 (R, 4), x0 y0 x1 y1, pixels; of a whole input, zeros.
+        keys: task, region and digest of each part.
+    """
+
+    task: NDArray[np.int64]
+    source: tuple[str, ...]
+    item: NDArray[np.int64]
+    whole: NDArray[np.bool_]
+    box: NDArray[np.float32]
+    keys: Keys
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @classmethod
+    def inputs(cls, task: NDArray[np.int64], source: Sequence[str]) -> Wanted:
+        """Want whole images or texts, one row a task, in order."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls.of_regions(task, source, nothing, np.empty((0, 4)), whole=True)
+
+    @classmethod
+    def of_regions(
+        cls,
+        task: NDArray[np.int64],
+        source: Sequence[str],
+        item: NDArray[np.int64],
+        box: NDArray[np.floating],
+        region: Sequence[str] | None = None,
+        *,
+        whole: bool = False,
+    ) -> Wanted:
+        """Want regions of images.
+
+        Args:
+            task: int64 (T,), task ids.
+            source: T addresses of images.
+            item: int64 (R,), row of the task each region lies in.
+            box: float (R, 4), the boxes around the regions, see ``patches.around``.
+            region: R keys, each once in its task, none empty; without them a region's place is
+                its key: a copy of a region shares its vector, one that was given a new id keeps it.
+            whole: also want the whole images; they are the first T rows.
+        """
+        # The editor changes the last digits of what it saves.
+        tenths = [",".join(row) for row in np.char.mod("%d", np.rint(np.asarray(box) * 10))]
+        name = list(tenths if region is None else region)
+        count = len(task) if whole else 0
+        items = np.concatenate([np.arange(count), item]).astype(np.int64)
+        names = ("",) * count + tuple(name)
+        places = [""] * count + tenths
+        sources = digest_of(source)[items]
+        ids = np.asarray(task, dtype=np.int64)[items]
+        return cls(
+            np.asarray(task, dtype=np.int64),
+            tuple(source),
+            items,
+            np.arange(len(items)) < count,
+            np.concatenate([np.zeros((count, 4)), box]).astype(np.float32),
+            Keys(ids, names, digest_of(ids.tolist(), names, sources.tolist(), places)),
+        )
+
+    def of(self, rows: NDArray[np.int64]) -> Wanted:
+        """Return what is wanted of some tasks only, given by their rows, in that order."""
+        new = np.full(len(self.task), -1, dtype=np.int64)
+        new[rows] = np.arange(len(rows))
+        parts = np.flatnonzero(new[self.item] >= 0)
+        source = tuple(self.source[row] for row in rows.tolist())
+        return self._parts(parts, self.task[rows], source, new[self.item[parts]])
+
+    def parts(self, rows: NDArray[np.int64]) -> Wanted:
+        """Return some parts only, of the same tasks."""
+        return self._parts(rows, self.task, self.source, self.item[rows])
+
+    def _parts(
+        self,
+        rows: NDArray[np.int64],
+        task: NDArray[np.int64],
+        source: tuple[str, ...],
+        item: NDArray[np.int64],
+    ) -> Wanted:
+        return Wanted(task, source, item, self.whole[rows], self.box[rows], self.keys.take(rows))
+
+    def patches(self, images: Sequence[NDArray[np.uint8]]) -> Patches:
+        """Return the parts as patches of the tasks' images: a whole image is a patch too."""
+        size = image_sizes(images)[self.item]
+        full = np.hstack([np.zeros_like(size), size])
+        return Patches(self.item, np.where(self.whole[:, None], full, self.box).astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors of the R parts that were wanted, in that order.
+
+    Attributes:
+        version: of the embedder.
+        vector: float32 (R, D), rows of length 1 up to float16's rounding; zeros where not found.
+        found: bool (R,), which parts have one.
+        errors: task id to what is wrong with it and the mend.
+    """
+
+    version: str
+    vector: NDArray[np.float32]
+    found: NDArray[np.bool_]
+    errors: dict[int, str]
+
+
+def embed_missing(
+    store: EmbeddingStore,
+    project: int,
+    control: str,
+    embedder: Embedder,
+    wanted: Wanted,
+    read: Read,
+) -> Embedded:
+    """Return the vectors of all parts; those that the store does not hold are computed first.
+
+    Args:
+        store: keeps vectors.
+        project: id of the project.
+        control: name of the control tag.
+        embedder: a model that reads what ``read`` returns.
+        wanted: parts of a shard's tasks.
+        read: is asked for those tasks only whose parts are missing, a few at a time.
+
+    Raises:
+        ModelError: when a text model is asked for regions.
+    """
+    if embedder.reads == "text" and not wanted.whole.all():
+        raise ModelError(
+            f"model {embedder.version} reads texts and cannot embed regions of images: name an "
+            "image model"
+        )
+    found, _ = store.get(project, control, embedder.version, wanted.keys)
+    missing = wanted.parts(np.flatnonzero(~found))
+    errors: dict[int, str] = {}
+    tasks = np.unique(missing.item)
+    for start in range(0, len(tasks), _AT_ONCE):
+        some = tasks[start : start + _AT_ONCE]
+        inputs = read(some)
+        failed = [isinstance(given, MediaError) for given in inputs]
+        errors |= {
+            int(wanted.task[row]): str(given)
+            for row, given, bad in zip(some.tolist(), inputs, failed, strict=True)
+            if bad
+        }
+        ready = [given for given in inputs if not isinstance(given, MediaError)]
+        rows = some[~np.array(failed, dtype=np.bool_)]
+        _embed_some(store, project, control, embedder, missing.of(rows), ready, errors)
+    found, vectors = store.get(project, control, embedder.version, wanted.keys)
+    if not vectors.shape[1]:
+        vectors = np.zeros((len(wanted), embedder.size), dtype=np.float32)
+    return Embedded(embedder.version, vectors, found, errors)
+
+
+def predict_and_embed(
+    store: EmbeddingStore,
+    project: int,
+    control: str,
+    shared: SharedFeatures,
+    geometry: Geometry,
+    wanted: Wanted,
+    images: Sequence[NDArray[np.uint8]],
+) -> Predictions:
+    """Predict images and keep the vectors of their parts, in one pass of the model.
+
+    Args:
+        store: keeps the vectors; the predictions are the caller's.
+        project: id of the project.
+        control: name of the control tag.
+        shared: the predictor's features.
+        geometry: one that the predictor serves.
+        wanted: parts of exactly these images' tasks, see ``Wanted.of``.
+        images: one per task.
+
+    Raises:
+        ModelError: when the model fails on them; nothing is kept then.
+    """
+    parts = np.flatnonzero(~wanted.whole)
+    patches = wanted.parts(parts).patches(images)
+    said, whole, vectors = shared.predict_and_embed(images, geometry, patches)
+    both = np.empty((len(wanted), shared.size), dtype=np.float32)
+    both[parts] = vectors
+    both[wanted.whole] = whole[wanted.item[wanted.whole]]
+    store.put(project, control, shared.version, wanted.keys, both)
+    return said
+
+
+def _embed_some(
+    store: EmbeddingStore,
+    project: int,
+    control: str,
+    embedder: Embedder,
+    wanted: Wanted,
+    inputs: Sequence[Input],
+    errors: dict[int, str],
+) -> None:
+    if not inputs:
+        return
+    try:
+        vectors = _vectors(embedder, wanted, inputs)
+    except ModelError as error:
+        if len(inputs) == 1:
+            errors[int(wanted.task[0])] = f"task {wanted.task[0]}: {error}"
+            return
+        # One input that a model cannot take must not stop the others.
+        for row in range(len(inputs)):
+            one = wanted.of(np.array([row]))
+            _embed_some(store, project, control, embedder, one, inputs[row : row + 1], errors)
+        return
+    store.put(project, control, embedder.version, wanted.keys, vectors)
+
+
+def _vectors(embedder: Embedder, wanted: Wanted, inputs: Sequence[Input]) -> NDArray[np.float32]:
+    if embedder.reads == "text":
+        return embedder.embed(inputs)[wanted.item]
+    images = [given for given in inputs if not isinstance(given, str)]
+    patches = wanted.patches(images)
+    return embedder.embed_patches(images, patches.image_row, patches.box)

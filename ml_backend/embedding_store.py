@@ -1,0 +1,201 @@
+"""Vectors on disk, float16: what was embedded, of what, and by which model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.geometry import ragged
+
+__all__ = ["EmbeddingStore", "Keys", "digest_of"]
+
+_KEY: Final = ["task", "control", "region"]
+_COLUMNS: Final = pa.schema(
+    [
+        ("task", pa.int64()),
+        ("control", pa.string()),
+        ("region", pa.string()),
+        ("version", pa.string()),
+        ("digest", pa.int64()),
+    ]
+)
+#: Another process may still read a version of this age.
+_KEPT: Final = timedelta(hours=1)
+#: Rows in memory at once while reading.
+_AT_ONCE: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What R vectors belong to.
+
+    Attributes:
+        task: int64 (R,), task ids.
+        region: R keys of regions within their task; "" is the whole input.
+        digest: int64 (R,), stands for the key and all that the vector is made of, see
+            ``digest_of``: a vector is found again only by the same digest.
+    """
+
+    task: NDArray[np.int64]
+    region: tuple[str, ...]
+    digest: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    def take(self, rows: NDArray[np.int64]) -> Keys:
+        """Return the chosen rows, in that order."""
+        return Keys(
+            self.task[rows], tuple(self.region[row] for row in rows.tolist()), self.digest[rows]
+        )
+
+
+def digest_of(*parts: Sequence[object]) -> NDArray[np.int64]:
+    """Return one number for each row of several columns; rows that differ differ in it.
+
+    Args:
+        parts: columns of R numbers or texts.
+    """
+    # repr quotes texts, so that none can pass for two, and escapes what UTF-8 cannot hold.
+    made = [
+        hashlib.blake2b(repr(row).encode(), digest_size=8).digest()
+        for row in zip(*parts, strict=True)
+    ]
+    return np.frombuffer(b"".join(made), dtype="<i8").astype(np.int64)
+
+
+class EmbeddingStore:
+    """Vectors of many projects below one folder; several processes may read and write at once.
+
+    Args:
+        folder: where they lie, made when missing; it may be the predictions' own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # A process that waits on a table must see what another has just written.
+        self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+
+    def put(
+        self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]
+    ) -> None:
+        """Keep vectors, one row a key; the key's older row is replaced.
+
+        Args:
+            project: id of the project.
+            control: name of the control tag.
+            version: of the embedder.
+            keys: R keys; those given twice are kept once.
+            vectors: float32 (R, D), at most 65504 in size.
+        """
+        if not len(keys):
+            return
+        _, rows = np.unique(keys.digest, return_index=True)
+        keys = keys.take(rows)
+        half = vectors[rows].astype(np.float16)
+        schema = _COLUMNS.append(pa.field("vector", pa.list_(pa.float16(), half.shape[1])))
+        columns = {
+            "task": keys.task,
+            "control": [control] * len(keys),
+            # A lone surrogate, which JSON can carry, is no UTF-8.
+            "region": [key.encode(errors="backslashreplace").decode() for key in keys.region],
+            "version": [version] * len(keys),
+            "digest": keys.digest,
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(half.reshape(-1)), half.shape[1]),
+        }
+        # Vectors of another length lie in another table.
+        name = f"{_prefix()}{half.shape[1]}-{project}"
+        table = self._tables.create_table(name, schema=schema, exist_ok=True)
+        merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
+        merge.execute(pa.table(columns, schema=schema))
+
+    def get(
+        self, project: int, control: str, version: str, keys: Keys
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Look up vectors; read in pieces, so that a whole project takes the result's memory.
+
+        Returns:
+            found: bool (R,), which keys have a vector of this version;
+            vectors: float32 (R, D), zeros where there is none; D is 0 where none has one.
+        """
+        found = np.zeros(len(keys), dtype=np.bool_)
+        vectors = np.zeros((len(keys), 0), dtype=np.float32)
+        if not len(keys):
+            return found, vectors
+        order = np.argsort(keys.digest, kind="stable")
+        wanted = keys.digest[order]
+        where = (
+            f"control = {_quoted(control)} AND version = {_quoted(version)} "
+            f"AND task >= {keys.task.min()} AND task <= {keys.task.max()}"
+        )
+        for batch in self._batches(project, where, ["digest", "vector"]):
+            stored = batch.column("digest").to_numpy()
+            first = np.searchsorted(wanted, stored)
+            count = np.searchsorted(wanted, stored, side="right") - first
+            row, place = ragged.expand(first, count)
+            if not len(row):
+                continue
+            half = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
+            half = half.reshape(len(stored), -1)
+            if not vectors.shape[1]:
+                vectors = np.zeros((len(keys), half.shape[1]), dtype=np.float32)
+            vectors[order[place]] = half[row]
+            found[order[place]] = True
+        return found, vectors
+
+    def prune(self, project: int, control: str, version: str, keys: Keys) -> None:
+        """Delete a control tag's vectors of other versions, and of regions that are gone.
+
+        Args:
+            project: id of the project.
+            control: name of the control tag.
+            version: the one to keep.
+            keys: all that the control tag still has, in the whole project.
+        """
+        for name in self._names(project):
+            table = self._tables.open_table(name)
+            table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
+        where = f"control = {_quoted(control)}"
+        gone = [
+            np.setdiff1d(batch.column("digest").to_numpy(), keys.digest)
+            for batch in self._batches(project, where, ["digest"])
+        ]
+        old = np.concatenate([*gone, np.empty(0, dtype=np.int64)]).tolist()
+        for start in range(0, len(old), _AT_ONCE):
+            listed = ", ".join(map(str, old[start : start + _AT_ONCE]))
+            for name in self._names(project):
+                self._tables.open_table(name).delete(f"{where} AND digest IN ({listed})")
+
+    def compact(self, project: int) -> None:
+        """Merge the small files that many small writes leave behind."""
+        for name in self._names(project):
+            self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
+
+    def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:
+        for name in self._names(project):
+            rows = self._tables.open_table(name).search().where(where).select(columns)
+            yield from rows.to_batches(_AT_ONCE)
+
+    def _names(self, project: int) -> list[str]:
+        return [
+            name
+            for name in self._tables.list_tables().tables
+            if name.startswith(_prefix()) and name.endswith(f"-{project}")
+        ]
+
+
+def _prefix() -> str:
+    """Name tables by their columns: what a Relook with other columns kept is not found."""
+    return f"embeddings-{hashlib.sha256(str(_COLUMNS).encode()).hexdigest()[:8]}-"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,90 @@
+"""What of a run is done: a shard of tasks is checked off once per stage, and never done again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+__all__ = ["Checkpoints"]
+
+_KEPT_S: Final = 30 * 24 * 3600
+_BYTES: Final = np.dtype(np.int64).itemsize
+
+
+class Checkpoints:
+    """The shards of one run.
+
+    Args:
+        connection: the service's Redis.
+        run: the run.
+    """
+
+    def __init__(self, connection: redis.Redis, run: str) -> None:
+        self._redis = connection
+        self._run = run
+
+    def keep(self, shards: Mapping[int, NDArray[np.int64]]) -> None:
+        """Keep the run's tasks: shard number to its task ids. A run keeps them to its end."""
+        kept = {str(number): tasks.tobytes() for number, tasks in shards.items()}
+        if kept:
+            self._redis.hset(self._key("shards"), mapping=cast(Any, kept))
+            self._redis.expire(self._key("shards"), _KEPT_S)
+
+    def tasks(self, shard: int) -> NDArray[np.int64]:
+        """Return the task ids of one shard, ascending."""
+        kept = cast(bytes | None, self._redis.hget(self._key("shards"), str(shard)))
+        return np.frombuffer(kept or b"", dtype=np.int64)
+
+    def all_tasks(self) -> NDArray[np.int64]:
+        """Return the task ids of the run, ascending."""
+        kept = cast(list[bytes], self._redis.hvals(self._key("shards")))
+        return np.sort(np.frombuffer(b"".join(kept), dtype=np.int64))
+
+    def waiting(self, stage: str) -> list[int]:
+        """Return the shards that a stage has still to do, ascending."""
+        shards = cast(list[bytes], self._redis.hkeys(self._key("shards")))
+        done = cast(set[bytes], self._redis.smembers(self._key("done", stage)))
+        return sorted(int(number) for number in set(shards) - done)
+
+    def count(self, stage: str) -> tuple[int, int]:
+        """Return how many tasks a stage has done, and how many there are."""
+        kept = cast(Mapping[bytes, bytes], self._redis.hgetall(self._key("shards")))
+        size = {int(number): len(tasks) // _BYTES for number, tasks in kept.items()}
+        total = sum(size.values())
+        return total - sum(size[shard] for shard in self.waiting(stage)), total
+
+    def check_off(self, stage: str, shard: int) -> bool:
+        """Note that a shard is done; false when it was so before."""
+        key = self._key("done", stage)
+        added = self._redis.sadd(key, shard)
+        self._redis.expire(key, _KEPT_S)
+        return bool(added)
+
+    def complete(self, stage: str) -> bool:
+        """Whether a stage has nothing left to do."""
+        done = self._redis.scard(self._key("done", stage))
+        return done >= self._redis.hlen(self._key("shards"))
+
+    def give_up(self, stage: str, shard: int) -> None:
+        """Note that a shard is given up: the others go on, and a retry of the run takes it up."""
+        self._redis.sadd(self._key("lost", stage), shard)
+        self._redis.expire(self._key("lost", stage), _KEPT_S)
+        self.check_off(stage, shard)
+
+    def take_up(self, stages: tuple[str, ...]) -> str | None:
+        """Make what was given up wait again; return the first stage that has some of it."""
+        first = None
+        for stage in stages:
+            done, lost = self._key("done", stage), self._key("lost", stage)
+            if self._redis.scard(lost):
+                first = first or stage
+                self._redis.sdiffstore(done, [done, lost])
+                self._redis.delete(lost)
+        return first
+
+    def _key(self, *parts: str) -> str:
+        return ":".join(("relook:run", self._run, *parts))

@@ -1,0 +1,52 @@
+"""Events that never arrived, found by what Label Studio says has changed.
+
+Label Studio sends an event once and forgets it. But it stamps a task when an annotation of it is
+made, changed or deleted (seen with 1.23: also by the bulk actions; not when Relook writes its own
+fields), so the tasks stamped since the last look are those whose events may be lost. Only Label
+Studio's own stamps are compared: no other clock is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from label_studio_sdk import LabelStudio
+
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.labelstudio.changes import last_change, read_changes, shifted
+
+__all__ = ["find_lost_events"]
+
+_log = logging.getLogger(__name__)
+
+#: A change is stamped before it is committed: what was stamped shortly before the last look may
+#: have come into sight after it.
+_OVERLAP: Final = timedelta(minutes=2)
+#: Marks a stamp behind which nothing more can come into sight.
+_SETTLED: Final = "settled "
+
+
+def find_lost_events(client: LabelStudio, mailbox: Mailbox, project: int) -> int:
+    """Add the tasks that changed since the last look to the mailbox; return how many.
+
+    The first look at a project only notes how it stands: what was there before belongs to a run.
+
+    Raises:
+        LabelStudioError: when the tasks cannot be read.
+    """
+    known = mailbox.reconciled(project)
+    if not known:
+        mailbox.remember_reconciled(project, last_change(client, project))
+        return 0
+    settled = known.startswith(_SETTLED)
+    stamp = known.removeprefix(_SETTLED)
+    since = stamp if settled else shifted(stamp, -_OVERLAP)
+    tasks, newest = read_changes(client, project, since)
+    if tasks:
+        _log.info("project %s: %s tasks changed since %s", project, len(tasks), since)
+        mailbox.add_tasks(project, tasks)
+    quiet = not tasks or newest <= stamp
+    mailbox.remember_reconciled(project, _SETTLED + stamp if quiet else newest)
+    return len(tasks)

@@ -1,0 +1,147 @@
+"""Runs as a caller sees them, and what is found again after something was lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import httpx
+import pytest
+
+from ml_backend.demo.labelstudio import LabelStudioServer
+from ml_backend.labelstudio.client import access_headers
+from tests.integration.conftest import Bench, wait_for
+from tests.integration.samples import right, scenes, wrong_class
+from tests.integration.test_cli import relook
+
+
+@pytest.fixture(scope="module")
+def analysed(bench: Bench):
+    tasks = [right(scene) for scene in scenes(3, seed=61)]
+    project, ids = bench.project("detection", tasks)
+    return project, ids, bench.analyze(project)
+
+
+def get(bench: Bench, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(bench.stack.url + path, headers=headers)
+
+
+def pat(server: LabelStudioServer) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.token()}"}
+
+
+def test_runs_are_read_with_a_label_studio_credential_only(bench, analysed):
+    project, _, run = analysed
+    for path in (f"/api/projects/{project}/runs", f"/api/runs/{run.id}", "/api/runs/none"):
+        answer = get(bench, path)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert get(bench, path, Authorization="Bearer nonsense").status_code == 401
+        assert get(bench, path, Authorization="Token " + "f" * 40).status_code == 401
+        assert get(bench, path, Cookie="sessionid=nonsense").status_code == 401
+
+
+def test_a_personal_an_access_token_and_a_session_open_the_project(bench, analysed):
+    project, _, run = analysed
+    with httpx.Client(base_url=bench.server.url, follow_redirects=True) as session:
+        bench.server.sign_in(session)
+        cookie = {"Cookie": f"sessionid={session.cookies['sessionid']}"}
+    for headers in (pat(bench.server), access_headers(bench.client), cookie):
+        listed = get(bench, f"/api/projects/{project}/runs", **headers).json()["runs"]
+        assert [one["id"] for one in listed] == [run.id]
+        found = get(bench, f"/api/runs/{run.id}", **headers).json()
+        assert (found["state"], found["stage"], found["total"]) == ("done", "done", 3)
+        assert found["log"][0].endswith("predicting: 3 of 3 tasks")
+
+
+def test_a_project_that_is_not_the_callers_is_refused(bench, analysed):
+    assert get(bench, "/api/projects/999999/runs", **pat(bench.server)).status_code == 403
+    assert get(bench, "/api/runs/none", **pat(bench.server)).status_code == 403
+    unread = bench.graph.start(999_998)
+    assert get(bench, f"/api/runs/{unread.id}", **pat(bench.server)).status_code == 403
+
+
+def test_job_times_of_workers_are_told_by_the_server(bench, analysed):
+    text = httpx.get(bench.stack.url + "/metrics").text
+    assert 'relook_job_seconds_count{job="plan",outcome="done"}' in text
+    assert 'relook_job_seconds_bucket{job="score",le="+Inf",outcome="done"}' in text
+    assert 'relook_jobs_running{queue="relook-runs"}' in text
+
+
+def test_a_run_is_cancelled_and_retried_from_the_command_line(bench: Bench):
+    project, _ = bench.project("detection", [right(scene) for scene in scenes(2, seed=62)])
+    url = {"REDIS_URL": bench.stack.redis_url}
+    # A worker that is suspended keeps the run where it can be cancelled.
+    bench.redis.set("rq:suspended", 1)
+    try:
+        run = bench.graph.start(project)
+        done = relook("cancel", run.id, **url)
+        assert (done.returncode, bench.runs.read(run.id).state) == (0, "cancelled")
+        again = relook("cancel", run.id, **url)
+        assert again.returncode == 2
+        assert "ended already (cancelled)" in again.stderr
+    finally:
+        bench.redis.delete("rq:suspended")
+    done = relook("retry", run.id, **url)
+    assert done.returncode == 0, done.stderr
+    assert f"run {run.id}: done" in done.stderr
+    assert "cancelled" not in relook("runs", str(project), **url).stdout
+
+
+def without_events(bench: Bench, project: int) -> None:
+    """As if the backend were down: Label Studio's events go nowhere."""
+    for webhook in bench.client.webhooks.list(project=str(project)):
+        bench.client.webhooks.delete(id=webhook.id)
+
+
+def search(bench: Bench, project: int) -> None:
+    before = bench.mailbox.reconciled(project)
+    bench.mailbox.reconcile_all(0)
+    wait_for(lambda: bench.mailbox.reconciled(project) != before, "the search for lost events")
+
+
+def test_changes_whose_events_were_lost_are_found(bench: Bench):
+    tasks = [right(scene) for scene in scenes(2, seed=63)]
+    project, (wronged, emptied) = bench.project(
+        "detection", [tasks[0], wrong_class(scenes(2, 63)[1])]
+    )
+    bench.analyze(project)
+    bench.settle(project)
+    search(bench, project)
+    without_events(bench, project)
+    assert bench.flag(wronged) is None
+    assert bench.flag(emptied) == "needs-review"
+
+    (annotation,) = bench.task(wronged).annotations
+    annotation["result"][0]["value"]["rectanglelabels"] = [
+        str((scenes(1, seed=63)[0].label[0] + 5) % 10)
+    ]
+    bench.client.annotations.update(id=annotation["id"], result=annotation["result"])
+    (annotation,) = bench.task(emptied).annotations
+    bench.client.annotations.delete(id=annotation["id"])
+    time.sleep(1)
+    assert bench.flag(wronged) is None
+
+    search(bench, project)
+    wait_for(lambda: bench.flag(wronged) == "needs-review", "the flag")
+    wait_for(lambda: bench.flag(emptied) == "", "the cleared flag")
+    bench.settle(project)
+
+
+def test_a_killed_worker_costs_a_minute_and_nothing_else(bench: Bench):
+    tasks = [wrong_class(scene) for scene in scenes(6, seed=64)]
+    project, ids = bench.project("detection", tasks)
+    bench.settle(project)
+    run = bench.graph.start(project)
+    wait_for(lambda: bench.runs.read(run.id).stage == "predicting", "predictions")
+    (worker,) = bench.stack._workers.values()
+    os.killpg(worker.pid, signal.SIGKILL)
+    wait_for(lambda: not worker.running, "its end")
+    bench.stack.tend()
+    ended = bench.wait_for_run(project)
+    assert (ended.state, ended.errors) == ("done", {})
+    assert [bench.flag(task) for task in ids] == ["needs-review"] * len(ids)
+    for task in ids:
+        made = [p for p in bench.predictions(task) if p.model_version != "relook-suggestion"]
+        assert len(made) == 1, "a pre-label was written twice"

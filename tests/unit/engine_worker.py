@@ -1,0 +1,128 @@
+"""A real worker over a project that is made of Redis keys: what it does can be seen and broken.
+
+Run with ``python -m tests.unit.engine_worker``. Everything of the engine is the real thing; only
+Label Studio and the model stand aside. Keys:
+
+- ``t:tasks``: how many tasks every project has (ids from 1).
+- ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage.
+- ``t:poison``: set of tasks that kill the worker whenever they are scored.
+- ``t:slow``: seconds per call of a stage.
+- ``t:seen:STAGE``: list of the task ids in the order they were worked on.
+- ``t:flag``: hash of task to flag; ``t:writes``: how often each was written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+import types
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ml_backend.jobs import pulse
+
+# Sooner than in life, or each test of a killed worker would take minutes.
+pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 3, 1
+
+# ruff: noqa: E402 - the others take these over as they are imported
+from ml_backend.jobs import queue
+
+queue._RETRY_SECONDS[:] = [1] * 6
+
+from ml_backend.jobs.crashes import Crashes
+from ml_backend.jobs.graph import RunGraph
+from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.jobs.runs import RunBook
+from ml_backend.settings import service_settings
+
+
+class Services:
+    def __init__(self, settings):
+        self.mailbox = Mailbox(open_redis(settings))
+        self.redis = self.mailbox.redis
+        self.runs = RunBook(self.redis)
+        self.graph = RunGraph(self.mailbox, self.runs)
+        self.crashes = Crashes(self.redis)
+        self.client = self
+        self.store = self
+
+    def compact(self, project):
+        disturb(self.redis, "finishing")
+
+
+def disturb(connection, stage, tasks=()):
+    connection.rpush("t:seen:" + stage, *(list(tasks) or [0]))
+    time.sleep(float(connection.get("t:slow") or 0))
+    poison = {int(task) for task in connection.smembers("t:poison")}
+    if poison & {int(task) for task in tasks} or (
+        connection.exists("t:kill:" + stage) and connection.decr("t:kill:" + stage) >= 0
+    ):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass
+class Outcome:
+    flagged: int = 0
+    errors: dict = field(default_factory=dict)
+
+
+class ProjectWork:
+    def __init__(self, services, project):
+        self.redis, self.project = services.redis, types.SimpleNamespace(id=project)
+
+    @classmethod
+    def open(cls, services, project):
+        return cls(services, project)
+
+    def predict(self, tasks):
+        disturb(self.redis, "predicting", tasks.tolist())
+        return {}
+
+    def fit(self, tasks):
+        disturb(self.redis, "fitting")
+
+    def score(self, tasks):
+        outcome = Outcome()
+        for task in tasks.tolist():
+            # As the real one: read what stands, write the difference.
+            if not self.redis.hexists("t:flag", task):
+                self.redis.hset("t:flag", task, "needs-review")
+                self.redis.hincrby("t:writes", task, 1)
+            outcome.flagged += 1
+        disturb(self.redis, "scoring", tasks.tolist())
+        return outcome
+
+    def keep_tab(self):
+        pass
+
+    def keep_model_version(self):
+        pass
+
+    def tasks_of_annotations(self, annotations):
+        return sorted(annotations)
+
+
+def read_task_ids(client, project):
+    disturb(client.redis, "listing")
+    return np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+
+
+def stand_in(name, **parts):
+    module = types.ModuleType(name)
+    module.__dict__.update(parts)
+    sys.modules[name] = module
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    stand_in("ml_backend.services", Services=Services)
+    stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
+    stand_in("ml_backend.labelstudio.reader", read_task_ids=read_task_ids)
+    import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow
+    from ml_backend.jobs.worker import work
+
+    work(service_settings())

@@ -1,0 +1,239 @@
+"""Runs on real RQ workers and a real Redis: cancelled, retried, superseded, killed."""
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+import redis
+
+from ml_backend.errors import RunError
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.graph import RunGraph
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.runs import ENDED, STAGES, RunBook
+from ml_backend.processes import ChildProcess
+
+TASKS = 400
+
+
+def wait_for(condition, what, timeout=60.0):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
+
+
+class Engine:
+    def __init__(self, folder, url):
+        self.folder, self.url = folder, url
+        self.redis = redis.Redis.from_url(url)
+        self.mailbox = Mailbox(self.redis)
+        self.book = RunBook(self.redis)
+        self.graph = RunGraph(self.mailbox, self.book)
+        self.workers = []
+        self.redis.flushall()
+        self.redis.set("t:tasks", TASKS)
+
+    def work(self, count=1, **settings):
+        """Start workers; like `relook start`, the fixture replaces those that are killed."""
+        environment = {**os.environ, "REDIS_URL": self.url, **settings}
+        command = [sys.executable, "-m", "tests.unit.engine_worker"]
+        for _ in range(count):
+            log = self.folder / "worker.log"
+            self.workers.append((command, log, environment, None))
+        self.tend()
+
+    def tend(self):
+        for at, (command, log, environment, process) in enumerate(self.workers):
+            if process is None or not process.running:
+                fresh = ChildProcess("worker", command, log, environment)
+                self.workers[at] = (command, log, environment, fresh)
+
+    def ended(self, run, timeout=90):
+        def look():
+            self.tend()
+            now = self.book.read(run.id)
+            return now if now.state in ENDED else None
+
+        return wait_for(look, f"the end of the run ({self.book.read(run.id)})", timeout)
+
+    def seen(self, stage):
+        return [int(task) for task in self.redis.lrange(f"t:seen:{stage}", 0, -1)]
+
+    def stop(self):
+        for *_, process in self.workers:
+            process.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def engine(server, tmp_path):
+    made = Engine(tmp_path, server.url)
+    yield made
+    made.stop()
+
+
+def assert_complete(engine, run):
+    """Every task was worked on in every stage, and none was written twice."""
+    assert run.state == "done", run
+    assert run.errors == {}
+    for stage in ("predicting", "scoring"):
+        assert set(engine.seen(stage)) == set(range(1, TASKS + 1))
+    writes = {int(task): int(count) for task, count in engine.redis.hgetall("t:writes").items()}
+    assert writes == dict.fromkeys(range(1, TASKS + 1), 1)
+    assert (run.done, run.total, run.flagged) == (0, TASKS, TASKS) or run.stage == "done"
+
+
+def test_a_run_goes_through_its_stages_and_does_each_shard_once(engine):
+    engine.work(2)
+    run = engine.ended(engine.graph.start(7))
+    assert_complete(engine, run)
+    assert run.flagged == TASKS
+    assert len(engine.seen("predicting")) == len(engine.seen("scoring")) == TASKS
+    said = [line.split(" ", 1)[1] for line in run.log]
+    assert said[0] == "predicting: 400 of 400 tasks"
+    assert engine.redis.scard("relook:runs-open") == 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_worker_killed_in_any_stage_costs_nothing_but_time(engine, stage):
+    engine.redis.set(f"t:kill:{stage}", 1)
+    engine.work()
+    assert_complete(engine, engine.ended(engine.graph.start(7)))
+
+
+def test_a_task_that_kills_every_worker_is_given_up_by_name_and_the_others_are_done(engine):
+    engine.redis.sadd("t:poison", 17)
+    engine.work()
+    run = engine.ended(engine.graph.start(7))
+    assert run.state == "done"
+    assert set(run.errors) == {"17"}
+    assert "task 17: given up" in run.errors["17"]
+    assert set(engine.seen("scoring")) == set(range(1, TASKS + 1)) - {17}
+
+
+def test_a_step_that_kills_every_worker_ends_the_run_with_its_name(engine):
+    engine.redis.set("t:kill:fitting", 99)
+    engine.work()
+    run = engine.ended(engine.graph.start(7))
+    assert run.state == "failed"
+    assert f"fitting of run {run.id} is given up" in run.errors["run"]
+
+
+def test_a_cancelled_run_stops_and_a_retry_does_only_the_rest(engine):
+    engine.redis.set("t:slow", 0.5)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: len(engine.seen("predicting")) >= 128, "a shard of predictions")
+    engine.graph.cancel(run.id)
+    assert engine.mailbox.runs.count == 0
+    time.sleep(1.5)
+    before = engine.seen("predicting")
+    assert len(before) < TASKS
+    assert engine.book.read(run.id).state == "cancelled"
+    engine.redis.set("t:slow", 0)
+    again = engine.graph.retry(run.id)
+    assert (again.id, again.attempt) == (run.id, 1)
+    assert_complete(engine, engine.ended(run))
+    # What was done before was not done again, but for the shard whose end was cut off.
+    assert len(engine.seen("predicting")) <= TASKS + 128
+    assert len(engine.seen("listing")) == 1
+
+
+def test_the_newest_run_wins_and_runs_never_overlap(engine):
+    engine.redis.set("t:slow", 0.4)
+    engine.work(2)
+    first = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting"), "the first run's work")
+    second, third = engine.graph.start(7, "embed"), engine.graph.start(7)
+    assert engine.ended(first).state == engine.ended(second).state == "superseded"
+    wait_for(lambda: engine.book.read(third.id).state == "running", "the newest run")
+    working = engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False)
+    assert all(job.startswith(third.id) for job in working)
+    assert engine.ended(third).state == "done"
+
+
+def test_what_cannot_be_cancelled_or_retried_is_said(engine):
+    with pytest.raises(RunError, match="there is no run 'abc'"):
+        engine.graph.cancel("abc")
+    run = engine.graph.start(7)
+    with pytest.raises(RunError, match="is still queued"):
+        engine.graph.retry(run.id)
+    engine.work()
+    engine.ended(run)
+    with pytest.raises(RunError, match="has ended already"):
+        engine.graph.cancel(run.id)
+    with pytest.raises(RunError, match="left nothing undone"):
+        engine.graph.retry(run.id)
+
+
+def test_jobs_that_vanished_from_the_queue_are_found_missing(engine):
+    run = engine.graph.start(7)
+    engine.mailbox.runs.empty()
+    engine.work()
+    assert_complete(engine, engine.ended(run))
+
+
+def test_a_redis_that_crashes_under_a_run_comes_back_and_the_run_goes_on(tmp_path):
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        engine = Engine(tmp_path, server.url)
+        try:
+            engine.redis.set("t:slow", 0.5)
+            engine.work(2)
+            run = engine.graph.start(7)
+            wait_for(lambda: engine.seen("predicting"), "work")
+            server.kill()
+            time.sleep(2)
+            server.start()
+            assert_complete(engine, engine.ended(run))
+        finally:
+            engine.stop()
+
+
+def test_a_worker_starts_afresh_after_its_jobs_and_when_it_grew(engine):
+    engine.redis.set("t:tasks", 10)
+    engine.work(RELOOK_WORKER_MAX_JOBS="2")
+    assert engine.ended(engine.graph.start(7)).state == "done"
+    *_, process = engine.workers[0]
+    assert process.running
+    engine.stop()
+    engine.workers.clear()
+    engine.work(RELOOK_WORKER_MAX_MB="1")
+    assert engine.ended(engine.graph.start(8)).state == "done"
+    assert "starts afresh" in (engine.folder / "worker.log").read_text()
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_job_first(engine):
+    engine.redis.set("t:slow", 1)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting"), "work")
+    *_, process = engine.workers.pop(0)
+    os.kill(process.pid, signal.SIGTERM)
+    wait_for(lambda: not process.running, "the worker's end")
+    assert engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False) == []
+    assert len(engine.graph.checkpoints(run).waiting("predicting")) == 3
+
+
+def test_a_run_knows_its_rate_and_time_left(engine):
+    book = engine.book
+    run = book.open(7)
+    checkpoints = engine.graph.checkpoints(run)
+    checkpoints.keep({0: np.arange(1, 101, dtype=np.int64)})
+    book.begin_stage(run.id, "scoring", 0, 100)
+    book.advance(run.id, 25)
+    time.sleep(1.2)
+    now = book.read(run.id)
+    assert 10 < now.rate < 25
+    assert now.left == pytest.approx(75 / now.rate, rel=0.2)
