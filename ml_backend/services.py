@@ -29,8 +29,8 @@ class Services:
 
     Args:
         settings: the service's settings.
-        patient: as jobs want it: a Redis that is away is waited for, and predictions are on disk before
-            anybody goes on. A request waits for neither.
+        patient: as jobs want it: a Redis that is away is waited for, and predictions are on disk
+            before anybody goes on. A request waits for neither.
     """
 
     def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
