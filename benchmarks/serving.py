@@ -111,11 +111,7 @@ def main() -> None:
     )
     with _running(options.model) as service, httpx.Client(timeout=300) as http:
         bare = _bare(options.model)
-        start = time.perf_counter()
-        service.predict(http, [0])
-        print(
-            f"- first answer of a fresh process, model loaded: {time.perf_counter() - start:.1f} s"
-        )
+        print(f"- first answer after connecting: {service.predict(http, [0]):.1f} s")
         _from_label_studio(service, http)
         bare(service.images[:_BATCH])
         _one_by_one(service, http, bare, 120 // part)
