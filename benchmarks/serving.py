@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,11 +111,7 @@ def main() -> None:
     )
     with _running(options.model) as service, httpx.Client(timeout=300) as http:
         bare = _bare(options.model)
-        start = time.perf_counter()
-        service.predict(http, [0])
-        print(
-            f"- first answer of a fresh process, model loaded: {time.perf_counter() - start:.1f} s"
-        )
+        print(f"- first answer after connecting: {service.predict(http, [0]):.1f} s")
         _from_label_studio(service, http)
         bare(service.images[:_BATCH])
         _one_by_one(service, http, bare, 120 // part)
@@ -150,14 +146,15 @@ def _many_clients(
 ) -> None:
     each = count // clients
 
-    def client(first: int) -> list[float]:
-        with httpx.Client(timeout=300) as http:
-            return [service.predict(http, [(first + n) % _IMAGES]) for n in range(each)]
+    def client(number: int, http: httpx.Client) -> list[float]:
+        return [service.predict(http, [(number + n) % _IMAGES]) for n in range(each)]
 
-    alone = sum(bare([service.images[n % _IMAGES]]) for n in range(_IMAGES)) / _IMAGES
-    start = time.perf_counter()
-    with ThreadPoolExecutor(clients) as pool:
-        lots = list(pool.map(client, range(clients)))
+    alone = sum(bare([service.images[n]]) for n in range(_IMAGES)) / _IMAGES
+    with ExitStack() as open_:
+        https = [open_.enter_context(httpx.Client(timeout=300)) for _ in range(clients)]
+        pool = open_.enter_context(ThreadPoolExecutor(clients))
+        start = time.perf_counter()
+        lots = list(pool.map(client, range(clients), https))
     task = 1e3 * (time.perf_counter() - start) / (each * clients)
     latency = 1e3 * np.concatenate(lots)
     print(

@@ -29,21 +29,20 @@ class Services:
 
     Args:
         settings: the service's settings.
-        at_once: whether somebody waits for each answer: predictions are written after it, and a
-            Redis that is away is not waited for. Else they are written before, for those who then
-            read them.
+        patient: as jobs want it: a Redis that is away is waited for, and predictions are on disk
+            before anybody goes on. A request waits for neither.
     """
 
-    def __init__(self, settings: ServiceSettings, *, at_once: bool = False) -> None:
+    def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
         self.settings = settings
-        self._at_once = at_once
+        self._patient = patient
         self.models = ModelRegistry(settings)
         self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
     def mailbox(self) -> Mailbox:
         """Redis: queues, pending tasks, settings, locks."""
-        return Mailbox(open_redis(self.settings, not self._at_once))
+        return Mailbox(open_redis(self.settings, self._patient))
 
     @cached_property
     def runs(self) -> RunBook:
@@ -79,5 +78,5 @@ class Services:
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        store = RecentPredictions(self.store) if self._at_once else self.store
+        store = self.store if self._patient else RecentPredictions(self.store)
         return Prediction(self.choice, images, TextReader(images.fetch), store)
