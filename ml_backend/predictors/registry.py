@@ -26,15 +26,13 @@ _log = logging.getLogger(__name__)
 
 _MIB: Final = 1 << 20
 _FILES: Final = (".pt", ".onnx")
-#: What stands before a name's colon, and the class that loads it from (path, version, threads).
+#: What stands before a name's colon, and the class that loads it: made from (name, model folder,
+#: threads, downloads), with ``version_of(name, folder, downloads)`` beside.
 SCHEMES: Final = {
     "timm": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "torchvision": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "transformers": ("ml_backend.predictors.text", "TextPredictor"),
 }
-#: Those whose class finds its weights itself, in the model folder or in its library's official
-#: ones: it is made from (name, model folder, threads, downloads) and has ``version_of``.
-_OFFICIAL: Final = ("timm", "torchvision")
 
 _Key = tuple[str, str]
 
@@ -74,10 +72,10 @@ class ModelRegistry:
             ModelError: when there is no such model.
         """
         scheme = _scheme(name)
-        if scheme in _OFFICIAL:
+        if scheme:
             return str(_loader(scheme).version_of(name, self._folder, self._downloads))
-        path = self._file(scheme, name)
-        return files.version(name if scheme else path.stem, path)
+        path = self._file(name)
+        return files.version(path.stem, path)
 
     def versions(self) -> list[str]:
         """Return the versions of all model files in the folder that need no scheme."""
@@ -99,9 +97,9 @@ class ModelRegistry:
                 model = self._have(name, key) or self._load(name, key)
         return model
 
-    def _file(self, scheme: str, name: str) -> Path:
-        path = files.locate(self._folder, name.partition(":")[2] if scheme else name)
-        if not scheme and path.suffix not in _FILES:
+    def _file(self, name: str) -> Path:
+        path = files.locate(self._folder, name)
+        if path.suffix not in _FILES:
             kinds = ", ".join(f"{known}:" for known in SCHEMES)
             raise ModelError(
                 f"model {name[:120]!r} is neither {' nor '.join(_FILES)}; say what it is by one of "
@@ -128,11 +126,11 @@ class ModelRegistry:
         scheme, version = key
         threads = self._threads or joblib.cpu_count(only_physical_cores=True)
         size = 0
-        if scheme in _OFFICIAL:
+        if scheme:
             predictor = _loader(scheme)(name, self._folder, threads, self._downloads)
         else:
-            path = self._file(scheme, name)
-            size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+            path = self._file(name)
+            size = path.stat().st_size
             self._make_room(size)
             predictor = _loader(scheme)(path, version, threads)
         if self.version(name) != version:

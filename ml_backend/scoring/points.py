@@ -20,9 +20,11 @@ from ml_backend.scoring.columns import (
 
 __all__ = ["fit", "score"]
 
-#: Area of an object as a share of the box around its points, as COCO's tools take it, and the
-#: least share of the image that an object counts as: one point alone has no size.
+#: Area of an object as a share of the box around its points, as COCO's tools take it; how many
+#: times as long as wide it counts at most (points in a line have no width); and the least share
+#: of the image that it counts as (one point alone has no size).
 _FILLS: Final = 0.53
+_LONGEST: Final = 2.0
 _LEAST: Final = 0.01
 
 
@@ -99,8 +101,9 @@ def _areas(
 ) -> NDArray[np.float32]:
     """Area of the object of each point, pixels squared, float32 (P,)."""
     _, of = np.unique(np.stack([unit, instance], axis=1), axis=0, return_inverse=True)
-    box = [_extent(place, of) for place in (x, y)]
-    area = _FILLS * box[0] * box[1]
+    side = np.stack([_extent(place, of) for place in (x, y)])
+    side = np.maximum(side, side.max(axis=0) / _LONGEST)
+    area = _FILLS * side.prod(axis=0)
     whole: NDArray[np.float32] = np.maximum(area[of], least[unit]).astype(np.float32)
     return whole
 

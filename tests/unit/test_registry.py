@@ -10,7 +10,7 @@ import timm
 import torch
 
 from ml_backend.errors import ModelError
-from ml_backend.predictors import registry
+from ml_backend.predictors import files, registry
 from ml_backend.predictors.base import Predictions
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
@@ -32,15 +32,18 @@ class Slow:
     may_run = threading.Event()
     fails = False
 
-    def __init__(self, path, version, threads):
-        name = f"slow:{path.name}"
+    @staticmethod
+    def version_of(name, folder, downloads):
+        return files.version(name, files.locate(folder, name.partition(":")[2]))
+
+    def __init__(self, name, folder, threads, downloads):
         loads.append(name)
         threads_given.append(threads)
         if name.endswith("slow.pt"):
             assert Slow.may_load.wait(10)
         if Slow.fails:
             raise ModelError("cannot be loaded")
-        self.version = version
+        self.version = self.version_of(name, folder, downloads)
         self.network = torch.nn.Linear(MIB // 4, 1, bias=False)
         self.itself = self
         ALIVE.add(self)
