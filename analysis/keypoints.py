@@ -137,6 +137,7 @@ def _drawn_wrong(
     score = np.maximum(np.maximum(exchanged, far), unseen)
     kind = np.where(unseen >= np.maximum(exchanged, far), "spurious", "badly_drawn")
     kind = np.where(swapped & (exchanged >= _ON * score), "mislabelled", kind)
+    kind[_exchanged_with(annotations, predictions, seen, kind)] = "mislabelled"
     which = np.where(kind == "mislabelled", seen.other_row, seen.own_row)
     which = np.where(kind == "spurious", NONE, which)
     label = np.where(which == NONE, NONE, predictions.index[which] if len(predictions) else NONE)
@@ -148,6 +149,19 @@ def _drawn_wrong(
         np.clip(score, 0, 1).astype(np.float32),
         label.astype(np.int32),
     )
+
+
+def _exchanged_with(
+    annotations: Keypoints, predictions: Keypoints, seen: _Seen, kind: NDArray[np.str_]
+) -> NDArray[np.bool_]:
+    """Points far off whose place another point has taken, and that lie nearer to that one's."""
+    taker = np.full(len(predictions) + 1, NONE, dtype=np.int64)
+    renamed = np.flatnonzero(kind == "mislabelled")
+    taker[seen.other_row[renamed]] = annotations.index[seen.rows[renamed]]
+    taken = np.where(seen.own_row == NONE, NONE, taker[seen.own_row])
+    nearest = np.append(predictions.index, NONE)[seen.other_row]
+    found: NDArray[np.bool_] = (kind == "badly_drawn") & (taken != NONE) & (taken == nearest)
+    return found & (seen.other_alike > seen.own)
 
 
 def _missing(predictions: Keypoints, seen: _Seen, human: Findings) -> Findings:

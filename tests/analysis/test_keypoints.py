@@ -324,3 +324,12 @@ def test_a_point_further_off_is_worse():
     ]
     worst = [max(row[4] for row in found if row[2] == 3) for found in scores]
     assert worst == sorted(worst)
+
+
+def test_of_two_exchanged_joints_the_one_that_lies_less_near_is_exchanged_too():
+    drawn = body(j0=SQUARE[1], j1=(0, 14))
+    found = find(people(*drawn), model(*sure(body())))
+    assert sorted((kind, annotation, label) for _, kind, annotation, _, _, label in found) == [
+        ("mislabelled", 0, 1),
+        ("mislabelled", 1, 0),
+    ]

@@ -78,7 +78,7 @@ class Bench:
         connect_backend(self.client, made, self.stack.url, {"model": MODEL[kind], **params})
         return made, ids
 
-    def labelled(self, case: Case, **params: Any) -> tuple[int, list[int]]:
+    def labelled(self, case: Case, *, connect: bool = True) -> tuple[int, list[int]]:
         """Make a project of any label type, connected as an admin would."""
         project = int(self.client.projects.create(title="Test", label_config=case.config).id or 0)
         objects: list[Any] = list(case.objects)
@@ -91,9 +91,13 @@ class Bench:
         made: Any = self.client.projects.import_tasks(
             id=project, request=cast(Any, body), return_task_ids=True
         )
-        settings = {"model": case.model, **case.params, **params}
-        connect_backend(self.client, project, self.stack.url, settings)
+        if connect:
+            self.connect(project, case)
         return project, [int(task) for task in made.task_ids]
+
+    def connect(self, project: int, case: Case) -> None:
+        settings = {"model": case.model, **case.params}
+        connect_backend(self.client, project, self.stack.url, settings)
 
     def analyze(self, project: int) -> Run:
         """Press "Start training" and wait for the run."""
@@ -158,6 +162,8 @@ def bench(
         LABEL_STUDIO_API_KEY=SecretStr(label_studio.token()),
         data_dir=tmp_path_factory.mktemp("relook"),
         model_dir=model_dir,
+        model_hosts=("127.0.0.1",),
+        model_classes=("tests.integration.standing_model:Truth",),
         port=free_port(),
     )
     with Stack(settings) as stack:

@@ -55,16 +55,17 @@ BROKEN = UpstreamTask(99, {"id": 99, "data": {"image": "data:image/png;base64,bm
 class Served:
     """label-studio-ml's own server with the model of ``tests/upstream_model.py``."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None):
         self.port = free_port()
         self.folder = folder
+        self.environment = ENV | (environment or {})
         self.host = f"127.0.0.1:{self.port}"
         self.start()
 
     def start(self):
         command = [ML_PYTHON, "-m", "tests.upstream_model", str(self.port), str(self.folder)]
         self.process = ChildProcess(
-            "label-studio-ml", list(map(str, command)), self.folder / "log", ENV
+            "label-studio-ml", list(map(str, command)), self.folder / "log", self.environment
         )
         self.process.wait_ready(self.answers, 60)
 
