@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import shapely
@@ -15,12 +15,17 @@ from analysis.geometry import ragged
 __all__ = ["Polygons"]
 
 
+#: An outline so many times longer than its box is wide and high crosses itself without end.
+_SCRIBBLE: Final = 50.0
+
+
 @dataclass(frozen=True, slots=True)
 class Polygons:
     """Closed outlines, R regions of one ring each with V_r corners.
 
-    A ring that crosses itself covers what it winds around; one of fewer than three corners
-    covers nothing. Regions of several parts or with holes are ``Masks``.
+    A ring that crosses itself covers what it winds around, and a scribble (an outline 50 times
+    longer than its box is wide and high) its convex hull; one of fewer than three corners covers
+    nothing. Regions of several parts or with holes are ``Masks``.
 
     Attributes:
         offsets: int64 (R + 1,), the corners of region r are rows ``offsets[r]:offsets[r + 1]``.
@@ -79,6 +84,8 @@ class Polygons:
         made = shapely.polygons(
             shapely.linearrings(self.xy[place].astype(np.float64), indices=index)
         )
+        scribbled = shapely.length(made) > _SCRIBBLE * _extent(made)
+        made[scribbled] = shapely.convex_hull(made[scribbled])
         crossed = ~shapely.is_valid(made)
         made[crossed] = shapely.make_valid(made[crossed], method="structure", keep_collapsed=False)
         rings[drawn] = made
@@ -143,6 +150,13 @@ class Polygons:
             axis=2,
         )
         return cls(np.arange(len(x) + 1) * 4, xy.reshape(-1, 2).astype(np.float32))
+
+
+def _extent(geometries: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Width and height of each together, float64 (R,)."""
+    x0, y0, x1, y1 = shapely.bounds(geometries).T
+    extent: NDArray[np.float64] = (x1 - x0) + (y1 - y0)
+    return extent
 
 
 def _columns(boxes: NDArray[np.floating[Any]]) -> list[NDArray[np.float64]]:

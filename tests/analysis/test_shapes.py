@@ -218,3 +218,10 @@ def test_nothing_overlaps_nothing():
     assert len(iou(none, none, nowhere, nowhere)) == 0
     assert len(iou(none, Masks.from_dense([]), nowhere, nowhere)) == 0
     assert len(rasterise(none, nowhere, np.empty((0, 2), dtype=np.int64))) == 0
+
+
+def test_a_scribble_covers_its_hull_and_takes_no_time():
+    random = np.random.default_rng(0)
+    scribble = Polygons.from_lists([random.uniform(0, 100, (5000, 2))])
+    (area,) = scribble.area()
+    assert 9500 < area <= 10000
