@@ -115,6 +115,13 @@ class Mailbox:
         if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
             self.events.enqueue("ml_backend.jobs.work.look_at_pending", project, retry=retry())
 
+    def woken(self) -> list[int]:
+        """Return the projects whose events wait for a worker."""
+        if not self.events.count:
+            return []
+        doors = self.redis.scan_iter(_queued("*"))
+        return sorted(int(door.decode().rsplit(":", 1)[1]) for door in doors)
+
     def add_deleted(self, project: int, annotations: Iterable[int]) -> None:
         """Note that annotations were deleted; Label Studio names them without their tasks."""
         found = [str(annotation) for annotation in annotations]
@@ -212,5 +219,5 @@ def _deleted(project: int) -> str:
     return f"relook:deleted:{project}"
 
 
-def _queued(project: int) -> str:
+def _queued(project: int | str) -> str:
     return f"relook:queued:{project}"
