@@ -132,4 +132,7 @@ def _as_environment(settings: ServiceSettings) -> dict[str, str]:
         "RELOOK_HOST": settings.host,
         "RELOOK_PORT": str(settings.port),
         "RELOOK_THREADS": str(settings.threads),
+        "RELOOK_WORKER_MAX_JOBS": str(settings.worker_max_jobs),
+        "RELOOK_WORKER_MAX_MB": str(settings.worker_max_mb),
+        "RELOOK_RECONCILE_S": str(settings.reconcile_s),
     }

@@ -64,6 +64,10 @@ class Checkpoints:
         self._redis.expire(key, _KEPT_S)
         return bool(added)
 
+    def is_done(self, stage: str, shard: int) -> bool:
+        """Whether a shard is checked off."""
+        return bool(self._redis.sismember(self._key("done", stage), str(shard)))
+
     def complete(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""
         done = self._redis.scard(self._key("done", stage))

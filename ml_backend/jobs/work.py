@@ -111,6 +111,10 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
         # A run that is taken up again is queued at the stage where it stopped; plan leads there.
         if not services().runs.is_current(run) or stage != _at(run):
             return
+        if services().graph.checkpoints(run).is_done(stage, shard):
+            # Its worker died between the check mark and what follows from it.
+            services().graph.go_on_if_complete(run, stage)
+            return
         try:
             job(run, shard)
         except _EndedMeanwhile:

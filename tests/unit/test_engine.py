@@ -164,6 +164,23 @@ def test_the_newest_run_wins_and_runs_never_overlap(engine):
     assert engine.ended(third).state == "done"
 
 
+def test_a_worker_that_was_cut_off_and_comes_back_does_no_harm(engine):
+    engine.redis.set("t:slow", 0.3)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("scoring"), "scores")
+    *_, frozen = engine.workers[0]
+    os.kill(frozen.pid, signal.SIGSTOP)
+    engine.work()
+    # Its lock and its job have lapsed: the other worker ends the run.
+    ended = engine.ended(run)
+    os.kill(frozen.pid, signal.SIGCONT)
+    assert_complete(engine, ended)
+    time.sleep(3)
+    assert_complete(engine, engine.book.read(run.id))
+    assert engine.ended(engine.graph.start(7)).state == "done"
+
+
 def test_an_event_overtakes_a_run_on_its_only_worker(engine):
     engine.redis.set("t:slow", 0.3)
     engine.work()
