@@ -9,7 +9,7 @@ ML_VENV := .venv-ml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test unit lint format bench clean
+.PHONY: demo test unit lint format bench serving clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -65,6 +65,9 @@ bench: $(PEERS_VENV)/.ready
 	@$(PEERS_VENV)/bin/python -m benchmarks.quality
 	@$(PEERS_VENV)/bin/python -m benchmarks.speed $(ARGS)
 	@$(PEERS_VENV)/bin/python -m benchmarks.embeddings $(ARGS)
+
+serving: $(VENV)/.ready $(LS_VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.serving $(ARGS)
 
 clean:
 	rm -rf .relook $(VENV) $(LS_VENV) $(ML_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -58,7 +58,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     Raises:
         SettingsError: when the service has no Redis.
     """
-    backend = _Backend(Services(settings, patient=False))
+    backend = _Backend(Services(settings, at_once=True))
     access = Access(settings.label_studio_url)
 
     @asynccontextmanager

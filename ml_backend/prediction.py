@@ -17,6 +17,7 @@ from ml_backend.labelstudio.config import Control, LabelingConfig
 from ml_backend.labelstudio.texts import check_texts
 from ml_backend.model_choice import ModelChoice
 from ml_backend.predictors.base import Input, Predictions
+from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ProjectSettings
 from ml_backend.store import Store
 
@@ -83,7 +84,13 @@ class Prediction:
         store: keeps predictions.
     """
 
-    def __init__(self, choice: ModelChoice, images: _Reader, texts: _Reader, store: Store) -> None:
+    def __init__(
+        self,
+        choice: ModelChoice,
+        images: _Reader,
+        texts: _Reader,
+        store: Store | RecentPredictions,
+    ) -> None:
         self.choice = choice
         self._images = images
         self._texts = texts

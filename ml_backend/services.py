@@ -16,6 +16,7 @@ from ml_backend.labelstudio.texts import TextReader
 from ml_backend.model_choice import ModelChoice
 from ml_backend.prediction import Prediction
 from ml_backend.predictors.registry import ModelRegistry
+from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ServiceSettings
 from ml_backend.store import Store
 from ml_backend.upstream.registry import UpstreamRegistry
@@ -28,19 +29,21 @@ class Services:
 
     Args:
         settings: the service's settings.
-        patient: whether a Redis that is away is waited for, as jobs want it and requests do not.
+        at_once: whether somebody waits for each answer: predictions are written after it, and a
+            Redis that is away is not waited for. Else they are written before, for those who then
+            read them.
     """
 
-    def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
+    def __init__(self, settings: ServiceSettings, *, at_once: bool = False) -> None:
         self.settings = settings
-        self._patient = patient
+        self._at_once = at_once
         self.models = ModelRegistry(settings)
         self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
     def mailbox(self) -> Mailbox:
         """Redis: queues, pending tasks, settings, locks."""
-        return Mailbox(open_redis(self.settings, self._patient))
+        return Mailbox(open_redis(self.settings, not self._at_once))
 
     @cached_property
     def runs(self) -> RunBook:
@@ -76,4 +79,5 @@ class Services:
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        return Prediction(self.choice, images, TextReader(images.fetch), self.store)
+        store = RecentPredictions(self.store) if self._at_once else self.store
+        return Prediction(self.choice, images, TextReader(images.fetch), store)

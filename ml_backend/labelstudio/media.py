@@ -27,7 +27,8 @@ from ml_backend.settings import ServiceSettings
 
 __all__ = ["MediaReader"]
 
-_PARALLEL: Final = 8
+#: Files fetched and decoded at once, in all calls together; a lone one needs none of these threads.
+_PARALLEL: Final = 16
 _TIMEOUT_S: Final = 30.0
 #: A whole file: Label Studio waits 100 s for a prediction.
 _PATIENCE_S: Final = 60.0
@@ -60,6 +61,7 @@ class MediaReader:
         self._settings = settings
         self._base = settings.label_studio_url.rstrip("/") + "/"
         self._http = httpx.Client(timeout=_TIMEOUT_S)
+        self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="media")
         self._kept = FileCache(settings.data_dir / "images", settings.image_cache_mb * _MIB)
 
     def read(self, tasks: Sequence[int], addresses: Sequence[str]) -> list[RGB | MediaError]:
@@ -85,8 +87,7 @@ class MediaReader:
 
         if len(tasks) == 1:
             return [read_one(tasks[0], addresses[0])]
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(pool.map(read_one, tasks, addresses))
+        return list(self._pool.map(read_one, tasks, addresses))
 
     def fetch(self, task: int, address: str) -> bytes:
         """Return the file at an address of a task's data.

@@ -46,7 +46,7 @@ class BatchingPredictor:
             turn between them.
 
     Attributes:
-        predictor: as given; who calls it directly gets no batch with others.
+        predictor: as given; whoever calls it directly must see to it that nobody else does.
         memory: as given.
     """
 

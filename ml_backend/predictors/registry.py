@@ -26,13 +26,15 @@ _log = logging.getLogger(__name__)
 
 _MIB: Final = 1 << 20
 _FILES: Final = (".pt", ".onnx")
-#: What stands before the colon of a name, and the class that loads it: made from (name, model
-#: folder, threads, downloads), with ``version_of(name, folder, downloads)`` beside.
+#: What stands before a name's colon, and the class that loads it from (path, version, threads).
 SCHEMES: Final = {
     "timm": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "torchvision": ("ml_backend.predictors.image_classifier", "ImageClassifier"),
     "transformers": ("ml_backend.predictors.text", "TextPredictor"),
 }
+#: Those whose class finds its weights itself, in the model folder or in its library's official
+#: ones: it is made from (name, model folder, threads, downloads) and has ``version_of``.
+_OFFICIAL: Final = ("timm", "torchvision")
 
 _Key = tuple[str, str]
 
@@ -71,10 +73,11 @@ class ModelRegistry:
         Raises:
             ModelError: when there is no such model.
         """
-        if scheme := _scheme(name):
+        scheme = _scheme(name)
+        if scheme in _OFFICIAL:
             return str(_loader(scheme).version_of(name, self._folder, self._downloads))
-        path = self._file(name)
-        return files.version(path.stem, path)
+        path = self._file(scheme, name)
+        return files.version(name if scheme else path.stem, path)
 
     def versions(self) -> list[str]:
         """Return the versions of all model files in the folder that need no scheme."""
@@ -96,12 +99,13 @@ class ModelRegistry:
                 model = self._have(name, key) or self._load(name, key)
         return model
 
-    def _file(self, name: str) -> Path:
-        path = files.locate(self._folder, name)
-        if path.suffix not in _FILES:
+    def _file(self, scheme: str, name: str) -> Path:
+        path = files.locate(self._folder, name.partition(":")[2] if scheme else name)
+        if not scheme and path.suffix not in _FILES:
+            kinds = ", ".join(f"{known}:" for known in SCHEMES)
             raise ModelError(
                 f"model {name[:120]!r} is neither {' nor '.join(_FILES)}; say what it is by one of "
-                f"{', '.join(f'{scheme}:' for scheme in SCHEMES)} before its name"
+                f"{kinds} before its name"
             )
         return path
 
@@ -124,11 +128,11 @@ class ModelRegistry:
         scheme, version = key
         threads = self._threads or joblib.cpu_count(only_physical_cores=True)
         size = 0
-        if scheme:
+        if scheme in _OFFICIAL:
             predictor = _loader(scheme)(name, self._folder, threads, self._downloads)
         else:
-            path = self._file(name)
-            size = path.stat().st_size
+            path = self._file(scheme, name)
+            size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
             self._make_room(size)
             predictor = _loader(scheme)(path, version, threads)
         if self.version(name) != version:
@@ -157,8 +161,8 @@ class ModelRegistry:
 
 
 def _scheme(name: str) -> str:
-    scheme = name.partition(":")[0]
-    return scheme if scheme in SCHEMES and ":" in name else ""
+    scheme, colon, _ = name.partition(":")
+    return scheme if colon and scheme in SCHEMES else ""
 
 
 def _loader(scheme: str) -> Any:
@@ -172,9 +176,12 @@ def _network_bytes(predictor: Predictor) -> int:
     torch = sys.modules.get("torch")
     if torch is None:
         return 0
-    # A predictor holds its network itself, or in one object with what belongs to it.
-    held = _attributes(predictor)
-    held += [inner for value in held for inner in _attributes(value)]
+    # A predictor holds its network itself, in one object with what belongs to it, or (Ultralytics)
+    # as a copy inside what runs it.
+    held = level = _attributes(predictor)
+    for _ in range(2):
+        level = [inner for value in level for inner in _attributes(value)]
+        held = held + level
     networks = {id(value): value for value in held if isinstance(value, torch.nn.Module)}
     tensors = {
         id(tensor): tensor

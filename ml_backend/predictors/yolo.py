@@ -18,7 +18,7 @@ from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
 from ml_backend.predictors.base import SCORE_FLOOR, Input, Predictions
 from ml_backend.predictors.yolo_columns import Found, gather, read
-from ml_backend.predictors.yolo_files import open_model, use_threads
+from ml_backend.predictors.yolo_files import open_model, reason, use_threads
 from ml_backend.predictors.yolo_masks import SegmentPredictor
 
 __all__ = ["YoloPredictor"]
@@ -63,6 +63,7 @@ class YoloPredictor:
 
     def __init__(self, path: Path, version: str, threads: int = 0) -> None:
         self.version = version
+        self._path = path
         self.lock = threading.Lock()
         if threads:
             torch.set_num_threads(threads)
@@ -86,7 +87,8 @@ class YoloPredictor:
                 use_threads(opened, threads)
         except Exception as error:
             raise ModelError(
-                f"model {path.name!r} cannot be run ({error}); train or export it again"
+                f"model {path.name!r} cannot be run ({reason(error, path)}); train or "
+                "export it again"
             ) from error
 
     def predict(self, items: Sequence[Input], geometry: Geometry) -> Predictions:
@@ -111,7 +113,8 @@ class YoloPredictor:
                 found |= zip(rows, self._run(flipped, geometry), strict=True)
             except Exception as error:
                 # Ultralytics, OpenCV and ONNX Runtime raise kinds of their own.
-                raise ModelError(f"model {self.version} failed on a batch: {error}") from error
+                said = reason(error, self._path)
+                raise ModelError(f"model {self.version} failed on a batch: {said}") from error
         size = np.array([[image.shape[1], image.shape[0]] for image in images], dtype=np.int32)
         try:
             names = self.joints if geometry == "point" else self.classes
@@ -122,7 +125,7 @@ class YoloPredictor:
     def _run(self, images: list[_Image], geometry: Geometry) -> list[Found]:
         options: dict[str, Any] = {
             "conf": SCORE_FLOOR,
-            "half": self._cuda,
+            "quantize": 16 if self._cuda else None,
             "device": 0 if self._cuda else "cpu",
             "verbose": False,
             "save": False,

@@ -17,7 +17,7 @@ from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_as
 
 from ml_backend.errors import ModelError
 
-__all__ = ["Opened", "fetch", "is_official", "open_model", "use_threads"]
+__all__ = ["Opened", "fetch", "is_official", "open_model", "reason", "use_threads"]
 
 _LONGEST_REASON: Final = 300
 #: No network is fed larger images than so many pixels a side; what a file asks for is not trusted.
@@ -65,7 +65,7 @@ def open_model(path: Path) -> Opened:
     except Exception as error:
         # Whatever a broken file makes the readers of pickles, archives and graphs raise.
         raise ModelError(
-            f"model {path.name!r} cannot be loaded: {_reason(error, path)}; put a checkpoint (.pt) "
+            f"model {path.name!r} cannot be loaded: {reason(error, path)}; put a checkpoint (.pt) "
             "or ONNX export of an Ultralytics model there"
         ) from error
 
@@ -111,7 +111,7 @@ def fetch(name: str, folder: Path) -> Path:
         attempt_download_asset(path, progress=False)
     except Exception as error:
         raise ModelError(
-            f"model {name!r} cannot be fetched ({_reason(error, path)}); put the file into the "
+            f"model {name!r} cannot be fetched ({reason(error, path)}); put the file into the "
             "model folder"
         ) from error
     if not path.is_file():
@@ -155,8 +155,8 @@ def _classes(names: dict[int, str]) -> tuple[str, ...]:
     return tuple(str(names[index]) for index in range(len(names)))
 
 
-def _reason(error: Exception, path: Path) -> str:
-    """The first sentence of an error, without Ultralytics' ornaments and this machine's folders."""
+def reason(error: Exception, path: Path) -> str:
+    """Return an error's first line, without Ultralytics' ornaments and this machine's folders."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     plain = re.sub(r"[^\x20-\x7e]+", " ", first).replace(str(path), "it")
     return re.sub(r"\s+", " ", plain.removeprefix("ERROR").strip())[:_LONGEST_REASON]

@@ -15,6 +15,7 @@ class Counting:
 
     version = "counting@00000000"
     classes = ("a", "b")
+    joints = ()
     reads = "text"
     serves = frozenset({"box", "choice"})
 

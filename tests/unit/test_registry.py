@@ -10,7 +10,7 @@ import timm
 import torch
 
 from ml_backend.errors import ModelError
-from ml_backend.predictors import files, registry
+from ml_backend.predictors import registry
 from ml_backend.predictors.base import Predictions
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
@@ -25,27 +25,25 @@ class Slow:
     """A predictor as a scheme names it: one MiB of network, loaded when the test lets it."""
 
     classes = ("a",)
+    joints = ()
     reads = "image"
     serves = frozenset({"choice"})
     may_load = threading.Event()
     may_run = threading.Event()
     fails = False
 
-    def __init__(self, name, folder, threads, downloads):
+    def __init__(self, path, version, threads):
+        name = f"slow:{path.name}"
         loads.append(name)
         threads_given.append(threads)
         if name.endswith("slow.pt"):
             assert Slow.may_load.wait(10)
         if Slow.fails:
             raise ModelError("cannot be loaded")
-        self.version = self.version_of(name, folder, downloads)
+        self.version = version
         self.network = torch.nn.Linear(MIB // 4, 1, bias=False)
         self.itself = self
         ALIVE.add(self)
-
-    @staticmethod
-    def version_of(name, folder, downloads=False):
-        return files.version(name, files.locate(folder, name.partition(":")[2]))
 
     def predict(self, items, geometry):
         assert Slow.may_run.wait(10)
@@ -54,7 +52,7 @@ class Slow:
 
 @pytest.fixture(autouse=True)
 def slow(monkeypatch):
-    monkeypatch.setitem(registry._SCHEMES, "slow", (__name__, "Slow"))
+    monkeypatch.setitem(registry.SCHEMES, "slow", (__name__, "Slow"))
     monkeypatch.setattr(Slow, "fails", False)
     loads.clear()
     threads_given.clear()

@@ -1,0 +1,275 @@
+"""How much the service adds to a model: its latency, its throughput and its memory.
+
+Run from the repository root, where ``make demo`` has installed Label Studio (Linux only)::
+
+    python -m benchmarks.serving [--quick] [--model FILE]
+
+A real Label Studio holds the images and the real backend answers ``/predict``. The bare model is
+Ultralytics' own ``model.predict`` in this process, on the same images, decoded before, with the
+same floor of confidence. Requests and bare calls take turns, so that what else the machine does
+meets both. Every request names tasks that the backend has never seen: nothing comes from its store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from pydantic import SecretStr
+
+from ml_backend.demo.labelstudio import LabelStudioServer
+from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
+from ml_backend.demo.scenes import draw_scene, split_digits
+from ml_backend.labelstudio.client import connect
+from ml_backend.predictors.base import SCORE_FLOOR
+from ml_backend.processes import free_port
+from ml_backend.settings import ServiceSettings
+from ml_backend.stack import Stack
+
+__all__ = ["main"]
+
+_MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
+_IMAGES = 64
+_CLIENTS = (1, 4, 16)
+_BATCH = 32
+#: What the issue asks for.
+_OVERHEAD_MS = 10.0
+_RATIO = 0.9
+
+RGB = NDArray[np.uint8]
+
+
+@dataclass
+class Service:
+    """The running backend of one project.
+
+    Attributes:
+        pid: its process.
+        images: N images.
+        addresses: where Label Studio has them.
+    """
+
+    url: str
+    pid: int
+    project: int
+    images: list[RGB]
+    addresses: list[str]
+
+    def __post_init__(self) -> None:
+        self._ids = itertools.count(1_000_000_000)
+
+    def body(self, rows: Sequence[int]) -> dict[str, Any]:
+        """Name tasks of these images that nobody has seen before."""
+        tasks = [{"id": next(self._ids), "data": {"image": self.addresses[n]}} for n in rows]
+        config = CONFIGS["detection"]
+        return {"tasks": tasks, "project": f"{self.project}.0", "label_config": config}
+
+    def processor_time(self) -> float:
+        """Return the seconds that the backend has computed, on all cores together."""
+        used = psutil.Process(self.pid).cpu_times()
+        return float(used.user + used.system)
+
+    def predict(self, http: httpx.Client, rows: Sequence[int]) -> float:
+        """Return the seconds of one request, checked to have an answer for every task."""
+        body = self.body(rows)
+        start = time.perf_counter()
+        answer = http.post(f"{self.url}/predict", json=body)
+        seconds = time.perf_counter() - start
+        answer.raise_for_status()
+        results = answer.json()["results"]
+        if len(results) != len(rows) or not all(results):
+            raise RuntimeError(f"not every task has an answer: {answer.text[:300]}")
+        return seconds
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer requests")
+    parser.add_argument("--model", type=Path, default=_MODELS / "digits-detect.pt")
+    options = parser.parse_args()
+    part = 4 if options.quick else 1
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {options.model.name}\n"
+    )
+    with _running(options.model) as service, httpx.Client(timeout=300) as http:
+        bare = _bare(options.model)
+        start = time.perf_counter()
+        service.predict(http, [0])
+        print(
+            f"- first answer of a fresh process, model loaded: {time.perf_counter() - start:.1f} s"
+        )
+        _from_label_studio(service, http)
+        bare(service.images[:_BATCH])
+        _one_by_one(service, http, bare, 120 // part)
+        for clients in _CLIENTS:
+            _many_clients(service, bare, clients, 160 // part)
+        _batches(service, http, bare, 320 // part)
+        _memory(service, http)
+
+
+def _one_by_one(
+    service: Service, http: httpx.Client, bare: Callable[[list[RGB]], float], count: int
+) -> None:
+    rows = [n % _IMAGES for n in range(count)]
+    bare(service.images[:1])
+    begun = service.processor_time(), time.process_time()
+    pairs = [(service.predict(http, [n]), bare([service.images[n]])) for n in rows]
+    work = 1e3 * (service.processor_time() - begun[0]) / count
+    # Also holds what sending a request takes.
+    bare_work = 1e3 * (time.process_time() - begun[1]) / count
+    over = 1e3 * np.array([whole - model for whole, model in pairs])
+    alone = 1e3 * statistics.median(model for _, model in pairs)
+    print(
+        f"- one client, one task a request: bare call p50 {alone:.1f} ms; overhead p50 "
+        f"{np.percentile(over, 50):.1f} ms, p95 {np.percentile(over, 95):.1f} ms "
+        f"(p50 to reach: {_OVERHEAD_MS:g} ms); processor time of the backend {work:.1f} ms a task, "
+        f"of this process {bare_work:.1f} ms"
+    )
+
+
+def _many_clients(
+    service: Service, bare: Callable[[list[RGB]], float], clients: int, count: int
+) -> None:
+    each = count // clients
+
+    def client(first: int) -> list[float]:
+        with httpx.Client(timeout=300) as http:
+            return [service.predict(http, [(first + n) % _IMAGES]) for n in range(each)]
+
+    alone = sum(bare([service.images[n % _IMAGES]]) for n in range(_IMAGES)) / _IMAGES
+    start = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        lots = list(pool.map(client, range(clients)))
+    task = 1e3 * (time.perf_counter() - start) / (each * clients)
+    latency = 1e3 * np.concatenate(lots)
+    print(
+        f"- {clients} clients at once, one task a request: {1e3 / task:.0f} tasks/s, "
+        f"{task:.1f} ms a task, {task - 1e3 * alone:+.1f} ms beside bare calls one after the "
+        f"other; latency p50 {np.percentile(latency, 50):.0f} ms, "
+        f"p95 {np.percentile(latency, 95):.0f} ms"
+    )
+
+
+def _batches(
+    service: Service, http: httpx.Client, bare: Callable[[list[RGB]], float], count: int
+) -> None:
+    rows = [n % _IMAGES for n in range(count)]
+    images = [service.images[n] for n in rows]
+    begun = service.processor_time(), time.process_time()
+    pairs = [(service.predict(http, rows), bare(images)) for _ in range(5)]
+    work = (time.process_time() - begun[1]) / (service.processor_time() - begun[0])
+    ratios = [model / whole for whole, model in pairs]
+    whole, model = (sum(seconds) / len(pairs) for seconds in zip(*pairs, strict=True))
+    print(
+        f"- one request of {count} tasks: {count / whole:.0f} tasks/s, model.predict "
+        f"{count / model:.0f} images/s, ratio {model / whole:.3f} "
+        f"({min(ratios):.3f} to {max(ratios):.3f} in {len(pairs)} rounds; to reach: {_RATIO:g}), "
+        f"of processor times {work:.3f}"
+    )
+
+
+def _from_label_studio(service: Service, http: httpx.Client) -> None:
+    seconds = service.predict(http, range(1, _IMAGES))
+    print(
+        f"- one request of {_IMAGES - 1} tasks, their images not fetched before: "
+        f"{(_IMAGES - 1) / seconds:.0f} tasks/s"
+    )
+
+
+def _memory(service: Service, http: httpx.Client) -> None:
+    peaks = {}
+    for count in (100, 1000):
+        # Linux: begin the peak anew.
+        Path(f"/proc/{service.pid}/clear_refs").write_text("5")
+        service.predict(http, [n % _IMAGES for n in range(count)])
+        peaks[count] = _peak_mib(service.pid)
+    print(
+        f"- peak memory of the backend: {peaks[100]:.0f} MiB with a request of 100 tasks, "
+        f"{peaks[1000]:.0f} MiB with one of 1,000"
+    )
+
+
+def _peak_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def _bare(path: Path) -> Callable[[list[RGB]], float]:
+    """Return a function that predicts images with Ultralytics alone and returns the seconds."""
+    os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
+    import torch  # noqa: PLC0415
+    from ultralytics import YOLO  # noqa: PLC0415
+
+    model = YOLO(str(path), verbose=False)
+    cuda = torch.cuda.is_available()
+    options: dict[str, Any] = {"conf": SCORE_FLOOR, "half": cuda, "device": 0 if cuda else "cpu"}
+
+    def predict(images: list[RGB]) -> float:
+        flipped = [np.ascontiguousarray(image[..., ::-1]) for image in images]
+        start = time.perf_counter()
+        for at in range(0, len(flipped), _BATCH):
+            some = flipped[at : at + _BATCH]
+            model.predict(some, batch=len(some), verbose=False, save=False, **options)
+        return time.perf_counter() - start
+
+    return predict
+
+
+@contextmanager
+def _running(model: Path) -> Iterator[Service]:
+    folder = Path(tempfile.mkdtemp(prefix="relook-serving-"))
+    try:
+        with LabelStudioServer(folder / "label-studio") as server:
+            settings = ServiceSettings(
+                LABEL_STUDIO_URL=server.url,
+                LABEL_STUDIO_API_KEY=SecretStr(server.token()),
+                data_dir=folder / "relook",
+                model_dir=model.parent,
+                port=free_port(),
+            )
+            with Stack(settings, workers=0) as stack:
+                yield _service(server, settings, stack, model.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _service(
+    server: LabelStudioServer, settings: ServiceSettings, stack: Stack, model: str
+) -> Service:
+    random = np.random.default_rng(0)
+    scenes = [draw_scene(split_digits()[1], random) for _ in range(_IMAGES)]
+    client = connect(settings)
+    samples = [SampleTask(scene.image, scene.label, scene.box) for scene in scenes]
+    project, ids = create_project(client, server.url, "detection", "Serving", samples)
+    connect_backend(client, project, stack.url, {"model": model})
+    addresses = {int(task.id): task.data["image"] for task in client.tasks.list(project=project)}
+    return Service(
+        stack.url,
+        stack._backend.pid,
+        project,
+        [scene.image for scene in scenes],
+        [addresses[number] for number in ids],
+    )
+
+
+if __name__ == "__main__":
+    main()
