@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from ml_backend.jobs import locks, pulse
+from ml_backend.jobs.checkpoints import Checkpoints
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.runs import RunBook
@@ -77,7 +78,9 @@ def test_a_run_as_everyone_sees_it(mailbox):
     run = book.open(7)
     assert (run.state, run.stage, run.project) == ("queued", "listing", 7)
     assert book.begin_stage(run.id, "scoring", 0, 10)
-    book.advance(run.id, 4, flagged=2)
+    checkpoints = Checkpoints(mailbox.redis, run.id)
+    assert checkpoints.check_off("scoring", 0, tasks=4, flagged=2)
+    assert not checkpoints.check_off("scoring", 0, tasks=4, flagged=2), "a shard counts once"
     book.log(run.id, "half way")
     book.note_errors(run.id, {"5": "task 5: broken"})
     now = book.read(run.id)

@@ -264,9 +264,10 @@ def test_a_run_knows_its_rate_and_time_left(engine):
     book = engine.book
     run = book.open(7)
     checkpoints = engine.graph.checkpoints(run)
-    checkpoints.keep({0: np.arange(1, 101, dtype=np.int64)})
-    book.begin_stage(run.id, "scoring", 0, 100)
-    book.advance(run.id, 25)
+    tasks = np.arange(1, 101, dtype=np.int64)
+    checkpoints.keep({0: tasks[:25], 1: tasks[25:]})
+    book.begin_stage(run.id, "scoring", *checkpoints.count("scoring"))
+    checkpoints.check_off("scoring", 0, tasks=25)
     time.sleep(1.2)
     now = book.read(run.id)
     assert 10 < now.rate < 25
