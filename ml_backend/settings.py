@@ -14,7 +14,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml_backend.errors import SettingsError
 
-__all__ = ["ProjectSettings", "ServiceSettings", "project_settings", "service_settings"]
+__all__ = [
+    "ProjectSettings",
+    "ServiceSettings",
+    "project_settings",
+    "service_settings",
+    "variable",
+]
 
 
 class ServiceSettings(BaseSettings):
@@ -78,6 +84,30 @@ class ServiceSettings(BaseSettings):
     downloads: bool = Field(
         False, description="Whether official weights may be downloaded when a project names them."
     )
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give another process these settings, secrets included."""
+        return {
+            variable(name): _as_text(getattr(self, name))
+            for name in type(self).model_fields
+            if getattr(self, name) is not None
+        }
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of one of the service's settings."""
+    alias = ServiceSettings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias or f"RELOOK_{name.upper()}")
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 class ProjectSettings(BaseModel):

@@ -13,7 +13,7 @@ import httpx
 
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.processes import ChildProcess
-from ml_backend.settings import ServiceSettings
+from ml_backend.settings import ServiceSettings, variable
 
 __all__ = ["Stack"]
 
@@ -51,8 +51,8 @@ class Stack:
             self.redis_url = self._settings.redis_url.get_secret_value()
         self._environment = {
             **os.environ,
-            **_as_environment(self._settings),
-            "REDIS_URL": self.redis_url,
+            **self._settings.environment(),
+            variable("redis_url"): self.redis_url,
         }
         self._backend = self._parts.enter_context(self._child("backend", "serve"))
         # Stopped as they then are: a worker that ended is replaced.
@@ -119,20 +119,3 @@ class Stack:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def _as_environment(settings: ServiceSettings) -> dict[str, str]:
-    token = settings.label_studio_api_key
-    return {
-        "LABEL_STUDIO_URL": settings.label_studio_url,
-        "LABEL_STUDIO_API_KEY": token.get_secret_value() if token else "",
-        "RELOOK_DATA_DIR": str(settings.data_dir.resolve()),
-        "RELOOK_MODEL_DIR": str(settings.model_dir.resolve()),
-        "RELOOK_MODEL": settings.model,
-        "RELOOK_HOST": settings.host,
-        "RELOOK_PORT": str(settings.port),
-        "RELOOK_THREADS": str(settings.threads),
-        "RELOOK_WORKER_MAX_JOBS": str(settings.worker_max_jobs),
-        "RELOOK_WORKER_MAX_MB": str(settings.worker_max_mb),
-        "RELOOK_RECONCILE_S": str(settings.reconcile_s),
-    }

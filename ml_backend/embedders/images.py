@@ -17,7 +17,7 @@ from ml_backend.embedders.patches import MARGIN, crop
 from ml_backend.errors import ModelError
 from ml_backend.predictors.base import Input
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageEmbedder", "Look", "loading"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageEmbedder", "Look", "loading", "only_images"]
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -47,6 +47,18 @@ def loading(name: str) -> Iterator[None]:
             f"model {name!r} cannot be loaded ({type(error).__name__}: {said}); put a whole, "
             "unchanged model of this kind there"
         ) from error
+
+
+def only_images(version: str, items: Sequence[Input]) -> list[NDArray[np.uint8]]:
+    """Return what a model of images is given.
+
+    Raises:
+        ModelError: when there is a text among it.
+    """
+    images = [item for item in items if not isinstance(item, str)]
+    if len(images) < len(items):
+        raise ModelError(f"model {version} reads images, not texts")
+    return images
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +138,7 @@ class ImageEmbedder:
 
     def embed(self, items: Sequence[Input]) -> NDArray[np.float32]:
         """Embed whole images; see ``Embedder``."""
-        images = [item for item in items if not isinstance(item, str)]
-        if len(images) < len(items):
-            raise ModelError(f"model {self.version} reads images, not texts")
+        images = only_images(self.version, items)
         done = np.zeros((len(images), self.size), dtype=np.float32)
         for start in range(0, len(images), _BATCH):
             part = self._look.prepare(images[start : start + _BATCH])

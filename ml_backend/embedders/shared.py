@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from ml_backend.embedders.base import Patches, unit
+from ml_backend.embedders.images import loading, only_images
 from ml_backend.embedders.patches import crop, image_sizes, inside
 from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
@@ -102,7 +103,8 @@ class SharedFeatures:
         self._lock = threading.Lock()
         network: Any = self._ultralytics.model
         self._pooled = hasattr(network.model[-1], "linear")
-        self.size = _width(network)
+        with loading(predictor.version):
+            self.size = _width(network)
         self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
 
     def predict_and_embed(
@@ -139,7 +141,7 @@ class SharedFeatures:
     def embed(self, items: Sequence[Input]) -> NDArray[np.float32]:
         """Embed whole images; see ``Embedder``."""
         nothing = Patches(np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32))
-        return self.predict_and_embed(_images(items), self._geometry, nothing)[1]
+        return self.predict_and_embed(only_images(self.version, items), self._geometry, nothing)[1]
 
     def embed_patches(
         self,
@@ -282,7 +284,3 @@ def _width(network: Any) -> int:
         hook.remove()
         network.train(training)
     return sum(int(part.shape[1]) for part in last["maps"])
-
-
-def _images(items: Sequence[Input]) -> list[NDArray[np.uint8]]:
-    return [item for item in items if not isinstance(item, str)]

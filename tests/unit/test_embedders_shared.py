@@ -217,6 +217,8 @@ def test_nothing_gives_nothing(shared):
     nothing = Patches(np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32))
     assert shared.predict_and_embed([noise(80, 80)], "box", nothing)[2].shape == (0, shared.size)
     assert shared.embed([]).shape == (0, shared.size)
+    with pytest.raises(ModelError, match="reads images, not texts"):
+        shared.embed(["a text"])
 
 
 def test_the_model_is_left_as_it_was(shared, detector):
@@ -264,6 +266,27 @@ def test_a_classifier_gives_its_last_layers_input_and_crops_for_patches():
     head = classifier.model.model.model[-1]
     assert head.linear.in_features == shared.size
     assert vector.norm() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["yolo11n-seg", "yolo11n-pose", "yolo11n-obb", "yolo26n"])
+def test_models_of_every_task_share_their_features(tmp_path, kind):
+    torch.manual_seed(0)
+    YOLO(f"{kind}.yaml", verbose=False).save(tmp_path / "m.pt")
+    shared = SharedFeatures(YoloPredictor(tmp_path / "m.pt", "m@1", 1))
+    box = np.array([[10, 10, 60, 60]], dtype=np.float32)
+    patches = Patches(np.zeros(1, dtype=np.int64), box)
+    for geometry in sorted(shared._predictor.serves):
+        _, whole, parts = shared.predict_and_embed([noise(96, 128)], geometry, patches)
+        assert whole.shape == parts.shape == (1, shared.size)
+        np.testing.assert_allclose(np.linalg.norm(parts, axis=1), 1, atol=1e-5)
+
+
+def test_an_export_shares_nothing(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "m.pt"
+    YOLO(MODELS / "digits-detect.yaml", verbose=False).save(path)
+    YOLO(path, verbose=False).export(format="onnx", imgsz=64, verbose=False)
+    assert shared_features(YoloPredictor(tmp_path / "m.onnx", "m@1", 1)) is None
 
 
 def test_what_has_no_layers_shares_nothing(detector):

@@ -1,7 +1,7 @@
 import pytest
 
 from ml_backend.errors import SettingsError
-from ml_backend.settings import ProjectSettings, project_settings
+from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,18 @@ def test_wrong_settings_are_named_with_what_is_allowed(given, said):
     with pytest.raises(SettingsError) as error:
         project_settings(given)
     assert said in str(error.value)
+
+
+def test_settings_reach_another_process_whole(monkeypatch, tmp_path):
+    given = ServiceSettings(
+        LABEL_STUDIO_URL="http://ls",
+        LABEL_STUDIO_API_KEY="secret",
+        model_dir=tmp_path,
+        data_dir=tmp_path / "data",
+        model_hosts=("a:1", "b"),
+        downloads=True,
+        port=1234,
+    )
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert ServiceSettings() == given

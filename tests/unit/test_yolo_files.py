@@ -24,14 +24,16 @@ SIDE = {"detect": 160, "classify": 64}
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory) -> dict[str, Path]:
-    """An ONNX export of every model: all take one image at a time, but segment any number."""
+    """An ONNX export of every model: all take one image at a time, obb takes two.
+
+    None of any number (dynamic): there Ultralytics exports wrong boxes of heads of one scale.
+    """
     folder = tmp_path_factory.mktemp("exports")
     return {
         task: Path(
             YOLO(shutil.copy(path, folder / f"{task}.pt")).export(
                 format="onnx",
                 imgsz=SIDE.get(task, 128),
-                dynamic=task == "segment",
                 batch=2 if task == "obb" else 1,
                 verbose=False,
             )
