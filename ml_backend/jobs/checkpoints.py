@@ -14,6 +14,15 @@ __all__ = ["Checkpoints"]
 _KEPT_S: Final = 30 * 24 * 3600
 _BYTES: Final = np.dtype(np.int64).itemsize
 
+#: A shard counts once, however often its job is run.
+_CHECK_OFF: Final = """
+if redis.call('SADD', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('HINCRBY', KEYS[2], 'done', ARGV[2])
+redis.call('HINCRBY', KEYS[2], 'flagged', ARGV[3])
+return 1
+"""
+
 
 class Checkpoints:
     """The shards of one run.
@@ -26,6 +35,7 @@ class Checkpoints:
     def __init__(self, connection: redis.Redis, run: str) -> None:
         self._redis = connection
         self._run = run
+        self._check_off = connection.register_script(_CHECK_OFF)
 
     def keep(self, shards: Mapping[int, NDArray[np.int64]]) -> None:
         """Keep the run's tasks: shard number to its task ids. A run keeps them to its end."""
@@ -57,12 +67,21 @@ class Checkpoints:
         total = sum(size.values())
         return total - sum(size[shard] for shard in self.waiting(stage)), total
 
-    def check_off(self, stage: str, shard: int) -> bool:
-        """Note that a shard is done; false when it was so before."""
-        key = self._key("done", stage)
-        added = self._redis.sadd(key, shard)
-        self._redis.expire(key, _KEPT_S)
-        return bool(added)
+    def check_off(self, stage: str, shard: int, tasks: int = 0, flagged: int = 0) -> bool:
+        """Note that a shard is done, and add its tasks to the run's; false when it was so before.
+
+        Args:
+            stage: the stage.
+            shard: the shard.
+            tasks: how many tasks were done.
+            flagged: how many of them need review.
+        """
+        keys = [self._key("done", stage), self._key()]
+        return bool(self._check_off(keys=keys, args=[shard, tasks, flagged, _KEPT_S]))
+
+    def is_done(self, stage: str, shard: int) -> bool:
+        """Whether a shard is checked off."""
+        return bool(self._redis.sismember(self._key("done", stage), str(shard)))
 
     def complete(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""

@@ -119,8 +119,8 @@ class RunGraph:
 
     def shard_done(self, run: Run, stage: str, shard: int, tasks: int, flagged: int = 0) -> None:
         """Check a shard off; the last one of a stage begins the next stage."""
-        if self.checkpoints(run).check_off(stage, shard):
-            self._book.advance(run.id, tasks, flagged)
+        self.checkpoints(run).check_off(stage, shard, tasks, flagged)
+        self._book.touch(run.id)
         self.go_on_if_complete(run, stage)
 
     def shard_given_up(self, run: Run, stage: str, shard: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
@@ -113,7 +114,19 @@ class Mailbox:
     def wake(self, project: int) -> None:
         """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
         if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
-            self.events.enqueue("ml_backend.jobs.work.look_at_pending", project, retry=retry())
+            self.events.enqueue(
+                "ml_backend.jobs.work.look_at_pending",
+                project,
+                job_id=f"events-{project}-{uuid.uuid4().hex[:8]}",
+                retry=retry(),
+            )
+
+    def woken(self) -> list[int]:
+        """Return the projects whose events wait for a worker."""
+        if not self.events.count:
+            return []
+        doors = self.redis.scan_iter(_queued("*"))
+        return sorted(int(door.decode().rsplit(":", 1)[1]) for door in doors)
 
     def add_deleted(self, project: int, annotations: Iterable[int]) -> None:
         """Note that annotations were deleted; Label Studio names them without their tasks."""
@@ -134,10 +147,15 @@ class Mailbox:
             self.redis.srem(_deleted(project), *found)
 
     def wake_all(self) -> None:
-        """Enqueue a job for every project with something pending: what a lost job left behind."""
+        """Enqueue a job for each project with something pending and no job: one was lost."""
+        jobs = {*self.events.job_ids, *self.events.scheduled_job_registry.get_job_ids()}
+        jobs.update(self.events.started_job_registry.get_job_ids(cleanup=False))
+        tended = {job.split("-")[1] for job in jobs if job.startswith("events-")}
         for kind in ("pending", "deleted"):
             for key in self.redis.scan_iter(f"relook:{kind}:*"):
-                self.wake(int(key.decode().rsplit(":", 1)[1]))
+                project = key.decode().rsplit(":", 1)[1]
+                if project not in tended:
+                    self.wake(int(project))
 
     def pending(self, project: int) -> dict[int, str]:
         """Return the pending tasks with what ``forget`` wants to see; opens the door for events."""
@@ -212,5 +230,5 @@ def _deleted(project: int) -> str:
     return f"relook:deleted:{project}"
 
 
-def _queued(project: int) -> str:
+def _queued(project: int | str) -> str:
     return f"relook:queued:{project}"

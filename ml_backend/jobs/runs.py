@@ -156,14 +156,6 @@ class RunBook:
         ended = " ".join(ENDED)
         return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
 
-    def advance(self, run: str, tasks: int, flagged: int = 0) -> None:
-        """Note that some more tasks are done."""
-        with self._redis.pipeline() as pipe:
-            pipe.hincrby(_run(run), "done", tasks)
-            pipe.hincrby(_run(run), "flagged", flagged)
-            pipe.hset(_run(run), "moved", self.now())
-            pipe.execute()
-
     def touch(self, run: str) -> None:
         """Note that somebody has seen to the run."""
         self._redis.hset(_run(run), "moved", str(self.now()))

@@ -8,7 +8,7 @@ lost: reconcile.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
 
 import numpy as np
@@ -23,6 +23,7 @@ from ml_backend.errors import (
     TokenRefusedError,
 )
 from ml_backend.jobs.graph import step_name
+from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.runs import Run
@@ -36,6 +37,15 @@ _log = logging.getLogger(__name__)
 
 #: Task ids that one lock and one shard cover.
 _BUCKET = 128
+
+
+class _EndedMeanwhile(Exception):  # noqa: N818 - not an error
+    """The run was cancelled, or a newer one took its place."""
+
+
+@cache
+def _pager() -> Pager:
+    return Pager(_BUCKET)
 
 
 @cache
@@ -101,8 +111,14 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
         # A run that is taken up again is queued at the stage where it stopped; plan leads there.
         if not services().runs.is_current(run) or stage != _at(run):
             return
+        if services().graph.checkpoints(run).is_done(stage, shard):
+            # Its worker died between the check mark and what follows from it.
+            services().graph.go_on_if_complete(run, stage)
+            return
         try:
             job(run, shard)
+        except _EndedMeanwhile:
+            return
         except redis.RedisError:
             # There is nowhere to write it; the job is found unfinished when Redis is back.
             raise
@@ -166,11 +182,13 @@ def predict(run: Run, shard: int) -> None:
     tasks = graph.checkpoints(run).tasks(shard)
     work = ProjectWork.open(services(), run.project)
     errors: dict[str, str] = {}
-    with services().mailbox.lock(run.project, shard):
-        given_up = services().crashes.each(
-            run.project, tasks, lambda some: errors.update(work.predict(some))
-        )
-    services().runs.note_errors(run.id, errors | given_up)
+    for page in _pages(run, tasks):
+        with services().mailbox.lock(run.project, shard):
+            given_up = services().crashes.each(
+                run.project, page, lambda some: errors.update(work.predict(some))
+            )
+        errors.update(given_up)
+    services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "predicting", shard, len(tasks))
 
 
@@ -189,7 +207,11 @@ def score(run: Run, shard: int) -> None:
     graph = services().graph
     tasks = graph.checkpoints(run).tasks(shard)
     work = ProjectWork.open(services(), run.project)
-    flagged, errors = _score(work, shard, tasks)
+    flagged, errors = 0, dict[str, str]()
+    for page in _pages(run, tasks):
+        more, said = _score(work, shard, page)
+        flagged += more
+        errors.update(said)
     services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "scoring", shard, len(tasks), flagged)
 
@@ -203,6 +225,27 @@ def finish(run: Run, _: int) -> None:
         work.keep_model_version()
         services().store.compact(run.project)
     services().graph.go_on(run, "finishing")
+
+
+def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield a shard's tasks while the run goes on; between pages, let events pass."""
+    for page in _pager().pages(run.stage, tasks):
+        if not services().runs.is_current(services().runs.read(run.id)):
+            raise _EndedMeanwhile
+        yield page
+        services().runs.touch(run.id)
+        for project in services().mailbox.woken():
+            _let_pass(project)
+
+
+def _let_pass(project: int) -> None:
+    try:
+        look_at_pending(project)
+    except redis.RedisError:
+        raise
+    except Exception as error:
+        # The event's own job is still in the queue: it is tried again there.
+        _log.warning("project %s: %s", project, error, exc_info=not isinstance(error, RelookError))
 
 
 def _score(work: ProjectWork, bucket: int, tasks: NDArray[np.int64]) -> tuple[int, dict[str, str]]:

@@ -104,7 +104,9 @@ class PatientTransport(httpx.BaseTransport):
         with self._free:
             answer = self._transport.handle_request(request)
             # Read here: an answer half way through counts as under way, and may break off too.
-            answer.read()
+            # But a file, as an export is one, may be larger than memory: its reader reads it.
+            if "attachment" not in answer.headers.get("Content-Disposition", ""):
+                answer.read()
         return answer
 
     def _can_renew(self, request: httpx.Request) -> bool:

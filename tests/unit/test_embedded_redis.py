@@ -1,12 +1,18 @@
 import os
 import stat
+import time
+from functools import partial
 
 import pytest
 import redis
 
+from ml_backend.jobs import locks, pulse
+from ml_backend.jobs.checkpoints import Checkpoints
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.sweep import sweep
+from ml_backend.metrics import JobTimes, Metrics
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +77,19 @@ def test_a_run_as_everyone_sees_it(mailbox):
     book = RunBook(mailbox.redis)
     run = book.open(7)
     assert (run.state, run.stage, run.project) == ("queued", "listing", 7)
-    book.stage(run.id, "scoring", 10)
-    book.advance(run.id, 4, flagged=2)
+    assert book.begin_stage(run.id, "scoring", 0, 10)
+    checkpoints = Checkpoints(mailbox.redis, run.id)
+    assert checkpoints.check_off("scoring", 0, tasks=4, flagged=2)
+    assert not checkpoints.check_off("scoring", 0, tasks=4, flagged=2), "a shard counts once"
+    book.log(run.id, "half way")
     book.note_errors(run.id, {"5": "task 5: broken"})
     now = book.read(run.id)
     assert (now.state, now.done, now.total, now.flagged) == ("running", 4, 10, 2)
     assert now.errors == {"5": "task 5: broken"}
-    book.close(run.id, "done")
+    assert now.log[0].endswith("half way")
+    assert book.close(run.id, "done")
+    assert not book.close(run.id, "failed"), "a run ends once"
+    assert not book.begin_stage(run.id, "scoring", 0, 10), "a run that has ended begins nothing"
     assert book.read(run.id).ended > 0
     assert not book.is_current(book.read(run.id))
 
@@ -109,3 +121,49 @@ def test_deleted_annotations_wait_until_their_tasks_are_found(mailbox):
     assert mailbox.deleted(4) == {8, 9}
     mailbox.forget_deleted(4, [9])
     assert mailbox.deleted(4) == {8}
+
+
+def test_a_lock_is_renewed_while_it_is_held_and_lapses_with_its_holder(mailbox, monkeypatch):
+    monkeypatch.setattr(locks, "LAPSE_S", 1)
+    monkeypatch.setattr(locks, "beating", partial(pulse.beating, every_s=0.2))
+    with mailbox.lock(1, 0):
+        time.sleep(1.5)
+        assert not mailbox.lock(1, 0).acquire(blocking=False)
+    dead = mailbox.lock(1, 0)
+    assert dead.acquire(blocking=False)
+    time.sleep(1.2)
+    assert mailbox.lock(1, 0).acquire(blocking=False)
+
+
+def test_one_sweep_takes_up_a_dead_workers_job_once_and_counts_it(mailbox):
+    job = mailbox.runs.enqueue("ml_backend.jobs.work.plan", "abc", retry=retry())
+    mailbox.runs.pop_job_id()
+    mailbox.redis.zadd(mailbox.runs.started_job_registry.key, {f"{job.id}:run": time.time() - 1})
+    sweep(mailbox, reconcile_s=600)
+    sweep(mailbox, reconcile_s=600)
+    assert mailbox.runs.scheduled_job_registry.get_job_ids() == [job.id]
+    text = Metrics(mailbox).text().decode()
+    assert 'relook_jobs_abandoned_total{job="plan"} 1.0' in text
+    assert 'relook_jobs_put_off{queue="relook-runs"} 1.0' in text
+
+
+def test_job_times_of_many_processes_are_one_histogram(mailbox):
+    for seconds in (0.05, 0.3, 1000.0):
+        JobTimes(mailbox.redis).note("ml_backend.jobs.work.score", True, seconds)
+    JobTimes(mailbox.redis).note("ml_backend.jobs.work.score", False, 2.0)
+    text = Metrics(mailbox).text().decode()
+    name = 'relook_job_seconds_bucket{job="score",le="%s",outcome="done"} %s'
+    for bound, count in (("0.1", 1.0), ("0.5", 2.0), ("900.0", 2.0), ("+Inf", 3.0)):
+        assert name % (bound, count) in text
+    assert 'relook_job_seconds_count{job="score",outcome="failed"} 1.0' in text
+    assert 'relook_job_seconds_sum{job="score",outcome="done"} 1000.35' in text
+
+
+def test_lost_events_are_searched_for_once_per_interval(mailbox):
+    mailbox.remember_setup(3, None)
+    mailbox.remember_setup(4, None)
+    mailbox.reconcile_all(600)
+    mailbox.reconcile_all(600)
+    assert mailbox.events.job_ids == ["reconcile-3", "reconcile-4"]
+    mailbox.forget_setup(3)
+    assert mailbox.projects() == [4]

@@ -1,0 +1,90 @@
+"""Events between Label Studio's call and Redis."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.outbox import Outbox
+from ml_backend.settings import ServiceSettings
+
+
+@pytest.fixture
+def server(tmp_path):
+    with EmbeddedRedis(tmp_path) as running:
+        yield running
+
+
+def outbox_of(server):
+    settings = ServiceSettings(REDIS_URL=SecretStr(server.url))
+    mailbox = Mailbox(open_redis(settings, patient=False))
+    return Outbox(mailbox), mailbox
+
+
+def test_equal_events_are_one_and_are_delivered_before_the_answer(server):
+    outbox, mailbox = outbox_of(server)
+
+    async def send():
+        async with outbox.delivering():
+            answers = [outbox.add(3, tasks=[task % 10]) for task in range(200)]
+            return await asyncio.gather(*answers, outbox.add(4, deleted=[9]))
+
+    assert all(asyncio.run(send()))
+    assert sorted(mailbox.pending(3)) == list(range(10))
+    assert mailbox.deleted(4) == {9}
+
+
+def test_what_redis_did_not_take_is_offered_again(server):
+    outbox, mailbox = outbox_of(server)
+
+    async def send():
+        async with outbox.delivering():
+            await asyncio.sleep(0.2)
+            server.kill()
+            began = time.monotonic()
+            delivered = await outbox.add(3, tasks=[1])
+            taken = time.monotonic() - began
+            server.start()
+            await outbox.add(3, tasks=[2])
+            for _ in range(100):
+                if len(mailbox.pending(3)) == 2:
+                    break
+                await asyncio.sleep(0.1)
+            return delivered, taken
+
+    delivered, taken = asyncio.run(send())
+    assert not delivered
+    assert taken < 0.1
+    assert sorted(mailbox.pending(3)) == [1, 2]
+
+
+def test_what_is_left_at_the_end_is_delivered_or_said(server, caplog):
+    outbox, mailbox = outbox_of(server)
+
+    async def send(outbox, task):
+        async with outbox.delivering():
+            asyncio.get_running_loop().create_task(outbox.add(3, tasks=[task]))
+            await asyncio.sleep(0)
+
+    asyncio.run(send(outbox, 1))
+    assert list(mailbox.pending(3)) == [1]
+    server.kill()
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(send(outbox_of(server)[0], 2))
+    assert "1 changes never reached Redis; the next reconcile finds them" in caplog.text
+
+
+def test_a_server_that_starts_has_lost_events_searched_for(server):
+    outbox, mailbox = outbox_of(server)
+    mailbox.remember_setup(5, None)
+
+    async def start():
+        async with outbox.delivering():
+            await asyncio.sleep(0.2)
+
+    asyncio.run(start())
+    assert mailbox.events.job_ids == ["reconcile-5"]
