@@ -31,7 +31,7 @@ def served(bench, tmp_path):
 
 
 def test_a_backend_made_with_label_studio_ml_gains_scores_and_a_queue(bench, served):
-    case = of_boxes(f"http://{served.host}")
+    case = of_boxes(f"http://{served.host}", {"score_threshold": 0.1})
     project, ids = bench.labelled(case)
     run = bench.analyze(project)
     assert run.state == "done", run
