@@ -64,7 +64,8 @@ class ModelChoice:
             return ModelAnswers(control, version, lambda: self.models.get(name))
         version = upstream.version(project, config.xml)
         stands = name.startswith(STANDING)
-        return UpstreamAnswers(control, version, stands, upstream, project, config)
+        prefix = settings.field_prefix
+        return UpstreamAnswers(control, version, stands, upstream, project, config, prefix)
 
     def served(self, config: LabelingConfig, settings: ProjectSettings) -> LabelingConfig:
         """Return the config without the tags that the project's model was not made for.

@@ -18,6 +18,7 @@ from rq import get_current_job
 
 from ml_backend.errors import (
     LabelStudioError,
+    ModelAwayError,
     ProjectGoneError,
     RelookError,
     TokenRefusedError,
@@ -152,7 +153,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
 def _needs_a_person(error: Exception) -> bool:
     if isinstance(error, LabelStudioError):
         return isinstance(error, ProjectGoneError | TokenRefusedError)
-    return isinstance(error, RelookError)
+    return isinstance(error, RelookError) and not isinstance(error, ModelAwayError)
 
 
 def _tries_left() -> bool:

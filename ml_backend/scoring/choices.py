@@ -105,4 +105,6 @@ def _answers(units: Units) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     given[units.unit[known], units.given[known]] = True
     judged = np.zeros(len(units), dtype=np.bool_)
     judged[units.unit] = True
-    return given, judged & bool(units.table.known.any())
+    # A row of zeros says nothing of its task.
+    said = units.model.probs.any(axis=1) & bool(units.table.known.any())
+    return given, judged & said

@@ -128,16 +128,15 @@ def score_page(
         units = Units.of(table, page_labels(page, table, labels), place)
         scored = _score(units, items, calibration)
         np.fmax.at(priority, task, scored.priority)
-        texts = page.inputs.values(table.control.data_key)
+        texts = page.inputs.spelt(table.control)
         for n, unit in enumerate(scored.findings.task.tolist()):
             row = int(task[unit])
-            fix = replace(scored.fix[n], text=texts[row])
             one = _Finding(
                 score=float(scored.findings.score[n]),
                 kind=str(scored.findings.kind[n]),
                 reason=scored.reason[n],
                 annotation=int(annotations[unit]),
-                fix=fix if table.control.geometry == "span" else scored.fix[n],
+                fix=replace(scored.fix[n], text=texts[row]),
             )
             found[row].append(one)
     return _by_task(priority, found, threshold)
