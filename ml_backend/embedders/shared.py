@@ -72,8 +72,11 @@ class SharedFeatures:
     the region (RoIAlign, mean), scaled to length 1 and joined. A whole image is the region that it
     fills, without the padding. A patch sees what lies around it, as the model does.
 
-    Of a classifier they are what its last layer reads. It has no place for regions: their patches
-    are cut out and are passes of their own.
+    Of a classifier they are the means of the feature maps before its last halving. What its last
+    layer reads tells its classes apart and little else: there, noise lies among the digits of the
+    demo (outlier scores of 0.6, as the farthest digits have), here it scores 0.99, and the nearest
+    neighbours' labels are as right (0.987 against 0.993). It has no place for regions: their
+    patches are cut out and are passes of their own.
 
     Args:
         predictor: a loaded YOLO checkpoint, no export, or the ``BatchingPredictor`` of one. Its
@@ -104,7 +107,10 @@ class SharedFeatures:
         network: Any = self._ultralytics.model
         self._pooled = hasattr(network.model[-1], "linear")
         with loading(predictor.version):
-            self.size = _width(network)
+            if self._pooled:
+                self._layer, self.size = _before_last_halving(network)
+            else:
+                self._layer, self.size = -1, _width(network)
         self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
 
     def predict_and_embed(
@@ -131,7 +137,7 @@ class SharedFeatures:
             np.concatenate([regions, inside(patches, size, self._margin, 1.0).astype(np.float32)]),
         )
         tapped = _Tapped(everything, size, self.size)
-        with self._lock, _tap(self._ultralytics, tapped, pooled=self._pooled):
+        with self._lock, _tap(self._ultralytics, tapped, self._layer):
             said = self._predictor.predict(images, geometry)
         whole, parts = np.split(unit(tapped.vector), [len(images)])
         if self._pooled and len(patches):
@@ -218,8 +224,8 @@ def _pool(maps: Sequence[Tensor], regions: Tensor, network: tuple[int, int]) -> 
 
 
 @contextmanager
-def _tap(ultralytics: Any, tapped: _Tapped, *, pooled: bool) -> Iterator[None]:
-    """Collect what the network's head reads while Ultralytics predicts in this thread.
+def _tap(ultralytics: Any, tapped: _Tapped, layer: int) -> Iterator[None]:
+    """Collect what a layer says, or what the head (-1) reads, as Ultralytics predicts here.
 
     Ultralytics predicts with a copy of the network, made on its first call: only its own events
     lead to that copy.
@@ -232,9 +238,11 @@ def _tap(ultralytics: Any, tapped: _Tapped, *, pooled: bool) -> Iterator[None]:
         if threading.get_ident() != thread:
             return
         network = predictor.model.model
-        head = network.model[-1].linear if pooled else network.model[-1]
         hooks.append(network.register_forward_pre_hook(_keep(last, "input")))
-        hooks.append(head.register_forward_pre_hook(_keep(last, "maps")))
+        if layer == -1:
+            hooks.append(network.model[-1].register_forward_pre_hook(_keep(last, "maps")))
+        else:
+            hooks.append(network.model[layer].register_forward_hook(_keep_mean(last)))
 
     def batch(predictor: Any) -> None:
         if threading.get_ident() == thread:
@@ -264,16 +272,51 @@ def _keep(last: dict[str, Any], name: str) -> Any:
     return hook
 
 
+def _keep_mean(last: dict[str, Any]) -> Any:
+    def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
+        last["maps"] = [output.mean((2, 3))]
+
+    return hook
+
+
 def _maps(inputs: tuple[Any, ...]) -> list[Tensor]:
     given = inputs[0] if isinstance(inputs[0], (list, tuple)) else [inputs[0]]
     return [part for part in given if isinstance(part, Tensor) and part.ndim in {2, 4}]
 
 
 def _width(network: Any) -> int:
-    """Return how many numbers the head reads of a place, by one pass over a small empty image."""
-    head = network.model[-1]
+    """Return how many numbers the head reads of a place."""
     last: dict[str, Any] = {}
-    hook = getattr(head, "linear", head).register_forward_pre_hook(_keep(last, "maps"))
+    hook = network.model[-1].register_forward_pre_hook(_keep(last, "maps"))
+    try:
+        _probe(network)
+    finally:
+        hook.remove()
+    return sum(int(part.shape[1]) for part in last["maps"])
+
+
+def _before_last_halving(network: Any) -> tuple[int, int]:
+    """Return the last layer whose maps are larger than those the head reads, and its channels."""
+    shapes: dict[int, Any] = {}
+
+    def keep(layer: int) -> Any:
+        return lambda _module, _inputs, output: shapes.update({layer: output.shape})
+
+    layers = list(network.model)[:-1]
+    hooks = [layer.register_forward_hook(keep(n)) for n, layer in enumerate(layers)]
+    try:
+        _probe(network)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    final = shapes[len(layers) - 1]
+    larger = [n for n, shape in shapes.items() if shape[-1] > final[-1]]
+    layer = larger[-1] if larger else len(layers) - 1
+    return layer, int(shapes[layer][1])
+
+
+def _probe(network: Any) -> None:
+    """Pass a small empty image through a network."""
     weight = next(network.parameters())
     channels = getattr(network, "yaml", {}).get("channels", 3)
     training = network.training
@@ -281,6 +324,4 @@ def _width(network: Any) -> int:
         with torch.inference_mode():
             network.eval()(weight.new_zeros(1, channels, _PROBE, _PROBE))
     finally:
-        hook.remove()
         network.train(training)
-    return sum(int(part.shape[1]) for part in last["maps"])
