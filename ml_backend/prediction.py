@@ -147,6 +147,16 @@ class Prediction:
         found, said = self._store.get_predictions(project, control.name, answers.key, tasks)
         return _table(answers, len(tasks), [(np.flatnonzero(found).tolist(), said)])
 
+    def read(
+        self, control: Control, inputs: TaskInputs, rows: Sequence[int]
+    ) -> list[Input | MediaError]:
+        """Read what a control tag labels in some tasks; what cannot be read is its error.
+
+        Raises:
+            LabelStudioError: when Label Studio cannot be reached.
+        """
+        return _Reading(inputs, self._images, self._texts)(control, rows)
+
     def _some(
         self,
         project: int,

@@ -73,6 +73,7 @@ class Outcome:
 class ProjectWork:
     def __init__(self, services, project):
         self.redis, self.project = services.redis, types.SimpleNamespace(id=project)
+        self.neighborhood = self
 
     @classmethod
     def open(cls, services, project):
@@ -95,6 +96,12 @@ class ProjectWork:
             outcome.flagged += 1
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
+
+    def check(self):
+        pass
+
+    def lay_out(self, tasks):
+        disturb(self.redis, "projecting")
 
     def keep_tab(self):
         pass
