@@ -126,7 +126,7 @@ def fit(
         ValueError: naming the first row that is wrong.
     """
     labels, probs = probabilities.check(labels, probs)
-    asked = votes or _asked(labels, probs.shape[1], embeddings, neighbors)
+    asked = _asked(labels, probs.shape[1], embeddings, neighbors) if votes is None else votes
     rows = np.flatnonzero(labels != NONE)
     # By label and confidence: the sample then holds some of every kind, and does not depend on
     # the order that the rows came in.
@@ -170,7 +170,7 @@ def mistakenness(
         ValueError: naming the first row that is wrong.
     """
     labels, probs = probabilities.check(labels, probs)
-    asked = votes or _asked(labels, probs.shape[1], embeddings, neighbors)
+    asked = _asked(labels, probs.shape[1], embeddings, neighbors) if votes is None else votes
     trust = calibration or fit(labels, probs, votes=asked)
     return _judge(labels, probs, asked, trust)[0]
 
@@ -210,7 +210,7 @@ def find(
     tasks = np.asarray(tasks)
     if tasks.shape != labels.shape:
         raise ValueError(f"tasks {tasks.shape} and labels {labels.shape} do not match")
-    asked = votes or _asked(labels, probs.shape[1], embeddings, neighbors)
+    asked = _asked(labels, probs.shape[1], embeddings, neighbors) if votes is None else votes
     trust = calibration or fit(labels, probs, votes=asked)
     score, other = _judge(labels, probs, asked, trust)
     rows = np.flatnonzero((score >= floor) & (other != NONE))

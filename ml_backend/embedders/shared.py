@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torchvision.ops import roi_align
 
 from ml_backend.embedders.base import Patches, unit
 from ml_backend.embedders.images import loading, only_images
+from ml_backend.embedders.layers import before_last_halving, keep, keep_mean, numbers_read
 from ml_backend.embedders.patches import crop, image_sizes, inside
 from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
@@ -24,9 +25,6 @@ from ml_backend.predictors.base import Input, Predictions, Predictor
 from ml_backend.predictors.batching import BatchingPredictor
 
 __all__ = ["SharedFeatures", "has_layers", "into_network"]
-
-#: Side of the image that tells how long a vector is; any multiple of 32 does.
-_PROBE: Final = 64
 
 
 def has_layers(predictor: Predictor) -> bool:
@@ -108,9 +106,9 @@ class SharedFeatures:
         self._pooled = hasattr(network.model[-1], "linear")
         with loading(predictor.version):
             if self._pooled:
-                self._layer, self.size = _before_last_halving(network)
+                self._layer, self.size = before_last_halving(network)
             else:
-                self._layer, self.size = -1, _width(network)
+                self._layer, self.size = -1, numbers_read(network)
         self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
 
     def predict_and_embed(
@@ -238,11 +236,11 @@ def _tap(ultralytics: Any, tapped: _Tapped, layer: int) -> Iterator[None]:
         if threading.get_ident() != thread:
             return
         network = predictor.model.model
-        hooks.append(network.register_forward_pre_hook(_keep(last, "input")))
+        hooks.append(network.register_forward_pre_hook(keep(last, "input")))
         if layer == -1:
-            hooks.append(network.model[-1].register_forward_pre_hook(_keep(last, "maps")))
+            hooks.append(network.model[-1].register_forward_pre_hook(keep(last, "maps")))
         else:
-            hooks.append(network.model[layer].register_forward_hook(_keep_mean(last)))
+            hooks.append(network.model[layer].register_forward_hook(keep_mean(last)))
 
     def batch(predictor: Any) -> None:
         if threading.get_ident() == thread:
@@ -262,66 +260,3 @@ def _tap(ultralytics: Any, tapped: _Tapped, layer: int) -> Iterator[None]:
             ultralytics.callbacks[event].remove(call)
         for hook in hooks:
             hook.remove()
-
-
-def _keep(last: dict[str, Any], name: str) -> Any:
-    def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        # A warm-up passes here too: the last one counts. Heads change their list in place.
-        last[name] = _maps(inputs)
-
-    return hook
-
-
-def _keep_mean(last: dict[str, Any]) -> Any:
-    def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Tensor) -> None:
-        last["maps"] = [output.mean((2, 3))]
-
-    return hook
-
-
-def _maps(inputs: tuple[Any, ...]) -> list[Tensor]:
-    given = inputs[0] if isinstance(inputs[0], (list, tuple)) else [inputs[0]]
-    return [part for part in given if isinstance(part, Tensor) and part.ndim in {2, 4}]
-
-
-def _width(network: Any) -> int:
-    """Return how many numbers the head reads of a place."""
-    last: dict[str, Any] = {}
-    hook = network.model[-1].register_forward_pre_hook(_keep(last, "maps"))
-    try:
-        _probe(network)
-    finally:
-        hook.remove()
-    return sum(int(part.shape[1]) for part in last["maps"])
-
-
-def _before_last_halving(network: Any) -> tuple[int, int]:
-    """Return the last layer whose maps are larger than those the head reads, and its channels."""
-    shapes: dict[int, Any] = {}
-
-    def keep(layer: int) -> Any:
-        return lambda _module, _inputs, output: shapes.update({layer: output.shape})
-
-    layers = list(network.model)[:-1]
-    hooks = [layer.register_forward_hook(keep(n)) for n, layer in enumerate(layers)]
-    try:
-        _probe(network)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    final = shapes[len(layers) - 1]
-    larger = [n for n, shape in shapes.items() if shape[-1] > final[-1]]
-    layer = larger[-1] if larger else len(layers) - 1
-    return layer, int(shapes[layer][1])
-
-
-def _probe(network: Any) -> None:
-    """Pass a small empty image through a network."""
-    weight = next(network.parameters())
-    channels = getattr(network, "yaml", {}).get("channels", 3)
-    training = network.training
-    try:
-        with torch.inference_mode():
-            network.eval()(weight.new_zeros(1, channels, _PROBE, _PROBE))
-    finally:
-        network.train(training)

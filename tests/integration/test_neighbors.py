@@ -13,7 +13,7 @@ from ml_backend.embedding_store import EmbeddingStore
 from ml_backend.plane import get_plane
 from ml_backend.store import Store
 from tests.integration.conftest import Bench, wait_for
-from tests.integration.samples import digit
+from tests.integration.samples import digit, right, scenes
 
 CLEAN = 60
 VERSION = "digits-classify"
@@ -112,6 +112,27 @@ def test_a_new_task_is_embedded_by_its_event(bench: Bench, analysed: Project):
     address = bench.task(analysed.clean[0]).data["image"]
     task = bench.client.tasks.create(project=analysed.id, data={"image": address})
     wait_for(lambda: task.id in vectors(bench, analysed.id)[2].task, "its vector")
+
+
+def test_peoples_boxes_have_a_plane_of_their_own_and_boxes_that_are_gone_leave_it(bench: Bench):
+    tasks = [right(scene) for scene in scenes(8, seed=71)]
+    project, ids = bench.project("detection", tasks)
+    assert bench.analyze(project).errors == {}
+    store = Store(bench.settings.data_dir / "store")
+    plane = get_plane(store, project, "label", "regions")
+    assert plane is not None
+    assert len(plane) == sum(len(task.label) for task in tasks)
+    first = plane.task == ids[0]
+    assert first.sum() == len(tasks[0].label)
+
+    (annotation,) = bench.task(ids[0]).annotations
+    bench.client.annotations.update(id=annotation["id"], result=annotation["result"][1:])
+    bench.settle(project)
+    bench.analyze(project)
+    after = get_plane(store, project, "label", "regions")
+    assert after is not None
+    assert set(after.region[after.task == ids[0]]) < set(plane.region[first])
+    assert len(after) == len(plane) - 1
 
 
 def test_an_embedder_that_is_missing_ends_the_run_by_name(bench: Bench):
