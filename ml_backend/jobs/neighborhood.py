@@ -74,8 +74,11 @@ class Neighborhood:
             ModelError: when it is missing, cannot be loaded, or fits no tag of the project.
         """
         name, config = self.settings.embedder, self.project.config
+        if name in ("", NO_EMBEDDER):
+            # A model that can share no features serves all the same.
+            return
         every = [self.services.embedders.embedder(one, self.settings) for one in config.controls]
-        if name and name != NO_EMBEDDER and not any(every):
+        if all(found is None for found in every):
             kinds = " and ".join(sorted({f"{control.reads}s" for control in config.controls}))
             raise ModelError(
                 f"embedder {name[:120]!r} does not read the {kinds} of this project: name one that "
