@@ -192,9 +192,11 @@ class ProjectWork:
         titles = {"", *(str(one.title) for one in connections)}
         mailbox = self.services.mailbox
         if current in titles or mailbox.set_version(self.project.id, current):
-            if current != version:
-                set_model_version(self.services.client, self.project.id, version)
-            mailbox.remember_version(self.project.id, version)
+            stands = current == version or set_model_version(
+                self.services.client, self.project.id, version
+            )
+            if stands:
+                mailbox.remember_version(self.project.id, version)
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.settings.field_prefix
