@@ -48,10 +48,6 @@ class Services:
         self.graph = RunGraph(self.mailbox, self.runs)
         self.crashes = Crashes(self.redis)
         self.client = self
-        self.store = self
-
-    def compact(self, project):
-        disturb(self.redis, "finishing")
 
 
 def disturb(connection, stage, tasks=()):
@@ -73,10 +69,29 @@ class Outcome:
 class ProjectWork:
     def __init__(self, services, project):
         self.redis, self.project = services.redis, types.SimpleNamespace(id=project)
+        self.outgoing = types.SimpleNamespace(enough=1)
 
     @classmethod
-    def open(cls, services, project):
+    def open(cls, services, project, in_bulk=False):
         return cls(services, project)
+
+    def changed(self, states):
+        return np.ones(len(states.task), dtype=bool)
+
+    def send(self, least=1):
+        return {}
+
+    def settled(self, tasks):
+        return False
+
+    def settle(self, tasks):
+        pass
+
+    def compare(self, tasks, settled):
+        return types.SimpleNamespace(flagged=np.zeros(len(tasks), dtype=bool)), tasks > 0
+
+    def compact(self):
+        disturb(self.redis, "finishing")
 
     def predict(self, tasks):
         disturb(self.redis, "predicting", tasks.tolist())
@@ -84,6 +99,7 @@ class ProjectWork:
 
     def fit(self, tasks):
         disturb(self.redis, "fitting")
+        return {}
 
     def score(self, tasks):
         outcome = Outcome()
@@ -106,9 +122,10 @@ class ProjectWork:
         return sorted(annotations)
 
 
-def read_task_ids(client, project):
+def read_states(client, project):
     disturb(client.redis, "listing")
-    return np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+    tasks = np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+    return types.SimpleNamespace(task=tasks)
 
 
 def stand_in(name, **parts):
@@ -121,7 +138,9 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
     stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
-    stand_in("ml_backend.labelstudio.reader", read_task_ids=read_task_ids)
+    from ml_backend.labelstudio import changes
+
+    changes.read_states = read_states
     import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow
     from ml_backend.jobs.worker import work
 
