@@ -171,7 +171,9 @@ def _print_run(what: str, run: Run) -> None:
         for (stage, start), end in zip(began.items(), ends, strict=True)
     )
     rate = run.total / took
-    print(f"- {what}: {took:.1f} s, {rate:.0f} tasks/s, {run.flagged} flagged: {shares}", flush=True)
+    print(
+        f"- {what}: {took:.1f} s, {rate:.0f} tasks/s, {run.flagged} flagged: {shares}", flush=True
+    )
 
 
 def _print_ceiling(client: LabelStudio, project: int, tasks: list[int]) -> None:
@@ -183,7 +185,7 @@ def _print_ceiling(client: LabelStudio, project: int, tasks: list[int]) -> None:
             "value": {"x": 10, "y": 10, "width": 9, "height": 9, "rectanglelabels": ["3"]},
         }
     ]
-    made = {task: (box, 0.5) for task in some}
+    made = dict.fromkeys(some, (box, 0.5))
     few = dict(list(made.items())[:20])
     _timed("list id and stamp", len(tasks), lambda: read_states(client, project))
     _timed("read tasks", len(some), lambda: list(read_tasks(client, opened, "relook", some)))

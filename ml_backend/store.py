@@ -231,7 +231,9 @@ class Store:
         table = self.tables.read(named("labels", _LABELS, project), columns)
         task = np.repeat(table["task"].to_numpy(), _lengths(table["held"]))
         wanted = np.array(list(annotations), dtype=np.int64)
-        found: NDArray[np.int64] = np.unique(task[np.isin(_values(table["held"], np.int64), wanted)])
+        found: NDArray[np.int64] = np.unique(
+            task[np.isin(_values(table["held"], np.int64), wanted)]
+        )
         return found
 
     def _labels_of(
