@@ -1,4 +1,4 @@
-"""Where the time of a run over a whole project goes: each stage, and Label Studio's ceiling beside it.
+"""Where the time of a run over a whole project goes, and the ceiling of Label Studio's API.
 
 Run from the repository root, where ``make demo`` has installed Label Studio::
 

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from numpy.typing import NDArray
+from pydantic import SecretStr
 from rq import Queue, SimpleWorker
 
 from ml_backend.demo.projects import CONFIGS
@@ -83,7 +84,13 @@ def _process(folder: Path, first: int, count: int) -> str:
 
 def _measure(folder: Path, first: int, count: int) -> str:
     os.environ["RELOOK_THREADS"] = "1"
-    settings = ServiceSettings(data_dir=folder, model_dir=_MODELS)
+    settings = ServiceSettings(
+        # Nobody is asked.
+        LABEL_STUDIO_URL="http://127.0.0.1:9",
+        LABEL_STUDIO_API_KEY=SecretStr("none"),
+        data_dir=folder,
+        model_dir=_MODELS,
+    )
     config = parse_config(CONFIGS["detection"])
     project = Project(1, "", config, "", count, 1)
     work = ProjectWork(Services(settings), project, ProjectSettings(model="digits-detect.pt"))

@@ -151,6 +151,7 @@ def _png(image: NDArray[np.uint8]) -> bytes:
 
 
 def human_result(kind: str, task: SampleTask) -> list[dict[str, Any]]:
+    """Return what a person said of a task, as Label Studio keeps it."""
     if task.box is None:
         value: dict[str, Any] = {"choices": [str(int(task.label[0]))]}
         return [{"from_name": "digit", "to_name": "image", "type": "choices", "value": value}]
