@@ -25,7 +25,6 @@ __all__ = ["Relabelled", "originals", "read_answered", "read_relabelled", "write
 
 _PAGE: Final = 200
 _PARALLEL: Final = 4
-_FIELDS: Final = "id,data,annotations"
 #: Answers get a name of their own in it, which Label Studio takes only once.
 _NAMES: Final = uuid.UUID("6f1c1c5e-7a0b-5d3a-9a55-0f6f2f1f7a11")
 
@@ -140,6 +139,8 @@ def write_answers(
 def _write(client: LabelStudio, annotation: Mapping[str, Any], source: int, answers: int) -> bool:
     origin = {"parent_annotation": answers} if answers >= 0 else {}
     author = annotation.get("completed_by")
+    # Lists name a user by number, single tasks by all that is known of him.
+    author = author.get("id") if isinstance(author, dict) else author
     by = {"completed_by": int(author)} if author is not None else {}
     try:
         with explained(f"writing the answer to task {source}"):
@@ -182,16 +183,15 @@ def _read(
 ) -> Iterator[dict[str, Any]]:
     with explained(f"reading the tasks of relabel project {project}"):
         if tasks is None:
-            pages: Any = client.tasks.list(
-                project=project, fields="all", include=_FIELDS, page_size=_PAGE
-            )
+            # Named fields alone would leave the annotations as stubs, without what they say.
+            pages: Any = client.tasks.list(project=project, fields="all", page_size=_PAGE)
             yield from map(_plain, pages)
             return
         for start in range(0, len(tasks), _PAGE):
             some = [int(task) for task in tasks[start : start + _PAGE]]
             query = json.dumps({"selectedItems": {"all": False, "included": some}})
             page: Any = client.tasks.list(
-                project=project, fields="all", include=_FIELDS, query=query, page_size=_PAGE
+                project=project, fields="all", query=query, page_size=_PAGE
             )
             yield from map(_plain, page.items or [])
 

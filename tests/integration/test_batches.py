@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from rq.job import Job
 
 from ml_backend.errors import BatchError
 from ml_backend.jobs.batch_jobs import (
@@ -17,13 +18,16 @@ from ml_backend.jobs.batch_jobs import (
     new_order,
     send_batch,
 )
-from ml_backend.jobs.batch_jobs import (
-    wait_for as answer_of,
-)
+from ml_backend.jobs.batch_jobs import wait_for as end_of
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_cli import relook
+
+
+def answer_of(job: Job) -> dict[str, Any]:
+    wait_for(lambda: job.get_status(refresh=True) in ("finished", "failed"), "the job's end", 150)
+    return end_of(job)
 
 
 def send(bench: Bench, project: int, **wanted: Any) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     wait_for(lambda: bench.flag(kept) == "confirmed", "the verdict 'confirmed'")
     for task, person in ((fixed, annotator), (kept, reviewer)):
         original, answer = sorted(bench.task(task).annotations, key=lambda one: one["id"])
-        assert answer["completed_by"] == person.id
+        assert answer["completed_by"]["id"] == person.id
         assert answer["parent_annotation"] == original["id"]
         (given,) = bench.task(copies[task].id).annotations
         assert answer["import_id"] == given["id"]
@@ -300,4 +304,4 @@ def test_a_thousand_tasks_go_out_and_come_back_in_three_minutes(bench, annotator
     with capsys.disabled():
         print(f"\n1,000 tasks: out {out:.1f} s, back {back:.1f} s, scored {scored:.1f} s")
     assert out + scored < 180
-    assert bench.task(ids[500]).annotations[-1]["completed_by"] == annotator.id
+    assert bench.task(ids[500]).annotations[-1]["completed_by"]["id"] == annotator.id
