@@ -7,16 +7,16 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import BatchError, ConfigError, ProjectGoneError, SettingsError
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.errors import BatchError, ConfigError, ProjectGoneError
 from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.take_back import known_settings, remember_relabel_project, take_back
 from ml_backend.labelstudio.batch_tabs import (
     batch_tabs,
     open_tab,
@@ -39,24 +39,13 @@ from ml_backend.labelstudio.corrections import (
     originals,
     read_answered,
     read_relabelled,
-    write_answers,
 )
-from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
 from ml_backend.review.batch import Fate, choose, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.services import Services
-from ml_backend.settings import ProjectSettings, project_settings
 
-__all__ = [
-    "HERE",
-    "NEW",
-    "Batches",
-    "Order",
-    "Progress",
-    "is_relabel_project",
-    "relay",
-    "take_back",
-]
+__all__ = ["HERE", "NEW", "Batches", "Order", "Progress"]
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +53,6 @@ _log = logging.getLogger(__name__)
 #: stands, or a new one.
 HERE: Final = "here"
 NEW: Final = "new"
-
-_PAGE: Final = 200
-_RELABEL: Final = "relook:relabel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +96,6 @@ class Progress:
     gone: int = 0
     conflicts: dict[int, str] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self)
-
 
 class Batches:
     """The relabel batches of one source project.
@@ -132,7 +114,7 @@ class Batches:
         self._services = services
         self._client = services.client
         self._source = read_project(services.client, project)
-        self._settings = _settings(services.mailbox, project)
+        self._settings = known_settings(services.mailbox, project)
 
     def send(self, order: Order) -> tuple[str, int]:
         """Send tasks; return the batch's name, "" for none, and how many went out just now.
@@ -169,7 +151,7 @@ class Batches:
         mailbox = self._services.mailbox
         for target in find_relabel_projects(self._client, self._source.id):
             try:
-                if _remember(mailbox, target):
+                if remember_relabel_project(mailbox, target):
                     mailbox.add_tasks(target, read_answered(self._client, target))
                 find_lost_events(self._client, mailbox, target)
             except ProjectGoneError:
@@ -246,7 +228,7 @@ class Batches:
             adopt_project(client, self._source, target)
         mailbox = self._services.mailbox
         copy_webhook(client, self._source.id, target)
-        if _remember(mailbox, target):
+        if remember_relabel_project(mailbox, target):
             # The first look notes how the project stands; what comes later is found by the next.
             find_lost_events(client, mailbox, target)
         return target
@@ -258,7 +240,7 @@ class Batches:
             return False
         return found.config.controls == self._source.config.controls
 
-    def _pages(self, tasks: NDArray[np.int64]) -> Sequence[TaskPage] | Any:
+    def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         return read_tasks(self._client, self._source, self._prefix, tasks)
 
     def _copy(self, page: TaskPage, row: int, batch: str) -> dict[str, Any]:
@@ -327,76 +309,3 @@ class Batches:
                 )
             )
         return found
-
-
-def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
-    """Write the answers in some tasks of a relabel project to their source tasks.
-
-    Returns:
-        how many were written; what is there already, or in conflict, is left alone.
-
-    Raises:
-        LabelStudioError: when Label Studio cannot be reached or refuses.
-    """
-    written = 0
-    for start in range(0, len(tasks), _PAGE):
-        for table in read_relabelled(services.client, target, tasks[start : start + _PAGE]):
-            try:
-                source = read_project(services.client, table.source)
-                prefix = _settings(services.mailbox, source.id).field_prefix
-            except (ProjectGoneError, ConfigError, SettingsError) as error:
-                _log.warning("answers of project %s cannot go back: %s", target, error)
-                continue
-            written += _write_ready(services, source, prefix, table)
-    return written
-
-
-def _write_ready(services: Services, source: Project, prefix: str, table: Relabelled) -> int:
-    wanted = np.unique(table.sent.source[table.answers.id >= 0])
-    now = originals(table, list(read_tasks(services.client, source, prefix, wanted)))
-    ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
-    return len(
-        write_answers(
-            services.client,
-            [
-                (table.annotation[row], int(table.sent.source[row]), int(now.label[row]))
-                for row in ready
-            ],
-        )
-    )
-
-
-def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
-    """Tell whether a project is known to hold copies of another's tasks."""
-    return bool(mailbox.redis.sismember(_RELABEL, str(project)))
-
-
-def relay(services: Services, target: int) -> None:
-    """Look at what events named in a relabel project that no model serves: answers, for the rest.
-
-    Raises:
-        LabelStudioError: when Label Studio cannot be reached or refuses.
-    """
-    mailbox = services.mailbox
-    pending, deleted = mailbox.pending(target), mailbox.deleted(target)
-    newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)[:_PAGE]
-    try:
-        take_back(services, target, newest)
-    except ProjectGoneError:
-        _log.info("relabel project %s is gone", target)
-        mailbox.redis.srem(_RELABEL, str(target))
-        newest = list(pending)
-    mailbox.forget(target, {task: pending[task] for task in newest})
-    mailbox.forget_deleted(target, deleted)
-    if len(newest) < len(pending):
-        mailbox.wake(target)
-
-
-def _remember(mailbox: Mailbox, target: int) -> bool:
-    """Note that a project holds copies of another's tasks; true where that was not known."""
-    return bool(cast(int, mailbox.redis.sadd(_RELABEL, str(target))))
-
-
-def _settings(mailbox: Mailbox, project: int) -> ProjectSettings:
-    _, extra_params = mailbox.setup_of(project)
-    return project_settings(extra_params)

@@ -25,12 +25,13 @@ from ml_backend.errors import (
     SettingsError,
     TokenRefusedError,
 )
-from ml_backend.jobs.batches import Batches, is_relabel_project, relay, take_back
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.runs import Run
+from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
 from ml_backend.labelstudio.reader import read_task_ids
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
