@@ -49,8 +49,8 @@ def new_order(**wanted: Any) -> Order:
 
 
 def enqueue(mailbox: Mailbox, job: Callable[..., Answer], *arguments: Any) -> Job:
-    """Give one of this module's jobs to the workers."""
-    return mailbox.runs.enqueue(
+    """Give one of this module's jobs to the workers: somebody waits, so before a run's shards."""
+    return mailbox.events.enqueue(
         f"{__name__}.{job.__name__}", args=arguments, retry=retry(), job_timeout=_TIMEOUT_S
     )
 

@@ -111,6 +111,19 @@ def read_task_ids(client, project):
     return np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
 
 
+class Batches:
+    """Relabel batches, of which there are none."""
+
+    def __init__(self, services, project):
+        pass
+
+    def tend(self):
+        pass
+
+    def send_when_full(self, token):
+        pass
+
+
 def stand_in(name, **parts):
     module = types.ModuleType(name)
     module.__dict__.update(parts)
@@ -121,6 +134,13 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
     stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
+    stand_in("ml_backend.jobs.batches", Batches=Batches)
+    stand_in(
+        "ml_backend.jobs.take_back",
+        is_relabel_project=lambda mailbox, project: False,
+        relay=None,
+        take_back=None,
+    )
     stand_in("ml_backend.labelstudio.reader", read_task_ids=read_task_ids)
     import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow
     from ml_backend.jobs.worker import work
