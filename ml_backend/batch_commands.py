@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -68,7 +68,8 @@ def batches(
         _say.print(f"{_do(batch_jobs.bring_back, project)['written']} answers brought back")
     found = _do(batch_jobs.list_batches, project)["batches"]
     columns = ("sent", "open", "ready", "done", "corrected", "confirmed", "gone")
-    table = Table("batch", "project", *columns, "conflicts")
+    # A name that is cut off cannot be given to the next command.
+    table = Table(Column("batch", no_wrap=True), "project", *columns, "conflicts")
     for one in found:
         counts = [str(one[column]) for column in columns]
         table.add_row(one["batch"], str(one["project"]), *counts, str(len(one["conflicts"])))

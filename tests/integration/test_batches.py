@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rq.job import Job
 
+from ml_backend.demo.projects import SampleTask
 from ml_backend.errors import BatchError
 from ml_backend.jobs.batch_jobs import (
     bring_back,
@@ -21,7 +22,7 @@ from ml_backend.jobs.batch_jobs import (
 from ml_backend.jobs.batch_jobs import wait_for as end_of
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
-from tests.integration.samples import right, scenes, wrong_class
+from tests.integration.samples import digit, right, scenes, wrong_class
 from tests.integration.test_cli import relook
 
 
@@ -250,7 +251,7 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
 
 def test_a_batch_goes_to_a_project_that_is_named_or_new(bench):
     project, tasks = flagged(bench, 2, seed=67)
-    other, _ = bench.project("classification", [])
+    other, _ = bench.project("classification", [SampleTask(digit(0)[0], [0], None)])
     with pytest.raises(BatchError, match="another labelling config"):
         send(bench, project, to=str(other))
     xml = bench.client.projects.get(id=project).label_config
