@@ -83,7 +83,7 @@ class EmbeddingStore:
 
     def __init__(self, folder: Path | str) -> None:
         # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(str(location), read_consistency_interval=timedelta(0))
+        self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
 
     def put(
         self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]

@@ -142,6 +142,9 @@ class ProjectSettings(BaseModel):
     queue_tab: str = Field(
         "Needs review", min_length=1, description="Title of the queue's Data Manager tab."
     )
+    batch_every: int = Field(
+        0, ge=0, description="Flagged tasks that are sent to the relabel project at once; 0: none."
+    )
     field_prefix: str = Field(
         "relook",
         pattern=r"^[A-Za-z][A-Za-z0-9_]{0,30}$",

@@ -8,6 +8,7 @@ lost: reconcile.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
 
@@ -17,17 +18,21 @@ from numpy.typing import NDArray
 from rq import get_current_job
 
 from ml_backend.errors import (
+    ConfigError,
     LabelStudioError,
     ModelAwayError,
     ProjectGoneError,
     RelookError,
+    SettingsError,
     TokenRefusedError,
 )
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.runs import Run
+from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
 from ml_backend.labelstudio.changes import read_states
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
@@ -72,6 +77,9 @@ def look_at_pending(project: int) -> None:
     The bucket of the newest event goes first, so a reviewer's fix does not wait for an import.
     """
     mailbox = services().mailbox
+    if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
+        relay(services(), project)
+        return
     pending = mailbox.pending(project)
     deleted = mailbox.deleted(project)
     if not pending and not deleted:
@@ -95,6 +103,8 @@ def _look_at_one_bucket(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox, project = services().mailbox, work.project.id
     newest = max(pending, key=lambda task: int(pending[task])) // _BUCKET
     tasks = sorted(task for task in pending if task // _BUCKET == newest)
+    if is_relabel_project(mailbox, project):
+        take_back(services(), project, tasks)
     flagged, errors = _score(work, newest, np.array(tasks, dtype=np.int64))
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
@@ -112,6 +122,18 @@ def reconcile(project: int) -> None:
     except ProjectGoneError:
         # Should only our access have gone: Label Studio names the project again when it is opened.
         services().mailbox.forget_setup(project)
+        return
+    tend_batches(project)
+
+
+def tend_batches(project: int) -> None:
+    """Find lost answers of a project's relabel batches, and send the next batch if it is time."""
+    try:
+        batches = Batches(services(), project)
+        batches.tend()
+        batches.send_when_full(secrets.token_hex(3))
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 
 
 def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
@@ -259,6 +281,7 @@ def finish(run: Run, _: int) -> None:
         work.compact()
         if not services().runs.read(run.id).errors:
             work.settle(services().graph.checkpoints(run).all_tasks())
+        tend_batches(run.project)
     services().graph.go_on(run, "finishing")
 
 

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Fields of a task's data that Relook owns, without their prefix.
-OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen")
+OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen", "batch")
 
 _PAGE_SIZE = 200
 
@@ -61,7 +61,8 @@ class Annotations:
     """The current human labels of some tasks, A rows.
 
     An annotation is current unless it was skipped or superseded: while a task holds no more
-    annotations than its overlap asks for, each is current; with more, only the newest is.
+    annotations than its overlap asks for, each is current; with more, only the newest is. The
+    answer out of a relabel batch supersedes all that were written before it.
 
     Attributes:
         id: int64 (A,), Label Studio's annotation id.
@@ -232,7 +233,22 @@ def _current(task: dict[str, Any]) -> list[dict[str, Any]]:
     found = [_plain(annotation) for annotation in task.get("annotations") or []]
     found = [annotation for annotation in found if not annotation.get("was_cancelled")]
     found.sort(key=lambda annotation: _seconds(annotation["updated_at"]))
+    found = found[_last_relabelled(found) :]
     return found if len(found) <= int(task.get("overlap") or 1) else found[-1:]
+
+
+def _last_relabelled(found: list[dict[str, Any]]) -> int:
+    """Place of the newest answer out of a relabel batch, which settles all that was there before.
+
+    Such an answer names the annotation that it answers, in its own task, and where it came from.
+    """
+    known = {annotation["id"] for annotation in found}
+    places = [
+        place
+        for place, one in enumerate(found)
+        if one.get("import_id") is not None and one.get("parent_annotation") in known
+    ]
+    return max(places, default=0)
 
 
 def _plain(item: Any) -> dict[str, Any]:

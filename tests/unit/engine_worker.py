@@ -140,6 +140,19 @@ def read_states(client, project):
     return types.SimpleNamespace(task=tasks)
 
 
+class Batches:
+    """Relabel batches, of which there are none."""
+
+    def __init__(self, services, project):
+        pass
+
+    def tend(self):
+        pass
+
+    def send_when_full(self, token):
+        pass
+
+
 def stand_in(name, **parts):
     module = types.ModuleType(name)
     module.__dict__.update(parts)
@@ -150,6 +163,13 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
     stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
+    stand_in("ml_backend.jobs.batches", Batches=Batches)
+    stand_in(
+        "ml_backend.jobs.take_back",
+        is_relabel_project=lambda mailbox, project: False,
+        relay=None,
+        take_back=None,
+    )
     from ml_backend.labelstudio import changes
 
     changes.read_states = read_states
