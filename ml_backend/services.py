@@ -6,6 +6,8 @@ from functools import cached_property
 
 from label_studio_sdk import LabelStudio
 
+from ml_backend.embedders.choice import EmbedderChoice
+from ml_backend.embedding_store import EmbeddingStore
 from ml_backend.jobs.crashes import Crashes
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -74,6 +76,16 @@ class Services:
     def looks(self) -> LookBook:
         """What tasks were when they were last looked at."""
         return LookBook(self.store.tables)
+
+    @cached_property
+    def embeddings(self) -> EmbeddingStore:
+        """Vectors on disk."""
+        return EmbeddingStore(self.settings.store_location)
+
+    @cached_property
+    def embedders(self) -> EmbedderChoice:
+        """Which embedder serves which tag."""
+        return EmbedderChoice(self.choice, self.settings)
 
     @cached_property
     def choice(self) -> ModelChoice:

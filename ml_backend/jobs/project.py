@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ml_backend import __version__
 from ml_backend.answers import Answers
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.jobs.outgoing import Outgoing
 from ml_backend.labelstudio.changes import TaskStates
 from ml_backend.labelstudio.client import explained
@@ -33,6 +34,7 @@ from ml_backend.prelabels import prelabels
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
 from ml_backend.review.publish import publish
 from ml_backend.scoring.columns import Calibration
+from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, fit_calibration, page_labels, score_page
 from ml_backend.scoring.stored import stored_page
 from ml_backend.services import Services
@@ -108,6 +110,7 @@ class ProjectWork:
         answers = [self._answers(control) for control in self.project.config.controls]
         parts = [__version__, self.project.config.xml, self.project.overlap]
         parts += [self.settings.model_dump_json(), [(one.key, one.version) for one in answers]]
+        parts += [self.neighborhood.version(control) for control in self._controls]
         made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
         return int.from_bytes(made.digest(), signed=True)
 
@@ -118,8 +121,13 @@ class ProjectWork:
         stand = any(not self._answers(one).version for one in self.project.config.controls)
         return np.full(len(states.task), stand) | ~looks.unchanged(states, self.setup)
 
+    @cached_property
+    def neighborhood(self) -> Neighborhood:
+        """The project's embeddings."""
+        return Neighborhood(self.services, self.project, self.settings)
+
     def predict(self, tasks: NDArray[np.int64]) -> dict[str, str]:
-        """Predict tasks, give them their pre-labels, keep their labels; return what is wrong."""
+        """Predict and embed tasks, give them their pre-labels; return what is wrong."""
         errors: dict[str, str] = {}
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
@@ -139,7 +147,8 @@ class ProjectWork:
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             refused, more = self._write_prelabels(page, predicted, waiting, outcome.errors)
-            scores = self._scores(page, predicted.controls)
+            nearby = [self.neighborhood.of_page(one, page.inputs) for one in self._controls]
+            scores = self._scores(page, predicted.controls, nearby)
             state = State(
                 flag=_strings(page.own["flag"]),
                 mark=_strings(page.own["seen"]),
@@ -178,7 +187,14 @@ class ProjectWork:
             table = self._stored(control, np.unique(labels.task))
             said |= _unknown_labels(table, labels.label)
             labels = labels.of(np.unique(labels.task)[table.found])
-            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels))
+            # Of neighbours, all count: vectors of what is not named here are dropped.
+            every = labels
+            if len(tasks) > _LEARNT:
+                every = store.get_labels(project.id, control.name, tasks)
+            nearby = self.neighborhood.learn(control, tasks, every, table.known)
+            if nearby is not None:
+                nearby = nearby.of_tasks(np.unique(labels.task))
+            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels, nearby))
         return said
 
     def compare(self, tasks: NDArray[np.int64], settled: bool) -> tuple[Looks, NDArray[np.bool_]]:
@@ -201,7 +217,8 @@ class ProjectWork:
             self.services.store.get_labels(self.project.id, one.name, tasks) for one in controls
         ]
         page = stored_page(tasks, labels)
-        now = told(self._scores(page, tables), self.settings.review_threshold)
+        nearby = [self.neighborhood.of_tasks(control, tasks) for control in controls]
+        now = told(self._scores(page, tables, nearby), self.settings.review_threshold)
         lost = ~np.logical_and.reduce([table.found for table in tables])
         return looks, (now != looks.told) | (looks.stamp == 0) | lost
 
@@ -228,6 +245,12 @@ class ProjectWork:
         """Merge the small files that many small writes leave behind."""
         self.services.store.compact(self.project.id)
         self.services.looks.compact(self.project.id)
+
+    def lay_out(self, tasks: NDArray[np.int64]) -> None:
+        """Lay inputs and regions out on planes, for the eye."""
+        for control in self.project.config.controls:
+            self.neighborhood.lay_out(control, tasks)
+        self.services.embeddings.compact(self.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""
@@ -264,9 +287,11 @@ class ProjectWork:
         titles = {"", *(str(one.title) for one in connections)}
         mailbox = self.services.mailbox
         if current in titles or mailbox.set_version(self.project.id, current):
-            if current != version:
-                set_model_version(self.services.client, self.project.id, version)
-            mailbox.remember_version(self.project.id, version)
+            stands = current == version or set_model_version(
+                self.services.client, self.project.id, version
+            )
+            if stands:
+                mailbox.remember_version(self.project.id, version)
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[tuple[TaskPage, set[int]]]:
         """Yield pages of tasks, and which of them have predictions on their way."""
@@ -286,9 +311,18 @@ class ProjectWork:
             project.id, project.config, control, self.settings, tasks
         )
 
-    def _scores(self, page: TaskPage, tables: Sequence[ControlPredictions]) -> PageScores:
+    @property
+    def _controls(self) -> tuple[Control, ...]:
+        return self.project.config.controls
+
+    def _scores(
+        self,
+        page: TaskPage,
+        tables: Sequence[ControlPredictions],
+        nearby: Sequence[Nearby | None],
+    ) -> PageScores:
         calibrations = [self._calibration(table) for table in tables]
-        return score_page(page, tables, calibrations, self.settings.review_threshold)
+        return score_page(page, tables, calibrations, self.settings.review_threshold, nearby)
 
     def _digest(self, tasks: NDArray[np.int64]) -> str:
         return self.services.looks.get(self.project.id, tasks).digest()
@@ -313,9 +347,11 @@ class ProjectWork:
             self.project.id, config, self.settings, page.inputs
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
-            self.services.store.put_labels(
-                self.project.id, table.control.name, page.id, page_labels(page, table, labels)
-            )
+            said = page_labels(page, table, labels)
+            self.services.store.put_labels(self.project.id, table.control.name, page.id, said)
+            wrong = self.neighborhood.embed(table.control, page.inputs, said)
+            for task, reason in wrong.items():
+                predicted.errors.setdefault(task, reason)
         return predicted
 
     def _write_prelabels(

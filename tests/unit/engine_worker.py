@@ -48,6 +48,10 @@ class Services:
         self.graph = RunGraph(self.mailbox, self.runs)
         self.crashes = Crashes(self.redis)
         self.client = self
+        self.choice = self
+
+    def unmapped(self, config, settings):
+        return {}
 
 
 def disturb(connection, stage, tasks=()):
@@ -68,8 +72,10 @@ class Outcome:
 
 class ProjectWork:
     def __init__(self, services, project):
-        self.redis, self.project = services.redis, types.SimpleNamespace(id=project)
+        self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
         self.outgoing = types.SimpleNamespace(enough=1)
+        self.settings = None
+        self.neighborhood = self
 
     @classmethod
     def open(cls, services, project, in_bulk=False):
@@ -111,6 +117,12 @@ class ProjectWork:
             outcome.flagged += 1
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
+
+    def check(self):
+        pass
+
+    def lay_out(self, tasks):
+        disturb(self.redis, "projecting")
 
     def keep_tab(self):
         pass
