@@ -17,6 +17,10 @@ __all__ = ["Tables", "named", "quoted"]
 
 #: Another process may still read a version of this age.
 _KEPT: Final = timedelta(hours=1)
+#: Writes after which small files are merged.
+_COMPACTED_AFTER: Final = 64
+#: What a process keeps of tables in memory; LanceDB's own bounds are gigabytes.
+_CACHE_BYTES: Final = 64 << 20
 #: Tasks named in one condition.
 _AT_ONCE: Final = 10_000
 
@@ -43,7 +47,11 @@ class Tables:
 
     def __init__(self, location: str) -> None:
         # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(location, read_consistency_interval=timedelta(0))
+        self._tables = lancedb.connect(
+            location,
+            read_consistency_interval=timedelta(0),
+            session=lancedb.Session(_CACHE_BYTES, _CACHE_BYTES),
+        )
 
     @_again
     def merge(self, name: str, key: Sequence[str], rows: pa.Table) -> None:
@@ -51,6 +59,9 @@ class Tables:
         table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
         merge = table.merge_insert(list(key)).when_matched_update_all()
         merge.when_not_matched_insert_all().execute(rows)
+        # Each write looks through all files: of a long run they must not become many.
+        if table.version % _COMPACTED_AFTER == 0:
+            table.optimize(cleanup_older_than=_KEPT)
 
     @_again
     def read(

@@ -154,16 +154,23 @@ class Neighborhood:
 
     def of_page(self, control: Control, inputs: TaskInputs) -> Nearby | None:
         """Return what was learnt of these inputs, one row a task; None where nothing was."""
-        kept = self._kept(control, inputs.id)
+        learnt = self._learnt(control, inputs.id)
+        if learnt is None:
+            return None
         digest = Wanted.inputs(inputs.id, inputs.values(control.data_key)).keys.digest
-        return None if kept is None else kept.of(inputs.id, digest)
+        return learnt.of(inputs.id, digest)
 
     def of_tasks(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
-        """Return what was learnt of tasks' inputs, whatever they were; None where nothing was."""
-        kept = self._kept(control, tasks)
-        return None if kept is None else kept.of_tasks(tasks)
+        """Return what was learnt of tasks' inputs as they then were, int64 (T,), ascending."""
+        learnt = self._learnt(control, tasks)
+        return None if learnt is None else learnt.of_tasks(tasks)
 
-    def _kept(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
+    def version(self, control: Control) -> str:
+        """Return the version of a tag's embedder; "" where it has none."""
+        embedder = self._embedder(control)
+        return "" if embedder is None else embedder.version
+
+    def _learnt(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
         embedder = self._embedder(control)
         if embedder is None or control.geometry != "choice":
             return None

@@ -110,6 +110,7 @@ class ProjectWork:
         answers = [self._answers(control) for control in self.project.config.controls]
         parts = [__version__, self.project.config.xml, self.project.overlap]
         parts += [self.settings.model_dump_json(), [(one.key, one.version) for one in answers]]
+        parts += [self.neighborhood.version(control) for control in self._controls]
         made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
         return int.from_bytes(made.digest(), signed=True)
 
@@ -186,19 +187,15 @@ class ProjectWork:
             table = self._stored(control, np.unique(labels.task))
             said |= _unknown_labels(table, labels.label)
             labels = labels.of(np.unique(labels.task)[table.found])
-            # Of the sample the model's reliability is learnt, of all what neighbours say.
-            every = store.get_labels(project.id, control.name).of(tasks)
+            # Of neighbours, all count: vectors of what is not named here are dropped.
+            every = labels
+            if len(tasks) > _LEARNT:
+                every = store.get_labels(project.id, control.name, tasks)
             nearby = self.neighborhood.learn(control, tasks, every, table.known)
             if nearby is not None:
                 nearby = nearby.of_tasks(np.unique(labels.task))
             store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels, nearby))
         return said
-
-    def lay_out(self, tasks: NDArray[np.int64]) -> None:
-        """Lay inputs and regions out on planes, for the eye."""
-        for control in self.project.config.controls:
-            self.neighborhood.lay_out(control, tasks)
-        self.services.embeddings.compact(self.project.id)
 
     def compare(self, tasks: NDArray[np.int64], settled: bool) -> tuple[Looks, NDArray[np.bool_]]:
         """Compare what the store's columns say of tasks with what Label Studio was told.
@@ -220,7 +217,7 @@ class ProjectWork:
             self.services.store.get_labels(self.project.id, one.name, tasks) for one in controls
         ]
         page = stored_page(tasks, labels)
-        nearby = [self.neighborhood.of_tasks(one, tasks) for one in controls]
+        nearby = [self.neighborhood.of_tasks(control, tasks) for control in controls]
         now = told(self._scores(page, tables, nearby), self.settings.review_threshold)
         lost = ~np.logical_and.reduce([table.found for table in tables])
         return looks, (now != looks.told) | (looks.stamp == 0) | lost
@@ -248,6 +245,12 @@ class ProjectWork:
         """Merge the small files that many small writes leave behind."""
         self.services.store.compact(self.project.id)
         self.services.looks.compact(self.project.id)
+
+    def lay_out(self, tasks: NDArray[np.int64]) -> None:
+        """Lay inputs and regions out on planes, for the eye."""
+        for control in self.project.config.controls:
+            self.neighborhood.lay_out(control, tasks)
+        self.services.embeddings.compact(self.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""

@@ -131,9 +131,10 @@ def test_a_deleted_store_is_computed_again_and_says_the_same(bench: Bench, analy
     assert [bench.task(task).data for task in ids] == before
 
 
-def test_another_setting_invalidates_all(bench: Bench, analysed):
+def test_another_config_invalidates_all(bench: Bench, analysed, configs):
     project, ids = analysed
-    bench.mailbox.remember_setup(project, {"model": "digits-detect.pt", "review_threshold": 0.4})
+    config = configs["detection"].replace("<RectangleLabels", '<RectangleLabels opacity="0.9"')
+    bench.client.projects.update(id=project, label_config=config)
     traffic = Traffic(bench)
     bench.analyze(project)
     assert traffic.read(project)[0] == set(ids)

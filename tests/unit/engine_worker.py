@@ -73,9 +73,9 @@ class Outcome:
 class ProjectWork:
     def __init__(self, services, project):
         self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
+        self.outgoing = types.SimpleNamespace(enough=1)
         self.settings = None
         self.neighborhood = self
-        self.outgoing = types.SimpleNamespace(enough=1)
 
     @classmethod
     def open(cls, services, project, in_bulk=False):
