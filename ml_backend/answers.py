@@ -19,11 +19,22 @@ from ml_backend.upstream.columns import predictions_of
 
 __all__ = ["Answers", "ModelAnswers", "Read", "UpstreamAnswers"]
 
-#: Reads what a control tag labels in some tasks.
-Read = Callable[[Control, Sequence[int]], list[Input | MediaError]]
-
 #: Some tasks' rows and what is said of them.
 Part = tuple[list[int], Predictions]
+
+
+class Read(Protocol):
+    """What control tags label in some tasks."""
+
+    def __call__(self, control: Control, rows: Sequence[int]) -> list[Input | MediaError]:
+        """Return what was read beforehand, for those who need inputs."""
+        ...
+
+    def sizes(
+        self, control: Control, rows: Sequence[int]
+    ) -> Iterator[tuple[int, int] | MediaError]:
+        """Yield width and height of images."""
+        ...
 
 
 class Answers(Protocol):
@@ -186,12 +197,12 @@ class UpstreamAnswers:
         # No region says how large these images are: they do.
         size = said.size.copy()
         unknown = np.flatnonzero(~size.all(axis=1))
-        images = read(self.control, [rows[n] for n in unknown])
-        for n, image in zip(unknown.tolist(), images, strict=True):
-            if isinstance(image, MediaError):
-                errors[int(inputs.id[rows[n]])] = str(image)
-            elif not isinstance(image, str):
-                size[n] = image.shape[1], image.shape[0]
+        found = read.sizes(self.control, [rows[n] for n in unknown])
+        for n, one in zip(unknown.tolist(), found, strict=True):
+            if isinstance(one, MediaError):
+                errors[int(inputs.id[rows[n]])] = str(one)
+            else:
+                size[n] = one
         said = predictions_of(self.control, answers, size)
         usable = np.flatnonzero(size.all(axis=1))
         return [rows[n] for n in usable.tolist()], said.take(usable)
