@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.answers import Answers, Part
+from ml_backend.errors import MediaError
 from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
 from ml_backend.model_choice import ModelChoice
-from ml_backend.predictors.base import Predictions
+from ml_backend.predictors.base import Input, Predictions
 from ml_backend.reading import FULL_PIXELS, Images, Reading, Room, Texts, ahead
 from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ProjectSettings
@@ -159,6 +160,16 @@ class Prediction:
         answers = self.choice.answers(project, config, control, settings)
         found, said = self._store.get_predictions(project, control.name, answers.key, tasks)
         return _table(answers, len(tasks), [(np.flatnonzero(found).tolist(), said)])
+
+    def read(
+        self, control: Control, inputs: TaskInputs, rows: Sequence[int]
+    ) -> list[Input | MediaError]:
+        """Read what a control tag labels in a few tasks; what cannot be read is its error.
+
+        Raises:
+            LabelStudioError: when Label Studio cannot be reached.
+        """
+        return Reading(inputs, self._images, self._texts, self._room).read(control, rows)
 
     def _ahead(
         self, project: int, every: Sequence[Answers], inputs: TaskInputs

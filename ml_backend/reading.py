@@ -142,6 +142,13 @@ class Reading:
         """Return what was read of a control tag's tasks; what cannot be read is its error."""
         return [self._read[control.data_key, row] for row in rows]
 
+    def read(self, control: Control, rows: Sequence[int]) -> list[Input | MediaError]:
+        """Read what a control tag labels in a few tasks, all at once, however large it is."""
+        items = self._items(control, rows)
+        files = [item for item in items if isinstance(item, Fetched)]
+        images = iter(self._images.decode_all(files))
+        return [next(images) if isinstance(item, Fetched) else item for item in items]
+
     def sizes(
         self, control: Control, rows: Sequence[int]
     ) -> Iterator[tuple[int, int] | MediaError]:

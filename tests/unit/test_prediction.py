@@ -21,6 +21,7 @@ from ml_backend.predictors.base import Predictions
 from ml_backend.reading import Reading, Room, ahead
 from ml_backend.settings import ProjectSettings
 from ml_backend.store import Store
+from ml_backend.upstream.base import Answer
 
 CONFIG = parse_config(
     '<View><Image name="i" value="$image"/><Choices name="c" toName="i">'
@@ -328,3 +329,76 @@ def test_what_was_made_and_is_not_wanted_is_dropped():
     with closing(ahead(iter([1, 2, 3]), dropped.append)) as chain:
         assert next(chain) == 1
     assert dropped == [2]
+
+
+class Foreign:
+    """A model that speaks Label Studio's language and counts what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def version(self, project, xml):
+        return "foreign@1"
+
+    def predict(self, project, xml, tasks):
+        self.asked.append([task.id for task in tasks])
+        region = {
+            "from_name": "c",
+            "to_name": "i",
+            "type": "choices",
+            "value": {"choices": ["light"]},
+        }
+        return [Answer([region], 0.9, "1") for _ in tasks]
+
+
+def test_what_relook_writes_asks_no_foreign_model_again_and_a_new_config_does(tmp_path):
+    foreign, pictures = Foreign(), Pictures()
+    choice = ModelChoice(Models(Brightness()), lambda name: foreign, "http://foreign")
+    texts = TextReader(lambda task, address: b"")
+    predictor = Prediction(choice, pictures, texts, Store(tmp_path))
+
+    def ask(config, **data):
+        inputs = TaskInputs(np.array([7]), [{"data": {"image": "50", **data}}])
+        return predictor.predict(1, config, ProjectSettings(), inputs)
+
+    said = ask(CONFIG)
+    np.testing.assert_allclose(said.controls[0].predictions.probs, [[0.1, 0.9]], rtol=1e-6)
+    ask(CONFIG, relook_flag="needs-review", relook_priority=0.7)
+    assert foreign.asked == [[7]]
+    ask(CONFIG, beside="new")
+    ask(parse_config(CONFIG.xml.replace("<Choices", '<Choices choice="multiple"')), beside="new")
+    assert foreign.asked == [[7]] * 3
+
+
+def test_classes_of_one_label_add_up_only_where_they_exclude_each_other():
+    mapping = np.array([0, 0, 1], dtype=np.int32)
+    exclusive = Predictions.of_classes(np.array([[0.5, 0.3, 0.2]], dtype=np.float32))
+    apart = Predictions.of_classes(np.array([[0.5, 0.4, 0.1]] * 2, dtype=np.float32) + 0.3)
+    np.testing.assert_allclose(exclusive.in_labels(mapping, 2).probs, [[0.8, 0.2]])
+    np.testing.assert_allclose(apart.in_labels(mapping, 2).probs[0], [0.8, 0.4])
+
+
+def test_a_foreign_region_without_sizes_is_measured_on_its_picture(tmp_path):
+    class Boxes(Foreign):
+        def predict(self, project, xml, tasks):
+            value = {"x": 50, "y": 50, "width": 25, "height": 25, "rectanglelabels": ["a"]}
+            region = {"from_name": "b", "to_name": "i", "type": "rectanglelabels", "value": value}
+            return [Answer([region], 0.9, "1") for _ in tasks]
+
+    config = parse_config(
+        '<View><Image name="i" value="$image"/><RectangleLabels name="b" toName="i">'
+        '<Label value="a"/></RectangleLabels></View>'
+    )
+    pictures = Pictures()
+    pictures.side = 8
+    choice = ModelChoice(Models(Brightness()), lambda name: Boxes(), "http://foreign")
+    texts = TextReader(lambda task, address: b"")
+    inputs = TaskInputs(np.arange(12), [{"data": {"image": one}} for one in ["5"] * 11 + ["gone"]])
+    said = Prediction(choice, pictures, texts, Store(tmp_path)).predict(
+        1, config, ProjectSettings(), inputs
+    )
+    assert said.errors == {11: "task 11 is gone"}
+    np.testing.assert_allclose(
+        said.controls[0].predictions.outline.table(5), [[4, 4, 2, 2, 0]] * 11
+    )
+    assert set(pictures.decoded) <= {0, 1}
