@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,7 +78,7 @@ class ModelAnswers:
     Args:
         control: the control tag.
         version: the model's version.
-        load: returns the model.
+        load: returns the model; called once, when it is first needed.
     """
 
     needs_inputs = True
@@ -87,7 +88,7 @@ class ModelAnswers:
         self.version = version
         # One model may answer in several geometries, and people rename tags.
         self.key = f"{version}/{control.geometry}"
-        self._load = load
+        self._load = cache(load)
 
     def sources(self, inputs: TaskInputs) -> list[str]:
         """Return the addresses of images, and what texts come to."""

@@ -129,10 +129,14 @@ class Prediction:
             ModelError: when a model is missing or fails.
             LabelStudioError: when Label Studio cannot be reached.
         """
-        errors: dict[int, str] = {}
         every = [
             self.choice.answers(project, config, control, settings) for control in config.controls
         ]
+        return self.ask(project, every, inputs)
+
+    def ask(self, project: int, every: Sequence[Answers], inputs: TaskInputs) -> PredictedTasks:
+        """Predict tasks, with who answers for each control tag found before; see ``predict``."""
+        errors: dict[int, str] = {}
         parts: dict[str, list[Part]] = defaultdict(list)
         with closing(self._ahead(project, every, inputs)) as chunks:
             for chunk in chunks:

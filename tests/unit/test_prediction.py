@@ -56,12 +56,15 @@ class Brightness:
 class Models:
     def __init__(self, model):
         self.model = model
+        self.asked = []
 
     def version(self, name):
         assert name == "light"
+        self.asked.append("version")
         return self.model.version
 
     def get(self, name):
+        self.asked.append("get")
         return self.model
 
 
@@ -402,3 +405,20 @@ def test_a_foreign_region_without_sizes_is_measured_on_its_picture(tmp_path):
         said.controls[0].predictions.outline.table(5), [[4, 4, 2, 2, 0]] * 11
     )
     assert set(pictures.decoded) <= {0, 1}
+
+
+def test_a_model_is_looked_up_once_a_request(tmp_path):
+    second = '<Choices name="d" toName="i"><Choice value="dark"/></Choices></View>'
+    config = parse_config(CONFIG.xml.replace("</View>", second))
+    models = Models(Brightness())
+    choice = ModelChoice(models, lambda name: None, "light")
+    texts = TextReader(lambda task, address: b"")
+    prediction = Prediction(choice, Pictures(), texts, Store(tmp_path))
+    inputs = TaskInputs(np.arange(40), [{"data": {"image": "50"}}] * 40)
+    said = prediction.ask(1, choice.serving(1, config, ProjectSettings()), inputs)
+    assert models.asked == ["get"]
+    assert [table.control.name for table in said.controls] == ["c", "d"]
+    assert all(table.found.all() for table in said.controls)
+    models.asked.clear()
+    prediction.predict(1, config, ProjectSettings(), inputs)
+    assert models.asked.count("version") == models.asked.count("get") == 2
