@@ -77,10 +77,11 @@ class EmbeddingStore:
     """Vectors of many projects below one folder; several processes may read and write at once.
 
     Args:
-        folder: where they lie, made when missing; it may be the predictions' own.
+        folder: where they lie, made when missing, or an address of object storage; it may be the
+            predictions' own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         # A process that waits on a table must see what another has just written.
         self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
 

@@ -7,6 +7,7 @@ RelookError
  │   └─ ModelAwayError     a model elsewhere that does not answer now
  ├─ MediaError           an image that cannot be fetched or read
  ├─ RunError             a run that cannot be cancelled or retried as it stands
+ ├─ BatchError           a relabel batch that is not there
  ├─ CrashError           work that ends its worker's process each time it is tried
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
      ├─ TokenRefusedError  the token is wrong, or its user may not do this
@@ -16,6 +17,7 @@ RelookError
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "ConfigError",
     "CrashError",
     "LabelStudioError",
@@ -56,6 +58,10 @@ class MediaError(RelookError):
 
 class RunError(RelookError):
     """A run is not there, or not in a state in which this can be done with it."""
+
+
+class BatchError(RelookError):
+    """A relabel batch is not there."""
 
 
 class CrashError(RelookError):

@@ -15,6 +15,7 @@ from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.media import MediaReader
 from ml_backend.labelstudio.texts import TextReader
+from ml_backend.looks import LookBook
 from ml_backend.model_choice import ModelChoice
 from ml_backend.prediction import Prediction
 from ml_backend.predictors.registry import ModelRegistry
@@ -68,13 +69,18 @@ class Services:
 
     @cached_property
     def store(self) -> Store:
-        """Columns on disk."""
-        return Store(self.settings.data_dir / "store")
+        """Columns that can be computed again."""
+        return Store(self.settings.store_location)
+
+    @cached_property
+    def looks(self) -> LookBook:
+        """What tasks were when they were last looked at."""
+        return LookBook(self.store.tables)
 
     @cached_property
     def embeddings(self) -> EmbeddingStore:
         """Vectors on disk."""
-        return EmbeddingStore(self.settings.data_dir / "store")
+        return EmbeddingStore(self.settings.store_location)
 
     @cached_property
     def embedders(self) -> EmbedderChoice:

@@ -154,19 +154,33 @@ class Neighborhood:
 
     def of_page(self, control: Control, inputs: TaskInputs) -> Nearby | None:
         """Return what was learnt of these inputs, one row a task; None where nothing was."""
+        learnt = self._learnt(control, inputs.id)
+        if learnt is None:
+            return None
+        digest = Wanted.inputs(inputs.id, inputs.values(control.data_key)).keys.digest
+        return learnt.of(inputs.id, digest)
+
+    def of_tasks(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
+        """Return what was learnt of tasks' inputs as they then were, int64 (T,), ascending."""
+        learnt = self._learnt(control, tasks)
+        return None if learnt is None else learnt.of_tasks(tasks)
+
+    def version(self, control: Control) -> str:
+        """Return the version of a tag's embedder; "" where it has none."""
+        embedder = self._embedder(control)
+        return "" if embedder is None else embedder.version
+
+    def _learnt(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
         embedder = self._embedder(control)
         if embedder is None or control.geometry != "choice":
             return None
         name = _name("nearby", control, embedder)
         kept = [
             self.services.store.get_arrays(self.project.id, f"{name}-{bucket}")
-            for bucket in np.unique(inputs.id // _BUCKET).tolist()
+            for bucket in np.unique(tasks // _BUCKET).tolist()
         ]
         parts = [Nearby.from_arrays(arrays) for arrays in kept if arrays is not None]
-        if not parts:
-            return None
-        digest = Wanted.inputs(inputs.id, inputs.values(control.data_key)).keys.digest
-        return Nearby.concatenate(parts).of(inputs.id, digest)
+        return Nearby.concatenate(parts) if parts else None
 
     def lay_out(self, control: Control, tasks: NDArray[np.int64]) -> None:
         """Lay inputs and regions out on planes, as far as anything has changed."""

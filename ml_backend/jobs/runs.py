@@ -156,6 +156,10 @@ class RunBook:
         ended = " ".join(ENDED)
         return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
 
+    def note_flagged(self, run: str, flagged: int) -> None:
+        """Note how many tasks need review, of those that the run leaves as they are."""
+        self._redis.hset(_run(run), "flagged", str(flagged))
+
     def touch(self, run: str) -> None:
         """Note that somebody has seen to the run."""
         self._redis.hset(_run(run), "moved", str(self.now()))

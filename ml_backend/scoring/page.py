@@ -75,12 +75,15 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
     # Sizes come from the images themselves: imports often lack or misstate them.
     place = np.cumsum(table.found) - 1
     size = table.predictions.size[place[notes.task[kept.annotation]]].reshape(-1, 2)
+    outline = kept.outline
+    if not notes.in_pixels:
+        outline = to_pixels(table.control.geometry, outline, size)
     return StoredLabels(
         task=page.id[notes.task[usable]],
         unit=notes.id[usable],
         region_unit=notes.id[kept.annotation],
         label=kept.label,
-        outline=to_pixels(table.control.geometry, kept.outline, size),
+        outline=outline,
         held_task=page.id[page.held[0]],
         held=page.held[1],
     )
