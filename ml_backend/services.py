@@ -32,14 +32,14 @@ class Services:
 
     Args:
         settings: the service's settings.
-        patient: as jobs want it: a Redis that is away is waited for, and predictions are on disk
-            before anybody goes on. A request waits for neither.
+        patient: as jobs want it: a Redis that is away is waited for, predictions are on disk
+            before anybody goes on, and a download is worth the wait. A request waits for none.
     """
 
     def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
         self.settings = settings
         self._patient = patient
-        self.models = ModelRegistry(settings)
+        self.models = ModelRegistry(settings, patient)
         self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
@@ -93,8 +93,18 @@ class Services:
         return ModelChoice(self.models, self.upstreams.get, self.settings.model)
 
     @cached_property
+    def recent(self) -> RecentPredictions:
+        """Predictions that are written after the answer."""
+        return RecentPredictions(self.store)
+
+    @cached_property
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        store = self.store if self._patient else RecentPredictions(self.store)
+        store = self.store if self._patient else self.recent
         return Prediction(self.choice, images, TextReader(images.fetch), store)
+
+    def close(self) -> None:
+        """Return when nothing is left to be written."""
+        if "recent" in self.__dict__:
+            self.recent.flush()
