@@ -1,4 +1,4 @@
-"""The command line: relook serve | worker | start | analyze | runs | cancel | retry | demo."""
+"""The command line: `relook --help` names the commands."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_backend import __version__
+from ml_backend.batch_commands import add_batch_commands
 from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Relook for Label Studio.",
 )
+
+add_batch_commands(app)
 
 _say = Console(stderr=True)
 

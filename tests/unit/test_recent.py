@@ -105,3 +105,13 @@ def test_a_disk_that_refuses_stops_nobody(tmp_path, caplog):
     kept.flush()
     assert get(kept, [1]) == [10]
     assert "predictions of 1 tasks were not written" in caplog.text
+
+
+def test_flushing_does_not_wait_for_company(store):
+    kept = RecentPredictions(store, delay=60)
+    put(kept, [1], [10])
+    kept.flush()
+    assert get(store, [1]) == [10]
+    put(kept, [2], [20])
+    kept.flush()
+    assert get(store, [2]) == [20]
