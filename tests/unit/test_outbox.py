@@ -62,7 +62,7 @@ def test_what_redis_did_not_take_is_offered_again(server):
 
     delivered, taken = asyncio.run(send())
     assert not delivered
-    assert taken < 0.1
+    assert taken < 1
     assert sorted(mailbox.pending(3)) == [1, 2]
 
 
