@@ -25,7 +25,7 @@ def test_analyze_follows_a_run_and_runs_lists_it(bench: Bench):
     project, _ = bench.project("detection", [right(scenes(1, seed=51)[0])])
     done = relook("analyze", str(project), REDIS_URL=bench.stack.redis_url)
     assert done.returncode == 0, done.stderr
-    assert "scoring" in done.stderr
+    assert "finishing" in done.stderr
     listed = relook("runs", str(project), REDIS_URL=bench.stack.redis_url)
     assert "done" in listed.stdout
 

@@ -295,8 +295,8 @@ def test_what_a_relook_with_other_columns_kept_is_not_found(store, monkeypatch):
 def test_a_version_is_read_whole_in_the_order_of_tasks_and_regions(store):
     want = wanted([7, 3])
     run(store, want)
-    run(store, wanted([9]), embedder("other@1"))
-    run(store, wanted([8]), control="d")
+    run(store, wanted([9, 10]), embedder("other@1"))
+    run(store, wanted([8, 11]), control="d")
     keys, vectors = store.read(1, "c", "pixels@1")
     order = np.lexsort((np.array(want.keys.region), want.keys.task))
     assert keys.task.tolist() == want.keys.task[order].tolist()
