@@ -30,6 +30,7 @@ import redis
 from label_studio_sdk import LabelStudio
 from pydantic import SecretStr
 
+from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import (
     CONFIGS,
@@ -48,7 +49,6 @@ from ml_backend.labelstudio.reader import read_project, read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
-from ml_backend.stack import Stack
 
 __all__ = ["Site", "main", "make_project", "running"]
 

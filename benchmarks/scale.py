@@ -35,13 +35,13 @@ from ml_backend.jobs.queue import RUNS, open_redis
 from ml_backend.jobs.worker import LivingWorker
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.reader import Project
-from ml_backend.looks import QUIET, Looks
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.review.decide import State, decide
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings
-from ml_backend.store import StoredLabels
+from ml_backend.storage.looks import QUIET, Looks
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["main", "nothing"]
 

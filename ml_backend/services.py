@@ -7,7 +7,6 @@ from functools import cached_property
 from label_studio_sdk import LabelStudio
 
 from ml_backend.embedders.choice import EmbedderChoice
-from ml_backend.embedding_store import EmbeddingStore
 from ml_backend.jobs.crashes import Crashes
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -15,13 +14,14 @@ from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.media import MediaReader
 from ml_backend.labelstudio.texts import TextReader
-from ml_backend.looks import LookBook
-from ml_backend.model_choice import ModelChoice
-from ml_backend.prediction import Prediction
+from ml_backend.prediction.model_choice import ModelChoice
+from ml_backend.prediction.predicting import Prediction
+from ml_backend.prediction.recent import RecentPredictions
 from ml_backend.predictors.registry import ModelRegistry
-from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ServiceSettings
-from ml_backend.store import Store
+from ml_backend.storage.embedding_store import EmbeddingStore
+from ml_backend.storage.looks import LookBook
+from ml_backend.storage.store import Store
 from ml_backend.upstream.registry import UpstreamRegistry
 
 __all__ = ["Services"]

@@ -23,20 +23,20 @@ from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.choice import NO_EMBEDDER
+from ml_backend.embedders.embedding import Wanted, embed_missing, places
 from ml_backend.embedders.patches import around
-from ml_backend.embedding import Wanted, embed_missing, places
-from ml_backend.embedding_store import Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project
 from ml_backend.outlines import Geometry
-from ml_backend.plane import Part, Plane, get_plane, put_plane
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
-from ml_backend.store import StoredLabels
+from ml_backend.storage.embedding_store import Keys, digest_of
+from ml_backend.storage.plane import Part, Plane, get_plane, put_plane
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["Neighborhood"]
 

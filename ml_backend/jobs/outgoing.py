@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.reader import Project, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions
-from ml_backend.tables import Tables, named
+from ml_backend.storage.tables import Tables, named
 
 __all__ = ["Outgoing"]
 

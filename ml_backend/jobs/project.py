@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend import __version__
-from ml_backend.answers import Answers
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.jobs.outgoing import Outgoing
@@ -28,9 +27,9 @@ from ml_backend.labelstudio.writer import (
     delete_predictions,
     set_model_version,
 )
-from ml_backend.looks import QUIET, UNKNOWN, Looks, told
-from ml_backend.prediction import ControlPredictions, PredictedTasks
-from ml_backend.prelabels import prelabels
+from ml_backend.prediction.answers import Answers
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
+from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
 from ml_backend.review.publish import publish
 from ml_backend.scoring.columns import Calibration
@@ -39,6 +38,7 @@ from ml_backend.scoring.page import PageScores, fit_calibration, page_labels, sc
 from ml_backend.scoring.stored import stored_page
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
+from ml_backend.storage.looks import QUIET, UNKNOWN, Looks, told
 
 __all__ = ["Outcome", "ProjectWork"]
 

@@ -12,12 +12,12 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
 from ml_backend.marks import SEPARATOR
+from ml_backend.prediction.inputs import TaskInputs
 
 __all__ = [
     "OWN_FIELDS",

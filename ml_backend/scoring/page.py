@@ -15,11 +15,11 @@ from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, to_pixels
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.outlines import Geometry
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.store import StoredLabels
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
 

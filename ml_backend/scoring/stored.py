@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.reader import Annotations, Standing, TaskPage
 from ml_backend.labelstudio.results import Labels
-from ml_backend.store import StoredLabels
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["stored_page"]
 

@@ -15,6 +15,7 @@ from label_studio_sdk import LabelStudio
 from playwright.sync_api import Page, sync_playwright
 from pydantic import SecretStr
 
+from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import (
     CONFIGS,
@@ -29,7 +30,6 @@ from ml_backend.jobs.runs import ENDED, Run, RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
-from ml_backend.stack import Stack
 from tests.integration.label_types import Case
 from tests.made_models import make_models
 

@@ -12,7 +12,7 @@ from tests.integration.samples import right, scenes
 
 def relook(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ml_backend.cli", *arguments],
+        [sys.executable, "-m", "ml_backend.commands.cli", *arguments],
         capture_output=True,
         text=True,
         timeout=240,

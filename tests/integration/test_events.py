@@ -96,7 +96,7 @@ def backend(silent: str, tmp_path: Path) -> Iterator[Backend]:
             **{"LABEL_STUDIO_URL": silent, "LABEL_STUDIO_API_KEY": "f" * 40},
             **{"RELOOK_DATA_DIR": str(tmp_path), "RELOOK_MODEL_DIR": str(MODELS)},
         }
-        command = [sys.executable, "-m", "ml_backend.cli", "serve"]
+        command = [sys.executable, "-m", "ml_backend.commands.cli", "serve"]
         url = f"http://127.0.0.1:{port}"
         with ChildProcess("backend", command, tmp_path / "backend.log", environment) as process:
             process.wait_ready(lambda: answers(url), timeout=60)

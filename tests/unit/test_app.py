@@ -10,14 +10,14 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from pydantic import SecretStr
 
-from ml_backend import recent
-from ml_backend.app import create_app
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.demo.scenes import draw_scene, split_digits
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.prediction import recent
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
+from ml_backend.web.app import create_app
 
 MODELS = Path(recent.__file__).parent / "demo" / "models"
 

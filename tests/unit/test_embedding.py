@@ -5,12 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import ml_backend.embedding_store as store_module
+import ml_backend.storage.embedding_store as store_module
 from ml_backend.embedders.base import unit
+from ml_backend.embedders.embedding import Wanted, embed_missing, places, predict_and_embed
 from ml_backend.embedders.images import ImageEmbedder, Look
-from ml_backend.embedding import Wanted, embed_missing, places, predict_and_embed
-from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 
 LOOK = Look(8, 8, (0.0,) * 3, (1.0,) * 3)
 BOX = np.array([[0, 0, 10, 10], [5, 5, 20, 20], [0, 8, 30, 30]], dtype=np.float32)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ml_backend.labelstudio.changes import TaskStates
-from ml_backend.looks import QUIET, UNKNOWN, LookBook, Looks, told
 from ml_backend.scoring.page import PageScores
-from ml_backend.tables import Tables
+from ml_backend.storage.looks import QUIET, UNKNOWN, LookBook, Looks, told
+from ml_backend.storage.tables import Tables
 
 
 def looks(tasks, stamp=5, setup=7, holds=1, told=QUIET, flagged=False):

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.outbox import Outbox
 from ml_backend.settings import ServiceSettings
+from ml_backend.web.outbox import Outbox
 
 
 @pytest.fixture

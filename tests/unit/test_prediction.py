@@ -9,18 +9,18 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from ml_backend import reading
 from ml_backend.errors import LabelStudioError, MediaError, ModelError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.media import Fetched
 from ml_backend.labelstudio.texts import TextReader
-from ml_backend.model_choice import ModelChoice
-from ml_backend.prediction import Prediction
+from ml_backend.prediction import reading
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.model_choice import ModelChoice
+from ml_backend.prediction.predicting import Prediction
+from ml_backend.prediction.reading import Reading, Room, ahead
 from ml_backend.predictors.base import Predictions
-from ml_backend.reading import Reading, Room, ahead
 from ml_backend.settings import ProjectSettings
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 from ml_backend.upstream.base import Answer
 
 CONFIG = parse_config(

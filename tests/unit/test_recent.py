@@ -3,11 +3,11 @@ import threading
 import numpy as np
 import pytest
 
-from ml_backend import recent
 from ml_backend.outlines import Outlines
+from ml_backend.prediction import recent
+from ml_backend.prediction.recent import RecentPredictions
 from ml_backend.predictors.base import Predictions
-from ml_backend.recent import RecentPredictions
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 
 def predictions(values):

@@ -77,7 +77,7 @@ def test_turned_boxes_survive_the_way_through_per_cent(x, y, width, height, angl
     again = pixels(
         BOX, [box(**{key: value[key] for key in ("x", "y", "width", "height", "rotation")})]
     )
-    # The SDK rounds what is hardly turned to a box that is not: its corners are compared, not its kind.
+    # The SDK rounds what is hardly turned to a box that is not, so corners are compared.
     np.testing.assert_allclose(Polygons.from_rotated(again.table(5)).xy, before, atol=0.1)
 
 

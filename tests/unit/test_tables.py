@@ -11,9 +11,9 @@ import urllib.request
 import numpy as np
 import pytest
 
-from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.processes import free_port
-from ml_backend.store import Store
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
+from ml_backend.storage.store import Store
 from tests.unit.test_store import labels, predictions
 
 

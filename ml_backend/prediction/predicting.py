@@ -11,16 +11,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.answers import Answers, Part
 from ml_backend.errors import MediaError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.model_choice import ModelChoice
+from ml_backend.prediction.answers import Answers, Part
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.model_choice import ModelChoice
+from ml_backend.prediction.reading import FULL_PIXELS, Images, Reading, Room, Texts, ahead
+from ml_backend.prediction.recent import RecentPredictions
 from ml_backend.predictors.base import Input, Predictions
-from ml_backend.reading import FULL_PIXELS, Images, Reading, Room, Texts, ahead
-from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ProjectSettings
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 __all__ = ["ControlPredictions", "PredictedTasks", "Prediction"]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml_backend.embedding_store import digest_of
 from ml_backend.labelstudio.changes import TaskStates
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.scoring.page import PageScores
-from ml_backend.tables import Tables, named
+from ml_backend.storage.embedding_store import digest_of
+from ml_backend.storage.tables import Tables, named
 
 __all__ = ["QUIET", "UNKNOWN", "LookBook", "Looks", "told"]
 

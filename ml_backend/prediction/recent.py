@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.predictors.base import Predictions
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 __all__ = ["RecentPredictions"]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.results import Result, encode_choices, encode_each
-from ml_backend.prediction import ControlPredictions, PredictedTasks
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.settings import ProjectSettings
 
 __all__ = ["prelabels"]

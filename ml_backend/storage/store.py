@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analysis.geometry import ragged
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
-from ml_backend.tables import Tables, named, quoted
+from ml_backend.storage.tables import Tables, named, quoted
 
 __all__ = ["Store", "StoredLabels"]
 

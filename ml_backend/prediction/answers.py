@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import MediaError, ModelError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input, Predictions, Predictor, names
 from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
 from ml_backend.upstream.columns import predictions_of

@@ -22,18 +22,18 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from ml_backend import __version__
-from ml_backend.access import Access
-from ml_backend.api import runs_api
 from ml_backend.errors import LabelStudioError, RelookError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
-from ml_backend.outbox import Outbox
-from ml_backend.prelabels import prelabels
-from ml_backend.protocol import PredictRequest, SetupRequest, WebhookRequest
-from ml_backend.server import say_reason
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.prelabels import prelabels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
+from ml_backend.web.access import Access
+from ml_backend.web.outbox import Outbox
+from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
+from ml_backend.web.runs_api import runs_api
+from ml_backend.web.server import say_reason
 
 __all__ = ["create_app"]
 

@@ -11,11 +11,11 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from ml_backend.errors import MediaError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.images import RGB
 from ml_backend.labelstudio.media import Fetched
 from ml_backend.labelstudio.texts import check_texts
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
 
 __all__ = ["FULL_PIXELS", "Images", "Reading", "Room", "Texts", "ahead"]

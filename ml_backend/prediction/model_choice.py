@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Protocol
 
-from ml_backend.answers import Answers, ModelAnswers, UpstreamAnswers
 from ml_backend.errors import ModelError
 from ml_backend.labelstudio.config import Control, LabelingConfig
+from ml_backend.prediction.answers import Answers, ModelAnswers, UpstreamAnswers
 from ml_backend.predictors.base import Predictor, names
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ProjectSettings
