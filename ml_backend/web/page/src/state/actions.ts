@@ -1,0 +1,112 @@
+/** What a person does with tasks: on which, the one question, progress, and taking it back. */
+
+import { computed, signal } from "@preact/signals";
+import * as client from "../api/client";
+import type { ActionName, ActionOptions, ActionState, DryRun } from "../api/contract";
+import { countFilters } from "../core/filters";
+import { plural } from "../core/format";
+import { tasksOf } from "../core/points";
+import { focused } from "./focus";
+import { answer, part } from "./project";
+import { projectId, view } from "./route";
+import { noteSignedOut } from "./session";
+
+export const FLAGGED = "needs-review";
+
+/** Leave out what needs review. */
+export const excludeFlagged = signal(false);
+
+export interface Target {
+  tasks: number[];
+  /** What they are, for a person: "56 selected". */
+  said: string;
+}
+
+/** What the bar's buttons act on: what is picked, else what is shown. */
+export const target = computed<Target>(() => {
+  const now = answer.value;
+  if (!now) return { tasks: [], said: "" };
+  const { points } = now.data;
+  const picked = now.rows.filter((row) => now.picked.has(row));
+  const rows = picked.length > 0 ? picked : now.rows;
+  const tasks = tasksOf(points, excludeFlagged.value ? notFlagged(rows) : rows);
+  const things = plural(rows.length, part.value === "regions" ? "region" : "item");
+  if (picked.length > 0) return { tasks, said: `${things} picked` };
+  if (now.hasArea) return { tasks, said: `${things} in the area` };
+  const asked = countFilters(view.value.filters) > 0 || view.value.similar !== null;
+  return { tasks, said: asked ? `${things} match` : `All ${things}` };
+});
+
+function notFlagged(rows: Uint32Array): Uint32Array {
+  const flag = answer.value?.data.points.flag;
+  const code = flag?.words.indexOf(FLAGGED) ?? -1;
+  return rows.filter((row) => flag?.codes[row] !== code);
+}
+
+/** What keys act on: what is picked or in the area, else the item at the cursor. */
+export function tasksAtHand(): number[] {
+  const now = answer.peek();
+  if (!now) return [];
+  if (now.picked.size > 0 || now.hasArea) return target.peek().tasks;
+  const row = focused.peek();
+  return row < 0 ? [] : [now.data.points.task[row]];
+}
+
+/** Actions of this visit, the newest first. */
+export const actions = signal<readonly ActionState[]>([]);
+
+/** The question that is open. */
+export interface Question {
+  action: "approve" | "batch" | "tag" | "untag";
+  tasks: number[];
+}
+export const question = signal<Question | null>(null);
+
+export function noteAction(state: ActionState): void {
+  const known = actions.peek().some(({ id }) => id === state.id);
+  actions.value = known
+    ? actions.peek().map((one) => (one.id === state.id ? { ...one, ...state } : one))
+    : [state, ...actions.peek()];
+}
+
+export function dismiss(id: string): void {
+  actions.value = actions.peek().filter((one) => one.id !== id);
+}
+
+export async function perform(
+  action: ActionName,
+  tasks: number[],
+  options: ActionOptions = {},
+): Promise<void> {
+  const id = projectId.peek();
+  if (id === null || tasks.length === 0) return;
+  const base = { action, total: tasks.length, done: 0, undoable: false } as const;
+  try {
+    const started = await client.act(id, { action, tasks, options });
+    // The first event may have come before this answer.
+    if (!actions.peek().some((one) => one.id === started.id)) {
+      noteAction({ ...base, id: started.id, state: "queued", said: "" });
+    }
+  } catch (error) {
+    noteSignedOut(error);
+    const said = (error as Error).message;
+    noteAction({ ...base, id: `local-${Date.now()}`, state: "failed", said });
+  }
+}
+
+export async function takeBack(action: ActionState): Promise<void> {
+  try {
+    await client.undo(action.id);
+    noteAction({ ...action, undoable: false, said: "Taken back." });
+  } catch (error) {
+    noteAction({ ...action, said: (error as Error).message });
+  }
+}
+
+export function tryOut(
+  action: ActionName,
+  tasks: number[],
+  options: ActionOptions,
+): Promise<DryRun> {
+  return client.tryAction(projectId.peek() as number, { action, tasks, options });
+}
