@@ -135,7 +135,6 @@ export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve
 export interface ActionOptions {
   tag?: string;
   to?: string;
-  title?: string;
   dry_run?: boolean;
 }
 

@@ -60,6 +60,7 @@ export class RasterPainter implements Painter {
     const { places } = layer;
     const ink = Uint32Array.from(scene.palette, (rgb) => pack(layer.tint ?? rgb));
     const size = Math.max(1, Math.round(layer.size * grow * ratio));
+    const inset = discInsets(size);
     const scale = camera.scale * ratio;
     const left = width / 2 - camera.x * scale - size / 2 + 0.5;
     const top = height / 2 + camera.y * scale - size / 2 + 0.5;
@@ -71,8 +72,9 @@ export class RasterPainter implements Painter {
       const row = (top - y[place] * scale) | 0;
       if (column < 0 || row < 0 || column + size > width || row + size > height) continue;
       const over = ink[color[place]];
-      for (let line = row * width + column, end = line + size * width; line < end; line += width) {
-        for (let at = line; at < line + size; at++) {
+      for (let line = 0, start = row * width + column; line < size; line++, start += width) {
+        const end = start + size - inset[line];
+        for (let at = start + inset[line]; at < end; at++) {
           const under = pixels[at];
           if (weight === 256) pixels[at] = over;
           else if (under === 0) pixels[at] = (over & 0xffffff) | ((weight - 1) << 24);
@@ -81,6 +83,18 @@ export class RasterPainter implements Painter {
       }
     }
   }
+}
+
+const SMALLEST_DISC = 4;
+
+/** Per line of a square, the pixels at each end that are outside the disc within it. */
+function discInsets(size: number): Uint8Array {
+  if (size < SMALLEST_DISC) return new Uint8Array(size);
+  const radius = size / 2;
+  return Uint8Array.from({ length: size }, (_, line) => {
+    const half = Math.sqrt(radius ** 2 - (line + 0.5 - radius) ** 2);
+    return Math.round(radius - half);
+  });
 }
 
 function pack([red, green, blue]: Rgb): number {

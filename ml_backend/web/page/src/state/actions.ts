@@ -20,27 +20,37 @@ export interface Target {
   tasks: number[];
   /** What they are, for a person: "56 selected". */
   said: string;
+  /** Whether anything was picked, drawn or filtered. */
+  narrowed: boolean;
 }
 
 /** What the bar's buttons act on: what is picked, else what is shown. */
 export const target = computed<Target>(() => {
   const now = answer.value;
-  if (!now) return { tasks: [], said: "" };
+  if (!now) return { tasks: [], said: "", narrowed: false };
   const { points } = now.data;
   const picked = now.rows.filter((row) => now.picked.has(row));
   const rows = picked.length > 0 ? picked : now.rows;
   const tasks = tasksOf(points, excludeFlagged.value ? notFlagged(rows) : rows);
   const things = plural(rows.length, part.value === "regions" ? "region" : "item");
-  if (picked.length > 0) return { tasks, said: `${things} picked` };
-  if (now.hasArea) return { tasks, said: `${things} in the area` };
+  if (picked.length > 0) return { tasks, said: `${things} picked`, narrowed: true };
+  if (now.hasArea) return { tasks, said: `${things} in the area`, narrowed: true };
   const asked = countFilters(view.value.filters) > 0 || view.value.similar !== null;
-  return { tasks, said: asked ? `${things} match` : `All ${things}` };
+  return { tasks, said: asked ? `${things} match` : `All ${things}`, narrowed: asked };
 });
 
 function notFlagged(rows: Uint32Array): Uint32Array {
   const flag = answer.value?.data.points.flag;
   const code = flag?.words.indexOf(FLAGGED) ?? -1;
   return rows.filter((row) => flag?.codes[row] !== code);
+}
+
+const MANY = 1000;
+
+/** Do what can be taken back at once; ask first where it is all of a project or very many. */
+export function performOrAsk(action: ActionName, { tasks, narrowed }: Target): void {
+  if (narrowed && tasks.length <= MANY) void perform(action, tasks);
+  else question.value = { action, tasks };
 }
 
 /** What keys act on: what is picked or in the area, else the item at the cursor. */
@@ -57,7 +67,7 @@ export const actions = signal<readonly ActionState[]>([]);
 
 /** The question that is open. */
 export interface Question {
-  action: "approve" | "batch" | "tag" | "untag";
+  action: ActionName;
   tasks: number[];
 }
 export const question = signal<Question | null>(null);

@@ -31,7 +31,7 @@ export function detailOf(task: number): Signal<Detail> {
   kept.set(task, made);
   if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value as number);
   wanted.push(task);
-  timer ??= setTimeout(fetchWanted, GATHER_MS);
+  gather();
   return made;
 }
 
@@ -39,7 +39,11 @@ export function detailOf(task: number): Signal<Detail> {
 export function refreshDetails(): void {
   wanted = [...new Set([...wanted, ...kept.keys()])].slice(-MOST_AT_ONCE * 4);
   for (const task of kept.keys()) if (!wanted.includes(task)) kept.delete(task);
-  timer ??= setTimeout(fetchWanted, GATHER_MS);
+  gather();
+}
+
+function gather(): void {
+  if (timer === undefined) timer = setTimeout(fetchWanted, GATHER_MS);
 }
 
 function fetchWanted(): void {

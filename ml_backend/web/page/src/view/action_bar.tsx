@@ -2,7 +2,7 @@
 
 import { NO_FILTERS } from "../core/filters";
 import { count, plural } from "../core/format";
-import { excludeFlagged, FLAGGED, perform, question, target } from "../state/actions";
+import { excludeFlagged, FLAGGED, performOrAsk, question, target } from "../state/actions";
 import { answer } from "../state/project";
 import { changeView, view } from "../state/route";
 import { Icon, type IconName } from "./icons";
@@ -10,7 +10,7 @@ import { Icon, type IconName } from "./icons";
 export function ActionBar() {
   const now = answer.value;
   if (!now) return null;
-  const { tasks, said } = target.value;
+  const { tasks, said, narrowed } = target.value;
   const none = tasks.length === 0;
   const several = count(tasks.length);
   const flagged = now.counts.words.flag.get(FLAGGED) ?? 0;
@@ -38,14 +38,14 @@ export function ActionBar() {
           title={`Flag ${several}`}
           hint="Mark as needing review (F)"
           off={none}
-          act={() => void perform("flag", tasks)}
+          act={() => performOrAsk("flag", target.peek())}
         />
         <Act
           icon="close"
           title="Clear flag"
           hint={`Take the flag from ${several}`}
           off={none}
-          act={() => void perform("clear", tasks)}
+          act={() => performOrAsk("clear", target.peek())}
         />
         <Act
           icon="tag"
@@ -70,7 +70,7 @@ export function ActionBar() {
           title={`Approve ${several}…`}
           hint="Say that the labels are right (A)"
           off={none}
-          strong
+          strong={narrowed}
           act={() => {
             question.value = { action: "approve", tasks };
           }}

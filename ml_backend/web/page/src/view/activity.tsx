@@ -25,14 +25,14 @@ export function Activity() {
   }, [id]);
   return (
     <main class="page">
-      <div class="cards">
-        <Card title="Runs" wide>
+      <div class="cards cards-one">
+        <Card title="Runs">
           <Runs />
         </Card>
-        <Card title="Relabel batches" wide>
+        <Card title="Relabel batches">
           <Loaded from={batches}>{(found) => <Batches found={found} />}</Loaded>
         </Card>
-        <Card title="Annotators" wide>
+        <Card title="Annotators">
           <Loaded from={annotators}>{(found) => <Annotators found={found} />}</Loaded>
         </Card>
       </div>

@@ -72,8 +72,10 @@ export function ClassTable({ classes }: { classes: readonly ClassScore[] }) {
               </th>
               {([one.precision, one.recall, one.f1, one.ap] as const).map((value, at) => (
                 <td key={COLUMNS[at + 1].key}>
-                  <span class="meter" style={{ width: `${(value ?? 0) * 100}%` }} />
-                  <span class="meter-value">{score(value)}</span>
+                  <span class="meter" aria-hidden="true">
+                    <span style={{ width: `${(value ?? 0) * 100}%` }} />
+                  </span>
+                  {score(value)}
                 </td>
               ))}
               <td>{count(one.support)}</td>

@@ -23,7 +23,9 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
   if (labels.length === 0) return <p class="hint">Nothing has been compared yet.</p>;
   return (
     <div class="table-room">
-      <table class="confusion">
+      <table
+        class={labels.some((label) => label.length > 3) ? "confusion confusion-tall" : "confusion"}
+      >
         <caption>
           Rows: human label. Columns: model label. Numbers beside the diagonal differ.
         </caption>

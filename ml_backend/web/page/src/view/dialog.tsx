@@ -16,6 +16,7 @@ export function Dialog({ title, close, children }: DialogProps) {
     return () => element.current?.close();
   }, []);
   return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: by key, Escape does the same.
     <dialog
       ref={element}
       class="dialog"

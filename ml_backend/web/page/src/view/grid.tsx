@@ -1,16 +1,10 @@
 /** The samples as tiles; only those that are seen exist. The whole of it works by keyboard. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { wordTitle } from "../core/fields";
-import { score } from "../core/format";
-import { css } from "../core/palette";
-import type { Points } from "../core/points";
-import { FLAGGED } from "../state/actions";
-import { type Detail, detailOf } from "../state/details";
-import { focused, hovered, TILE_PX, tile } from "../state/focus";
-import { type Answer, answer, coloring } from "../state/project";
-import { gridKey, toggleRow } from "./grid_keys";
-import { Sample } from "./sample";
+import { focused, TILE_PX, tile } from "../state/focus";
+import { answer } from "../state/project";
+import { gridKey } from "./grid_keys";
+import { Tile } from "./tile";
 
 const GAP = 8;
 const CAPTION = 44;
@@ -106,104 +100,4 @@ export function Grid() {
 /** Rows are in the order of a score, so the cursor's place has to be looked for. */
 function positionOf(rows: Uint32Array, row: number): number {
   return row < 0 ? -1 : rows.indexOf(row);
-}
-
-interface TileProps {
-  row: number;
-  place: number;
-  answer: Answer;
-  height: number;
-  size: number;
-}
-
-function Tile({ row, place, answer: now, height, size }: TileProps) {
-  const { points } = now.data;
-  const detail = detailOf(points.task[row]).value;
-  const chosen = now.picked.has(row);
-  const at = focused.value === row;
-  return (
-    // Keys are heard by the grid, whose cursor this tile is under.
-    <div
-      id={`tile-${row}`}
-      class={`tile${at ? " tile-at" : ""}${hovered.value === row ? " tile-hovered" : ""}`}
-      role="option"
-      aria-selected={chosen}
-      aria-label={tileLabel(points, row)}
-      aria-posinset={place + 1}
-      aria-setsize={now.rows.length}
-      style={{ height: `${height}px` }}
-      onClick={(event) => {
-        focused.value = row;
-        if (event.shiftKey || event.metaKey || event.ctrlKey) toggleRow(now, row);
-      }}
-      onDblClick={() => openTask(detail)}
-      onMouseEnter={() => {
-        hovered.value = row;
-      }}
-      onMouseLeave={() => {
-        hovered.value = -1;
-      }}
-    >
-      <div class="tile-picture">
-        {detail === "loading" && <span class="tile-waits" />}
-        {detail === "failed" && <p class="no-picture">Could not be read: reload the page</p>}
-        {typeof detail === "object" && (
-          <Sample detail={detail} region={points.region[row]} size={size} />
-        )}
-        <button
-          type="button"
-          class="tile-check"
-          tabIndex={-1}
-          aria-hidden="true"
-          onClick={(event) => {
-            event.stopPropagation();
-            focused.value = row;
-            toggleRow(now, row);
-          }}
-        />
-      </div>
-      <TileCaption points={points} row={row} />
-    </div>
-  );
-}
-
-function TileCaption({ points, row }: { points: Points; row: number }) {
-  const label = points.label.words[points.label.codes[row]];
-  const predicted = points.predicted.words[points.predicted.codes[row]];
-  const kind = points.kind.words[points.kind.codes[row]];
-  const flag = points.flag.words[points.flag.codes[row]];
-  const colors = coloring.value;
-  const ink = colors && css(colors.palette[colors.codes[row]]);
-  return (
-    <div class="tile-caption">
-      <div class="tile-labels">
-        <span class="swatch" style={{ background: ink ?? "" }} />
-        <span class="cut">{wordTitle("label", label)}</span>
-        {predicted !== label && predicted !== "" && (
-          <span class="tile-predicted cut" title={`The model says ${predicted}`}>
-            → {predicted}
-          </span>
-        )}
-      </div>
-      <div class="tile-facts">
-        <span class={`flag-dot flag-${flag || "none"}`} title={wordTitle("flag", flag)} />
-        <span class="cut">{kind ? wordTitle("kind", kind) : `#${points.task[row]}`}</span>
-        <span class="tile-score" title="Priority">
-          {score(points.priority[row])}
-        </span>
-      </div>
-    </div>
-  );
-}
-
-function tileLabel(points: Points, row: number): string {
-  const word = (field: "label" | "predicted" | "kind" | "flag") =>
-    wordTitle(field, points[field].words[points[field].codes[row]]);
-  const flagged = points.flag.words[points.flag.codes[row]] === FLAGGED ? ", needs review" : "";
-  const parts = [`Task ${points.task[row]}`, word("label"), `model: ${word("predicted")}`];
-  return `${parts.join(", ")}, ${word("kind")}, priority ${score(points.priority[row])}${flagged}`;
-}
-
-export function openTask(detail: Detail): void {
-  if (typeof detail === "object") open(detail.url, "_blank", "noopener");
 }

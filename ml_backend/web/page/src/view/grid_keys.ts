@@ -1,16 +1,26 @@
 /** What keys do in the grid. */
 
+import type { Points } from "../core/points";
 import { toggleItem } from "../core/selection";
 import { detailOf } from "../state/details";
 import { focused } from "../state/focus";
 import type { Answer } from "../state/project";
 import { changeView, view } from "../state/route";
-import { openTask } from "./grid";
 
 export function toggleRow(now: Answer, row: number): void {
   const { points } = now.data;
   const item = [points.task[row], points.region[row]] as const;
   changeView({ picked: toggleItem(view.peek().picked, item) }, "replace");
+}
+
+export function moreLike(points: Points, row: number): void {
+  changeView({ similar: [points.task[row], points.region[row]], area: [], picked: [] });
+}
+
+/** Open a task in Label Studio, in a tab of its own. */
+export function openTask(task: number): void {
+  const detail = detailOf(task).peek();
+  if (typeof detail === "object") open(detail.url, "_blank", "noopener");
 }
 
 /** How far a key moves the cursor in a grid of so many columns and seen lines. */
@@ -40,9 +50,8 @@ export function gridKey(event: KeyboardEvent, now: Answer, columns: number, line
     toggleRow(now, row);
   } else if (row >= 0 && event.key === "Enter") {
     event.preventDefault();
-    openTask(detailOf(now.data.points.task[row]).peek());
+    openTask(now.data.points.task[row]);
   } else if (row >= 0 && event.key === "m") {
-    const { points } = now.data;
-    changeView({ similar: [points.task[row], points.region[row]] });
+    moreLike(now.data.points, row);
   }
 }

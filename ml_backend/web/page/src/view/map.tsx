@@ -106,13 +106,14 @@ export function MapPanel() {
   const missing = now ? now.data.points.length - now.data.space.placed : 0;
   return (
     <section class="panel map-panel" aria-label="Map">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the plot is moved by keys. */}
       <div
         ref={box}
         id="plot"
         class={`plot plot-${tool}`}
-        role="img"
-        aria-label="Map of all points. The grid beside it lists the same points."
+        role="application"
+        aria-roledescription="map"
+        aria-label="All points. The grid lists the same ones. Arrows move, plus and minus zoom."
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrows, plus and minus move the map.
         tabIndex={0}
         onKeyDown={(event) => plot.current && plotKey(event, plot.current)}
       >

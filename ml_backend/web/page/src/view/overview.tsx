@@ -106,14 +106,14 @@ function Cards({ found }: { found: Numbers }) {
         />
       </div>
       <div class="cards">
-        <Card title="Classes" wide>
+        <Card title="Classes">
           {found.classes.length ? (
             <ClassTable classes={found.classes} />
           ) : (
             <Empty title="No class has been compared">Analyse the project first.</Empty>
           )}
         </Card>
-        <Card title="Confusion matrix" wide>
+        <Card title="Confusion matrix">
           <Confusion confusion={found.confusion} />
         </Card>
         <Card title="Queue">
@@ -164,13 +164,12 @@ function Figure({ title, value, said, act }: FigureProps) {
 
 interface CardProps {
   title: string;
-  wide?: boolean;
   children: preact.ComponentChildren;
 }
 
-export function Card({ title, wide, children }: CardProps) {
+export function Card({ title, children }: CardProps) {
   return (
-    <section class={wide ? "card card-wide" : "card"}>
+    <section class="card">
       <h3>{title}</h3>
       {children}
     </section>

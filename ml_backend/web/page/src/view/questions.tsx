@@ -1,7 +1,7 @@
 /** What is asked before something is written: how many, what is left out, and the one yes. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { ActionOptions, DryRun } from "../api/contract";
+import type { ActionName, ActionOptions, DryRun } from "../api/contract";
 import { count, plural } from "../core/format";
 import { perform, type Question, question, tryOut } from "../state/actions";
 import { answer, openProject } from "../state/project";
@@ -16,7 +16,24 @@ export function Questions() {
   if (!now) return null;
   if (now.action === "approve") return <Approve asked={now} />;
   if (now.action === "batch") return <SendBatch asked={now} />;
-  return <TagTasks asked={now} />;
+  if (now.action === "tag") return <TagTasks asked={now} />;
+  return <Sure asked={now} />;
+}
+
+const SURE: Readonly<Partial<Record<ActionName, string>>> = {
+  flag: "Flag",
+  clear: "Clear the flag of",
+};
+
+/** Very many at once, of what can be taken back. */
+function Sure({ asked }: { asked: Question }) {
+  const verb = `${SURE[asked.action] ?? asked.action} ${plural(asked.tasks.length, "task")}`;
+  return (
+    <Dialog title={`${verb}?`} close={close}>
+      <p>No annotation is written, and it can be undone.</p>
+      <Answers yes={verb} off={false} act={() => void perform(asked.action, asked.tasks)} />
+    </Dialog>
+  );
 }
 
 type Tried = DryRun | string | null;
@@ -115,9 +132,8 @@ function Approve({ asked }: { asked: Question }) {
 
 function SendBatch({ asked }: { asked: Question }) {
   const [to, setTo] = useState("");
-  const [title, setTitle] = useState("");
-  const options: ActionOptions = { ...(to && { to }), ...(title && { title }) };
-  const tried = useDryRun(asked, to ? { to } : {});
+  const options: ActionOptions = to ? { to } : {};
+  const tried = useDryRun(asked, options);
   const ready = countOf(tried);
   return (
     <Dialog
@@ -131,14 +147,6 @@ function SendBatch({ asked }: { asked: Question }) {
           <option value="new">A new project</option>
           <option value="here">A tab of this project</option>
         </select>
-      </label>
-      <label class="field">
-        <span>Title (may stay empty)</span>
-        <input
-          class="input"
-          value={title}
-          onInput={(event) => setTitle(event.currentTarget.value)}
-        />
       </label>
       <Outcome tried={tried} of={asked.tasks.length} />
       <Answers
@@ -163,7 +171,6 @@ function TagTasks({ asked }: { asked: Question }) {
           class="input"
           list="known-tags"
           value={tag}
-          // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type here.
           autofocus
           onInput={(event) => setTag(event.currentTarget.value)}
         />

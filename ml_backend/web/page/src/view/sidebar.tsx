@@ -61,7 +61,7 @@ function SearchFilter() {
   const state = searching.value;
   const hits = current(state);
   return (
-    <div class="search" role="search">
+    <search class="search">
       <Icon name="search" />
       <input
         id="search"
@@ -76,7 +76,7 @@ function SearchFilter() {
       {hits?.more && (
         <p class="search-said">The first {plural(hits.tasks.size, "task")}: be more exact</p>
       )}
-    </div>
+    </search>
   );
 }
 
