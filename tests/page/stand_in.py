@@ -115,9 +115,7 @@ class StandIn:
                 raise HTTPException(404, "Press Start training, or analyse the project here.")
             if part not in self.cache:
                 self.cache[part] = points(self.project, part)
-            return Response(
-                self.cache[part], media_type="application/vnd.apache.arrow.stream"
-            )
+            return Response(self.cache[part], media_type="application/vnd.apache.arrow.stream")
 
         @app.get("/api/projects/{p}/search")
         async def search(p: int, q: str) -> dict[str, Any]:
@@ -279,9 +277,7 @@ class StandIn:
                 {"time": time.time() - 86_400 * day, "open": 40 + 6 * day, "resolved": 90 - 6 * day}
                 for day in range(14, -1, -1)
             ],
-            "queue": {
-                "open": int(flag[1]), "corrected": int(flag[2]), "confirmed": int(flag[3])
-            },
+            "queue": {"open": int(flag[1]), "corrected": int(flag[2]), "confirmed": int(flag[3])},
         }
 
 

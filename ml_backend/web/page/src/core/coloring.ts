@@ -14,8 +14,8 @@ export interface Coloring {
 }
 
 /** Colours are by how frequent a class is among all rows, so that no filter changes them. */
-export function colorBy(points: Points, field: Field): Coloring {
-  return isWordField(field) ? colorByWord(points, field) : colorByAmount(points, field);
+export function colorBy(points: Points, field: Field, onDark: boolean): Coloring {
+  return isWordField(field) ? colorByWord(points, field, onDark) : colorByAmount(points, field);
 }
 
 /** People's labels go first, so that a class has one colour whoever gave it. */
@@ -35,13 +35,14 @@ export function rankWords(points: Points, field: WordField): string[] {
   return [...ranked];
 }
 
-function colorByWord(points: Points, field: WordField): Coloring {
+function colorByWord(points: Points, field: WordField, onDark: boolean): Coloring {
   const ranked = rankWords(points, field);
   const place = new Map(ranked.map((word, rank) => [word, rank < MOST_CLASSES ? rank + 1 : 0]));
   const { codes, words } = points[field];
   const ofCode = Uint8Array.from(words, (word) => place.get(word) ?? 0);
-  const palette = [UNKNOWN, ...ranked.slice(0, MOST_CLASSES).map((_, rank) => classColor(rank))];
-  const legend = ranked.map((word, rank) => ({ word, color: classColor(rank) }));
+  const colors = ranked.map((_, rank) => classColor(rank, onDark));
+  const palette = [UNKNOWN, ...colors.slice(0, MOST_CLASSES)];
+  const legend = ranked.map((word, rank) => ({ word, color: colors[rank] }));
   if (words.includes("")) legend.push({ word: "", color: UNKNOWN });
   return { field, codes: Uint8Array.from(codes, (code) => ofCode[code]), palette, legend };
 }

@@ -38,8 +38,8 @@ export const UNKNOWN: Rgb = [140, 145, 155];
 /** Steps into which amounts are divided. */
 export const STEPS = 64;
 
-const LIGHTER = 0.45;
-const DARKER = 0.42;
+const LIGHTER = 0.5;
+const DARKER = 0.4;
 /** Beyond these, classes share the colour of what is unknown. */
 export const MOST_CLASSES = OKABE_ITO.length * 3;
 
@@ -48,13 +48,15 @@ function mix(from: Rgb, to: Rgb, share: number): Rgb {
   return [at(0), at(1), at(2)];
 }
 
-/** The colour of the class that is the rank-th most frequent. */
-export function classColor(rank: number): Rgb {
+/** The colour of the class that is the rank-th most frequent, on a light or a dark ground. */
+export function classColor(rank: number, onDark: boolean): Rgb {
   if (rank >= MOST_CLASSES) return UNKNOWN;
   const hue = OKABE_ITO[rank % OKABE_ITO.length];
   const round = Math.floor(rank / OKABE_ITO.length);
   if (round === 0) return hue;
-  return round === 1 ? mix(hue, [0, 0, 0], DARKER) : mix(hue, [255, 255, 255], LIGHTER);
+  // What differs most from the ground comes first.
+  const lighter = (round === 1) === onDark;
+  return lighter ? mix(hue, [255, 255, 255], LIGHTER) : mix(hue, [0, 0, 0], DARKER);
 }
 
 /** The colour of an amount in [0, 1]; what is unknown is grey. */

@@ -93,9 +93,9 @@ function readWords(column: Column<unknown>): Words {
   return { codes, words };
 }
 
-/** The distinct tasks of some rows, in their order. */
-export function tasksOf(points: Points, rows: ArrayLike<number>): number[] {
-  const seen = new Set<number>();
-  for (let i = 0; i < rows.length; i++) seen.add(points.task[rows[i]]);
-  return [...seen];
+/** The distinct tasks of some rows, ascending. */
+export function tasksOf(points: Points, rows: Uint32Array): number[] {
+  // Sorting a million numbers as columns is faster than hashing them.
+  const tasks = Int32Array.from(rows, (row) => points.task[row]).sort();
+  return Array.from(tasks.filter((task, i) => i === 0 || task !== tasks[i - 1]));
 }

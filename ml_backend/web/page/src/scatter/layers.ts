@@ -26,7 +26,7 @@ function sizeFor(count: number): number {
   if (count > 400_000) return 1.5;
   if (count > 60_000) return 2;
   if (count > 12_000) return 3;
-  return count > 2_000 ? 4 : 5.5;
+  return count > 5_000 ? 4 : 5;
 }
 
 export function layersOf({
@@ -41,12 +41,13 @@ export function layersOf({
 }: LayerInput): Layer[] {
   const places = Array.from({ length: 5 }, () => new Uint32Array(rows.length));
   const filled = [0, 0, 0, 0, 0];
+  const some = picked.size > 0;
   const [GHOST, DIM, PLAIN, ODD, PICKED] = [0, 1, 2, 3, 4];
   for (let place = 0; place < rows.length; place++) {
     const row = rows[place];
     const refused = mask[row];
     let layer = PLAIN;
-    if (picked.has(row)) layer = PICKED;
+    if (some && picked.has(row)) layer = PICKED;
     else if (refused & ~AREA) layer = GHOST;
     else if (refused) layer = DIM;
     else if (showAmid && amid[row]) layer = ODD;

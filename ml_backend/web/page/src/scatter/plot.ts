@@ -23,6 +23,7 @@ export interface PlotEvents {
 const REACH = 8;
 const CLICK = 4;
 const FRAME_MS = 24;
+const SLOW_MS = 60;
 const STILL_MS = 140;
 const WHEEL = 0.0016;
 const KEY_STEP = 60;
@@ -67,6 +68,8 @@ export class Plot {
     this.space = space;
     this.passes = passes;
     this.painter.show(scene);
+    // What takes long is seen in part at once, and whole a moment later.
+    if (this.cost > SLOW_MS) this.settle();
     this.redraw();
   }
 
@@ -117,14 +120,19 @@ export class Plot {
 
   private move(camera: Camera): void {
     this.camera = camera;
+    this.settle();
+    this.redraw();
+    this.events.moved();
+  }
+
+  /** Draw a part of the points until nothing has changed for a moment. */
+  private settle(): void {
     this.moving = true;
     clearTimeout(this.still);
     this.still = setTimeout(() => {
       this.moving = false;
       this.redraw();
     }, STILL_MS);
-    this.redraw();
-    this.events.moved();
   }
 
   private redraw(): void {

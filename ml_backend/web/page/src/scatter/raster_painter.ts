@@ -85,7 +85,7 @@ export class RasterPainter implements Painter {
   }
 }
 
-const SMALLEST_DISC = 4;
+const SMALLEST_DISC = 5;
 
 /** Per line of a square, the pixels at each end that are outside the disc within it. */
 function discInsets(size: number): Uint8Array {

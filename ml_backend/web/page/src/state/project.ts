@@ -13,6 +13,7 @@ import { Space } from "../core/space";
 import { current, loader } from "./loading";
 import { projectId, view } from "./route";
 import { session } from "./session";
+import { isDark } from "./theme";
 
 /** Points and what is worked out of them once. */
 export interface Data {
@@ -142,9 +143,10 @@ effect(() => {
 
 export const currentData = computed(() => current(data.value.value));
 
+const colorField = computed(() => view.value.color);
 export const coloring = computed(() => {
   const points = currentData.value?.points;
-  return points ? colorBy(points, view.value.color) : null;
+  return points ? colorBy(points, colorField.value, isDark()) : null;
 });
 
 const sortKey = computed(() => view.value.sort.key);
