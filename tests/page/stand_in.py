@@ -48,15 +48,22 @@ class StandIn:
         self.listeners: list[asyncio.Queue[tuple[str, Any]]] = []
         self.cache: dict[str, bytes] = {}
         self.app = FastAPI()
-        self._routes()
+        for routes in (
+            self._guard,
+            self._session,
+            self._projects,
+            self._samples,
+            self._runs,
+            self._actions,
+            self._shared,
+        ):
+            routes(self.app)
 
     def tell(self, kind: str, what: Any) -> None:
         for listener in self.listeners:
             listener.put_nowait((kind, what))
 
-    def _routes(self) -> None:
-        app = self.app
-
+    def _guard(self, app: FastAPI) -> None:
         @app.middleware("http")
         async def guard(request: Request, go_on: Any) -> Response:
             path = request.url.path
@@ -77,6 +84,7 @@ class StandIn:
                 return Response((STATIC / "index.html").read_bytes(), media_type="text/html")
             return Response(file.read_bytes(), media_type=TYPES[file.suffix])
 
+    def _session(self, app: FastAPI) -> None:
         @app.post("/api/session")
         async def sign_in(request: Request, response: Response) -> dict[str, Any]:
             if (await request.json())["token"] != TOKEN:
@@ -94,6 +102,7 @@ class StandIn:
         async def sign_out(response: Response) -> None:
             response.delete_cookie("relook_session")
 
+    def _projects(self, app: FastAPI) -> None:
         @app.get("/api/projects")
         async def projects() -> list[dict[str, Any]]:
             return [self._summary(1), self._summary(2)]
@@ -117,6 +126,7 @@ class StandIn:
                 self.cache[part] = points(self.project, part)
             return Response(self.cache[part], media_type="application/vnd.apache.arrow.stream")
 
+    def _samples(self, app: FastAPI) -> None:
         @app.get("/api/projects/{p}/search")
         async def search(p: int, q: str) -> dict[str, Any]:
             ids = [int(task) for task in self.project.ids() if q in str(task)]
@@ -144,6 +154,7 @@ class StandIn:
         async def overview(p: int, control: str, iou: float, confidence: float) -> dict[str, Any]:
             return self._overview(confidence)
 
+    def _runs(self, app: FastAPI) -> None:
         @app.get("/api/projects/{p}/runs")
         async def runs(p: int) -> dict[str, Any]:
             return {"runs": RUNS}
@@ -165,6 +176,7 @@ class StandIn:
         async def annotators(p: int) -> list[dict[str, Any]]:
             return REPORT
 
+    def _actions(self, app: FastAPI) -> None:
         @app.post("/api/projects/{p}/actions", status_code=202)
         async def act(p: int, request: Request, response: Response) -> dict[str, Any]:
             asked = await request.json()
@@ -186,6 +198,7 @@ class StandIn:
             self._changed()
             return {}
 
+    def _shared(self, app: FastAPI) -> None:
         @app.get("/api/projects/{p}/events")
         async def events(p: int, request: Request) -> StreamingResponse:
             return StreamingResponse(self._events(request), media_type="text/event-stream")

@@ -12,8 +12,10 @@ interface DialogProps {
 export function Dialog({ title, close, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
+    const before = document.activeElement;
     element.current?.showModal();
-    return () => element.current?.close();
+    // Whoever opened it goes on where they were.
+    return () => before instanceof HTMLElement && before.focus();
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: by key, Escape does the same.
