@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ml_backend import __version__
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.neighborhood import Neighborhood
+from ml_backend.jobs.noting import Noting
 from ml_backend.jobs.outgoing import Outgoing
 from ml_backend.labelstudio.changes import TaskStates
 from ml_backend.labelstudio.client import explained
@@ -31,6 +32,7 @@ from ml_backend.prediction.answers import Answers
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
+from ml_backend.review.hand import honour
 from ml_backend.review.publish import publish
 from ml_backend.scoring.columns import Calibration
 from ml_backend.scoring.nearby import Nearby
@@ -126,6 +128,11 @@ class ProjectWork:
         """The project's embeddings."""
         return Neighborhood(self.services, self.project, self.settings)
 
+    @cached_property
+    def noting(self) -> Noting:
+        """What the review page shows."""
+        return Noting(self.services, self.project, self.settings)
+
     def predict(self, tasks: NDArray[np.int64]) -> dict[str, str]:
         """Predict and embed tasks, give them their pre-labels; return what is wrong."""
         errors: dict[str, str] = {}
@@ -136,6 +143,7 @@ class ProjectWork:
             ours = np.zeros(len(page), dtype=np.bool_)
             ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
             told = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
+            self.noting.read(page, flagged)
             bad = [*predicted.errors, *refused]
             self._keep_looks(page, bad, more, told, flagged == NEEDS_REVIEW)
         return errors
@@ -157,7 +165,8 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            decision = decide(state, threshold)
+            honoured = honour(state, decide(state, threshold), _strings(page.own["hand"]))
+            decision = honoured.decision
             fixless, suggested = publish(
                 self.services.client,
                 self.project.id,
@@ -167,6 +176,8 @@ class ProjectWork:
                 decision,
                 partial(self._create, waiting),
             )
+            self.noting.scored(page, predicted.controls, scores, nearby)
+            self.noting.decided(page, honoured)
             outcome.errors.update({str(task): _refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
@@ -218,7 +229,9 @@ class ProjectWork:
         ]
         page = stored_page(tasks, labels)
         nearby = [self.neighborhood.of_tasks(control, tasks) for control in controls]
-        now = told(self._scores(page, tables, nearby), self.settings.review_threshold)
+        scores = self._scores(page, tables, nearby)
+        self.noting.scored(page, tables, scores, nearby)
+        now = told(scores, self.settings.review_threshold)
         lost = ~np.logical_and.reduce([table.found for table in tables])
         return looks, (now != looks.told) | (looks.stamp == 0) | lost
 
@@ -250,6 +263,7 @@ class ProjectWork:
         """Lay inputs and regions out on planes, for the eye."""
         for control in self.project.config.controls:
             self.neighborhood.lay_out(control, tasks)
+        self.noting.tidy(tasks)
         self.services.embeddings.compact(self.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
