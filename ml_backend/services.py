@@ -115,6 +115,11 @@ class Services:
         store = self.store if self._patient else self.recent
         return Prediction(self.choice, images, TextReader(images.fetch), store)
 
+    @cached_property
+    def kept(self) -> Prediction:
+        """Predictions as they are on disk: all that were ever made, none of a moment ago."""
+        return Prediction(self.choice, self.media, TextReader(self.media.fetch), self.store)
+
     def close(self) -> None:
         """Return when nothing is left to be written."""
         if "recent" in self.__dict__:

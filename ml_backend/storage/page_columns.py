@@ -6,7 +6,7 @@ at a task, and can be deleted at any time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -84,6 +84,13 @@ class PageColumns:
         """Keep what was found in tasks, rows of ``FOUND``; older rows are replaced."""
         if len(rows):
             self._tables.merge(named("page-found", FOUND, project), ["task", "control"], rows)
+
+    def change(self, project: int, changed: Mapping[int, Mapping[str, str]]) -> None:
+        """Change columns of tasks that are kept: task id to column to its new value."""
+        rows = self.tasks(project, np.array(sorted(changed), dtype=np.int64)).to_pylist()
+        for row in rows:
+            row.update(changed[row["task"]])
+        self.put_tasks(project, pa.Table.from_pylist(rows, schema=TASKS))
 
     def tasks(
         self,

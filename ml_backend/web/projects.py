@@ -70,7 +70,7 @@ class OpenProject:
     def predictions(self, control: Control, tasks: NDArray[np.int64]) -> ControlPredictions | None:
         """Return what the store has of a model's predictions, None where there is no model."""
         try:
-            return self.services.prediction.stored(
+            return self.services.kept.stored(
                 self.id, self.project.config, control, self.settings, tasks
             )
         except ModelError:
