@@ -200,7 +200,10 @@ def _write(
 
 
 def _columns(made: OwnFields) -> dict[str, str]:
-    columns = {name: str(made[name]) for name in ("flag", "hand") if name in made}
+    columns: dict[str, str] = {}
+    for name in ("flag", "hand"):
+        if name in made:
+            columns[name] = str(made[name])
     if "tags" in made:
         columns["tags"] = "\n".join(split_tags(str(made["tags"]))[0])
     return columns

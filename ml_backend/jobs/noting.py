@@ -135,7 +135,7 @@ class Noting:
         nothing = np.zeros(len(order), dtype=np.float32)
         kind = np.full(len(order), NONE, dtype=np.int8) if some is None else some.kind
         score = nothing if some is None else some.score
-        outlier = np.full(len(tasks), np.nan, np.float32)
+        outlier: NDArray[np.float32] = np.full(len(tasks), np.nan, np.float32)
         if near is not None:
             outlier = np.where(near.known, near.outlier, np.nan).astype(np.float32)
         place = [""] * len(order)

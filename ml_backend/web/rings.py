@@ -25,14 +25,14 @@ def drawable(geometry: Geometry, outline: Outlines) -> list[Any]:
     if geometry == "choice":
         return [None] * len(outline)
     if geometry == "span":
-        return outline.table(2).astype(np.int64).tolist()
+        return list(outline.table(2).astype(np.int64).tolist())
     if geometry == "point":
-        return outline.table(3)[:, :2].round(1).tolist()
+        return list(outline.table(3)[:, :2].round(1).tolist())
     if geometry == "mask":
         return [_rings(outline[row]) for row in range(len(outline))]
     if geometry == "box":
         corners = Polygons.from_rotated(outline.table(5))
-        cut, at = corners.offsets, corners.xy
+        cut, at = corners.offsets, corners.xy.astype(np.float64)
     else:
         cut, at = outline.offsets // 2, outline.table(2)
     return [[at[a:b].round(1).tolist()] for a, b in pairwise(cut.tolist())]

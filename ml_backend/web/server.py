@@ -8,9 +8,10 @@ has no field for that reason, so it travels beside the response.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http import h11_impl
@@ -42,10 +43,10 @@ def say_reason(text: str) -> None:
     _reason.set(line.encode("latin-1", "replace"))
 
 
-def serve(app: object, host: str, port: int) -> None:
+def serve(app: Callable[..., Any], host: str, port: int) -> None:
     """Serve an ASGI application until told to stop."""
     h11_impl.STATUS_PHRASES = _Phrases(h11_impl.STATUS_PHRASES)
     config = uvicorn.Config(
         app, host=host, port=port, http="h11", log_level="info", access_log=False
-    )  # type: ignore[arg-type]
+    )
     _Server(config).run()

@@ -97,13 +97,14 @@ class Attempts:
         refused = cast(bytes | None, self._redis.get(_refused(address)))
         if refused is None or int(refused) < _MOST_REFUSED:
             return 0
-        return max(int(cast(int, self._redis.ttl(_refused(address)))), 1)
+        return max(cast(int, self._redis.ttl(_refused(address))), 1)
 
     def note(self, address: str) -> None:
         """Count one refused token."""
         with self._redis.pipeline() as pipe:
+            # The time runs from the first; counting on does not prolong it.
+            pipe.set(_refused(address), 0, ex=_WAIT_S, nx=True)
             pipe.incr(_refused(address))
-            pipe.expire(_refused(address), _WAIT_S, nx=True)
             pipe.execute()
 
     def forget(self, address: str) -> None:

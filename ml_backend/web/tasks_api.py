@@ -162,7 +162,9 @@ def _details(
         opened.id, control.name, tasks, ("task", "control", "priority", "kind", "reason")
     )
     scored = {row["task"]: row for row in found.to_pylist()}
-    human, model, sizes = _human(opened, control, tasks), {}, {}
+    human = _human(opened, control, tasks)
+    model: dict[int, list[ModelRegion]] = {}
+    sizes: dict[int, tuple[int | None, int | None]] = {}
     table = opened.predictions(control, tasks)
     if table is not None:
         model, sizes = _model(control, table, tasks)
