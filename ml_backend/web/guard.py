@@ -7,13 +7,13 @@ that all routes ask Label Studio the same way, whoever the caller is.
 from __future__ import annotations
 
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
 
 import anyio
 import redis
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -115,8 +115,5 @@ def refusal_of_origin(headers: Headers) -> str:
 
 
 def _cookie(text: str) -> str:
-    try:
-        found = SimpleCookie(text).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+    # Other services on this host set cookies too, and not all that they set are well formed.
+    return cookie_parser(text).get(COOKIE, "")

@@ -102,7 +102,8 @@ def inputs(
     tasks = _tasks(columns, project, people)
     task = _numbers(found["task"])
     rows = tasks.rows(task)
-    x, y = _places(plane, task, None)
+    x, y, far = _places(plane, task, None)
+    outlier = _numbers(found["outlier"])
     kind = found["kind"].combine_chunks().dictionary_encode()
     return _table(
         task=task,
@@ -117,7 +118,7 @@ def inputs(
         confidence=_numbers(found["confidence"]),
         iou=_numbers(found["iou"]),
         priority=_numbers(found["priority"]),
-        outlier=_numbers(found["outlier"]),
+        outlier=np.where(np.isnan(outlier), far, outlier),
         updated=tasks.numbers("updated", rows),
         tags=tasks.text("tags", rows),
         false_positives=_numbers(found["false_positives"]),
@@ -143,7 +144,7 @@ def regions(
     region = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
     rows = tasks.rows(task)
     place = found["r_place"].combine_chunks().flatten()
-    x, y = _places(plane, task, place)
+    x, y, outlier = _places(plane, task, place)
     scored = ~np.isnan(_numbers(found["priority"]))[of]
     return _table(
         task=task,
@@ -158,7 +159,7 @@ def regions(
         confidence=_numbers(_flat(found, "r_confidence")),
         iou=_numbers(_flat(found, "r_iou")),
         priority=np.where(scored, _numbers(_flat(found, "r_priority")), np.nan),
-        outlier=np.full(len(of), np.nan),
+        outlier=outlier,
         updated=tasks.numbers("updated", rows),
         tags=_with_region_tags(tasks, control, task, region, rows),
         false_positives=_numbers(found["false_positives"])[of],
@@ -181,16 +182,21 @@ def _tasks(columns: PageColumns, project: int, people: Mapping[int, str]) -> _Ta
 
 def _places(
     plane: Plane | None, task: NDArray[np.int64], place: pa.Array | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where each point lies, scaled into [-1, 1] with the aspect kept; NaN where it does not."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Where each point lies, scaled into [-1, 1] with the aspect kept, and its outlier score.
+
+    NaN where it was not laid out.
+    """
     nowhere = np.full(len(task), np.nan, dtype=np.float32)
     if plane is None or not len(plane):
-        return nowhere, nowhere
+        return nowhere, nowhere, nowhere
     key, wanted = plane.task, task
     if place is not None:
         # One number for task and place together.
-        both = pa.concat_arrays([pa.array(plane.region, pa.string()), place.cast(pa.string())])
-        coded = both.dictionary_encode()
+        # Many texts come in several chunks.
+        known = pa.table({"place": plane.region})["place"].chunks
+        both = pa.chunked_array([*known, place], pa.string())
+        coded = both.combine_chunks().dictionary_encode()
         code, size = _numbers(coded.indices), len(coded.dictionary)
         key = plane.task * size + code[: len(plane)]
         wanted = task * size + code[len(plane) :]
@@ -200,8 +206,10 @@ def _places(
     low, high = np.nanmin(at, axis=1), np.nanmax(at, axis=1)
     half = max(float((high - low).max()) / 2, 1e-9)
     scaled = ((at - ((low + high) / 2)[:, None]) / half).astype(np.float32).clip(-1, 1)
-    x, y = (np.append(column, np.float32(np.nan))[row] for column in scaled)
-    return x, y
+    x, y, far = (
+        np.append(column, np.float32(np.nan))[row] for column in (*scaled, plane.outlier[order])
+    )
+    return x, y, far
 
 
 def _with_region_tags(

@@ -89,6 +89,7 @@ def test_the_planted_wrong_label_is_a_point_with_its_kind(analysed: Project, sig
     assert found["false_positives"][row] == found["false_negatives"][row] == 1
     assert {found["region"][row], found["annotator"][row]} == {-1, found["annotator"][0]}
     assert all(-1 <= at <= 1 for at in found["x"] + found["y"])
+    assert all(0 <= far <= 1 for far in found["outlier"])
 
 
 def test_regions_are_points_and_the_wrong_one_is_named(analysed: Project, signed_in):
@@ -132,7 +133,8 @@ def test_tasks_images_and_search(analysed: Project, signed_in):
     outside = signed_in.get(path, params={"crop": "9000,0,9100,10"})
     assert outside.status_code == 422
     assert "outside the image" in outside.json()["detail"]
-    assert signed_in.get(path.replace(str(analysed.tasks[0]), "999999")).status_code == 404
+    unknown = f"/api/projects/{analysed.id}/tasks/999999/image"
+    assert signed_in.get(unknown).status_code == 404
     looks = {"q": "looks like"}
     found = signed_in.get(f"/api/projects/{analysed.id}/search", params=looks).json()
     assert analysed.tasks[WRONG] in found["tasks"]
@@ -241,7 +243,7 @@ def test_a_flag_cleared_by_hand_stays_cleared_until_its_label_changes(
     bench: Bench, analysed: Project, signed_in
 ):
     task = analysed.tasks[WRONG]
-    before = {name: field(bench, task, name) for name in ("priority", "kind", "reason", "flag")}
+    before = {name: field(bench, task, name) for name in ("kind", "flag")}
     found = done(signed_in, analysed.id, "clear", [task, analysed.tasks[0]])
     assert found["said"] == "1 task changed; 1 left out: does not need review"
     bench.settle(analysed.id)
@@ -255,6 +257,8 @@ def test_a_flag_cleared_by_hand_stays_cleared_until_its_label_changes(
     undone(signed_in, analysed.id, found["id"])
     bench.settle(analysed.id)
     assert {name: field(bench, task, name) for name in before} == before
+    assert field(bench, task, "priority") > 0.5
+    assert "looks like" in field(bench, task, "reason")
     wait_for(lambda: bench.predictions(task, "relook-suggestion"), "the suggestion")
 
 

@@ -71,6 +71,7 @@ def plane(tasks, regions, x, y):
         np.array(x, dtype=np.float32),
         np.array(y, dtype=np.float32),
         np.zeros(len(tasks), dtype=np.int64),
+        np.full(len(tasks), 0.5, dtype=np.float32),
     )
 
 
@@ -100,6 +101,7 @@ def test_inputs_are_points_with_typed_columns(columns):
     assert said["annotator"] == ["", "", "bea"]
     assert said["tags"] == ["", "", "late\nodd"]
     assert said["kind"] == ["", "mislabelled", "missing"]
+    np.testing.assert_equal(said["outlier"], [0.5, NAN, 0.5])
 
 
 def test_regions_are_points_that_know_their_annotation(columns):
