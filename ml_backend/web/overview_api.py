@@ -18,6 +18,7 @@ from ml_backend.jobs.queue_history import QueueHistory
 from ml_backend.labelstudio.config import Control
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.scoring.agreed import agreed
+from ml_backend.storage.plane import get_plane
 from ml_backend.web.access import Access
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
@@ -161,6 +162,9 @@ def _count(
     tasks = columns.tasks(opened.id, columns=("task", "flag", "unit"))
     flag = np.array(tasks["flag"].to_pylist(), dtype=np.str_)
     values = {name: found[name].to_numpy() for name in _SHOWN}
+    plane = get_plane(opened.services.store, opened.id, control.name, "inputs")
+    if plane is not None and np.isnan(values["outlier"]).all():
+        values["outlier"] = plane.outlier
     return {
         **_agreement(opened, control, iou, confidence),
         "histograms": {name: _histogram(column) for name, column in values.items()},

@@ -97,7 +97,7 @@ class Attempts:
         refused = cast(bytes | None, self._redis.get(_refused(address)))
         if refused is None or int(refused) < _MOST_REFUSED:
             return 0
-        return max(cast(int, self._redis.ttl(_refused(address))), 1)
+        return max(self._redis.ttl(_refused(address)), 1)
 
     def note(self, address: str) -> None:
         """Count one refused token."""
