@@ -6,7 +6,7 @@ is changed, so that each job can be run again and taken back.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final
@@ -35,6 +35,8 @@ from ml_backend.labelstudio.writer import write_field
 __all__ = ["act", "enqueue", "undo"]
 
 _TIMEOUT_S: Final = 6 * 3600
+#: Task ids that one of the workers' locks covers.
+_BUCKET: Final = 128
 #: A flag is written when its reason stands.
 _ORDER: Final = ("hand", "priority", "kind", "reason", "tags", "flag")
 #: What tells whether somebody has changed what an action wrote.
@@ -179,14 +181,21 @@ def _write(
     *,
     of_regions: bool,
 ) -> None:
-    for name in _ORDER:
-        values = {
-            task: made[name]
-            for task, made in wanted.items()
-            if name in made and made[name] != page[task].get(name)
-        }
-        write_field(services().client, project, f"{prefix}_{name}", values)
-    services().page.change(project, {task: _columns(made) for task, made in wanted.items()})
+    buckets: dict[int, dict[int, OwnFields]] = defaultdict(dict)
+    for task, made in wanted.items():
+        buckets[task // _BUCKET][task] = made
+    for bucket, some in buckets.items():
+        # A job that is scoring these tasks would write over what it has not seen.
+        with services().mailbox.lock(project, bucket):
+            for name in _ORDER:
+                values = {
+                    task: made[name]
+                    for task, made in some.items()
+                    if name in made and made[name] != page[task].get(name)
+                }
+                write_field(services().client, project, f"{prefix}_{name}", values)
+            columns = {task: _columns(made) for task, made in some.items()}
+            services().page.change(project, columns)
     flagged = [task for task, made in wanted.items() if "flag" in made]
     if flagged:
         before, after = (
