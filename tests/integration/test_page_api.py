@@ -135,8 +135,8 @@ def test_tasks_images_and_search(analysed: Project, signed_in):
     assert "outside the image" in outside.json()["detail"]
     unknown = f"/api/projects/{analysed.id}/tasks/999999/image"
     assert signed_in.get(unknown).status_code == 404
-    looks = {"q": "looks like"}
-    found = signed_in.get(f"/api/projects/{analysed.id}/search", params=looks).json()
+    by_reason = {"q": "MODEL says"}
+    found = signed_in.get(f"/api/projects/{analysed.id}/search", params=by_reason).json()
     assert analysed.tasks[WRONG] in found["tasks"]
     by_id = {"q": str(analysed.tasks[5])}
     found = signed_in.get(f"/api/projects/{analysed.id}/search", params=by_id).json()
@@ -258,7 +258,7 @@ def test_a_flag_cleared_by_hand_stays_cleared_until_its_label_changes(
     bench.settle(analysed.id)
     assert {name: field(bench, task, name) for name in before} == before
     assert field(bench, task, "priority") > 0.5
-    assert "looks like" in field(bench, task, "reason")
+    assert "model says" in field(bench, task, "reason")
     wait_for(lambda: bench.predictions(task, "relook-suggestion"), "the suggestion")
 
 
