@@ -113,9 +113,10 @@ class EmbeddingStore:
         }
         # Vectors of another length lie in another table.
         name = f"{_prefix()}{half.shape[1]}-{project}"
-        table = self._tables.create_table(name, schema=schema, exist_ok=True)
-        merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
-        merge.execute(pa.table(columns, schema=schema))
+        with written(self._folder):
+            table = self._tables.create_table(name, schema=schema, exist_ok=True)
+            merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
+            merge.execute(pa.table(columns, schema=schema))
 
     def get(
         self, project: int, control: str, version: str, keys: Keys

@@ -5,6 +5,7 @@ RelookError
  ├─ ConfigError          a labelling config that Relook cannot serve
  ├─ ModelError           a model that is missing, unreadable, or made for another job
  ├─ MediaError           an image that cannot be fetched or read
+ ├─ StoreError           what was computed cannot be kept: the disk is full, say
  ├─ RunError             a run that cannot be cancelled or retried as it stands
  ├─ CrashError           work that ends its worker's process each time it is tried
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
@@ -24,6 +25,7 @@ __all__ = [
     "RelookError",
     "RunError",
     "SettingsError",
+    "StoreError",
     "TokenRefusedError",
 ]
 
@@ -46,6 +48,10 @@ class ModelError(RelookError):
 
 class MediaError(RelookError):
     """A task's image cannot be used; the message names the address and the mend."""
+
+
+class StoreError(RelookError):
+    """The store cannot be written; the message names the folder and the mend."""
 
 
 class RunError(RelookError):

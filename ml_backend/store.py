@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
+from ml_backend.disk import written
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 
@@ -193,11 +196,17 @@ class Store:
     def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep a few named arrays, replacing those of the same name whole."""
         path = self._array_path(project, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **dict(arrays))
-        part.replace(path)
+        with written(self._folder):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A name of its own: two jobs may write the same arrays at once.
+            handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+            try:
+                with open(handle, "wb") as file:
+                    np.savez(file, allow_pickle=False, **dict(arrays))
+                os.replace(part, path)
+            except BaseException:
+                Path(part).unlink(missing_ok=True)
+                raise
 
     def get_arrays(self, project: int, name: str) -> dict[str, NDArray[Any]] | None:
         """Return named arrays, or None where none are kept."""
@@ -210,7 +219,9 @@ class Store:
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         for name in (_table("predictions", project), _table("labels", project)):
-            if name in self._names():
+            if name not in self._names():
+                continue
+            with written(self._folder):
                 self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
 
     def _array_path(self, project: int, name: str) -> Path:
@@ -220,10 +231,10 @@ class Store:
         return set(self._tables.list_tables().tables)
 
     def _merge(self, name: str, rows: pa.Table) -> None:
-        table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
-        table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all().execute(
-            rows
-        )
+        with written(self._folder):
+            table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
+            merge = table.merge_insert(_KEY)
+            merge.when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
     def _read(
         self, name: str, schema: pa.Schema, where: str, tasks: NDArray[np.int64] | None

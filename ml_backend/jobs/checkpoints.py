@@ -44,6 +44,11 @@ class Checkpoints:
             self._redis.hset(self._key("shards"), mapping=cast(Any, kept))
             self._redis.expire(self._key("shards"), _KEPT_S)
 
+    def forget(self, stages: tuple[str, ...]) -> None:
+        """Forget the run's tasks, and what of them is done."""
+        parts = [(kind, stage) for kind in ("done", "lost") for stage in stages]
+        self._redis.delete(self._key("shards"), *(self._key(*part) for part in parts))
+
     def tasks(self, shard: int) -> NDArray[np.int64]:
         """Return the task ids of one shard, ascending."""
         kept = cast(bytes | None, self._redis.hget(self._key("shards"), str(shard)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -79,19 +79,41 @@ class ProjectWork:
         served = services.choice.served(opened.config, settings)
         return cls(services, replace(opened, config=served), settings)
 
-    def predict(self, tasks: NDArray[np.int64]) -> dict[str, str]:
-        """Predict tasks, give them their pre-labels, keep their labels; return what is wrong."""
+    @property
+    def basis(self) -> str:
+        """A digest of all that decides what becomes of a task: config, settings, models."""
+        config = self.project.config
+        version = self.services.choice.version(self.project.id, config, self.settings)
+        parts = [config.xml, self.settings.model_dump_json(), version]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def predict(
+        self, tasks: NDArray[np.int64], before_writing: Callable[[], None]
+    ) -> dict[str, str]:
+        """Predict tasks, give them their pre-labels, keep their labels; return what is wrong.
+
+        Args:
+            tasks: ids of the tasks.
+            before_writing: raises when what was read may no longer be written upon.
+        """
         errors: dict[str, str] = {}
         for page in self._pages(tasks):
             predicted = self._predict(page)
+            before_writing()
             self._write_prelabels(page, predicted, errors)
         return errors
 
-    def score(self, tasks: NDArray[np.int64]) -> Outcome:
-        """Predict and score tasks and write what changed into Label Studio."""
+    def score(self, tasks: NDArray[np.int64], before_writing: Callable[[], None]) -> Outcome:
+        """Predict and score tasks and write what changed into Label Studio.
+
+        Args:
+            tasks: ids of the tasks.
+            before_writing: raises when what was read may no longer be written upon.
+        """
         outcome = Outcome()
         for page in self._pages(tasks):
             predicted = self._predict(page)
+            before_writing()
             self._write_prelabels(page, predicted, outcome.errors)
             scores = score_page(
                 page,
@@ -108,6 +130,7 @@ class ProjectWork:
                 priority=scores.priority,
             )
             decision = decide(state, self.settings.review_threshold)
+            before_writing()
             refused = publish(
                 self.services.client,
                 self.project.id,
@@ -197,13 +220,15 @@ class ProjectWork:
         errors.update({str(task): said for task, said in predicted.errors.items()})
         errors.update(_unknown_labels(page, predicted))
         done = prelabels(predicted, self.settings, page.inputs)
-        obsolete = []
+        obsolete, right = [], set()
         for stands in np.flatnonzero(page.standing.version == predicted.version).tolist():
             task = int(page.id[page.standing.task[stands]])
             # The same model says something else once labels, threshold or image have changed.
             if task in done and done[task][0] == page.standing.result[stands]:
                 del done[task]
-            elif task in done:
+                right.add(task)
+            # A second one: of two imports whose answers got lost, or that met.
+            elif task in done or task in right:
                 obsolete.append(int(page.standing.id[stands]))
         client, project = self.services.client, self.project.id
         refused = create_predictions(client, project, predicted.version, done)

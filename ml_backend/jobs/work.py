@@ -39,6 +39,10 @@ _log = logging.getLogger(__name__)
 _BUCKET = 128
 
 
+class _ChangedMeanwhile(Exception):  # noqa: N818 - not an error
+    """The config, the settings or a model are not those that the run began with."""
+
+
 class _EndedMeanwhile(Exception):  # noqa: N818 - not an error
     """The run was cancelled, or a newer one took its place."""
 
@@ -119,6 +123,8 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
             job(run, shard)
         except _EndedMeanwhile:
             return
+        except _ChangedMeanwhile:
+            services().graph.begin_anew(run)
         except redis.RedisError:
             # There is nowhere to write it; the job is found unfinished when Redis is back.
             raise
@@ -163,16 +169,18 @@ def _tries_left() -> bool:
 @_of_current_run
 def plan(run: Run, _: int) -> None:
     """List the project's tasks, once the project's other runs have let go of them."""
-    graph, shards = services().graph, services().graph.checkpoints(run)
+    graph = services().graph
     job = get_current_job()
     graph.wait_for_others(run, job.id if job is not None else "")
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
-        ProjectWork.open(services(), run.project)
-        if run.stage == "listing":
-            shards.keep(_buckets(read_task_ids(services().client, run.project)))
-    if services().runs.is_current(services().runs.read(run.id)):
-        graph.begin(run, "predicting" if run.stage == "listing" else run.stage)
+        basis = ProjectWork.open(services(), run.project).basis
+        from_start = run.stage == "listing" or services().runs.basis(run.id) != basis
+        if from_start:
+            tasks = read_task_ids(services().client, run.project)
+            graph.lay_out(run, basis, _buckets(tasks))
+    if _goes_on(run):
+        graph.begin(run, "predicting" if from_start else run.stage)
 
 
 @_of_current_run
@@ -180,14 +188,10 @@ def predict(run: Run, shard: int) -> None:
     """Predict one shard and give its tasks their pre-labels."""
     graph = services().graph
     tasks = graph.checkpoints(run).tasks(shard)
-    work = ProjectWork.open(services(), run.project)
+    work = _open(run)
     errors: dict[str, str] = {}
     for page in _pages(run, tasks):
-        with services().mailbox.lock(run.project, shard):
-            given_up = services().crashes.each(
-                run.project, page, lambda some: errors.update(work.predict(some))
-            )
-        errors.update(given_up)
+        errors.update(_predict(work, shard, page))
     services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "predicting", shard, len(tasks))
 
@@ -197,7 +201,7 @@ def fit(run: Run, _: int) -> None:
     """Learn from the whole project how far its model can be trusted."""
     graph = services().graph
     with services().crashes.step(step_name(run, "fitting")):
-        ProjectWork.open(services(), run.project).fit(graph.checkpoints(run).all_tasks())
+        _open(run).fit(graph.checkpoints(run).all_tasks())
     graph.go_on(run, "fitting")
 
 
@@ -206,7 +210,7 @@ def score(run: Run, shard: int) -> None:
     """Score one shard and write what changed into Label Studio."""
     graph = services().graph
     tasks = graph.checkpoints(run).tasks(shard)
-    work = ProjectWork.open(services(), run.project)
+    work = _open(run)
     flagged, errors = 0, dict[str, str]()
     for page in _pages(run, tasks):
         more, said = _score(work, shard, page)
@@ -220,17 +224,30 @@ def score(run: Run, shard: int) -> None:
 def finish(run: Run, _: int) -> None:
     """Put the queue's tab and the project's model version in place and end the run."""
     with services().crashes.step(step_name(run, "finishing")):
-        work = ProjectWork.open(services(), run.project)
+        work = _open(run)
         work.keep_tab()
         work.keep_model_version()
         services().store.compact(run.project)
     services().graph.go_on(run, "finishing")
 
 
+def _open(run: Run) -> ProjectWork:
+    """Open the run's project; all of a run is done on the same ground."""
+    work = ProjectWork.open(services(), run.project)
+    if work.basis != services().runs.basis(run.id):
+        raise _ChangedMeanwhile
+    return work
+
+
+def _goes_on(run: Run) -> bool:
+    now = services().runs.read(run.id)
+    return services().runs.is_current(now) and now.attempt == run.attempt
+
+
 def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Yield a shard's tasks while the run goes on; between pages, let events pass."""
     for page in _pager().pages(run.stage, tasks):
-        if not services().runs.is_current(services().runs.read(run.id)):
+        if not _goes_on(run):
             raise _EndedMeanwhile
         yield page
         services().runs.touch(run.id)
@@ -248,16 +265,25 @@ def _let_pass(project: int) -> None:
         _log.warning("project %s: %s", project, error, exc_info=not isinstance(error, RelookError))
 
 
+def _predict(work: ProjectWork, bucket: int, tasks: NDArray[np.int64]) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    with services().mailbox.lock(work.project.id, bucket) as lock:
+        given_up = services().crashes.each(
+            work.project.id, tasks, lambda some: errors.update(work.predict(some, lock.require))
+        )
+    return errors | given_up
+
+
 def _score(work: ProjectWork, bucket: int, tasks: NDArray[np.int64]) -> tuple[int, dict[str, str]]:
     flagged, errors = 0, dict[str, str]()
 
     def score_some(some: NDArray[np.int64]) -> None:
         nonlocal flagged
-        outcome = work.score(some)
+        outcome = work.score(some, lock.require)
         flagged += outcome.flagged
         errors.update(outcome.errors)
 
-    with services().mailbox.lock(work.project.id, bucket):
+    with services().mailbox.lock(work.project.id, bucket) as lock:
         given_up = services().crashes.each(work.project.id, tasks, score_some)
     return flagged, errors | given_up
 
