@@ -1,4 +1,4 @@
-"""What a full or closed disk says, in words that name the mend."""
+"""Disks that are full or closed, and what a process leaves on them that dies while it writes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ml_backend.errors import StoreError
 
-__all__ = ["written"]
+__all__ = ["open_table", "written"]
 
 #: What does not pass by itself.
 _PERSONS_MATTERS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
@@ -35,6 +35,20 @@ def written(folder: Path) -> Iterator[None]:
             f"{folder} cannot be written: {reason}. Make room, or let this user write there, then "
             "retry the run; what it has done so far is kept."
         ) from error
+
+
+def open_table(tables: Any, name: str) -> Any | None:
+    """Open a table of a LanceDB connection; None where there is none.
+
+    A process that dies while it makes a table, or for which the disk is too full, leaves one
+    that is listed and cannot be opened; whoever makes it again completes it.
+    """
+    try:
+        return tables.open_table(name)
+    except ValueError as error:
+        if "not found" in str(error):
+            return None
+        raise
 
 
 def _reason(error: OSError | RuntimeError) -> str:

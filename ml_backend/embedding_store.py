@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
+from ml_backend.disk import open_table, written
 
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
@@ -81,6 +82,7 @@ class EmbeddingStore:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         # A process that waits on a table must see what another has just written.
         self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
 
@@ -161,8 +163,7 @@ class EmbeddingStore:
             version: the one to keep.
             keys: all that the control tag still has, in the whole project.
         """
-        for name in self._names(project):
-            table = self._tables.open_table(name)
+        for table in self._of(project):
             table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
         where = f"control = {_quoted(control)}"
         gone = [
@@ -172,25 +173,26 @@ class EmbeddingStore:
         old = np.concatenate([*gone, np.empty(0, dtype=np.int64)]).tolist()
         for start in range(0, len(old), _AT_ONCE):
             listed = ", ".join(map(str, old[start : start + _AT_ONCE]))
-            for name in self._names(project):
-                self._tables.open_table(name).delete(f"{where} AND digest IN ({listed})")
+            for table in self._of(project):
+                table.delete(f"{where} AND digest IN ({listed})")
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
-        for name in self._names(project):
-            self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
+        for table in self._of(project):
+            with written(self._folder):
+                table.optimize(cleanup_older_than=_KEPT)
 
     def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:
-        for name in self._names(project):
-            rows = self._tables.open_table(name).search().where(where).select(columns)
+        for table in self._of(project):
+            rows = table.search().where(where).select(columns)
             yield from rows.to_batches(_AT_ONCE)
 
-    def _names(self, project: int) -> list[str]:
-        return [
-            name
-            for name in self._tables.list_tables().tables
-            if name.startswith(_prefix()) and name.endswith(f"-{project}")
-        ]
+    def _of(self, project: int) -> Iterator[Any]:
+        for name in self._tables.list_tables().tables:
+            if name.startswith(_prefix()) and name.endswith(f"-{project}"):
+                table = open_table(self._tables, name)
+                if table is not None:
+                    yield table
 
 
 def _prefix() -> str:

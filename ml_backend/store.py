@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
-from ml_backend.disk import written
+from ml_backend.disk import open_table, written
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 
@@ -219,16 +219,13 @@ class Store:
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         for name in (_table("predictions", project), _table("labels", project)):
-            if name not in self._names():
-                continue
-            with written(self._folder):
-                self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
+            table = open_table(self._tables, name)
+            if table is not None:
+                with written(self._folder):
+                    table.optimize(cleanup_older_than=_KEPT)
 
     def _array_path(self, project: int, name: str) -> Path:
         return self._folder / f"arrays-{project}" / f"{name}.npz"
-
-    def _names(self) -> set[str]:
-        return set(self._tables.list_tables().tables)
 
     def _merge(self, name: str, rows: pa.Table) -> None:
         with written(self._folder):
@@ -239,11 +236,12 @@ class Store:
     def _read(
         self, name: str, schema: pa.Schema, where: str, tasks: NDArray[np.int64] | None
     ) -> pa.Table:
-        if name not in self._names() or (tasks is not None and not len(tasks)):
+        table = open_table(self._tables, name)
+        if table is None or (tasks is not None and not len(tasks)):
             return schema.empty_table()
         if tasks is not None:
             where += f" AND task >= {tasks.min()} AND task <= {tasks.max()}"
-        return self._tables.open_table(name).search().where(where).to_arrow().select(schema.names)
+        return table.search().where(where).to_arrow().select(schema.names)
 
 
 def _table(what: str, project: int) -> str:

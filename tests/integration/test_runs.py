@@ -148,3 +148,50 @@ def test_a_killed_worker_costs_a_minute_and_nothing_else(bench: Bench):
     for task in ids:
         made = [p for p in bench.predictions(task) if p.model_version != "relook-suggestion"]
         assert len(made) == 1, "a pre-label was written twice"
+
+
+def post(bench: Bench, path: str, **headers: str) -> httpx.Response:
+    return httpx.post(bench.stack.url + path, headers=headers)
+
+
+def test_a_run_is_cancelled_and_retried_over_http_by_who_may_change_the_project(bench: Bench):
+    project, _ = bench.project("detection", [right(scene) for scene in scenes(2, seed=65)])
+    may = pat(bench.server)
+    bench.redis.set("rq:suspended", 1)
+    try:
+        run = bench.graph.start(project)
+        cancel, retry = f"/api/runs/{run.id}/cancel", f"/api/runs/{run.id}/retry"
+        assert post(bench, cancel).status_code == 401
+        assert post(bench, cancel, Authorization="Bearer nonsense").status_code == 401
+        assert post(bench, "/api/runs/none/cancel", **may).status_code == 403
+        assert get(bench, cancel, **may).status_code == 405
+        assert bench.runs.read(run.id).state == "queued"
+
+        assert post(bench, cancel, **may).json()["state"] == "cancelled"
+        again = post(bench, cancel, **may)
+        assert again.status_code == 409
+        assert "ended already (cancelled)" in again.json()["detail"]
+    finally:
+        bench.redis.delete("rq:suspended")
+    taken_up = post(bench, retry, **may)
+    assert (taken_up.status_code, taken_up.json()["attempt"]) == (200, 1)
+    assert bench.wait_for_run(project).state == "done"
+
+
+def test_a_cookie_alone_changes_nothing(bench: Bench, analysed):
+    _, _, run = analysed
+    with httpx.Client(base_url=bench.server.url, follow_redirects=True) as session:
+        bench.server.sign_in(session)
+        cookie = {"Cookie": f"sessionid={session.cookies['sessionid']}"}
+    path = f"/api/runs/{run.id}/retry"
+    refused = post(bench, path, **cookie)
+    assert refused.status_code == 403
+    assert "X-Relook" in refused.json()["detail"]
+    elsewhere = {**cookie, "Origin": "https://elsewhere.example"}
+    preflight = httpx.options(
+        bench.stack.url + path,
+        headers={**elsewhere, "Access-Control-Request-Headers": "x-relook"},
+    )
+    assert "access-control-allow-origin" not in preflight.headers
+    done = post(bench, path, **cookie, **{"X-Relook": "1"})
+    assert (done.status_code, "left nothing undone" in done.json()["detail"]) == (409, True)
