@@ -13,7 +13,7 @@ pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 4, 1
 from ml_backend.jobs import queue
 from ml_backend.labelstudio import client
 
-queue._RETRY_SECONDS[:] = [1, 2, 3, 4, 5, 6, 7, 8]
+queue._RETRY_SECONDS[:] = [1, 2, 3, *[4] * 40]
 client._TIMEOUT_S = 4.0
 
 from ml_backend.jobs.worker import work

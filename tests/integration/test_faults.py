@@ -241,15 +241,18 @@ def test_a_config_that_nothing_can_serve_any_more_ends_the_run(worker: Site):
 
 def test_a_label_studio_that_crashes_under_a_run_comes_back_and_the_run_goes_on(worker: Site):
     project, ids = worker.project()
-    back = threading.Thread(target=worker.label_studio.start)
+    crashed = threading.Event()
 
     def crash() -> None:
         worker.label_studio.kill()
-        back.start()
+        crashed.set()
 
     worker.proxy.add(ACTION, "call", action=crash)
-    run = worker.ended(worker.graph.start(project), 150)
-    back.join()
+    started = worker.graph.start(project)
+    assert crashed.wait(60)
+    # From this thread: a child ends with the thread that started it.
+    worker.label_studio.start()
+    run = worker.ended(started)
     assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
     worker.assert_whole(project, ids)
 

@@ -12,6 +12,7 @@ Label Studio and the model stand aside. Keys:
 - ``t:between``: seconds from what a scoring page reads to what it writes.
 - ``t:config``: what stands for the project's config.
 - ``t:seen:STAGE``: list of the task ids in the order they were worked on.
+- ``t:by``: hash of a worker's ``T_NAME`` to its calls.
 - ``t:flag``: hash of task to flag; ``t:writes``: how often each was written;
   ``t:scored``: hash of task to the config it was scored under.
 
@@ -67,6 +68,7 @@ LEAK = []
 
 
 def disturb(connection, stage, tasks=()):
+    connection.hincrby("t:by", os.environ.get("T_NAME", ""), 1)
     connection.rpush("t:seen:" + stage, *(list(tasks) or [0]))
     time.sleep(float(connection.get("t:slow") or 0))
     LEAK.append(b"x" * (int(connection.get("t:leak") or 0) << 20))
