@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,13 @@ class Answers(Protocol):
         control: the control tag.
         version: what Label Studio is told; "" where the predictions already stand there.
         key: what the answers are stored under.
+        needs_inputs: whether images or texts are worth reading beforehand.
     """
 
     control: Control
     version: str
     key: str
+    needs_inputs: bool
 
     def sources(self, inputs: TaskInputs) -> list[str]:
         """Return what the answer for each task depends on, besides the model."""
@@ -67,6 +69,8 @@ class ModelAnswers:
         load: returns the model.
     """
 
+    needs_inputs = True
+
     def __init__(self, control: Control, version: str, load: Callable[[], Predictor]) -> None:
         self.control = control
         self.version = version
@@ -79,7 +83,7 @@ class ModelAnswers:
         values = inputs.values(self.control.data_key)
         if self.control.reads == "image" or self.control.by_url:
             return values
-        return [hashlib.sha256(text.encode()).hexdigest()[:16] for text in values]
+        return [_digest(text) for text in values]
 
     def answer(
         self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
@@ -120,7 +124,10 @@ class UpstreamAnswers:
         upstream: the model.
         project: id of the project.
         config: its labelling config.
+        prefix: what the names of Relook's own fields begin with: what we write changes no answer.
     """
+
+    needs_inputs = False
 
     def __init__(
         self,
@@ -130,12 +137,14 @@ class UpstreamAnswers:
         upstream: Upstream,
         project: int,
         config: LabelingConfig,
+        prefix: str,
     ) -> None:
         self.control = control
         self.version = "" if stands else version
-        # Kept as labels: with other labels they are other answers.
-        labels = hashlib.sha256(repr(control.labels).encode()).hexdigest()[:8]
-        self.key = f"{version}/{control.geometry}/{labels}"
+        # Whatever stands in the config may change what a foreign model says of a task.
+        asked = repr((control.labels, control.multiple)) if stands else config.xml
+        self.key = f"{version}/{control.geometry}/{_digest(asked)}"
+        self._prefix = f"{prefix}_"
         self._stands = stands
         self._upstream = upstream
         self._project = project
@@ -145,10 +154,10 @@ class UpstreamAnswers:
         """Return a digest of the data of each task, and of what stands there already."""
         return [self._source(task) for task in inputs.body]
 
-    def _source(self, task: Mapping[str, object]) -> str:
+    def _source(self, task: Mapping[str, Any]) -> str:
         stands = task.get("predictions") if self._stands else None
-        said = json.dumps([task["data"], stands], sort_keys=True, default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        data = {key: one for key, one in task["data"].items() if not key.startswith(self._prefix)}
+        return _digest(json.dumps([data, stands], sort_keys=True, default=str))
 
     def answer(
         self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
@@ -177,9 +186,11 @@ class UpstreamAnswers:
         said = predictions_of(self.control, answers)
         if self.control.reads == "text" or self.control.geometry == "choice":
             return rows, said
-        # No region says how large these images are: they do.
         size = said.size.copy()
         unknown = np.flatnonzero(~size.all(axis=1))
+        if not len(unknown):
+            return rows, said
+        # No region says how large these images are: they do.
         images = read(self.control, [rows[n] for n in unknown])
         for n, image in zip(unknown.tolist(), images, strict=True):
             if isinstance(image, MediaError):
@@ -193,3 +204,8 @@ class UpstreamAnswers:
     def label_map(self) -> NDArray[np.int32]:
         """Return each label for itself."""
         return np.arange(len(self.control.labels), dtype=np.int32)
+
+
+def _digest(text: str) -> str:
+    # Half of a surrogate pair is no text, but may stand in JSON.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,8 +1,8 @@
 """The web server: Label Studio's ML backend protocol.
 
 Every endpoint answers within Label Studio's time-outs (1 s for /health and /webhook, 3 s for
-/setup, 100 s for /predict) whatever the model does: models are loaded and run by /predict and by
-the workers only.
+/setup, 100 s for /predict) whatever the model does: models are run by /predict and by the workers,
+and loaded beside the answer of /setup, in a thread.
 """
 
 from __future__ import annotations
@@ -155,17 +155,21 @@ class _Backend:
     ) -> str | None:
         version: list[str] = []
         errors: list[Exception] = []
+        late = threading.Event()
 
         def compute() -> None:
             try:
                 version.append(self._services.choice.version(project, config, settings))
                 self._check_model(project, config, settings)
-            except Exception as error:  # said by the thread that waits
+            except Exception as error:  # said by the thread that waits, if it still does
                 errors.append(error)
+                if late.is_set():
+                    _log.warning("project %s: %s", project, error)
 
         thread = threading.Thread(target=compute, daemon=True)
         thread.start()
         thread.join(_VERSION_WAIT_S)
+        late.set()
         if errors:
             raise errors[0]
         return version[0] or None if version else None

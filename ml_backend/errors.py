@@ -4,6 +4,7 @@ RelookError
  ├─ SettingsError        a setting of the service or of a project
  ├─ ConfigError          a labelling config that Relook cannot serve
  ├─ ModelError           a model that is missing, unreadable, or made for another job
+ │   └─ ModelAwayError     a model elsewhere that does not answer now
  ├─ MediaError           an image that cannot be fetched or read
  ├─ StoreError           what was computed cannot be kept: the disk is full, say
  ├─ RunError             a run that cannot be cancelled or retried as it stands
@@ -20,6 +21,7 @@ __all__ = [
     "CrashError",
     "LabelStudioError",
     "MediaError",
+    "ModelAwayError",
     "ModelError",
     "ProjectGoneError",
     "RelookError",
@@ -44,6 +46,10 @@ class ConfigError(RelookError):
 
 class ModelError(RelookError):
     """A model cannot be used; the message names the file and the mend."""
+
+
+class ModelAwayError(ModelError):
+    """A model elsewhere does not answer now; trying again can help."""
 
 
 class MediaError(RelookError):

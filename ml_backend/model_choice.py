@@ -8,7 +8,7 @@ from dataclasses import replace
 from ml_backend.answers import Answers, ModelAnswers, UpstreamAnswers
 from ml_backend.errors import ModelError
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.predictors.base import names
+from ml_backend.predictors.base import Predictor, names
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ProjectSettings
 from ml_backend.upstream.base import Upstream
@@ -64,7 +64,17 @@ class ModelChoice:
             return ModelAnswers(control, version, lambda: self.models.get(name))
         version = upstream.version(project, config.xml)
         stands = name.startswith(STANDING)
-        return UpstreamAnswers(control, version, stands, upstream, project, config)
+        prefix = settings.field_prefix
+        return UpstreamAnswers(control, version, stands, upstream, project, config, prefix)
+
+    def own_model(self, control: Control, settings: ProjectSettings) -> Predictor | None:
+        """Return the model of ours that answers for a control tag; None where another's does.
+
+        Raises:
+            ModelError: when it is not there or cannot be loaded.
+        """
+        name = self.name(control, settings)
+        return self.models.get(name) if self._upstream(name) is None else None
 
     def served(self, config: LabelingConfig, settings: ProjectSettings) -> LabelingConfig:
         """Return the config without the tags that the project's model was not made for.

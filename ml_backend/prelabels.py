@@ -33,9 +33,8 @@ def prelabels(
         if table.control.geometry == "choice":
             results = _choices(table, threshold)
         else:
-            texts = inputs.values(table.control.data_key)
-            spelt = table.control.reads == "text" and not table.control.by_url
-            results = _regions(table, threshold, [texts[n] if spelt else None for n in rows])
+            texts = inputs.spelt(table.control)
+            results = _regions(table, threshold, [texts[row] for row in rows])
         for task, result in zip(inputs.id[rows].tolist(), results, strict=True):
             before, _ = done.get(task, ([], 0.0))
             done[task] = (before + result, 0.0)
@@ -48,7 +47,8 @@ def prelabels(
 
 def _choices(table: ControlPredictions, threshold: float) -> list[Result]:
     probs = table.predictions.probs
-    kept = probs >= threshold
+    # Where a model says nothing of a task, all are 0.
+    kept = (probs >= threshold) & (probs > 0)
     if not table.control.multiple and probs.size:
         kept &= np.arange(probs.shape[1]) == probs.argmax(axis=1)[:, None]
     results: list[Result] = []

@@ -6,6 +6,8 @@ from functools import cached_property
 
 from label_studio_sdk import LabelStudio
 
+from ml_backend.embedders.choice import EmbedderChoice
+from ml_backend.embedding_store import EmbeddingStore
 from ml_backend.jobs.crashes import Crashes
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -68,6 +70,16 @@ class Services:
     def store(self) -> Store:
         """Columns on disk."""
         return Store(self.settings.data_dir / "store")
+
+    @cached_property
+    def embeddings(self) -> EmbeddingStore:
+        """Vectors on disk."""
+        return EmbeddingStore(self.settings.data_dir / "store")
+
+    @cached_property
+    def embedders(self) -> EmbedderChoice:
+        """Which embedder serves which tag."""
+        return EmbedderChoice(self.choice, self.settings)
 
     @cached_property
     def choice(self) -> ModelChoice:

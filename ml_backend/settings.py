@@ -118,6 +118,11 @@ class ProjectSettings(BaseModel):
     model: str = Field(
         "", description="Model file in the service's model folder; a tag's model_path goes first."
     )
+    embedder: str = Field(
+        "",
+        max_length=500,
+        description="Embedder; empty: the model's own features; none: no embeddings.",
+    )
     score_threshold: float = Field(
         0.5, ge=0, le=1, description="Lowest confidence of a pre-label; a tag's own goes first."
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.views import ensure_queue_tab
@@ -79,6 +81,11 @@ class ProjectWork:
         served = services.choice.served(opened.config, settings)
         return cls(services, replace(opened, config=served), settings)
 
+    @cached_property
+    def neighborhood(self) -> Neighborhood:
+        """The project's embeddings."""
+        return Neighborhood(self.services, self.project, self.settings)
+
     @property
     def basis(self) -> str:
         """A digest of all that decides what becomes of a task: config, settings, models."""
@@ -90,7 +97,7 @@ class ProjectWork:
     def predict(
         self, tasks: NDArray[np.int64], before_writing: Callable[[], None]
     ) -> dict[str, str]:
-        """Predict tasks, give them their pre-labels, keep their labels; return what is wrong.
+        """Predict and embed tasks, give them their pre-labels; return what is wrong.
 
         Args:
             tasks: ids of the tasks.
@@ -120,6 +127,10 @@ class ProjectWork:
                 predicted.controls,
                 [self._calibration(table) for table in predicted.controls],
                 self.settings.review_threshold,
+                [
+                    self.neighborhood.of_page(one, page.inputs)
+                    for one in self.project.config.controls
+                ],
             )
             state = State(
                 flag=_strings(page.own["flag"]),
@@ -154,7 +165,16 @@ class ProjectWork:
                 project.id, project.config, control, self.settings, np.unique(labels.task)
             )
             labels = labels.of(np.unique(labels.task)[table.found])
-            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels))
+            nearby = self.neighborhood.learn(control, tasks, labels, table.known)
+            if nearby is not None:
+                nearby = nearby.of_tasks(np.unique(labels.task))
+            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels, nearby))
+
+    def lay_out(self, tasks: NDArray[np.int64]) -> None:
+        """Lay inputs and regions out on planes, for the eye."""
+        for control in self.project.config.controls:
+            self.neighborhood.lay_out(control, tasks)
+        self.services.embeddings.compact(self.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""
@@ -195,9 +215,11 @@ class ProjectWork:
         titles = {"", *(str(one.title) for one in connections)}
         mailbox = self.services.mailbox
         if current in titles or mailbox.set_version(self.project.id, current):
-            if current != version:
-                set_model_version(self.services.client, self.project.id, version)
-            mailbox.remember_version(self.project.id, version)
+            stands = current == version or set_model_version(
+                self.services.client, self.project.id, version
+            )
+            if stands:
+                mailbox.remember_version(self.project.id, version)
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.settings.field_prefix
@@ -209,9 +231,11 @@ class ProjectWork:
             self.project.id, config, self.settings, page.inputs
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
-            self.services.store.put_labels(
-                self.project.id, table.control.name, page.id, page_labels(page, table, labels)
-            )
+            said = page_labels(page, table, labels)
+            self.services.store.put_labels(self.project.id, table.control.name, page.id, said)
+            wrong = self.neighborhood.embed(table.control, page.inputs, said)
+            for task, reason in wrong.items():
+                predicted.errors.setdefault(task, reason)
         return predicted
 
     def _write_prelabels(

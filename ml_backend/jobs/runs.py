@@ -18,7 +18,7 @@ __all__ = ["ENDED", "STAGES", "Run", "RunBook"]
 
 ENDED: Final = ("done", "failed", "superseded", "cancelled")
 #: What a run goes through, in order.
-STAGES: Final = ("listing", "predicting", "fitting", "scoring", "finishing")
+STAGES: Final = ("listing", "predicting", "fitting", "scoring", "finishing", "projecting")
 
 _KEPT_S: Final = 30 * 24 * 3600
 _MOST_RUNS: Final = 50

@@ -1,6 +1,6 @@
 """The jobs. Each is idempotent: run again, it finds nothing left to do.
 
-A run over a project: plan -> predict (shards) -> fit -> score (shards) -> finish.
+A run over a project: plan -> predict (shards) -> fit -> score (shards) -> finish -> lay_out.
 A change of single tasks: look_at_pending, on the queue that goes first. A change whose event was
 lost: reconcile.
 """
@@ -18,6 +18,7 @@ from rq import get_current_job
 
 from ml_backend.errors import (
     LabelStudioError,
+    ModelAwayError,
     ProjectGoneError,
     RelookError,
     TokenRefusedError,
@@ -31,7 +32,16 @@ from ml_backend.labelstudio.reader import read_task_ids
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
-__all__ = ["finish", "fit", "look_at_pending", "plan", "predict", "reconcile", "score"]
+__all__ = [
+    "finish",
+    "fit",
+    "lay_out",
+    "look_at_pending",
+    "plan",
+    "predict",
+    "reconcile",
+    "score",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -158,7 +168,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
 def _needs_a_person(error: Exception) -> bool:
     if isinstance(error, LabelStudioError):
         return isinstance(error, ProjectGoneError | TokenRefusedError)
-    return isinstance(error, RelookError)
+    return isinstance(error, RelookError) and not isinstance(error, ModelAwayError)
 
 
 def _tries_left() -> bool:
@@ -174,7 +184,11 @@ def plan(run: Run, _: int) -> None:
     graph.wait_for_others(run, job.id if job is not None else "")
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
-        basis = ProjectWork.open(services(), run.project).basis
+        work = ProjectWork.open(services(), run.project)
+        work.neighborhood.check()
+        for said in services().choice.unmapped(work.project.config, work.settings).values():
+            services().runs.log(run.id, said)
+        basis = work.basis
         from_start = run.stage == "listing" or services().runs.basis(run.id) != basis
         if from_start:
             tasks = read_task_ids(services().client, run.project)
@@ -222,13 +236,29 @@ def score(run: Run, shard: int) -> None:
 
 @_of_current_run
 def finish(run: Run, _: int) -> None:
-    """Put the queue's tab and the project's model version in place and end the run."""
+    """Put the queue's tab and the project's model version in place."""
     with services().crashes.step(step_name(run, "finishing")):
         work = _open(run)
         work.keep_tab()
         work.keep_model_version()
         services().store.compact(run.project)
     services().graph.go_on(run, "finishing")
+
+
+@_of_current_run
+def lay_out(run: Run, _: int) -> None:
+    """Lay the project out on a plane. The queue stands by now: what fails here fails no run."""
+    graph = services().graph
+    try:
+        with services().crashes.step(step_name(run, "projecting")):
+            tasks = graph.checkpoints(run).all_tasks()
+            ProjectWork.open(services(), run.project).lay_out(tasks)
+    except redis.RedisError:
+        raise
+    except Exception as error:
+        _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
+        services().runs.log(run.id, f"projecting: left as it was: {error}")
+    graph.go_on(run, "projecting")
 
 
 def _open(run: Run) -> ProjectWork:
@@ -301,4 +331,5 @@ _STAGES = {
     "fit": "fitting",
     "score": "scoring",
     "finish": "finishing",
+    "lay_out": "projecting",
 }

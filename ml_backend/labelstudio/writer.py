@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from label_studio_sdk import LabelStudio
 
-from ml_backend.errors import ProjectGoneError
+from ml_backend.errors import LabelStudioError, ProjectGoneError
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.results import Result
 
@@ -102,14 +102,26 @@ def write_field(
         write(value, tasks)
 
 
-def set_model_version(client: LabelStudio, project: int, version: str) -> None:
+def set_model_version(client: LabelStudio, project: int, version: str) -> bool:
     """Name the version whose predictions pre-label and whose score the Data Manager shows.
+
+    Returns:
+        false where no prediction of that version stands: Label Studio then takes no such name.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    with explained(f"setting the model version of project {project}"):
-        client.projects.update(id=project, model_version=version)
+    try:
+        with explained(f"setting the model version of project {project}"):
+            client.projects.update(id=project, model_version=version)
+    except LabelStudioError as error:
+        body = getattr(error.__cause__, "body", None)
+        wrong = body.get("validation_errors") if isinstance(body, dict) else None
+        if not isinstance(wrong, dict) or set(wrong) != {"model_version"}:
+            raise
+        _log.info("project %s: no prediction of %s stands yet", project, version)
+        return False
+    return True
 
 
 def _import(

@@ -58,6 +58,7 @@ class ModelRegistry:
         self._downloads = settings.downloads
         self._limit = settings.model_memory_mb * _MIB
         self._lock = threading.Lock()
+        self._fetching = threading.Lock()
         #: Least recently used first.
         self._kept: OrderedDict[_Key, BatchingPredictor] = OrderedDict()
         #: Also those let go that somebody still holds: asked for again, none is loaded twice.
@@ -98,6 +99,8 @@ class ModelRegistry:
         return model
 
     def _file(self, name: str) -> Path:
+        if self._downloads and not (self._folder / name).exists():
+            self._fetch(name)
         path = files.locate(self._folder, name)
         if path.suffix not in _FILES:
             kinds = ", ".join(f"{known}:" for known in SCHEMES)
@@ -106,6 +109,14 @@ class ModelRegistry:
                 f"{kinds} before its name"
             )
         return path
+
+    def _fetch(self, name: str) -> None:
+        """Fetch an official checkpoint; Label Studio waits for no download, but asks again."""
+        from ml_backend.predictors import yolo_files  # noqa: PLC0415 - imports PyTorch
+
+        with self._fetching:
+            if yolo_files.is_official(name) and not (self._folder / name).exists():
+                yolo_files.fetch(name, self._folder)
 
     def _have(self, name: str, key: _Key) -> BatchingPredictor | None:
         with self._lock:

@@ -30,6 +30,8 @@ _SERVES: Final[Mapping[str, frozenset[Geometry]]] = {
     "pose": frozenset({"box", "point"}),
     "classify": frozenset({"choice"}),
 }
+#: Regions an image; Ultralytics' own 300 are soon full of weak ones.
+_MOST_REGIONS: Final = 1000
 #: Images that go through the model together: at most so many, and so many pixels.
 _BATCH: Final = 32
 _BATCH_PIXELS: Final = 1 << 26
@@ -125,6 +127,7 @@ class YoloPredictor:
     def _run(self, images: list[_Image], geometry: Geometry) -> list[Found]:
         options: dict[str, Any] = {
             "conf": SCORE_FLOOR,
+            "max_det": _MOST_REGIONS,
             "quantize": 16 if self._cuda else None,
             "device": 0 if self._cuda else "cpu",
             "verbose": False,

@@ -83,7 +83,8 @@ def _write_suggestions(
     wanted: dict[int, Result] = {}
     for row in np.flatnonzero(decision.describe).tolist():
         annotation, fixes = found.fixes[row]
-        wanted[row] = suggest(page.annotations.result[annotation], fixes)
+        if fixes:
+            wanted[row] = suggest(page.annotations.result[annotation], fixes)
     obsolete = []
     ours = np.flatnonzero(page.standing.version == SUGGESTION_VERSION)
     for stands in ours.tolist():

@@ -59,6 +59,10 @@ class Services:
         self.crashes = Crashes(self.mailbox.redis)
         self.client = self
         self.store = self
+        self.choice = self
+
+    def unmapped(self, config, settings):
+        return {}
 
     def compact(self, project):
         disturb(self.redis, "finishing")
@@ -89,8 +93,10 @@ class Outcome:
 
 class ProjectWork:
     def __init__(self, services, project):
-        self.redis, self.project = services.redis, types.SimpleNamespace(id=project)
+        self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
         self.basis = (self.redis.get("t:config") or b"").decode()
+        self.settings = None
+        self.neighborhood = self
 
     @classmethod
     def open(cls, services, project):
@@ -117,6 +123,12 @@ class ProjectWork:
             outcome.flagged += 1
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
+
+    def check(self):
+        pass
+
+    def lay_out(self, tasks):
+        disturb(self.redis, "projecting")
 
     def keep_tab(self):
         pass
