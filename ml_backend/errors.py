@@ -8,6 +8,7 @@ RelookError
  ├─ MediaError           an image that cannot be fetched or read
  ├─ StoreError           what was computed cannot be kept: the disk is full, say
  ├─ RunError             a run that cannot be cancelled or retried as it stands
+ ├─ BatchError           a relabel batch that is not there
  ├─ CrashError           work that ends its worker's process each time it is tried
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
      ├─ TokenRefusedError  the token is wrong, or its user may not do this
@@ -17,6 +18,7 @@ RelookError
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "ConfigError",
     "CrashError",
     "LabelStudioError",
@@ -62,6 +64,10 @@ class StoreError(RelookError):
 
 class RunError(RelookError):
     """A run is not there, or not in a state in which this can be done with it."""
+
+
+class BatchError(RelookError):
+    """A relabel batch is not there."""
 
 
 class CrashError(RelookError):

@@ -46,6 +46,11 @@ class ServiceSettings(BaseSettings):
     data_dir: Path = Field(
         Path(".relook"), description="Folder of what can be computed again: predictions, images."
     )
+    store: str = Field(
+        "",
+        description="Where predictions, labels and scores are kept: a folder, also a shared one, "
+        "or an address such as s3://bucket/folder. Empty: below the data folder.",
+    )
     model_dir: Path = Field(
         Path("models"), description="The one folder that model files are loaded from."
     )
@@ -84,6 +89,11 @@ class ServiceSettings(BaseSettings):
     downloads: bool = Field(
         False, description="Whether official weights may be downloaded when a project names them."
     )
+
+    @property
+    def store_location(self) -> str:
+        """Where the store lies: a folder's path or an address of object storage."""
+        return self.store or str(self.data_dir.resolve() / "store")
 
     def environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings, secrets included."""
@@ -131,6 +141,9 @@ class ProjectSettings(BaseModel):
     )
     queue_tab: str = Field(
         "Needs review", min_length=1, description="Title of the queue's Data Manager tab."
+    )
+    batch_every: int = Field(
+        0, ge=0, description="Flagged tasks that are sent to the relabel project at once; 0: none."
     )
     field_prefix: str = Field(
         "relook",

@@ -10,7 +10,7 @@ from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.registry import KINDS, make_embedder, shared_features
 from ml_backend.errors import ModelError
 from ml_backend.labelstudio.config import Control
-from ml_backend.model_choice import ModelChoice
+from ml_backend.prediction.model_choice import ModelChoice
 from ml_backend.predictors import files
 from ml_backend.settings import ProjectSettings, ServiceSettings
 

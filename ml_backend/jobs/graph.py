@@ -98,17 +98,26 @@ class RunGraph:
         self._enqueue(run, STAGES[0], [0])
         return run
 
-    def lay_out(self, run: Run, basis: str, shards: Mapping[int, NDArray[np.int64]]) -> None:
+    def prepare(
+        self,
+        run: Run,
+        basis: int,
+        tasks: NDArray[np.int64],
+        changed: Mapping[int, NDArray[np.int64]],
+    ) -> None:
         """Write down a run's tasks and what it rests on; nothing of it is done yet.
 
         Args:
             run: the run.
-            basis: a digest of all that decides what becomes of a task.
-            shards: shard number to its task ids.
+            basis: stands for all that decides what becomes of a task.
+            tasks: ids of all tasks of the project, ascending.
+            changed: those that must be predicted, shard number to task ids.
         """
         checkpoints = self.checkpoints(run)
         checkpoints.forget(_SHARDED)
-        checkpoints.keep(shards)
+        checkpoints.keep_all(tasks)
+        checkpoints.keep("predicting", changed)
+        # Last: a plan that dies before is begun again from here.
         self._book.found(run.id, basis)
 
     def begin_anew(self, run: Run) -> None:

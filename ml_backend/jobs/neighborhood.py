@@ -23,20 +23,20 @@ from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.choice import NO_EMBEDDER
+from ml_backend.embedders.embedding import Wanted, embed_missing, places
 from ml_backend.embedders.patches import around
-from ml_backend.embedding import Wanted, embed_missing, places
-from ml_backend.embedding_store import Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project
 from ml_backend.outlines import Geometry
-from ml_backend.plane import Part, Plane, get_plane, put_plane
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
-from ml_backend.store import StoredLabels
+from ml_backend.storage.embedding_store import Keys, digest_of
+from ml_backend.storage.plane import Part, Plane, get_plane, put_plane
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["Neighborhood"]
 
@@ -154,19 +154,33 @@ class Neighborhood:
 
     def of_page(self, control: Control, inputs: TaskInputs) -> Nearby | None:
         """Return what was learnt of these inputs, one row a task; None where nothing was."""
+        learnt = self._learnt(control, inputs.id)
+        if learnt is None:
+            return None
+        digest = Wanted.inputs(inputs.id, inputs.values(control.data_key)).keys.digest
+        return learnt.of(inputs.id, digest)
+
+    def of_tasks(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
+        """Return what was learnt of tasks' inputs as they then were, int64 (T,), ascending."""
+        learnt = self._learnt(control, tasks)
+        return None if learnt is None else learnt.of_tasks(tasks)
+
+    def version(self, control: Control) -> str:
+        """Return the version of a tag's embedder; "" where it has none."""
+        embedder = self._embedder(control)
+        return "" if embedder is None else embedder.version
+
+    def _learnt(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
         embedder = self._embedder(control)
         if embedder is None or control.geometry != "choice":
             return None
         name = _name("nearby", control, embedder)
         kept = [
             self.services.store.get_arrays(self.project.id, f"{name}-{bucket}")
-            for bucket in np.unique(inputs.id // _BUCKET).tolist()
+            for bucket in np.unique(tasks // _BUCKET).tolist()
         ]
         parts = [Nearby.from_arrays(arrays) for arrays in kept if arrays is not None]
-        if not parts:
-            return None
-        digest = Wanted.inputs(inputs.id, inputs.values(control.data_key)).keys.digest
-        return Nearby.concatenate(parts).of(inputs.id, digest)
+        return Nearby.concatenate(parts) if parts else None
 
     def lay_out(self, control: Control, tasks: NDArray[np.int64]) -> None:
         """Lay inputs and regions out on planes, as far as anything has changed."""

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import SettingsError
-from ml_backend.jobs.neighborhood import Neighborhood
+from ml_backend.jobs import learning
+from ml_backend.jobs.comparison import Comparison
+from ml_backend.jobs.opened import OpenedProject
+from ml_backend.jobs.prelabelling import Prelabelling, refusal
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.reader import TaskPage, read_tasks
+from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.views import ensure_queue_tab
-from ml_backend.labelstudio.writer import (
-    create_predictions,
-    delete_predictions,
-    set_model_version,
-)
-from ml_backend.prediction import ControlPredictions, PredictedTasks
-from ml_backend.prelabels import prelabels
-from ml_backend.review.decide import State, decide
+from ml_backend.labelstudio.writer import set_model_version
+from ml_backend.prediction.predicting import PredictedTasks
+from ml_backend.review.decide import NEEDS_REVIEW, State, decide
 from ml_backend.review.publish import publish
-from ml_backend.scoring.columns import Calibration
-from ml_backend.scoring.page import fit_calibration, page_labels, score_page
+from ml_backend.scoring.page import page_labels
 from ml_backend.services import Services
-from ml_backend.settings import ProjectSettings, project_settings
+from ml_backend.storage.looks import QUIET, UNKNOWN, told
 
 __all__ = ["Outcome", "ProjectWork"]
 
@@ -46,53 +42,27 @@ class ProjectWork:
     """One project, opened for work.
 
     Attributes:
-        services: this worker's parts.
-        project: the project as it stands, its config without the tags that no model serves.
-        settings: its settings as Label Studio last sent them.
+        opened: the project as it stands, its settings, and this worker's parts.
+        in_bulk: whether predictions are left to be sent many at once.
     """
 
-    services: Services
-    project: Project
-    settings: ProjectSettings
+    opened: OpenedProject
+    in_bulk: bool = False
 
     @classmethod
-    def open(cls, services: Services, project: int) -> Self:
-        """Read a project and its settings.
-
-        Raises:
-            LabelStudioError: when Label Studio cannot be reached or refuses.
-            ConfigError: when the labelling config cannot be served.
-            SettingsError: when its settings are wrong or no model connection was ever set up.
-            ModelError: when a model is missing or fits no tag.
-        """
-        opened = read_project(services.client, project)
-        known, extra_params = services.mailbox.setup_of(project)
-        if not known:
-            # Listing the connections makes Label Studio send /setup again, if there is one.
-            with explained(f"listing the model connections of project {project}"):
-                services.client.ml.list(project=project)
-            known, extra_params = services.mailbox.setup_of(project)
-        if not known:
-            raise SettingsError(
-                f"project {project} is not connected to this backend: add it in Label Studio "
-                "under Settings > Model"
-            )
-        settings = project_settings(extra_params)
-        served = services.choice.served(opened.config, settings)
-        return cls(services, replace(opened, config=served), settings)
+    def open(cls, services: Services, project: int, *, in_bulk: bool = False) -> Self:
+        """Read a project and its settings, see ``OpenedProject.open``; see ``in_bulk`` above."""
+        return cls(OpenedProject.open(services, project), in_bulk)
 
     @cached_property
-    def neighborhood(self) -> Neighborhood:
-        """The project's embeddings."""
-        return Neighborhood(self.services, self.project, self.settings)
+    def comparison(self) -> Comparison:
+        """What has changed, and of what there is news."""
+        return Comparison(self.opened)
 
-    @property
-    def basis(self) -> str:
-        """A digest of all that decides what becomes of a task: config, settings, models."""
-        config = self.project.config
-        version = self.services.choice.version(self.project.id, config, self.settings)
-        parts = [config.xml, self.settings.model_dump_json(), version]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    @cached_property
+    def prelabelling(self) -> Prelabelling:
+        """Predictions on their way to Label Studio."""
+        return Prelabelling(self.opened, self.in_bulk)
 
     def predict(
         self, tasks: NDArray[np.int64], before_writing: Callable[[], None]
@@ -104,10 +74,16 @@ class ProjectWork:
             before_writing: raises when what was read may no longer be written upon.
         """
         errors: dict[str, str] = {}
-        for page in self._pages(tasks):
+        for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             before_writing()
-            self._write_prelabels(page, predicted, errors)
+            refused, more = self.prelabelling.write(page, predicted, waiting, errors)
+            flagged = _strings(page.own["flag"])
+            ours = np.zeros(len(page), dtype=np.bool_)
+            ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
+            said = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
+            bad = [*predicted.errors, *refused]
+            self.comparison.keep(page, bad, more, said, flagged == NEEDS_REVIEW)
         return errors
 
     def score(self, tasks: NDArray[np.int64], before_writing: Callable[[], None]) -> Outcome:
@@ -117,21 +93,14 @@ class ProjectWork:
             tasks: ids of the tasks.
             before_writing: raises when what was read may no longer be written upon.
         """
-        outcome = Outcome()
-        for page in self._pages(tasks):
+        outcome, opened = Outcome(), self.opened
+        threshold = opened.settings.review_threshold
+        for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             before_writing()
-            self._write_prelabels(page, predicted, outcome.errors)
-            scores = score_page(
-                page,
-                predicted.controls,
-                [self._calibration(table) for table in predicted.controls],
-                self.settings.review_threshold,
-                [
-                    self.neighborhood.of_page(one, page.inputs)
-                    for one in self.project.config.controls
-                ],
-            )
+            refused, more = self.prelabelling.write(page, predicted, waiting, outcome.errors)
+            nearby = [opened.neighborhood.of_page(one, page.inputs) for one in opened.controls]
+            scores = learning.scores(opened, page, predicted.controls, nearby)
             state = State(
                 flag=_strings(page.own["flag"]),
                 mark=_strings(page.own["seen"]),
@@ -140,64 +109,58 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            decision = decide(state, self.settings.review_threshold)
+            decision = decide(state, threshold)
             before_writing()
-            refused = publish(
-                self.services.client,
-                self.project.id,
-                self.settings.field_prefix,
+            fixless, suggested = publish(
+                opened.services.client,
+                opened.project.id,
+                opened.settings.field_prefix,
                 page,
                 scores,
                 decision,
+                partial(self.prelabelling.create, waiting),
             )
-            outcome.errors.update(
-                {str(task): f"task {task}: Label Studio refused the suggestion" for task in refused}
-            )
+            outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
+            bad = [*predicted.errors, *refused, *fixless]
+            flagged = decision.flag == NEEDS_REVIEW
+            self.comparison.keep(page, bad, more + suggested, told(scores, threshold), flagged)
         return outcome
 
-    def fit(self, tasks: NDArray[np.int64]) -> None:
-        """Learn from what the store holds of these tasks how far the models can be trusted."""
-        store, project = self.services.store, self.project
-        for control in project.config.controls:
-            labels = store.get_labels(project.id, control.name).of(tasks)
-            table = self.services.prediction.stored(
-                project.id, project.config, control, self.settings, np.unique(labels.task)
-            )
-            labels = labels.of(np.unique(labels.task)[table.found])
-            nearby = self.neighborhood.learn(control, tasks, labels, table.known)
-            if nearby is not None:
-                nearby = nearby.of_tasks(np.unique(labels.task))
-            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels, nearby))
+    def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
+        """Learn from all of the project's tasks, see ``learning.fit``; return what is wrong."""
+        return learning.fit(self.opened, tasks)
+
+    def compact(self) -> None:
+        """Merge the small files that many small writes leave behind."""
+        self.opened.services.store.compact(self.opened.project.id)
+        self.opened.services.looks.compact(self.opened.project.id)
 
     def lay_out(self, tasks: NDArray[np.int64]) -> None:
         """Lay inputs and regions out on planes, for the eye."""
-        for control in self.project.config.controls:
-            self.neighborhood.lay_out(control, tasks)
-        self.services.embeddings.compact(self.project.id)
+        for control in self.opened.controls:
+            self.opened.neighborhood.lay_out(control, tasks)
+        self.opened.services.embeddings.compact(self.opened.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""
-        tasks: set[int] = set()
-        for control in self.project.config.controls:
-            labels = self.services.store.get_labels(self.project.id, control.name)
-            held = np.isin(labels.held, np.array(list(annotations), dtype=np.int64))
-            tasks.update(labels.held_task[held].tolist())
-        return sorted(tasks)
+        found = self.opened.services.store.tasks_holding(self.opened.project.id, annotations)
+        return [int(task) for task in found]
 
     def keep_tab(self) -> int:
         """Make the queue's tab, or bring it up to date; return its id."""
-        mailbox = self.services.mailbox
-        with mailbox.lock(self.project.id, "tab"):
+        opened, project = self.opened, self.opened.project
+        mailbox = opened.services.mailbox
+        with mailbox.lock(project.id, "tab"):
             tab = ensure_queue_tab(
-                self.services.client,
-                self.project.id,
-                self.settings.queue_tab,
-                self.settings.field_prefix,
-                data_keys=self.project.config.data_keys,
-                known=mailbox.tab_of(self.project.id),
+                opened.services.client,
+                project.id,
+                opened.settings.queue_tab,
+                opened.settings.field_prefix,
+                data_keys=project.config.data_keys,
+                known=mailbox.tab_of(project.id),
             )
-            mailbox.remember_tab(self.project.id, tab)
+            mailbox.remember_tab(project.id, tab)
         return tab
 
     def keep_model_version(self) -> None:
@@ -206,85 +169,41 @@ class ProjectWork:
         Label Studio puts the connection's title there, which no prediction carries: scores in
         the Data Manager and uncertainty sampling are then empty.
         """
-        version = self.services.choice.version(self.project.id, self.project.config, self.settings)
+        version, project = self.opened.version, self.opened.project
         if not version:
             return
-        current = self.project.model_version
-        with explained(f"listing the model connections of project {self.project.id}"):
-            connections = self.services.client.ml.list(project=self.project.id)
+        client, mailbox = self.opened.services.client, self.opened.services.mailbox
+        with explained(f"listing the model connections of project {project.id}"):
+            connections = client.ml.list(project=project.id)
         titles = {"", *(str(one.title) for one in connections)}
-        mailbox = self.services.mailbox
-        if current in titles or mailbox.set_version(self.project.id, current):
-            stands = current == version or set_model_version(
-                self.services.client, self.project.id, version
-            )
+        current = project.model_version
+        if current in titles or mailbox.set_version(project.id, current):
+            stands = current == version or set_model_version(client, project.id, version)
             if stands:
-                mailbox.remember_version(self.project.id, version)
+                mailbox.remember_version(project.id, version)
 
-    def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
-        prefix = self.settings.field_prefix
-        return read_tasks(self.services.client, self.project, prefix, tasks)
+    def _pages(self, tasks: NDArray[np.int64]) -> Iterator[tuple[TaskPage, set[int]]]:
+        """Yield pages of tasks, and which of them have predictions on their way."""
+        # Asked first: what is no longer on its way then stands in what is read.
+        waiting = self.prelabelling.waiting(tasks)
+        opened = self.opened
+        prefix = opened.settings.field_prefix
+        for page in read_tasks(opened.services.client, opened.project, prefix, tasks):
+            yield page, waiting
 
     def _predict(self, page: TaskPage) -> PredictedTasks:
-        config = self.project.config
-        predicted = self.services.prediction.predict(
-            self.project.id, config, self.settings, page.inputs
+        opened = self.opened
+        project, services = opened.project, opened.services
+        predicted = services.prediction.predict(
+            project.id, project.config, opened.settings, page.inputs
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
             said = page_labels(page, table, labels)
-            self.services.store.put_labels(self.project.id, table.control.name, page.id, said)
-            wrong = self.neighborhood.embed(table.control, page.inputs, said)
+            services.store.put_labels(project.id, table.control.name, page.id, said)
+            wrong = opened.neighborhood.embed(table.control, page.inputs, said)
             for task, reason in wrong.items():
                 predicted.errors.setdefault(task, reason)
         return predicted
-
-    def _write_prelabels(
-        self, page: TaskPage, predicted: PredictedTasks, errors: dict[str, str]
-    ) -> None:
-        errors.update({str(task): said for task, said in predicted.errors.items()})
-        errors.update(_unknown_labels(page, predicted))
-        done = prelabels(predicted, self.settings, page.inputs)
-        obsolete, right = [], set()
-        for stands in np.flatnonzero(page.standing.version == predicted.version).tolist():
-            task = int(page.id[page.standing.task[stands]])
-            # The same model says something else once labels, threshold or image have changed.
-            if task in done and done[task][0] == page.standing.result[stands]:
-                del done[task]
-                right.add(task)
-            # A second one: of two imports whose answers got lost, or that met.
-            elif task in done or task in right:
-                obsolete.append(int(page.standing.id[stands]))
-        client, project = self.services.client, self.project.id
-        refused = create_predictions(client, project, predicted.version, done)
-        delete_predictions(client, obsolete)
-        errors.update(
-            {str(task): f"task {task}: Label Studio refused its prediction" for task in refused}
-        )
-
-    def _calibration(self, table: ControlPredictions) -> Calibration | None:
-        return self.services.store.get_arrays(self.project.id, _arrays(table))
-
-
-def _unknown_labels(page: TaskPage, predicted: PredictedTasks) -> dict[str, str]:
-    """Say once per label that people use and the model has no class for."""
-    said = {}
-    for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
-        used = np.unique(labels.label[labels.label >= 0])
-        for label in used[~table.known[used]].tolist():
-            name = table.control.labels[label]
-            said[f"{table.control.name}: {name}"] = (
-                f"label {name!r} of {table.control.name!r} has no class in model "
-                f"{table.key}: regions with it are not scored. If a class means the same, "
-                "name it in the label's predicted_values."
-            )
-    return said
-
-
-def _arrays(table: ControlPredictions) -> str:
-    """Name a calibration by all it depends on; hashed, because people choose tags' names."""
-    control = table.control
-    parts = [table.key, control.name, control.labels, sorted(control.predicted_values.items())]
-    return "calibration-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _strings(values: list[object]) -> NDArray[np.str_]:

@@ -123,7 +123,7 @@ class Mailbox:
         """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
         if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
             self.events.enqueue(
-                "ml_backend.jobs.work.look_at_pending",
+                "ml_backend.jobs.events.look_at_pending",
                 project,
                 job_id=f"events-{project}-{uuid.uuid4().hex[:8]}",
                 retry=retry(),
@@ -211,7 +211,7 @@ class Mailbox:
         self.redis.set(_RECONCILED_AT, now)
         for project in self.projects():
             self.events.enqueue(
-                "ml_backend.jobs.work.reconcile",
+                "ml_backend.jobs.events.reconcile",
                 project,
                 job_id=f"reconcile-{project}",
                 retry=retry(),

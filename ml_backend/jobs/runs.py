@@ -167,13 +167,14 @@ class RunBook:
             self._renew(keys=keys, args=[" ".join(ENDED), run.attempt, STAGES[0], self.now()])
         )
 
-    def found(self, run: str, basis: str) -> None:
+    def found(self, run: str, basis: int) -> None:
         """Note what a run rests on, and that it has found nothing yet."""
         self._redis.hset(_run(run), mapping={"basis": basis, "done": 0, "flagged": 0})
 
-    def basis(self, run: str) -> str:
-        """Return what a run rests on; "" before it began."""
-        return (cast(bytes | None, self._redis.hget(_run(run), "basis")) or b"").decode()
+    def basis(self, run: str) -> int | None:
+        """Return what a run rests on; None before it began."""
+        kept = cast(bytes | None, self._redis.hget(_run(run), "basis"))
+        return int(kept) if kept is not None else None
 
     def is_current(self, run: Run) -> bool:
         """Whether no newer run has taken its place and it has not ended."""
@@ -187,6 +188,10 @@ class RunBook:
         """
         ended = " ".join(ENDED)
         return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
+
+    def note_flagged(self, run: str, flagged: int) -> None:
+        """Note how many tasks need review, of those that the run leaves as they are."""
+        self._redis.hset(_run(run), "flagged", str(flagged))
 
     def touch(self, run: str) -> None:
         """Note that somebody has seen to the run."""

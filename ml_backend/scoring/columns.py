@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from analysis import reasons
 from analysis.findings import NONE, Findings
 from ml_backend.labelstudio.suggestions import Fix
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.store import StoredLabels
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["ACTIONS", "Calibration", "Scored", "Units", "region_fixes", "region_reasons"]
 

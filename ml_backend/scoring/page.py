@@ -15,11 +15,11 @@ from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, to_pixels
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.outlines import Geometry
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.store import StoredLabels
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
 
@@ -75,12 +75,15 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
     # Sizes come from the images themselves: imports often lack or misstate them.
     place = np.cumsum(table.found) - 1
     size = table.predictions.size[place[notes.task[kept.annotation]]].reshape(-1, 2)
+    outline = kept.outline
+    if not notes.in_pixels:
+        outline = to_pixels(table.control.geometry, outline, size)
     return StoredLabels(
         task=page.id[notes.task[usable]],
         unit=notes.id[usable],
         region_unit=notes.id[kept.annotation],
         label=kept.label,
-        outline=to_pixels(table.control.geometry, kept.outline, size),
+        outline=outline,
         held_task=page.id[page.held[0]],
         held=page.held[1],
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ml_backend.demo.projects import SampleTask
-from ml_backend.embedding_store import EmbeddingStore
-from ml_backend.plane import get_plane
-from ml_backend.store import Store
+from ml_backend.storage.embedding_store import EmbeddingStore
+from ml_backend.storage.plane import get_plane
+from ml_backend.storage.store import Store
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import digit, right, scenes
 

@@ -27,6 +27,7 @@ import signal
 import sys
 import time
 import types
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,14 +59,10 @@ class Services:
         self.graph = RunGraph(self.mailbox, self.runs)
         self.crashes = Crashes(self.mailbox.redis)
         self.client = self
-        self.store = self
         self.choice = self
 
     def unmapped(self, config, settings):
         return {}
-
-    def compact(self, project):
-        disturb(self.redis, "finishing")
 
 
 LEAK = []
@@ -92,15 +89,38 @@ class Outcome:
 
 
 class ProjectWork:
+    """Stands for all parts of one project at work."""
+
     def __init__(self, services, project):
         self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
-        self.basis = (self.redis.get("t:config") or b"").decode()
+        self.config = self.redis.get("t:config") or b""
+        self.setup = zlib.crc32(self.config)
         self.settings = None
-        self.neighborhood = self
+        self.opened = self.neighborhood = self.comparison = self.prelabelling = self
 
     @classmethod
-    def open(cls, services, project):
+    def open(cls, services, project, in_bulk=False):
         return cls(services, project)
+
+    def changed(self, states):
+        return np.ones(len(states.task), dtype=bool)
+
+    def send(self):
+        return {}
+
+    send_lot = send
+
+    def settled(self, tasks):
+        return False
+
+    def settle(self, tasks):
+        pass
+
+    def compare(self, tasks, settled):
+        return types.SimpleNamespace(flagged=np.zeros(len(tasks), dtype=bool)), tasks > 0
+
+    def compact(self):
+        disturb(self.redis, "finishing")
 
     def predict(self, tasks, before_writing):
         disturb(self.redis, "predicting", tasks.tolist())
@@ -108,6 +128,7 @@ class ProjectWork:
 
     def fit(self, tasks):
         disturb(self.redis, "fitting")
+        return {}
 
     def score(self, tasks, before_writing):
         outcome = Outcome()
@@ -119,7 +140,7 @@ class ProjectWork:
             if task not in stands:
                 self.redis.hset("t:flag", task, "needs-review")
                 self.redis.hincrby("t:writes", task, 1)
-            self.redis.hset("t:scored", task, self.basis)
+            self.redis.hset("t:scored", task, self.config)
             outcome.flagged += 1
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
@@ -140,9 +161,23 @@ class ProjectWork:
         return sorted(annotations)
 
 
-def read_task_ids(client, project):
+def read_states(client, project):
     disturb(client.redis, "listing")
-    return np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+    tasks = np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+    return types.SimpleNamespace(task=tasks)
+
+
+class Batches:
+    """Relabel batches, of which there are none."""
+
+    def __init__(self, services, project):
+        pass
+
+    def tend(self):
+        pass
+
+    def send_when_full(self, token):
+        pass
 
 
 def stand_in(name, **parts):
@@ -155,7 +190,16 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
     stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
-    stand_in("ml_backend.labelstudio.reader", read_task_ids=read_task_ids)
+    stand_in("ml_backend.jobs.batches", Batches=Batches)
+    stand_in(
+        "ml_backend.jobs.take_back",
+        is_relabel_project=lambda mailbox, project: False,
+        relay=None,
+        take_back=None,
+    )
+    from ml_backend.labelstudio import changes
+
+    changes.read_states = read_states
     import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow
     from ml_backend.jobs.worker import work
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import HTTPException
 from starlette.requests import Request
 
-from ml_backend.access import Access
+from ml_backend.web.access import Access
 
 
 class Handler(BaseHTTPRequestHandler):

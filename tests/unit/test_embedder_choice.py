@@ -10,7 +10,7 @@ from ml_backend.embedders.choice import EmbedderChoice
 from ml_backend.embedders.shared import SharedFeatures
 from ml_backend.errors import ModelError
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.model_choice import ModelChoice
+from ml_backend.prediction.model_choice import ModelChoice
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ProjectSettings, ServiceSettings
 

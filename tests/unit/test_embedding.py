@@ -5,12 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import ml_backend.embedding_store as store_module
+import ml_backend.storage.embedding_store as store_module
 from ml_backend.embedders.base import unit
+from ml_backend.embedders.embedding import Wanted, embed_missing, places, predict_and_embed
 from ml_backend.embedders.images import ImageEmbedder, Look
-from ml_backend.embedding import Wanted, embed_missing, places, predict_and_embed
-from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 
 LOOK = Look(8, 8, (0.0,) * 3, (1.0,) * 3)
 BOX = np.array([[0, 0, 10, 10], [5, 5, 20, 20], [0, 8, 30, 30]], dtype=np.float32)
@@ -295,8 +295,8 @@ def test_what_a_relook_with_other_columns_kept_is_not_found(store, monkeypatch):
 def test_a_version_is_read_whole_in_the_order_of_tasks_and_regions(store):
     want = wanted([7, 3])
     run(store, want)
-    run(store, wanted([9]), embedder("other@1"))
-    run(store, wanted([8]), control="d")
+    run(store, wanted([9, 10]), embedder("other@1"))
+    run(store, wanted([8, 11]), control="d")
     keys, vectors = store.read(1, "c", "pixels@1")
     order = np.lexsort((np.array(want.keys.region), want.keys.task))
     assert keys.task.tolist() == want.keys.task[order].tolist()

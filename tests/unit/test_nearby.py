@@ -7,12 +7,12 @@ from analysis.findings import NONE
 from analysis.neighbors import knn
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.outlines import Outlines
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.scoring import choices
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.store import Store, StoredLabels
+from ml_backend.storage.store import Store, StoredLabels
 
 CLASSES, EACH, SIZE = 3, 30, 16
 CONFIG = (

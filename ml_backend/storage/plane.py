@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 __all__ = ["Part", "Plane", "get_plane", "put_plane"]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
-from ml_backend.inputs import TaskInputs
-from ml_backend.labelstudio.results import Result, encode, encode_choices
-from ml_backend.prediction import ControlPredictions, PredictedTasks
+from ml_backend.labelstudio.results import Result, encode_choices, encode_each
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.settings import ProjectSettings
 
 __all__ = ["prelabels"]
@@ -64,15 +63,12 @@ def _regions(
 ) -> list[Result]:
     said = table.predictions
     keep = np.flatnonzero((said.score >= threshold) & (said.label >= 0))
-    ends = np.searchsorted(said.item[keep], np.arange(len(said) + 1))
-    return [
-        encode(
-            table.control,
-            said.label[keep[a:b]],
-            said.score[keep[a:b]],
-            said.outline.take(keep[a:b]),
-            (int(said.size[item, 0]), int(said.size[item, 1])),
-            text=texts[item],
-        )
-        for item, (a, b) in enumerate(pairwise(ends.tolist()))
-    ]
+    return encode_each(
+        table.control,
+        said.item[keep],
+        said.label[keep],
+        said.score[keep],
+        said.outline.take(keep),
+        said.size,
+        texts,
+    )

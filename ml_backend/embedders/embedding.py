@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from ml_backend.embedders.base import Embedder, Patches
 from ml_backend.embedders.patches import image_sizes
-from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
 from ml_backend.outlines import Geometry
 from ml_backend.predictors.base import Input, Predictions
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 
 if TYPE_CHECKING:
     # PyTorch takes seconds, and this module is imported where no model runs.

@@ -5,25 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import MediaError, ModelError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input, Predictions, Predictor, names
 from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
 from ml_backend.upstream.columns import predictions_of
 
 __all__ = ["Answers", "ModelAnswers", "Read", "UpstreamAnswers"]
 
-#: Reads what a control tag labels in some tasks.
-Read = Callable[[Control, Sequence[int]], list[Input | MediaError]]
-
 #: Some tasks' rows and what is said of them.
 Part = tuple[list[int], Predictions]
+
+
+class Read(Protocol):
+    """What control tags label in some tasks."""
+
+    def __call__(self, control: Control, rows: Sequence[int]) -> list[Input | MediaError]:
+        """Return what was read beforehand, for those who need inputs."""
+        ...
+
+    def sizes(
+        self, control: Control, rows: Sequence[int]
+    ) -> Iterator[tuple[int, int] | MediaError]:
+        """Yield width and height of images."""
+        ...
 
 
 class Answers(Protocol):
@@ -66,7 +78,7 @@ class ModelAnswers:
     Args:
         control: the control tag.
         version: the model's version.
-        load: returns the model.
+        load: returns the model; called once, when it is first needed.
     """
 
     needs_inputs = True
@@ -76,7 +88,7 @@ class ModelAnswers:
         self.version = version
         # One model may answer in several geometries, and people rename tags.
         self.key = f"{version}/{control.geometry}"
-        self._load = load
+        self._load = cache(load)
 
     def sources(self, inputs: TaskInputs) -> list[str]:
         """Return the addresses of images, and what texts come to."""
@@ -191,12 +203,12 @@ class UpstreamAnswers:
         if not len(unknown):
             return rows, said
         # No region says how large these images are: they do.
-        images = read(self.control, [rows[n] for n in unknown])
-        for n, image in zip(unknown.tolist(), images, strict=True):
-            if isinstance(image, MediaError):
-                errors[int(inputs.id[rows[n]])] = str(image)
-            elif not isinstance(image, str):
-                size[n] = image.shape[1], image.shape[0]
+        found = read.sizes(self.control, [rows[n] for n in unknown])
+        for n, one in zip(unknown.tolist(), found, strict=True):
+            if isinstance(one, MediaError):
+                errors[int(inputs.id[rows[n]])] = str(one)
+            else:
+                size[n] = one
         said = predictions_of(self.control, answers, size)
         usable = np.flatnonzero(size.all(axis=1))
         return [rows[n] for n in usable.tolist()], said.take(usable)

@@ -9,10 +9,10 @@ from typing import Any, Final
 import anyio
 from fastapi import APIRouter, HTTPException, Request
 
-from ml_backend.access import Access
 from ml_backend.errors import RunError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.runs import Run, RunBook
+from ml_backend.web.access import Access
 
 __all__ = ["runs_api"]
 

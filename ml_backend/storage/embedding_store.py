@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
-from ml_backend.disk import open_table, written
+from ml_backend.storage.disk import open_table, written
 
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
@@ -78,13 +78,14 @@ class EmbeddingStore:
     """Vectors of many projects below one folder; several processes may read and write at once.
 
     Args:
-        folder: where they lie, made when missing; it may be the predictions' own.
+        folder: where they lie, made when missing, or an address of object storage; it may be the
+            predictions' own.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self._location = str(folder)
         # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+        self._tables = lancedb.connect(self._location, read_consistency_interval=timedelta(0))
 
     def put(
         self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]
@@ -115,7 +116,7 @@ class EmbeddingStore:
         }
         # Vectors of another length lie in another table.
         name = f"{_prefix()}{half.shape[1]}-{project}"
-        with written(self._folder):
+        with written(self._location):
             table = self._tables.create_table(name, schema=schema, exist_ok=True)
             merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
             merge.execute(pa.table(columns, schema=schema))
@@ -187,7 +188,8 @@ class EmbeddingStore:
             keys: all that the control tag still has, in the whole project.
         """
         for table in self._of(project):
-            table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
+            with written(self._location):
+                table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
         where = f"control = {_quoted(control)}"
         gone = [
             np.setdiff1d(batch.column("digest").to_numpy(), keys.digest)
@@ -197,12 +199,13 @@ class EmbeddingStore:
         for start in range(0, len(old), _AT_ONCE):
             listed = ", ".join(map(str, old[start : start + _AT_ONCE]))
             for table in self._of(project):
-                table.delete(f"{where} AND digest IN ({listed})")
+                with written(self._location):
+                    table.delete(f"{where} AND digest IN ({listed})")
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         for table in self._of(project):
-            with written(self._folder):
+            with written(self._location):
                 table.optimize(cleanup_older_than=_KEPT)
 
     def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from ml_backend.errors import StoreError
@@ -19,8 +18,11 @@ _PERSONS_MATTERS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS,
 
 
 @contextmanager
-def written(folder: Path) -> Iterator[None]:
-    """Explain why something cannot be written below a folder.
+def written(location: str) -> Iterator[None]:
+    """Explain why something cannot be written.
+
+    Args:
+        location: where it was to be written.
 
     Raises:
         StoreError: when a person must make room or give a right; all else is raised as it is.
@@ -32,8 +34,8 @@ def written(folder: Path) -> Iterator[None]:
         if not reason:
             raise
         raise StoreError(
-            f"{folder} cannot be written: {reason}. Make room, or let this user write there, then "
-            "retry the run; what it has done so far is kept."
+            f"{location} cannot be written: {reason}. Make room, or let this user write there, "
+            "then retry the run; what it has done so far is kept."
         ) from error
 
 
@@ -46,7 +48,7 @@ def open_table(tables: Any, name: str) -> Any | None:
     try:
         return tables.open_table(name)
     except ValueError as error:
-        if "not found" in str(error):
+        if "was not found" in str(error):
             return None
         raise
 
