@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import redis
 from label_studio_sdk import LabelStudio
@@ -30,13 +29,14 @@ from ml_backend.processes import ChildProcess
 from ml_backend.settings import ServiceSettings
 from tests.faulty_proxy import FaultyProxy
 from tests.integration.conftest import MODELS, wait_for
+from tests.integration.people import Person
 from tests.integration.samples import right, scenes, wrong_class
 
 WRONG, RIGHT = 4, 2
 IMPORT = r"POST /api/projects/\d+/import/predictions"
 ACTION = r"POST /api/dm/actions"
 TASKS = r"GET /api/tasks"
-PROJECT = r"GET /api/projects/\d+/"
+READ = r"GET /api/tasks.*fields=all"
 
 
 @dataclass
@@ -299,19 +299,13 @@ def test_a_token_that_is_revoked_under_a_run_is_named_and_a_new_one_goes_on(site
     site.stop_workers()
     site.proxy.clear()
     project, ids = site.project()
-    with httpx.Client(base_url=site.label_studio.url, follow_redirects=True) as session:
-        headers = site.label_studio.sign_in(session)
-        token = session.post("/api/token/", headers=headers).json()["token"]
-
-        def revoke() -> None:
-            sent = session.post("/api/token/blacklist/", headers=headers, json={"refresh": token})
-            assert sent.status_code < 300, sent.text
-
-        site.work(token)
-        # Label Studio lets access tokens that are out live on for minutes; here they end at once.
-        site.proxy.add(ACTION, "call", action=revoke)
-        site.proxy.add(ACTION, "status", status=401, times=2)
-        run = site.ended(site.graph.start(project))
+    robot = Person(site.client, site.label_studio.url, "robot")
+    token = robot.make_token()
+    site.work(token)
+    # Label Studio lets access tokens that are out live on for minutes; here they end at once.
+    site.proxy.add(ACTION, "call", action=lambda: robot.revoke(token))
+    site.proxy.add(ACTION, "status", status=401, times=2)
+    run = site.ended(site.graph.start(project))
     assert run.state == "failed"
     assert "LABEL_STUDIO_API_KEY" in run.errors["run"]
     assert "retry the run" in run.errors["run"]
@@ -327,20 +321,26 @@ def test_a_token_that_is_revoked_under_a_run_is_named_and_a_new_one_goes_on(site
 
 def test_two_real_workers_on_one_shard_write_everything_once(worker: Site):
     worker.work()
+    wait_for(lambda: worker.redis.scard("rq:workers") == 2, "the second worker")
     project, ids = worker.project()
-    run = worker.graph.start(project)
-    wait_for(lambda: worker.book.read(run.id).stage == "predicting", "predictions")
-    for stage in ("predict", "score"):
+    met = []
+
+    def meet(job: str, stage: str) -> None:
+        """While one worker is in the midst of a shard, send the other one into it."""
+        runs, (run,) = worker.mailbox.runs, worker.book.of_project(project)
+        for shard in worker.graph.checkpoints(run).waiting(stage):
+            twin = f"{run.id}-0-{stage}-{shard}-twin"
+            runs.enqueue(f"ml_backend.jobs.work.{job}", run.id, shard, job_id=twin)
+        at_work = runs.started_job_registry
         wait_for(
-            lambda: (
-                worker.book.read(run.id).stage.startswith(stage[:4])  # noqa: B023
-                or worker.book.read(run.id).state in ENDED
-            ),
-            stage,
+            lambda: any(job.endswith("twin") for job in at_work.get_job_ids(cleanup=False)),
+            "both workers at work",
         )
-        for shard in worker.graph.checkpoints(run).waiting(f"{stage}ing"):
-            worker.mailbox.runs.enqueue(
-                f"ml_backend.jobs.work.{stage}", run.id, shard, job_id=f"{run.id}-0-{stage}-twin"
-            )
-    assert worker.ended(run).flagged == WRONG
+        met.append(stage)
+
+    worker.proxy.add(READ, "call", action=lambda: meet("predict", "predicting"))
+    worker.proxy.add(ACTION, "call", action=lambda: meet("score", "scoring"))
+    run = worker.ended(worker.graph.start(project))
+    assert met == ["predicting", "scoring"]
+    assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
     worker.assert_whole(project, ids)
