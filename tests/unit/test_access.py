@@ -23,10 +23,13 @@ class Handler(BaseHTTPRequestHandler):
         self.answer({"name": "Project", **({"actions": {"PUT": {}}} if manager else {})})
 
     def answer(self, body):
-        known = self.headers["Authorization"] in ("Token manager", "Token reader")
+        signed_in = self.headers["Authorization"] in ("Token manager", "Token reader")
+        known = signed_in or "sessionid=manager" in self.headers.get("Cookie", "")
         content = json.dumps(body).encode()
         self.server.asked.append(self.command)
         self.send_response(200 if known else 401)
+        if known:
+            self.send_header("Set-Cookie", "sessionid=manager; HttpOnly; Path=/")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -45,12 +48,17 @@ def server():
 
 
 def status(server, *asked, **headers):
+    """Return what each of several requests of one caller gets, 200 where it passes."""
+    return statuses(server, *((require, headers) for require in asked))
+
+
+def statuses(server, *requests):
     """Return what each of several requests gets, 200 where it passes."""
 
     async def ask():
         access, found = Access(f"http://127.0.0.1:{server.server_port}"), []
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        for require in asked:
+        for require, headers in requests:
+            raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
             try:
                 await getattr(access, require)(Request({"type": "http", "headers": raw}), 1)
                 found.append(200)
@@ -74,3 +82,8 @@ def test_label_studio_is_asked_nothing_that_changes_and_not_twice(server):
     asked = ("require_change",) * 3
     assert status(server, *asked, Authorization="Token manager") == [200] * 3
     assert server.asked == ["GET", "OPTIONS"]
+
+
+def test_a_session_that_label_studio_hands_out_signs_nobody_else_in(server):
+    session, stranger = {"Cookie": "sessionid=manager"}, {"Authorization": "Token stranger"}
+    assert statuses(server, ("require", session), ("require", stranger)) == [200, 401]
