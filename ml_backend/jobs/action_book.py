@@ -7,16 +7,18 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import redis
 
+from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.labelstudio.own_fields import OwnFields
 
-__all__ = ["ACTIONS", "Action", "ActionBook", "Lot", "Wish"]
+__all__ = ["ACTIONS", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
 
 ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
+_TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
 _MOST: Final = 50
 
@@ -80,6 +82,19 @@ class Lot:
 
     before: dict[int, OwnFields]
     wrote: dict[int, OwnFields]
+
+
+def enqueue(mailbox: Mailbox, job: Literal["act", "undo"], action: str) -> None:
+    """Give an action to the workers: somebody waits, so before a run's shards.
+
+    Args:
+        mailbox: the service's Redis.
+        job: name of a job of ``jobs/actions.py``; the web server does not load what it works with.
+        action: the action.
+    """
+    mailbox.events.enqueue(
+        f"ml_backend.jobs.actions.{job}", action, retry=retry(), job_timeout=_TIMEOUT_S
+    )
 
 
 class ActionBook:

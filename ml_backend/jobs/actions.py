@@ -23,32 +23,21 @@ from ml_backend.jobs.action_book import Action, ActionBook, Lot, Wish
 from ml_backend.jobs.batches import Batches, Order
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.noting import region_ids
-from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.queue_history import QueueHistory
+from ml_backend.jobs.shards import SHARD, services
 from ml_backend.jobs.take_back import known_settings
-from ml_backend.jobs.work import services
 from ml_backend.labelstudio.own_fields import OwnFields, read_own_fields
 from ml_backend.labelstudio.reader import read_project, read_tasks
 from ml_backend.labelstudio.tags import split_tags
 from ml_backend.labelstudio.writer import write_field
 
-__all__ = ["act", "enqueue", "undo"]
+__all__ = ["act", "undo"]
 
-_TIMEOUT_S: Final = 6 * 3600
-#: Task ids that one of the workers' locks covers.
-_BUCKET: Final = 128
 #: A flag is written when its reason stands.
 _ORDER: Final = ("hand", "priority", "kind", "reason", "tags", "flag")
 #: What tells whether somebody has changed what an action wrote.
 _TELLING: Final = ("flag", "hand", "tags")
 _CHANGED_SINCE: Final = "changed since"
-
-
-def enqueue(mailbox: Mailbox, job: Callable[[str], None], action: str) -> None:
-    """Give one of this module's jobs to the workers: somebody waits, so before a run's shards."""
-    mailbox.events.enqueue(
-        f"{__name__}.{job.__name__}", action, retry=retry(), job_timeout=_TIMEOUT_S
-    )
 
 
 def _told(job: Callable[[Action, ActionBook], str]) -> Callable[[str], None]:
@@ -183,7 +172,7 @@ def _write(
 ) -> None:
     buckets: dict[int, dict[int, OwnFields]] = defaultdict(dict)
     for task, made in wanted.items():
-        buckets[task // _BUCKET][task] = made
+        buckets[task // SHARD][task] = made
     for bucket, some in buckets.items():
         # A job that is scoring these tasks would write over what it has not seen.
         with services().mailbox.lock(project, bucket):

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx
@@ -37,7 +38,12 @@ class Access:
     """
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=url.rstrip("/") or "http://", timeout=_TIMEOUT_S)
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/") or "http://",
+            timeout=_TIMEOUT_S,
+            # Label Studio answers a session with its cookie: kept, it would sign others in.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
         self._kept: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def require(self, request: Request, project: int) -> None:

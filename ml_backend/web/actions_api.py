@@ -12,8 +12,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from ml_backend.jobs import actions
-from ml_backend.jobs.action_book import ActionBook, Wish
+from ml_backend.jobs.action_book import ActionBook, Wish, enqueue
 from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.labelstudio.tags import check_tag
@@ -130,7 +129,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
 
         def keep() -> str:
             opened = book.open(project, wish, len(tasks))
-            actions.enqueue(mailbox, actions.act, opened.id)
+            enqueue(mailbox, "act", opened.id)
             return opened.id
 
         return Begun(id=await anyio.to_thread.run_sync(keep))
@@ -154,7 +153,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         await access.require_change(request, found.project)
         if not await threads.light(book.claim_undo, found.id):
             raise HTTPException(409, "this action cannot be undone, or it is being undone")
-        await threads.light(actions.enqueue, mailbox, actions.undo, found.id)
+        await threads.light(enqueue, mailbox, "undo", found.id)
         return Begun(id=found.id)
 
     @router.get("/projects/{project}/batches")
