@@ -199,10 +199,7 @@ class EmbeddingStore:
         """
         where = f"control = {_quoted(control)} AND region {'!=' if region else '='} ''"
         itself = f"task = {task} AND region = {_quoted(region)}"
-        for name in self._names(project):
-            table = open_table(self._tables, name)
-            if table is None:
-                continue
+        for table in self._of(project):
             own = table.search().where(f"{where} AND {itself}").select(["vector", "version"])
             rows = own.limit(1).to_arrow()
             if not len(rows):

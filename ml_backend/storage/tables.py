@@ -114,7 +114,7 @@ class Tables:
     @_again
     def version(self, name: str) -> int:
         """Return a number that rises with each write to a table; 0 where there is no such table."""
-        table = self._open(name)
+        table = open_table(self._tables, name)
         return 0 if table is None else int(table.version)
 
     @_again
