@@ -16,7 +16,7 @@ from ml_backend.labelstudio.own_fields import OwnFields
 
 __all__ = ["ACTIONS", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
 
-ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
+ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch")
 
 _TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
@@ -33,7 +33,6 @@ class Wish:
         regions: with these regions: task, and place in its list of human regions under ``control``.
         tag: the tag to set or to take away.
         to: where a batch goes, as ``batches.Order`` has it.
-        confidence: from where the model's word is enough to approve.
         control: name of the control tag that regions are counted under.
     """
 
@@ -42,7 +41,6 @@ class Wish:
     regions: tuple[tuple[int, int], ...] = ()
     tag: str = ""
     to: str = ""
-    confidence: float = 1.0
     control: str = ""
 
 

@@ -1,4 +1,4 @@
-"""The jobs behind the review page's buttons: flag, clear, tag, batch, approve, and their undo.
+"""The jobs behind the review page's buttons: flag, clear, tag, batch, and their undo.
 
 Flags and tags go into Relook's own fields alone. What stood there is written down before anything
 is changed, so that each job can be run again and taken back.

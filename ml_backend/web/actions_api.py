@@ -1,4 +1,4 @@
-"""What a reviewer does with a selection: flag, clear, tag, send as a batch, approve; and undo."""
+"""What a reviewer does with a selection: flag, clear, tag, send as a batch; and undo."""
 
 from __future__ import annotations
 
@@ -37,9 +37,6 @@ class Options(BaseModel):
         max_length=20,
         description="Where a batch goes: empty, new, here, or the id of a project.",
     )
-    confidence: float = Field(
-        0.9, ge=0, le=1, description="From where the model's word is enough to approve."
-    )
     control: str = Field("", max_length=200, description="Whose regions are meant.")
     dry_run: bool = Field(False, description="Only say what would be done.")
 
@@ -47,7 +44,7 @@ class Options(BaseModel):
 class ActionRequest(BaseModel):
     """What is to be done with which tasks; regions are named as the points name them."""
 
-    action: Literal["flag", "clear", "tag", "untag", "batch", "approve"]
+    action: Literal["flag", "clear", "tag", "untag", "batch"]
     tasks: list[TaskId] = Field([], max_length=_MOST)
     regions: list[tuple[TaskId, Annotated[int, Field(ge=0)]]] = Field([], max_length=_MOST)
     options: Options = Options()
@@ -182,7 +179,6 @@ def _wish(wanted: ActionRequest) -> Wish:
         regions=tuple(sorted(set(wanted.regions))),
         tag=tag,
         to=options.to,
-        confidence=options.confidence,
         control=options.control,
     )
 
