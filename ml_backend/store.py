@@ -76,7 +76,13 @@ class StoredLabels:
 
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
-        units = np.isin(self.task, tasks)
+        return self._only(np.isin(self.task, tasks))
+
+    def without(self, units: NDArray[np.int64]) -> StoredLabels:
+        """Return the labels without some annotations', which are held all the same."""
+        return self._only(~np.isin(self.unit, units))
+
+    def _only(self, units: NDArray[np.bool_]) -> StoredLabels:
         regions = np.isin(self.region_unit, self.unit[units])
         return StoredLabels(
             self.task[units],

@@ -10,10 +10,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.priority import KindCalibrator
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
-from ml_backend.labelstudio.views import ensure_queue_tab
+from ml_backend.labelstudio.verdicts import read_verdicts
+from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import (
     create_predictions,
     delete_predictions,
@@ -24,11 +26,14 @@ from ml_backend.prelabels import prelabels
 from ml_backend.review.decide import State, decide
 from ml_backend.review.publish import publish
 from ml_backend.scoring.columns import Calibration
-from ml_backend.scoring.page import fit_calibration, page_labels, score_page
+from ml_backend.scoring.page import PageScores, fit_calibration, page_labels, score_page
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
 
 __all__ = ["Outcome", "ProjectWork"]
+
+#: Where the store keeps what reviewers' verdicts have taught.
+_VERDICTS = "verdicts"
 
 
 @dataclass(slots=True)
@@ -113,7 +118,7 @@ class ProjectWork:
                 self.project.id,
                 self.settings.field_prefix,
                 page,
-                scores,
+                replace(scores, priority=self._learnt_priority(scores)),
                 decision,
             )
             outcome.errors.update(
@@ -123,8 +128,11 @@ class ProjectWork:
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> None:
-        """Learn from what the store holds of these tasks how far the models can be trusted."""
+        """Learn how far to trust the models, from these tasks' labels, and the flags."""
         store, project = self.services.store, self.project
+        verdicts = read_verdicts(self.services.client, project.id, self.settings.field_prefix)
+        learnt = KindCalibrator.fit(verdicts.kind, verdicts.score, verdicts.wrong)
+        store.put_arrays(project.id, _VERDICTS, learnt.to_arrays())
         for control in project.config.controls:
             labels = store.get_labels(project.id, control.name).of(tasks)
             table = self.services.prediction.stored(
@@ -142,20 +150,25 @@ class ProjectWork:
             tasks.update(labels.held_task[held].tolist())
         return sorted(tasks)
 
-    def keep_tab(self) -> int:
-        """Make the queue's tab, or bring it up to date; return its id."""
+    def keep_tabs(self, *, again: bool = False) -> int | None:
+        """Make the review tabs, or bring them up to date; return the queue's id.
+
+        Args:
+            again: whether one that somebody deleted is made again.
+        """
         mailbox = self.services.mailbox
         with mailbox.lock(self.project.id, "tab"):
-            tab = ensure_queue_tab(
+            tabs = ensure_tabs(
                 self.services.client,
                 self.project.id,
-                self.settings.queue_tab,
+                review_tabs(self.settings.queue_tab, self.settings.kind_tabs),
                 self.settings.field_prefix,
                 data_keys=self.project.config.data_keys,
-                known=mailbox.tab_of(self.project.id),
+                known=mailbox.tabs_of(self.project.id),
+                again=again,
             )
-            mailbox.remember_tab(self.project.id, tab)
-        return tab
+            mailbox.remember_tabs(self.project.id, tabs)
+        return tabs.get(QUEUE)
 
     def keep_model_version(self) -> None:
         """Name our predictions' version in the project, unless somebody chose another.
@@ -187,10 +200,11 @@ class ProjectWork:
         predicted = self.services.prediction.predict(
             self.project.id, config, self.settings, page.inputs
         )
-        for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
-            self.services.store.put_labels(
-                self.project.id, table.control.name, page.id, page_labels(page, table, labels)
-            )
+        notes = page.annotations
+        for table, labels in zip(predicted.controls, notes.labels, strict=True):
+            # What the model gave itself would teach it that it is right.
+            kept = page_labels(page, table, labels).without(notes.id[notes.approved])
+            self.services.store.put_labels(self.project.id, table.control.name, page.id, kept)
         return predicted
 
     def _write_prelabels(
@@ -213,6 +227,12 @@ class ProjectWork:
         errors.update(
             {str(task): f"task {task}: Label Studio refused its prediction" for task in refused}
         )
+
+    def _learnt_priority(self, scores: PageScores) -> NDArray[np.float32]:
+        arrays = self.services.store.get_arrays(self.project.id, _VERDICTS)
+        if arrays is None:
+            return scores.priority
+        return KindCalibrator.from_arrays(arrays).predict(scores.kind, scores.priority)
 
     def _calibration(self, table: ControlPredictions) -> Calibration | None:
         return self.services.store.get_arrays(self.project.id, _arrays(table))

@@ -87,7 +87,7 @@ def _look_at_one_bucket(work: ProjectWork, pending: dict[int, str]) -> None:
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
     if flagged:
-        work.keep_tab()
+        work.keep_tabs()
     mailbox.forget(project, {task: pending[task] for task in tasks})
     if len(tasks) < len(pending):
         mailbox.wake(project)
@@ -218,10 +218,10 @@ def score(run: Run, shard: int) -> None:
 
 @_of_current_run
 def finish(run: Run, _: int) -> None:
-    """Put the queue's tab and the project's model version in place and end the run."""
+    """Put the review tabs and the project's model version in place and end the run."""
     with services().crashes.step(step_name(run, "finishing")):
         work = ProjectWork.open(services(), run.project)
-        work.keep_tab()
+        work.keep_tabs(again=True)
         work.keep_model_version()
         services().store.compact(run.project)
     services().graph.go_on(run, "finishing")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.inputs import TaskInputs
+from ml_backend.labelstudio.approval_marks import seconds, untouched_approval
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
@@ -21,6 +21,7 @@ from ml_backend.marks import SEPARATOR
 __all__ = [
     "OWN_FIELDS",
     "Annotations",
+    "Approvals",
     "Project",
     "Standing",
     "TaskPage",
@@ -50,7 +51,8 @@ class Annotations:
     """The current human labels of some tasks, A rows.
 
     An annotation is current unless it was skipped or superseded: while a task holds no more
-    annotations than its overlap asks for, each is current; with more, only the newest is.
+    annotations than its overlap asks for, each is current; with more, only the newest is. What the
+    model gave is current only while nobody has said anything.
 
     Attributes:
         id: int64 (A,), Label Studio's annotation id.
@@ -58,6 +60,8 @@ class Annotations:
         updated: float64 (A,), seconds since 1970.
         result: each annotation's regions as Label Studio keeps them.
         labels: what they say, one table per control tag, in the config's order.
+        approved: bool (A,), whether the model gave it and nobody has edited it since: no person's
+            word, so nothing is learnt from it.
     """
 
     id: NDArray[np.int64]
@@ -65,6 +69,26 @@ class Annotations:
     updated: NDArray[np.float64]
     result: list[Result]
     labels: tuple[Labels, ...]
+    approved: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Annotations that the model gave and nobody has edited since, current or not, B rows.
+
+    Attributes:
+        id: int64 (B,), annotation id.
+        task: int64 (B,), row of the task in its page.
+        version: str (B,), as ``approval_version`` has it.
+    """
+
+    id: NDArray[np.int64]
+    task: NDArray[np.int64]
+    version: NDArray[np.str_]
+
+    def take(self, rows: NDArray[np.bool_]) -> Approvals:
+        """Return some of them, bool (B,)."""
+        return Approvals(self.id[rows], self.task[rows], self.version[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +112,8 @@ class TaskPage:
             1970; 0 where nothing is labelled.
         digest: str (T,), one per distinct current annotation, joined; "" where nothing is labelled.
         held: row of the task and id of every annotation, current or not.
+        approvals: annotations that the model gave.
+        begun: bool (T,), whether the task has any annotation, a skipped one too, or a draft.
     """
 
     inputs: TaskInputs
@@ -97,6 +123,8 @@ class TaskPage:
     annotations: Annotations
     standing: Standing
     held: tuple[NDArray[np.int64], NDArray[np.int64]]
+    approvals: Approvals
+    begun: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -162,7 +190,8 @@ def read_tasks(
 
 
 def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> TaskPage:
-    annotations = _annotations(tasks, config)
+    approvals = _approvals(tasks)
+    annotations = _annotations(tasks, config, set(approvals.id.tolist()))
     standing = [
         (row, _plain(prediction))
         for row, task in enumerate(tasks)
@@ -189,6 +218,11 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
             [prediction.get("result") or [] for _, prediction in standing],
         ),
         held=_held(tasks),
+        approvals=approvals,
+        begun=np.array(
+            [bool(task.get("annotations") or task.get("draft_exists")) for task in tasks],
+            dtype=np.bool_,
+        ),
     )
 
 
@@ -206,22 +240,42 @@ def _held(tasks: list[dict[str, Any]]) -> tuple[NDArray[np.int64], NDArray[np.in
     return table[:, 0], table[:, 1]
 
 
-def _annotations(tasks: list[dict[str, Any]], config: LabelingConfig) -> Annotations:
-    rows = [(row, found) for row, task in enumerate(tasks) for found in _current(task)]
+def _approvals(tasks: list[dict[str, Any]]) -> Approvals:
+    rows = []
+    for row, task in enumerate(tasks):
+        predictions = {p["id"]: p for p in map(_plain, task.get("predictions") or [])}
+        for annotation in map(_plain, task.get("annotations") or []):
+            version = untouched_approval(annotation, predictions)
+            rows += [(annotation["id"], row, version)] if version else []
+    return Approvals(
+        np.array([annotation for annotation, _, _ in rows], dtype=np.int64),
+        np.array([row for _, row, _ in rows], dtype=np.int64),
+        np.array([version for _, _, version in rows], dtype=np.str_),
+    )
+
+
+def _annotations(
+    tasks: list[dict[str, Any]], config: LabelingConfig, approved: set[int]
+) -> Annotations:
+    rows = [(row, found) for row, task in enumerate(tasks) for found in _current(task, approved)]
     results = [annotation.get("result") or [] for _, annotation in rows]
     return Annotations(
         np.array([annotation["id"] for _, annotation in rows], dtype=np.int64),
         np.array([row for row, _ in rows], dtype=np.int64),
-        np.array([_seconds(annotation["updated_at"]) for _, annotation in rows], dtype=np.float64),
+        np.array([seconds(annotation["updated_at"]) for _, annotation in rows], dtype=np.float64),
         results,
         tuple(decode(control, results) for control in config.controls),
+        np.array([annotation["id"] in approved for _, annotation in rows], dtype=np.bool_),
     )
 
 
-def _current(task: dict[str, Any]) -> list[dict[str, Any]]:
+def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
     found = [_plain(annotation) for annotation in task.get("annotations") or []]
     found = [annotation for annotation in found if not annotation.get("was_cancelled")]
-    found.sort(key=lambda annotation: _seconds(annotation["updated_at"]))
+    peoples = [annotation for annotation in found if annotation["id"] not in approved]
+    # What the model gave is no second opinion beside a person's.
+    found = peoples or found
+    found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
     return found if len(found) <= int(task.get("overlap") or 1) else found[-1:]
 
 
@@ -232,8 +286,3 @@ def _plain(item: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _seconds(moment: str | datetime) -> float:
-    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return when.timestamp()

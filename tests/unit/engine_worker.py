@@ -96,7 +96,7 @@ class ProjectWork:
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
 
-    def keep_tab(self):
+    def keep_tabs(self, *, again=False):
         pass
 
     def keep_model_version(self):
