@@ -19,7 +19,9 @@ from ml_backend.review.decide import NEEDS_REVIEW
 __all__ = ["HALF_SEEN", "REASONS", "Candidates", "Judgement", "judge"]
 
 #: From this confidence on, something that is not sure counts as half seen: the model may have found
-#: what the approval would leave out. Weaker regions are a detector's noise.
+#: what the approval would leave out. Weaker regions are a detector's noise. On 300 of the demo's
+#: scenes, at a confidence of 0.8: this one approves 227, 99.1 % of them right; 0.02 approves 216
+#: (99.5 %), 0.3 approves 235 (97.4 %), and to look at what is sure alone approves all (77.3 %).
 HALF_SEEN: Final = 0.1
 
 #: From this outlier score on, an image is too unlike the others to take the model's word for it.
@@ -31,8 +33,8 @@ REASONS: Final = (
     "needs review",
     "an outlier",
     "not predicted",
-    "nothing seen",
     "something only half seen",
+    "nothing seen",
 )
 
 
@@ -98,8 +100,8 @@ def judge(candidates: Candidates, confidence: float) -> Judgement:
             candidates.flag == NEEDS_REVIEW,
             np.nan_to_num(candidates.outlier) >= _OUTLIER,
             ~found,
-            ~answered,
             np.any([one.doubtful for one in said], axis=0),
+            ~answered,
         ]
     )
     approved: NDArray[np.bool_] = ~np.any(against, axis=0, keepdims=False)
