@@ -33,11 +33,13 @@ class Answers(Protocol):
         control: the control tag.
         version: what Label Studio is told; "" where the predictions already stand there.
         key: what the answers are stored under.
+        needs_inputs: whether images or texts are worth reading beforehand.
     """
 
     control: Control
     version: str
     key: str
+    needs_inputs: bool
 
     def sources(self, inputs: TaskInputs) -> list[str]:
         """Return what the answer for each task depends on, besides the model."""
@@ -66,6 +68,8 @@ class ModelAnswers:
         version: the model's version.
         load: returns the model.
     """
+
+    needs_inputs = True
 
     def __init__(self, control: Control, version: str, load: Callable[[], Predictor]) -> None:
         self.control = control
@@ -121,6 +125,8 @@ class UpstreamAnswers:
         project: id of the project.
         config: its labelling config.
     """
+
+    needs_inputs = False
 
     def __init__(
         self,

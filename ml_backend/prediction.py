@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.answers import Answers, Part
-from ml_backend.errors import MediaError
 from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.labelstudio.texts import check_texts
 from ml_backend.model_choice import ModelChoice
-from ml_backend.predictors.base import Input, Predictions
+from ml_backend.predictors.base import Predictions
+from ml_backend.reading import FULL_PIXELS, Reader, Reading, ahead
 from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ProjectSettings
 from ml_backend.store import Store
 
 __all__ = ["ControlPredictions", "PredictedTasks", "Prediction"]
 
-#: Images in memory at once.
-_AT_ONCE = 32
+#: Tasks that go through the models together, and those read at once.
+_AT_ONCE: Final = 32
+_READ_AT_ONCE: Final = 8
+#: Calls of many tasks that may be under way in one process; others wait.
+_LARGE_CALLS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,6 @@ class ControlPredictions:
     predictions: Predictions
     known: NDArray[np.bool_]
 
-    def unknowing(self) -> ControlPredictions:
-        """Return it as of a model that knows no label."""
-        return replace(self, known=np.zeros_like(self.known))
-
 
 @dataclass(frozen=True, slots=True)
 class PredictedTasks:
@@ -68,10 +68,24 @@ class PredictedTasks:
     errors: dict[int, str] = field(default_factory=dict)
 
 
-class _Reader(Protocol):
-    def read(self, tasks: Sequence[int], addresses: Sequence[str]) -> Sequence[Input | MediaError]:
-        """Read one image or text per task."""
-        ...
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """What the store has for one control tag of a chunk, and the rows it lacks."""
+
+    answers: Answers
+    sources: list[str]
+    known: Part
+    wanted: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some tasks, ready for the models."""
+
+    start: int
+    inputs: TaskInputs
+    read: Reading
+    lookups: list[_Lookup]
 
 
 class Prediction:
@@ -87,14 +101,16 @@ class Prediction:
     def __init__(
         self,
         choice: ModelChoice,
-        images: _Reader,
-        texts: _Reader,
+        images: Reader,
+        texts: Reader,
         store: Store | RecentPredictions,
     ) -> None:
         self.choice = choice
         self._images = images
         self._texts = texts
         self._store = store
+        #: Calls that hold more than one chunk in memory.
+        self._large = threading.BoundedSemaphore(_LARGE_CALLS)
 
     def predict(
         self,
@@ -120,12 +136,11 @@ class Prediction:
             self.choice.answers(project, config, control, settings) for control in config.controls
         ]
         parts: dict[str, list[Part]] = defaultdict(list)
-        for start in range(0, len(inputs), _AT_ONCE):
-            some = inputs.part(slice(start, start + _AT_ONCE))
-            read = _Reading(some, self._images, self._texts)
-            for answers in every:
-                for rows, said in self._some(project, answers, some, read, errors):
-                    parts[answers.control.name].append(([start + row for row in rows], said))
+        with self._large if len(inputs) > _AT_ONCE else nullcontext():
+            for chunk in ahead(self._chunks(project, every, inputs)):
+                for one in chunk.lookups:
+                    said = self._answer(project, one, chunk, errors)
+                    parts[one.answers.control.name] += _moved([one.known, *said], chunk.start)
         tables = [_table(one, len(inputs), parts[one.control.name]) for one in every]
         version = "+".join(dict.fromkeys(one.version for one in every if one.version))
         return PredictedTasks(version, tuple(tables), errors)
@@ -147,50 +162,65 @@ class Prediction:
         found, said = self._store.get_predictions(project, control.name, answers.key, tasks)
         return _table(answers, len(tasks), [(np.flatnonzero(found).tolist(), said)])
 
-    def _some(
-        self,
-        project: int,
-        answers: Answers,
-        inputs: TaskInputs,
-        read: _Reading,
-        errors: dict[int, str],
-    ) -> list[Part]:
+    def _chunks(
+        self, project: int, every: Sequence[Answers], inputs: TaskInputs
+    ) -> Iterator[_Chunk]:
+        start = 0
+        while start < len(inputs):
+            chunk = self._chunk(project, every, inputs, start)
+            yield chunk
+            start += len(chunk.inputs)
+
+    def _chunk(
+        self, project: int, every: Sequence[Answers], inputs: TaskInputs, start: int
+    ) -> _Chunk:
+        some = inputs.part(slice(start, start + _AT_ONCE))
+        read = Reading(some, self._images, self._texts)
+        lookups = [self._lookup(project, answers, some) for answers in every]
+        # As many as fit: how large pictures are is known once they are read.
+        count = 0
+        while count < len(some) and read.pixels < FULL_PIXELS:
+            rows = range(count, min(count + _READ_AT_ONCE, len(some)))
+            for one in lookups:
+                if one.answers.needs_inputs:
+                    read(one.answers.control, [row for row in one.wanted if row in rows])
+            count = rows.stop
+        return _Chunk(start, some.part(slice(0, count)), read, [_cut(o, count) for o in lookups])
+
+    def _lookup(self, project: int, answers: Answers, inputs: TaskInputs) -> _Lookup:
         name, sources = answers.control.name, answers.sources(inputs)
         found, known = self._store.get_predictions(project, name, answers.key, inputs.id, sources)
-        parts = [(np.flatnonzero(found).tolist(), known)]
-        wanted = np.flatnonzero(~found).tolist()
-        if not wanted:
-            return parts
-        for rows, said in answers.answer(inputs, wanted, read, errors):
-            of = [sources[row] for row in rows]
-            self._store.put_predictions(project, name, answers.key, inputs.id[rows], of, said)
+        rows = np.flatnonzero(found).tolist()
+        return _Lookup(answers, sources, (rows, known), np.flatnonzero(~found).tolist())
+
+    def _answer(
+        self, project: int, lookup: _Lookup, chunk: _Chunk, errors: dict[int, str]
+    ) -> list[Part]:
+        answers, parts = lookup.answers, []
+        if not lookup.wanted:
+            return []
+        for rows, said in answers.answer(chunk.inputs, lookup.wanted, chunk.read, errors):
+            of = [lookup.sources[row] for row in rows]
+            tasks = chunk.inputs.id[rows]
+            self._store.put_predictions(project, answers.control.name, answers.key, tasks, of, said)
             parts.append((rows, said))
         return parts
 
 
-class _Reading:
-    """Reads what control tags label, each image or text of a task once for all of them."""
+def _cut(lookup: _Lookup, count: int) -> _Lookup:
+    """Return it of the first tasks only."""
+    rows, known = lookup.known
+    kept = [row for row in rows if row < count]
+    return _Lookup(
+        lookup.answers,
+        lookup.sources[:count],
+        (kept, known.take(np.arange(len(kept)))),
+        [row for row in lookup.wanted if row < count],
+    )
 
-    def __init__(self, inputs: TaskInputs, images: _Reader, texts: _Reader) -> None:
-        self._inputs = inputs
-        self._images = images
-        self._texts = texts
-        self._read: dict[tuple[str, int], Input | MediaError] = {}
 
-    def __call__(self, control: Control, rows: Sequence[int]) -> list[Input | MediaError]:
-        key = control.data_key
-        new = [row for row in rows if (key, row) not in self._read]
-        values = self._inputs.values(key)
-        tasks, found = [int(self._inputs.id[row]) for row in new], [values[row] for row in new]
-        items: Sequence[Input | MediaError]
-        if control.reads == "image":
-            items = self._images.read(tasks, found)
-        elif control.by_url:
-            items = self._texts.read(tasks, found)
-        else:
-            items = check_texts(tasks, [self._inputs.body[row]["data"].get(key) for row in new])
-        self._read.update({(key, row): item for row, item in zip(new, items, strict=True)})
-        return [self._read[key, row] for row in rows]
+def _moved(parts: Sequence[Part], start: int) -> list[Part]:
+    return [([start + row for row in rows], said) for rows, said in parts]
 
 
 def _table(answers: Answers, count: int, parts: Sequence[Part]) -> ControlPredictions:

@@ -234,11 +234,15 @@ class Store:
     def _read(
         self, name: str, schema: pa.Schema, where: str, tasks: NDArray[np.int64] | None
     ) -> pa.Table:
-        if name not in self._names() or (tasks is not None and not len(tasks)):
+        if tasks is not None and not len(tasks):
             return schema.empty_table()
         if tasks is not None:
             where += f" AND task >= {tasks.min()} AND task <= {tasks.max()}"
-        return self._tables.open_table(name).search().where(where).to_arrow().select(schema.names)
+        try:
+            table = self._tables.open_table(name)
+        except ValueError:  # it is not there, or another is just making it
+            return schema.empty_table()
+        return table.search().where(where).to_arrow().select(schema.names)
 
 
 def _table(what: str, project: int) -> str:

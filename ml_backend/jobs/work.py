@@ -168,7 +168,9 @@ def plan(run: Run, _: int) -> None:
     graph.wait_for_others(run, job.id if job is not None else "")
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
-        ProjectWork.open(services(), run.project)
+        work = ProjectWork.open(services(), run.project)
+        for said in services().choice.unmapped(work.project.config, work.settings).values():
+            services().runs.log(run.id, said)
         if run.stage == "listing":
             shards.keep(_buckets(read_task_ids(services().client, run.project)))
     if services().runs.is_current(services().runs.read(run.id)):

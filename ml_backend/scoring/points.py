@@ -7,16 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import detection, keypoints
+from analysis import keypoints
 from analysis.findings import NONE, Findings
 from ml_backend.outlines import Outlines
-from ml_backend.scoring.columns import (
-    Calibration,
-    Scored,
-    Units,
-    region_fixes,
-    region_reasons,
-)
+from ml_backend.scoring.columns import Units
+from ml_backend.scoring.drawn import DrawnScorer
 
 __all__ = ["fit", "score"]
 
@@ -26,30 +21,6 @@ __all__ = ["fit", "score"]
 _FILLS: Final = 0.53
 _LONGEST: Final = 2.0
 _LEAST: Final = 0.01
-
-
-def fit(units: Units) -> Calibration:
-    """Learn from a whole project how far its model can be trusted."""
-    people, model = _tables(units)
-    return keypoints.fit(people, model, joints=len(units.table.control.labels)).to_arrays()
-
-
-def score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
-    """Score every unit; ``items`` int64 (R,) are the points' places in their annotations.
-
-    Raises:
-        ValueError: when the calibration is not one.
-    """
-    people, model = _tables(units)
-    trust = None if calibration is None else keypoints.Calibration.from_arrays(calibration)
-    joints = len(units.table.control.labels)
-    found = keypoints.find(people, model, joints=joints, calibration=trust)
-    return Scored(
-        detection.task_scores(found, np.arange(len(units))),
-        found,
-        region_reasons(units, found, "point", _alike(people, model, found)),
-        region_fixes(units, found, items),
-    )
 
 
 def _tables(units: Units) -> tuple[keypoints.Keypoints, keypoints.Keypoints]:
@@ -131,3 +102,16 @@ def _alike(
             [keypoints.DEFAULT_SIGMA],
         )
     return alike
+
+
+_SCORER: Final = DrawnScorer(
+    "point",
+    _tables,
+    lambda people, model, count: keypoints.fit(people, model, joints=count),
+    keypoints.Calibration.from_arrays,
+    lambda people, model, count, trust: keypoints.find(
+        people, model, joints=count, calibration=trust
+    ),
+    _alike,
+)
+fit, score = _SCORER.fit, _SCORER.score

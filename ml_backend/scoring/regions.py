@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,40 +13,10 @@ from analysis.geometry.matching import box_iou
 from analysis.geometry.shapes import iou
 from analysis.regions import Regions
 from ml_backend.outlines import Outlines, boxes, shapes
-from ml_backend.scoring.columns import (
-    Calibration,
-    Scored,
-    Units,
-    region_fixes,
-    region_reasons,
-)
+from ml_backend.scoring.columns import Units
+from ml_backend.scoring.drawn import DrawnScorer
 
 __all__ = ["fit", "score"]
-
-
-def fit(units: Units) -> Calibration:
-    """Learn from a whole project how far its model can be trusted."""
-    people, model = _tables(units)
-    classes = len(units.table.control.labels)
-    return detection.fit(people, model, num_classes=classes).to_arrays()
-
-
-def score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
-    """Score every unit; ``items`` int64 (R,) are the regions' places in their annotations.
-
-    Raises:
-        ValueError: when the calibration is not one.
-    """
-    people, model = _tables(units)
-    trust = None if calibration is None else detection.Calibration.from_arrays(calibration)
-    classes = len(units.table.control.labels)
-    found = detection.find(people, model, num_classes=classes, calibration=trust)
-    return Scored(
-        detection.task_scores(found, np.arange(len(units))),
-        found,
-        region_reasons(units, found, "box", _overlap(people, model, found)),
-        region_fixes(units, found, items),
-    )
 
 
 def _tables(units: Units) -> tuple[Regions, Regions]:
@@ -71,3 +43,16 @@ def _overlap(people: Regions, model: Regions, found: Findings) -> NDArray[np.flo
     else:
         overlap[both] = iou(people.shape, model.shape, about, against)
     return overlap
+
+
+_SCORER: Final = DrawnScorer(
+    "box",
+    _tables,
+    lambda people, model, count: detection.fit(people, model, num_classes=count),
+    detection.Calibration.from_arrays,
+    lambda people, model, count, trust: detection.find(
+        people, model, num_classes=count, calibration=trust
+    ),
+    _overlap,
+)
+fit, score = _SCORER.fit, _SCORER.score

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import detection, spans
+from analysis import spans
 from analysis.findings import NONE, Findings
-from ml_backend.scoring.columns import (
-    Calibration,
-    Scored,
-    Units,
-    region_fixes,
-    region_reasons,
-)
+from ml_backend.scoring.columns import Units
+from ml_backend.scoring.drawn import DrawnScorer
 
 __all__ = ["fit", "score"]
-
-
-def fit(units: Units) -> Calibration:
-    """Learn from a whole project how far its model can be trusted."""
-    people, model = _tables(units)
-    classes = len(units.table.control.labels)
-    return spans.fit(people, model, num_classes=classes).to_arrays()
-
-
-def score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
-    """Score every unit; ``items`` int64 (R,) are the regions' places in their annotations.
-
-    Raises:
-        ValueError: when the calibration is not one.
-    """
-    people, model = _tables(units)
-    trust = None if calibration is None else spans.Calibration.from_arrays(calibration)
-    classes = len(units.table.control.labels)
-    found = spans.find(people, model, num_classes=classes, calibration=trust)
-    return Scored(
-        detection.task_scores(found, np.arange(len(units))),
-        found,
-        region_reasons(units, found, "span", _overlap(people, model, found)),
-        region_fixes(units, found, items),
-    )
 
 
 def _tables(units: Units) -> tuple[spans.Spans, spans.Spans]:
@@ -65,3 +37,16 @@ def _overlap(people: spans.Spans, model: spans.Spans, found: Findings) -> NDArra
     overlap = np.zeros(len(found), dtype=np.float32)
     overlap[both] = shared / (length - shared)
     return overlap
+
+
+_SCORER: Final = DrawnScorer(
+    "span",
+    _tables,
+    lambda people, model, count: spans.fit(people, model, num_classes=count),
+    spans.Calibration.from_arrays,
+    lambda people, model, count, trust: spans.find(
+        people, model, num_classes=count, calibration=trust
+    ),
+    _overlap,
+)
+fit, score = _SCORER.fit, _SCORER.score

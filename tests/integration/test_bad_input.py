@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import os
+import pickle
+import struct
+import zlib
+from pathlib import Path
+
 import httpx
 import numpy as np
 import pytest
+from label_studio_sdk.core.api_error import ApiError
+from PIL import Image
 from pydantic import SecretStr
 
+from ml_backend.demo.projects import connect_backend, create_project
 from ml_backend.errors import TokenRefusedError
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.client import access_headers
@@ -64,6 +74,110 @@ def test_broken_images_are_named_and_stop_nothing(bench: Bench):
     assert "use Label Studio's local storage" in said[outside]
     assert f"task {emptied} has no image in the field that the config names" in said[emptied]
     assert all(bench.flag(task) is None for task in said)
+
+
+def picture(kind: str, pixels: np.ndarray) -> bytes:
+    """The same scene in another kind of file."""
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    if kind == "grey.png":
+        image.convert("L").save(buffer, "PNG")
+    elif kind == "deep.png":
+        Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(buffer, "PNG")
+    elif kind == "print.jpg":
+        image.convert("CMYK").save(buffer, "JPEG", quality=95)
+    elif kind == "moving.gif":
+        image.save(buffer, "GIF", save_all=True, append_images=[image.rotate(90)])
+    elif kind == "turned.jpg":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.rotate(90).save(buffer, "JPEG", quality=95, exif=exif)
+    elif kind == "cut.png":
+        image.save(buffer, "PNG")
+        return buffer.getvalue()[:900]
+    elif kind == "huge.png":
+        return HUGE
+    return buffer.getvalue()
+
+
+#: The head of a picture of 60,000 x 60,000 pixels.
+HEAD = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+DATA = b"IDAT" + bytes(8)
+HUGE = b"\x89PNG\r\n\x1a\n" + b"".join(
+    struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    for chunk in (HEAD, DATA)
+)
+READ = ("grey.png", "deep.png", "print.jpg", "moving.gif", "turned.jpg")
+UNREAD = ("cut.png", "huge.png", "empty.png")
+
+
+def test_pictures_of_every_kind_are_read_or_named(bench: Bench):
+    (scene,) = scenes(1, seed=33)
+    project, _ = bench.project("detection", [right(scene)])
+    ids = {}
+    for kind in READ + UNREAD:
+        content = picture(kind, scene.image)
+        ids[kind] = add_task(bench, project, upload(bench, project, kind, content or b" "))
+    run = bench.analyze(project)
+    assert run.state == "done", run
+    said = {int(task): text for task, text in run.errors.items()}
+    assert set(said) == {ids[kind] for kind in UNREAD}, said
+    assert "60000 x 60000 pixels" in said[ids["huge.png"]]
+    for kind in READ:
+        (prediction,) = bench.predictions(ids[kind], run_version(bench, project))
+        found = sorted(item["value"]["rectanglelabels"][0] for item in prediction.result)
+        assert found == sorted(map(str, scene.label)), kind
+
+
+def run_version(bench: Bench, project: int) -> str:
+    return bench.client.projects.get(id=project).model_version
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("digits-classify.pt", "can answer for none of the tags 'label' (RectangleLabels)"),
+        ("empty.pt", "model 'empty.pt' cannot be"),
+        ("cut.pt", "model 'cut.pt' cannot be"),
+        ("code.pt", "model 'code.pt' cannot be"),
+        ("rubbish.onnx", "model 'rubbish.onnx'"),
+        ("transformers:nothing", "nothing"),
+        ("https://models.example/yolo", "RELOOK_MODEL_HOSTS"),
+        ("os:system", "RELOOK_MODEL_CLASSES"),
+    ],
+)
+def test_a_model_that_will_not_do_is_refused_where_the_admin_typed_it(bench: Bench, name, said):
+    folder = bench.settings.model_dir
+    whole = (folder / "digits-detect.pt").read_bytes()
+    contents = {
+        "empty.pt": b"",
+        "cut.pt": whole[: len(whole) // 2],
+        "code.pt": pickle.dumps(Hostile()),
+        "rubbish.onnx": b"\x08\x07" + bytes(range(256)),
+    }
+    for file, content in contents.items():
+        (folder / file).write_bytes(content)
+    (scene,) = scenes(1, seed=36)
+    project, _ = create_project(bench.client, bench.server.url, "detection", "Bad", [right(scene)])
+    try:
+        connect_backend(bench.client, project, bench.stack.url, {"model": name})
+    except ApiError as error:
+        refused = str(error.body)
+    else:
+        # Label Studio waits three seconds; what takes longer to load is said by the run.
+        bench.graph.start(project)
+        refused = str(bench.wait_for_run(project).errors)
+    assert said in refused
+    assert not MARK.exists()
+
+
+class Hostile:
+    """A pickle that runs a command where it is opened."""
+
+    def __reduce__(self):
+        return os.system, (f"touch {MARK}",)
+
+
+MARK = Path("/tmp/relook-test-hostile-pickle-ran")
 
 
 def test_a_label_the_model_does_not_know_is_said_once_and_not_scored(bench: Bench):
