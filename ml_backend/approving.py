@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.approval import ApprovalWork, Tally
+from ml_backend.jobs.approval import ApprovalWork, Tally, undo
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
@@ -58,8 +58,7 @@ def undo_approvals(project: int, batch: str, console: Console) -> None:
     Raises:
         RelookError: naming what is wrong and the mend.
     """
-    work = ApprovalWork.open(Services(service_settings()), project, whole=False)
-    name, total, pages = work.undo(batch)
+    name, total, pages = undo(Services(service_settings()), project, batch)
     tally = _count(pages, total, "taking back", console)
     kept = tally.looked_at - tally.approved
     console.print(f"batch {name}: {tally.approved} approvals are taken back")

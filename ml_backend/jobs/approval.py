@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 import defusedxml.ElementTree
 import numpy as np
+from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.errors import ConfigError, SettingsError
@@ -16,14 +17,14 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.labelstudio.config import SERVED
-from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.prediction import ControlPredictions, PredictedTasks
 from ml_backend.prelabels import prelabels
 from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "Tally"]
+__all__ = ["ApprovalWork", "Example", "OutlierScores", "Tally", "undo"]
 
 #: Task ids that one of the workers' locks covers.
 _BUCKET: Final = 128
@@ -83,8 +84,6 @@ class ApprovalWork:
         services: Services,
         project: int,
         outliers: OutlierScores | None = None,
-        *,
-        whole: bool = True,
     ) -> Self:
         """Read a project and see whether a model can answer for all of a label.
 
@@ -92,14 +91,13 @@ class ApprovalWork:
             services: this process's parts.
             project: Label Studio's project id.
             outliers: gives outlier scores where they are known.
-            whole: whether that matters; it does not to ``undo``.
 
         Raises:
             ConfigError: when a tag that a label needs is left to people.
             RelookError: as ``ProjectWork.open`` says.
         """
         work = ProjectWork.open(services, project)
-        left = _left_to_people(work) if whole else []
+        left = _left_to_people(work)
         if left:
             raise ConfigError(
                 f"project {project}: no model answers for {', '.join(map(repr, left))}, so that an "
@@ -141,41 +139,6 @@ class ApprovalWork:
                 continue
             with self.services.mailbox.lock(self.work.project.id, int(some[0]) // _BUCKET):
                 yield self._page(some, confidence, batch, dry_run=False)
-
-    def undo(self, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
-        """Take back one batch of approvals, all of it that nobody has edited since.
-
-        Args:
-            batch: its name; "" for the newest.
-
-        Returns:
-            its name;
-            how many tasks it had;
-            what came of each page: ``approved`` counts what was taken back.
-
-        Raises:
-            SettingsError: when there is no such batch.
-            LabelStudioError: when Label Studio cannot be reached or refuses.
-        """
-        project = self.work.project.id
-        found = approvals.batches(self.services.client, project)
-        name = batch or next(iter(found), "")
-        if name not in found:
-            there = ", ".join(found) or "none"
-            raise SettingsError(f"project {project} has no batch {name!r}; there are: {there}")
-        tasks = approvals.tasks_of_batch(self.services.client, project, name)
-        return name, len(tasks), self._undo(tasks, found[name])
-
-    def _undo(self, tasks: NDArray[np.int64], versions: Sequence[str]) -> Iterator[Tally]:
-        client, project = self.services.client, self.work.project
-        for start in range(0, len(tasks), _UNDO_PAGE):
-            some = tasks[start : start + _UNDO_PAGE]
-            for page in self._read(some):
-                ours = page.approvals.take(np.isin(page.approvals.version, versions))
-                approvals.take_back(client, ours)
-                edited = len(page) - len(ours.id)
-                yield Tally(len(page), len(ours.id), Counter({"edited": edited} if edited else {}))
-        approvals.forget_batch(client, project.id, versions)
 
     def _read(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.work.settings.field_prefix
@@ -236,6 +199,44 @@ class ApprovalWork:
             approvals.take_back(client, ours.take(beside))
             tally.approved += int((~beside).sum())
             tally.left[REASONS[0]] += int(beside.sum())
+
+
+def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
+    """Take back one batch of approvals, all of it that nobody has edited since.
+
+    Args:
+        services: this process's parts.
+        project: Label Studio's project id.
+        batch: its name; "" for the newest.
+
+    Returns:
+        its name;
+        how many tasks it had;
+        what came of each page: ``approved`` counts what was taken back.
+
+    Raises:
+        SettingsError: when there is no such batch.
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    opened = read_project(services.client, project)
+    found = approvals.batches(services.client, project)
+    name = batch or next(iter(found), "")
+    if name not in found:
+        there = ", ".join(found) or "none"
+        raise SettingsError(f"project {project} has no batch {name!r}; there are: {there}")
+    tasks = approvals.tasks_of_batch(services.client, project, name)
+    return name, len(tasks), _undo(services.client, opened, tasks, found[name])
+
+
+def _undo(
+    client: LabelStudio, project: Project, tasks: NDArray[np.int64], versions: Sequence[str]
+) -> Iterator[Tally]:
+    for start in range(0, len(tasks), _UNDO_PAGE):
+        for page in read_tasks(client, project, "", tasks[start : start + _UNDO_PAGE]):
+            ours = page.approvals.take(np.isin(page.approvals.version, versions))
+            approvals.take_back(client, ours)
+            yield Tally(looked_at=len(page), approved=len(ours.id))
+    approvals.forget_batch(client, project.id, versions)
 
 
 def _cut(table: ControlPredictions, confidence: float) -> ControlPredictions:

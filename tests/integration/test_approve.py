@@ -10,11 +10,12 @@ import pytest
 
 from ml_backend.demo.projects import CONFIGS, connect_backend, upload_images
 from ml_backend.errors import ConfigError, SettingsError
-from ml_backend.jobs.approval import ApprovalWork
+from ml_backend.jobs.approval import ApprovalWork, Tally, undo
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.reader import read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
+from ml_backend.review.approve import judge
 from ml_backend.services import Services
 from tests.integration.conftest import MODEL, Bench
 from tests.integration.samples import digit, scenes
@@ -43,7 +44,7 @@ class Unlabelled:
         return tallies[0] if tallies else None
 
     def undo(self, batch: str = "") -> int:
-        _, _, pages = self.work.undo(batch)
+        _, _, pages = undo(self.services, self.project, batch)
         return sum(page.approved for page in pages)
 
     def annotations(self, task: int) -> list[Any]:
@@ -79,8 +80,8 @@ def approved(bench: Bench):
     write_field(bench.client, here.project, "relook_flag", {flagged: "needs-review"})
     bench.client.annotations.create(id=skipped, result=[], was_cancelled=True)
     bench.client._client_wrapper.httpx_client.request(
-        f"api/tasks/{drafted}/drafts/", method="POST", json={"result": []}
-    )
+        f"api/tasks/{drafted}/drafts", method="POST", json={"result": []}
+    ).raise_for_status()
     bench.client.annotations.create(id=labelled, result=[])
     bench.settle(here.project)
     # The events of the two annotations had nothing to do with the hand-set flag.
@@ -145,7 +146,7 @@ def test_nothing_is_learnt_from_what_the_model_gave_itself(bench, approved):
 
 
 def test_the_undo_takes_back_what_nobody_has_edited(bench: Bench):
-    here = unlabelled(bench, 8, seed=82)
+    here = unlabelled(bench, 12, seed=82)
     assert here.approve().approved > 4
     edited, saved, kept, doubled = here.labelled()[:4]
     (annotation,) = here.annotations(edited)
@@ -182,7 +183,7 @@ def test_an_approval_that_was_cut_short_is_done_anew(bench: Bench):
     stale: Any = [{"from_name": "label", "to_name": "image", "type": "rectanglelabels"}]
     stale[0]["value"] = {"x": 1, "y": 1, "width": 5, "height": 5, "rectanglelabels": ["0"]}
     version = approval_version("dead", "digits-detect@0")
-    create_predictions(bench.client, here.project, version, {t: (stale, 0.9) for t in here.tasks})
+    create_predictions(bench.client, here.project, version, dict.fromkeys(here.tasks, (stale, 0.9)))
     tally = here.approve()
     assert tally.approved
     for task in here.labelled():
@@ -199,9 +200,6 @@ def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
     predicted = here.services.prediction.predict(
         here.project, work.work.project.config, work.work.settings, page.inputs
     )
-    from ml_backend.jobs.approval import Tally
-    from ml_backend.review.approve import judge
-
     done = judge(work._candidates(page, predicted), SURE)
     wanted = work._results(page, predicted, done, SURE)
     raced, *others = wanted
