@@ -1,8 +1,8 @@
 """Wrong class labels, from a model's probabilities and from how neighbours are labelled.
 
-One row's score depends on that row, its neighbours' labels and a ``Calibration`` alone: without
-neighbours a task scored by itself gets the score that it gets in a run over the whole project. With
-them, the rows that its neighbours are have to be among those given.
+One row's score depends on that row, its neighbours' labels and a ``Calibration`` alone: a task
+scored by itself gets the score that it gets in a run over the whole project. With ``neighbors`` the
+rows that they are have to be among those given; ``Votes`` are what is kept of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.special import expit
 
 from analysis import probabilities
@@ -20,7 +21,7 @@ from analysis.findings import NONE, Findings
 from analysis.neighbors import Neighbors, knn, neighbor_agreement
 from analysis.recalibration import Recalibration, log_probs
 
-__all__ = ["Calibration", "find", "fit", "mistakenness"]
+__all__ = ["Calibration", "Votes", "find", "fit", "mistakenness"]
 
 _TINY: Final = 1e-30
 #: Probabilities, and labels, that a calibration is learnt from; more change it little.
@@ -62,12 +63,55 @@ class Calibration:
         return cls(Recalibration.from_arrays(arrays), bool(arrays["votes"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """How the neighbours of N rows are labelled.
+
+    Attributes:
+        shares: float32 (N, K), sparse; rows sum to 1, or to 0 where no neighbour has a label.
+        count: how many neighbours were asked.
+    """
+
+    shares: sparse.csr_array
+    count: int
+
+    @classmethod
+    def of(cls, labels: NDArray[np.integer[Any]], neighbors: Neighbors, classes: int) -> Votes:
+        """Ask the neighbours of N rows.
+
+        Args:
+            labels: int (N,), class of each row; -1 where nothing is labelled, which is no vote.
+            neighbors: N rows.
+            classes: K.
+
+        Raises:
+            ValueError: when lengths differ, naming the first row whose label is unknown.
+        """
+        shares = neighbor_agreement(labels, neighbors, classes)
+        return cls(shares, neighbors.indices.shape[1])
+
+    def __len__(self) -> int:
+        return int(self.shares.shape[0])
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Votes:
+        """Return the chosen rows, in that order."""
+        return Votes(self.shares[rows], self.count)
+
+    def drawn(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return shares of some rows, float32 (B, K), drawn a little to even ones; sum to 1."""
+        shares = self.shares[rows].toarray()
+        voted = np.float32(self.count) * shares.any(axis=1, keepdims=True)
+        drawn = (shares * voted + _DOUBT / shares.shape[1]) / (voted + _DOUBT)
+        return np.asarray(drawn, dtype=np.float32)
+
+
 def fit(
     labels: NDArray[np.integer[Any]],
     probs: NDArray[np.floating[Any]],
     *,
     embeddings: NDArray[np.floating[Any]] | None = None,
     neighbors: Neighbors | None = None,
+    votes: Votes | None = None,
 ) -> Calibration:
     """Learn how the model's probabilities, and neighbours' labels, relate to the labels given.
 
@@ -76,12 +120,13 @@ def fit(
         probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
         embeddings: float (N, D), what the rows look like; makes neighbours testify.
         neighbors: the same, already searched with ``analysis.neighbors.knn``.
+        votes: the same, already asked; goes before the other two.
 
     Raises:
         ValueError: naming the first row that is wrong.
     """
     labels, probs = probabilities.check(labels, probs)
-    near = _neighbors(embeddings, neighbors, len(labels))
+    asked = _asked(labels, probs.shape[1], embeddings, neighbors) if votes is None else votes
     rows = np.flatnonzero(labels != NONE)
     # By label and confidence: the sample then holds some of every kind, and does not depend on
     # the order that the rows came in.
@@ -90,8 +135,8 @@ def fit(
     rows = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
     some = probs[rows]
     probabilities.each_block(some, lambda _rows, _block: None)
-    votes = None if near is None else _Votes(labels, near, probs.shape[1]).of(rows)
-    return Calibration(Recalibration.fit(labels[rows], some, votes), near is not None)
+    drawn = None if asked is None else asked.drawn(rows)
+    return Calibration(Recalibration.fit(labels[rows], some, drawn), asked is not None)
 
 
 def mistakenness(
@@ -100,6 +145,7 @@ def mistakenness(
     *,
     embeddings: NDArray[np.floating[Any]] | None = None,
     neighbors: Neighbors | None = None,
+    votes: Votes | None = None,
     calibration: Calibration | None = None,
 ) -> NDArray[np.float32]:
     """Return how likely each label is wrong.
@@ -112,6 +158,7 @@ def mistakenness(
         probs: float (N, K), rows sum to 1, from a model that has not seen the row's label.
         embeddings: float (N, D), what the rows look like; makes neighbours testify.
         neighbors: the same, already searched with ``analysis.neighbors.knn``.
+        votes: the same, already asked; goes before the other two.
         calibration: what ``fit`` learnt; None learns it from these very rows.
 
     Returns:
@@ -123,9 +170,9 @@ def mistakenness(
         ValueError: naming the first row that is wrong.
     """
     labels, probs = probabilities.check(labels, probs)
-    near = _neighbors(embeddings, neighbors, len(labels))
-    trust = calibration or fit(labels, probs, neighbors=near)
-    return _judge(labels, probs, near, trust)[0]
+    asked = _asked(labels, probs.shape[1], embeddings, neighbors) if votes is None else votes
+    trust = calibration or fit(labels, probs, votes=asked)
+    return _judge(labels, probs, asked, trust)[0]
 
 
 def find(
@@ -135,6 +182,7 @@ def find(
     tasks: NDArray[np.int64],
     embeddings: NDArray[np.floating[Any]] | None = None,
     neighbors: Neighbors | None = None,
+    votes: Votes | None = None,
     calibration: Calibration | None = None,
     floor: float = 0.1,
 ) -> Findings:
@@ -146,6 +194,7 @@ def find(
         tasks: int64 (N,), the task of each row.
         embeddings: float (N, D), what the rows look like; makes neighbours testify.
         neighbors: the same, already searched with ``analysis.neighbors.knn``.
+        votes: the same, already asked; goes before the other two.
         calibration: what ``fit`` learnt; None learns it from these very rows.
         floor: findings with a lower score are left out.
 
@@ -161,9 +210,9 @@ def find(
     tasks = np.asarray(tasks)
     if tasks.shape != labels.shape:
         raise ValueError(f"tasks {tasks.shape} and labels {labels.shape} do not match")
-    near = _neighbors(embeddings, neighbors, len(labels))
-    trust = calibration or fit(labels, probs, neighbors=near)
-    score, other = _judge(labels, probs, near, trust)
+    asked = _asked(labels, probs.shape[1], embeddings, neighbors) if votes is None else votes
+    trust = calibration or fit(labels, probs, votes=asked)
+    score, other = _judge(labels, probs, asked, trust)
     rows = np.flatnonzero((score >= floor) & (other != NONE))
     rows = rows[np.argsort(-score[rows], kind="stable")]
     given = labels[rows] != NONE
@@ -177,37 +226,25 @@ def find(
     )
 
 
-class _Votes:
-    """How the neighbours of each row are labelled."""
-
-    def __init__(
-        self, labels: NDArray[np.integer[Any]], neighbors: Neighbors, classes: int
-    ) -> None:
-        self._shares = neighbor_agreement(labels, neighbors, classes)
-        self._count = np.float32(neighbors.indices.shape[1])
-
-    def of(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return shares of some rows, float32 (B, K), drawn a little to even ones; sum to 1."""
-        shares = self._shares[rows].toarray()
-        voted = self._count * shares.any(axis=1, keepdims=True)
-        drawn = (shares * voted + _DOUBT / shares.shape[1]) / (voted + _DOUBT)
-        return np.asarray(drawn, dtype=np.float32)
-
-
-def _neighbors(
-    embeddings: NDArray[np.floating[Any]] | None, neighbors: Neighbors | None, count: int
-) -> Neighbors | None:
+def _asked(
+    labels: NDArray[np.integer[Any]],
+    classes: int,
+    embeddings: NDArray[np.floating[Any]] | None,
+    neighbors: Neighbors | None,
+) -> Votes | None:
     if neighbors is None and embeddings is not None:
         neighbors = knn(embeddings, _NEIGHBORS)
-    if neighbors is not None and len(neighbors) != count:
-        raise ValueError(f"neighbors are of {len(neighbors)} rows, labels of {count}")
-    return neighbors
+    if neighbors is None:
+        return None
+    if len(neighbors) != len(labels):
+        raise ValueError(f"neighbors are of {len(neighbors)} rows, labels of {len(labels)}")
+    return Votes.of(labels, neighbors, classes)
 
 
 def _judge(
     labels: NDArray[np.integer[Any]],
     probs: NDArray[np.floating[Any]],
-    near: Neighbors | None,
+    votes: Votes | None,
     trust: Calibration,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Each row's score and best other class, ``NONE`` where there is no other class."""
@@ -215,14 +252,14 @@ def _judge(
     learnt = trust.recalibration
     if len(learnt.offset) != classes:
         raise ValueError(f"calibration is of {len(learnt.offset)} classes, probs of {classes}")
-    if learnt.rows and trust.votes and near is None:
+    if votes is not None and len(votes) != len(labels):
+        raise ValueError(f"votes are of {len(votes)} rows, labels of {len(labels)}")
+    if learnt.rows and trust.votes and votes is None:
         raise ValueError("calibration was learnt with neighbours, but none are given")
     score = np.zeros(len(labels), dtype=np.float32)
     other = np.full(len(labels), NONE, dtype=np.int32)
     share = _RECALIBRATED * learnt.rows / max(learnt.rows + _LABELS_PER_CLASS * classes, 1)
-    asked = None
-    if near is not None and (trust.votes or not learnt.rows):
-        asked = _Votes(labels, near, classes)
+    asked = votes if trust.votes or not learnt.rows else None
 
     def judge(rows: slice, block: NDArray[np.floating[Any]]) -> None:
         blank = labels[rows] == NONE
@@ -231,16 +268,16 @@ def _judge(
         if classes < 2:
             return
         given = labels[rows].clip(min=0)
-        votes = None if asked is None else asked.of(rows)
+        drawn = None if asked is None else asked.drawn(rows)
         own, best = _odds(given, np.log(np.maximum(block, _TINY, dtype=np.float32)))
         logs = log_probs(block)
         if learnt.rows:
-            evidence = logs if votes is None else np.hstack([logs, log_probs(votes)])
+            evidence = logs if drawn is None else np.hstack([logs, log_probs(drawn)])
             ours, best = _odds(given, learnt.apply(evidence))
             weight = share * learnt.steady[given]
             own = weight * ours + (1 - weight) * own
-        elif votes is not None:
-            own = (1 - _UNLEARNT_VOTES) * own + _UNLEARNT_VOTES * _odds(given, log_probs(votes))[0]
+        elif drawn is not None:
+            own = (1 - _UNLEARNT_VOTES) * own + _UNLEARNT_VOTES * _odds(given, log_probs(drawn))[0]
         score[rows] = np.where(blank, score[rows], expit(own))
         other[rows] = np.where(blank, other[rows], best)
 

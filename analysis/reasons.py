@@ -45,7 +45,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "mislabelled": "labelled {given}, model says {better} ({sure:.2f})",
         "missing": "missing: {better}, model {sure:.2f}",
         "spurious": "labelled {given}, model sees none ({sure:.2f})",
-        "duplicate": "labelled {given}, most of its duplicates {better}",
+        "duplicate": "labelled {given}, its duplicates {better}",
         "outlier": "outlier: unlike everything else labelled {given}",
         "disagreement": "annotators disagree: {given}, most likely {better}",
     },

@@ -33,6 +33,7 @@ import psutil
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
+from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
 from ml_backend.demo.scenes import draw_scene, split_digits
@@ -40,7 +41,6 @@ from ml_backend.labelstudio.client import connect
 from ml_backend.predictors.base import SCORE_FLOOR
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
-from ml_backend.stack import Stack
 
 __all__ = ["main"]
 

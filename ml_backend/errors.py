@@ -4,8 +4,10 @@ RelookError
  ├─ SettingsError        a setting of the service or of a project
  ├─ ConfigError          a labelling config that Relook cannot serve
  ├─ ModelError           a model that is missing, unreadable, or made for another job
+ │   └─ ModelAwayError     a model elsewhere that does not answer now
  ├─ MediaError           an image that cannot be fetched or read
  ├─ RunError             a run that cannot be cancelled or retried as it stands
+ ├─ BatchError           a relabel batch that is not there
  ├─ CrashError           work that ends its worker's process each time it is tried
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
      ├─ TokenRefusedError  the token is wrong, or its user may not do this
@@ -15,10 +17,12 @@ RelookError
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "ConfigError",
     "CrashError",
     "LabelStudioError",
     "MediaError",
+    "ModelAwayError",
     "ModelError",
     "ProjectGoneError",
     "RelookError",
@@ -44,12 +48,20 @@ class ModelError(RelookError):
     """A model cannot be used; the message names the file and the mend."""
 
 
+class ModelAwayError(ModelError):
+    """A model elsewhere does not answer now; trying again can help."""
+
+
 class MediaError(RelookError):
     """A task's image cannot be used; the message names the address and the mend."""
 
 
 class RunError(RelookError):
     """A run is not there, or not in a state in which this can be done with it."""
+
+
+class BatchError(RelookError):
+    """A relabel batch is not there."""
 
 
 class CrashError(RelookError):

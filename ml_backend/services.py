@@ -6,6 +6,7 @@ from functools import cached_property
 
 from label_studio_sdk import LabelStudio
 
+from ml_backend.embedders.choice import EmbedderChoice
 from ml_backend.jobs.crashes import Crashes
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -13,12 +14,14 @@ from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.media import MediaReader
 from ml_backend.labelstudio.texts import TextReader
-from ml_backend.model_choice import ModelChoice
-from ml_backend.prediction import Prediction
+from ml_backend.prediction.model_choice import ModelChoice
+from ml_backend.prediction.predicting import Prediction
+from ml_backend.prediction.recent import RecentPredictions
 from ml_backend.predictors.registry import ModelRegistry
-from ml_backend.recent import RecentPredictions
 from ml_backend.settings import ServiceSettings
-from ml_backend.store import Store
+from ml_backend.storage.embedding_store import EmbeddingStore
+from ml_backend.storage.looks import LookBook
+from ml_backend.storage.store import Store
 from ml_backend.upstream.registry import UpstreamRegistry
 
 __all__ = ["Services"]
@@ -29,14 +32,14 @@ class Services:
 
     Args:
         settings: the service's settings.
-        patient: as jobs want it: a Redis that is away is waited for, and predictions are on disk
-            before anybody goes on. A request waits for neither.
+        patient: as jobs want it: a Redis that is away is waited for, predictions are on disk
+            before anybody goes on, and a download is worth the wait. A request waits for none.
     """
 
     def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
         self.settings = settings
         self._patient = patient
-        self.models = ModelRegistry(settings)
+        self.models = ModelRegistry(settings, patient)
         self.upstreams = UpstreamRegistry(settings)
 
     @cached_property
@@ -66,8 +69,23 @@ class Services:
 
     @cached_property
     def store(self) -> Store:
-        """Columns on disk."""
-        return Store(self.settings.data_dir / "store")
+        """Columns that can be computed again."""
+        return Store(self.settings.store_location)
+
+    @cached_property
+    def looks(self) -> LookBook:
+        """What tasks were when they were last looked at."""
+        return LookBook(self.store.tables)
+
+    @cached_property
+    def embeddings(self) -> EmbeddingStore:
+        """Vectors on disk."""
+        return EmbeddingStore(self.settings.store_location)
+
+    @cached_property
+    def embedders(self) -> EmbedderChoice:
+        """Which embedder serves which tag."""
+        return EmbedderChoice(self.choice, self.settings)
 
     @cached_property
     def choice(self) -> ModelChoice:
@@ -75,8 +93,18 @@ class Services:
         return ModelChoice(self.models, self.upstreams.get, self.settings.model)
 
     @cached_property
+    def recent(self) -> RecentPredictions:
+        """Predictions that are written after the answer."""
+        return RecentPredictions(self.store)
+
+    @cached_property
     def prediction(self) -> Prediction:
         """Models over tasks."""
         images = MediaReader(self.client, self.settings)
-        store = self.store if self._patient else RecentPredictions(self.store)
+        store = self.store if self._patient else self.recent
         return Prediction(self.choice, images, TextReader(images.fetch), store)
+
+    def close(self) -> None:
+        """Return when nothing is left to be written."""
+        if "recent" in self.__dict__:
+            self.recent.flush()

@@ -66,6 +66,11 @@ class ServiceSettings(BaseSettings):
     data_dir: Path = Field(
         Path(".relook"), description="Folder of what can be computed again: predictions, images."
     )
+    store: str = Field(
+        "",
+        description="Where predictions, labels and scores are kept: a folder, also a shared one, "
+        "or an address such as s3://bucket/folder. Empty: below the data folder.",
+    )
     model_dir: Path = Field(
         Path("models"), description="The one folder that model files are loaded from."
     )
@@ -105,6 +110,11 @@ class ServiceSettings(BaseSettings):
         False, description="Whether official weights may be downloaded when a project names them."
     )
 
+    @property
+    def store_location(self) -> str:
+        """Where the store lies: a folder's path or an address of object storage."""
+        return self.store or str(self.data_dir.resolve() / "store")
+
     def environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings, secrets included."""
         return {
@@ -138,6 +148,11 @@ class ProjectSettings(BaseModel):
     model: str = Field(
         "", description="Model file in the service's model folder; a tag's model_path goes first."
     )
+    embedder: str = Field(
+        "",
+        max_length=500,
+        description="Embedder; empty: the model's own features; none: no embeddings.",
+    )
     score_threshold: float = Field(
         0.5, ge=0, le=1, description="Lowest confidence of a pre-label; a tag's own goes first."
     )
@@ -151,6 +166,9 @@ class ProjectSettings(BaseModel):
         cast(Any, False),
         validate_default=True,
         description="Kinds of findings that have a tab of their own, or false for none.",
+    )
+    batch_every: int = Field(
+        0, ge=0, description="Flagged tasks that are sent to the relabel project at once; 0: none."
     )
     field_prefix: str = Field(
         "relook",

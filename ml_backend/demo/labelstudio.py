@@ -59,7 +59,7 @@ class LabelStudioServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: ChildProcess | None = None
 
-    def start(self, timeout: float = 180.0) -> None:
+    def start(self, timeout: float = 300.0) -> None:
         """Start it and wait until it answers.
 
         Raises:

@@ -22,6 +22,7 @@ __all__ = [
     "connect_backend",
     "create_project",
     "find_project",
+    "human_result",
     "upload_images",
 ]
 
@@ -83,7 +84,7 @@ def create_project(
     project = int(client.projects.create(title=title, label_config=CONFIGS[kind]).id or 0)
     addresses = upload_images(client, url, project, [task.image for task in tasks])
     body = [
-        {"data": {"image": address}, "annotations": [{"result": _human_result(kind, task)}]}
+        {"data": {"image": address}, "annotations": [{"result": human_result(kind, task)}]}
         for address, task in zip(addresses, tasks, strict=True)
     ]
     created: Any = client.projects.import_tasks(
@@ -149,7 +150,8 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _human_result(kind: str, task: SampleTask) -> list[dict[str, Any]]:
+def human_result(kind: str, task: SampleTask) -> list[dict[str, Any]]:
+    """Return what a person said of a task, as Label Studio keeps it."""
     if task.box is None:
         value: dict[str, Any] = {"choices": [str(int(task.label[0]))]}
         return [{"from_name": "digit", "to_name": "image", "type": "choices", "value": value}]

@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_backend import __version__
+from ml_backend.commands.progress import follow
+from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import connect_backend, create_project, find_project
 from ml_backend.demo.sample import SAMPLES, Sample
@@ -28,9 +30,7 @@ from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.processes import remembered_port
-from ml_backend.progress import follow
 from ml_backend.settings import ServiceSettings
-from ml_backend.stack import Stack
 
 __all__ = ["run_demo"]
 

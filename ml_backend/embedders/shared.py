@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torchvision.ops import roi_align
 
 from ml_backend.embedders.base import Patches, unit
 from ml_backend.embedders.images import loading, only_images
+from ml_backend.embedders.layers import before_last_halving, keep, keep_mean, numbers_read
 from ml_backend.embedders.patches import crop, image_sizes, inside
 from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
@@ -24,9 +25,6 @@ from ml_backend.predictors.base import Input, Predictions, Predictor
 from ml_backend.predictors.batching import BatchingPredictor
 
 __all__ = ["SharedFeatures", "has_layers", "into_network"]
-
-#: Side of the image that tells how long a vector is; any multiple of 32 does.
-_PROBE: Final = 64
 
 
 def has_layers(predictor: Predictor) -> bool:
@@ -72,8 +70,11 @@ class SharedFeatures:
     the region (RoIAlign, mean), scaled to length 1 and joined. A whole image is the region that it
     fills, without the padding. A patch sees what lies around it, as the model does.
 
-    Of a classifier they are what its last layer reads. It has no place for regions: their patches
-    are cut out and are passes of their own.
+    Of a classifier they are the means of the feature maps before its last halving. What its last
+    layer reads tells its classes apart and little else: there, noise lies among the digits of the
+    demo (outlier scores of 0.6, as the farthest digits have), here it scores 0.99, and the nearest
+    neighbours' labels are as right (0.987 against 0.993). It has no place for regions: their
+    patches are cut out and are passes of their own.
 
     Args:
         predictor: a loaded YOLO checkpoint, no export, or the ``BatchingPredictor`` of one. Its
@@ -104,7 +105,10 @@ class SharedFeatures:
         network: Any = self._ultralytics.model
         self._pooled = hasattr(network.model[-1], "linear")
         with loading(predictor.version):
-            self.size = _width(network)
+            if self._pooled:
+                self._layer, self.size = before_last_halving(network)
+            else:
+                self._layer, self.size = -1, numbers_read(network)
         self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
 
     def predict_and_embed(
@@ -131,7 +135,7 @@ class SharedFeatures:
             np.concatenate([regions, inside(patches, size, self._margin, 1.0).astype(np.float32)]),
         )
         tapped = _Tapped(everything, size, self.size)
-        with self._lock, _tap(self._ultralytics, tapped, pooled=self._pooled):
+        with self._lock, _tap(self._ultralytics, tapped, self._layer):
             said = self._predictor.predict(images, geometry)
         whole, parts = np.split(unit(tapped.vector), [len(images)])
         if self._pooled and len(patches):
@@ -218,8 +222,8 @@ def _pool(maps: Sequence[Tensor], regions: Tensor, network: tuple[int, int]) -> 
 
 
 @contextmanager
-def _tap(ultralytics: Any, tapped: _Tapped, *, pooled: bool) -> Iterator[None]:
-    """Collect what the network's head reads while Ultralytics predicts in this thread.
+def _tap(ultralytics: Any, tapped: _Tapped, layer: int) -> Iterator[None]:
+    """Collect what a layer says, or what the head (-1) reads, as Ultralytics predicts here.
 
     Ultralytics predicts with a copy of the network, made on its first call: only its own events
     lead to that copy.
@@ -232,9 +236,11 @@ def _tap(ultralytics: Any, tapped: _Tapped, *, pooled: bool) -> Iterator[None]:
         if threading.get_ident() != thread:
             return
         network = predictor.model.model
-        head = network.model[-1].linear if pooled else network.model[-1]
-        hooks.append(network.register_forward_pre_hook(_keep(last, "input")))
-        hooks.append(head.register_forward_pre_hook(_keep(last, "maps")))
+        hooks.append(network.register_forward_pre_hook(keep(last, "input")))
+        if layer == -1:
+            hooks.append(network.model[-1].register_forward_pre_hook(keep(last, "maps")))
+        else:
+            hooks.append(network.model[layer].register_forward_hook(keep_mean(last)))
 
     def batch(predictor: Any) -> None:
         if threading.get_ident() == thread:
@@ -254,33 +260,3 @@ def _tap(ultralytics: Any, tapped: _Tapped, *, pooled: bool) -> Iterator[None]:
             ultralytics.callbacks[event].remove(call)
         for hook in hooks:
             hook.remove()
-
-
-def _keep(last: dict[str, Any], name: str) -> Any:
-    def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        # A warm-up passes here too: the last one counts. Heads change their list in place.
-        last[name] = _maps(inputs)
-
-    return hook
-
-
-def _maps(inputs: tuple[Any, ...]) -> list[Tensor]:
-    given = inputs[0] if isinstance(inputs[0], (list, tuple)) else [inputs[0]]
-    return [part for part in given if isinstance(part, Tensor) and part.ndim in {2, 4}]
-
-
-def _width(network: Any) -> int:
-    """Return how many numbers the head reads of a place, by one pass over a small empty image."""
-    head = network.model[-1]
-    last: dict[str, Any] = {}
-    hook = getattr(head, "linear", head).register_forward_pre_hook(_keep(last, "maps"))
-    weight = next(network.parameters())
-    channels = getattr(network, "yaml", {}).get("channels", 3)
-    training = network.training
-    try:
-        with torch.inference_mode():
-            network.eval()(weight.new_zeros(1, channels, _PROBE, _PROBE))
-    finally:
-        hook.remove()
-        network.train(training)
-    return sum(int(part.shape[1]) for part in last["maps"])

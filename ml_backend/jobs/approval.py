@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -13,27 +13,25 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.jobs.outliers import Outliers
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.labelstudio.config import SERVED
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.results import Result
-from ml_backend.prediction import ControlPredictions, PredictedTasks
-from ml_backend.prelabels import prelabels
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
+from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "OutlierScores", "Tally", "undo"]
+__all__ = ["ApprovalWork", "Example", "Tally", "undo"]
 
 #: Task ids that one of the workers' locks covers.
 _BUCKET: Final = 128
 #: Small, because a person may edit what a page has found before it is deleted.
 _UNDO_PAGE: Final = 32
 _MOST_EXAMPLES: Final = 10
-
-#: Gives tasks, int64 (T,), their outlier scores, float (T,), NaN where there is none.
-OutlierScores = Callable[[NDArray[np.int64]], NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +69,20 @@ class ApprovalWork:
     Attributes:
         services: this process's parts.
         work: the project.
-        outliers: gives outlier scores where they are known, or None.
+        outliers: knows which inputs are unlike the others.
     """
 
     services: Services
     work: ProjectWork
-    outliers: OutlierScores | None = None
+    outliers: Outliers
 
     @classmethod
-    def open(
-        cls,
-        services: Services,
-        project: int,
-        outliers: OutlierScores | None = None,
-    ) -> Self:
+    def open(cls, services: Services, project: int) -> Self:
         """Read a project and see whether a model can answer for all of a label.
 
         Args:
             services: this process's parts.
             project: Label Studio's project id.
-            outliers: gives outlier scores where they are known.
 
         Raises:
             ConfigError: when a tag that a label needs is left to people.
@@ -103,7 +95,7 @@ class ApprovalWork:
                 f"project {project}: no model answers for {', '.join(map(repr, left))}, so that an "
                 "approval would be half a label; name a model for it, or take it out of the config"
             )
-        return cls(services, work, outliers)
+        return cls(services, work, Outliers(work.neighborhood))
 
     def tasks(self, filters: Any = None, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
         """Return the tasks to look at: those without a label, all or as selected.
@@ -166,7 +158,7 @@ class ApprovalWork:
         return Candidates(
             begun=page.begun,
             flag=np.array(flags, dtype=np.str_),
-            outlier=self.outliers(page.id) if self.outliers else np.full(len(page), np.nan),
+            outlier=self.outliers.of(page.inputs),
             tables=predicted.controls,
         )
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 __all__ = ["Checkpoints"]
 
 _KEPT_S: Final = 30 * 24 * 3600
+#: Task ids under one key.
+_PIECE: Final = 1 << 16
 _BYTES: Final = np.dtype(np.int64).itemsize
 
 #: A shard counts once, however often its job is run.
@@ -37,34 +39,39 @@ class Checkpoints:
         self._run = run
         self._check_off = connection.register_script(_CHECK_OFF)
 
-    def keep(self, shards: Mapping[int, NDArray[np.int64]]) -> None:
-        """Keep the run's tasks: shard number to its task ids. A run keeps them to its end."""
-        kept = {str(number): tasks.tobytes() for number, tasks in shards.items()}
-        if kept:
-            self._redis.hset(self._key("shards"), mapping=cast(Any, kept))
-            self._redis.expire(self._key("shards"), _KEPT_S)
+    def keep_all(self, tasks: NDArray[np.int64]) -> None:
+        """Keep the ids of all tasks of the project, ascending. A run keeps them to its end."""
+        pieces = range(0, len(tasks), _PIECE)
+        kept = {str(start): tasks[start : start + _PIECE].tobytes() for start in pieces}
+        self._keep(self._key("tasks"), kept)
 
-    def tasks(self, shard: int) -> NDArray[np.int64]:
+    def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]]) -> None:
+        """Keep what a stage has to do, shard number to task ids; forget what it did before."""
+        self._redis.delete(self._key("done", stage), self._key("lost", stage))
+        kept = {str(number): tasks.tobytes() for number, tasks in shards.items()}
+        self._keep(self._key("shards", stage), kept)
+
+    def tasks(self, stage: str, shard: int) -> NDArray[np.int64]:
         """Return the task ids of one shard, ascending."""
-        kept = cast(bytes | None, self._redis.hget(self._key("shards"), str(shard)))
+        kept = cast(bytes | None, self._redis.hget(self._key("shards", stage), str(shard)))
         return np.frombuffer(kept or b"", dtype=np.int64)
 
     def all_tasks(self) -> NDArray[np.int64]:
-        """Return the task ids of the run, ascending."""
-        kept = cast(list[bytes], self._redis.hvals(self._key("shards")))
+        """Return the ids of all tasks of the project, ascending."""
+        kept = cast(list[bytes], self._redis.hvals(self._key("tasks")))
         return np.sort(np.frombuffer(b"".join(kept), dtype=np.int64))
 
     def waiting(self, stage: str) -> list[int]:
         """Return the shards that a stage has still to do, ascending."""
-        shards = cast(list[bytes], self._redis.hkeys(self._key("shards")))
+        shards = cast(list[bytes], self._redis.hkeys(self._key("shards", stage)))
         done = cast(set[bytes], self._redis.smembers(self._key("done", stage)))
         return sorted(int(number) for number in set(shards) - done)
 
     def count(self, stage: str) -> tuple[int, int]:
-        """Return how many tasks a stage has done, and how many there are."""
-        kept = cast(Mapping[bytes, bytes], self._redis.hgetall(self._key("shards")))
+        """Return how many tasks need nothing more of a stage, and how many there are."""
+        kept = cast(Mapping[bytes, bytes], self._redis.hgetall(self._key("shards", stage)))
         size = {int(number): len(tasks) // _BYTES for number, tasks in kept.items()}
-        total = sum(size.values())
+        total = len(self.all_tasks())
         return total - sum(size[shard] for shard in self.waiting(stage)), total
 
     def check_off(self, stage: str, shard: int, tasks: int = 0, flagged: int = 0) -> bool:
@@ -86,7 +93,7 @@ class Checkpoints:
     def complete(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""
         done = self._redis.scard(self._key("done", stage))
-        return done >= self._redis.hlen(self._key("shards"))
+        return done >= self._redis.hlen(self._key("shards", stage))
 
     def give_up(self, stage: str, shard: int) -> None:
         """Note that a shard is given up: the others go on, and a retry of the run takes it up."""
@@ -104,6 +111,14 @@ class Checkpoints:
                 self._redis.sdiffstore(done, [done, lost])
                 self._redis.delete(lost)
         return first
+
+    def _keep(self, key: str, kept: Mapping[str, bytes]) -> None:
+        with self._redis.pipeline() as pipe:
+            pipe.delete(key)
+            if kept:
+                pipe.hset(key, mapping=cast(Any, kept))
+                pipe.expire(key, _KEPT_S)
+            pipe.execute()
 
     def _key(self, *parts: str) -> str:
         return ":".join(("relook:run", self._run, *parts))

@@ -1,4 +1,4 @@
-"""A run as a graph of RQ jobs: plan -> predict (shards) -> fit -> score (shards) -> finish.
+"""A run as a graph of RQ jobs, one for each stage or for each shard of it, see ``jobs.work``.
 
 The graph stands in the run's book and checkpoints, not in RQ's dependencies: those are looked
 through whole each time a job ends, which a run of ten thousand shards cannot afford, and they
@@ -30,6 +30,7 @@ _JOBS: Final = {
     "fitting": "ml_backend.jobs.work.fit",
     "scoring": "ml_backend.jobs.work.score",
     "finishing": "ml_backend.jobs.work.finish",
+    "projecting": "ml_backend.jobs.work.lay_out",
 }
 #: Stages of one job per shard; the others are one job.
 _SHARDED: Final = ("predicting", "scoring")

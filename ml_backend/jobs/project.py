@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from functools import cached_property, partial
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.priority import KindCalibrator
+from ml_backend import __version__
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.lessons import Lessons
+from ml_backend.jobs.neighborhood import Neighborhood
+from ml_backend.jobs.outgoing import Outgoing
+from ml_backend.labelstudio.changes import TaskStates
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
-from ml_backend.labelstudio.verdicts import read_verdicts
+from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import (
     create_predictions,
     delete_predictions,
     set_model_version,
 )
-from ml_backend.prediction import ControlPredictions, PredictedTasks
-from ml_backend.prelabels import prelabels
-from ml_backend.review.decide import State, decide
+from ml_backend.prediction.answers import Answers
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
+from ml_backend.prediction.prelabels import prelabels
+from ml_backend.review.decide import NEEDS_REVIEW, State, decide
 from ml_backend.review.publish import publish
 from ml_backend.scoring.columns import Calibration
+from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, fit_calibration, page_labels, score_page
+from ml_backend.scoring.stored import stored_page
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
+from ml_backend.storage.looks import QUIET, UNKNOWN, Looks, told
 
 __all__ = ["Outcome", "ProjectWork"]
 
-#: Where the store keeps what reviewers' verdicts have taught.
-_VERDICTS = "verdicts"
+#: Under which it is noted how a project's tasks were when nothing was left to say.
+_SETTLED: Final = "settled"
+#: How many tasks are learnt from, at most: more teach nothing new and cost memory.
+_LEARNT: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -52,15 +65,17 @@ class ProjectWork:
         services: this worker's parts.
         project: the project as it stands, its config without the tags that no model serves.
         settings: its settings as Label Studio last sent them.
+        in_bulk: whether predictions are left to be sent many at once.
     """
 
     services: Services
     project: Project
     settings: ProjectSettings
+    in_bulk: bool = False
 
     @classmethod
-    def open(cls, services: Services, project: int) -> Self:
-        """Read a project and its settings.
+    def open(cls, services: Services, project: int, *, in_bulk: bool = False) -> Self:
+        """Read a project and its settings; see ``in_bulk`` above.
 
         Raises:
             LabelStudioError: when Label Studio cannot be reached or refuses.
@@ -82,28 +97,64 @@ class ProjectWork:
             )
         settings = project_settings(extra_params)
         served = services.choice.served(opened.config, settings)
-        return cls(services, replace(opened, config=served), settings)
+        return cls(services, replace(opened, config=served), settings, in_bulk)
+
+    @cached_property
+    def outgoing(self) -> Outgoing:
+        """Predictions on their way to Label Studio."""
+        lock = self.services.mailbox.lock(self.project.id, "outgoing")
+        return Outgoing(self.services.store.tables, self.services.client, self.project, lock)
+
+    @cached_property
+    def setup(self) -> int:
+        """What stands for all that predictions and scores depend on, besides the tasks."""
+        answers = [self._answers(control) for control in self.project.config.controls]
+        parts = [__version__, self.project.config.xml, self.project.overlap]
+        parts += [self.settings.model_dump_json(), [(one.key, one.version) for one in answers]]
+        parts += [self.neighborhood.version(control) for control in self._controls]
+        made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
+        return int.from_bytes(made.digest(), signed=True)
+
+    def changed(self, states: TaskStates) -> NDArray[np.bool_]:
+        """Return which of the project's tasks are not as they were when last looked at."""
+        looks = self.services.looks.get(self.project.id, states.task)
+        # Predictions that stand in Label Studio may be changed there without a trace.
+        stand = any(not self._answers(one).version for one in self.project.config.controls)
+        return np.full(len(states.task), stand) | ~looks.unchanged(states, self.setup)
+
+    @cached_property
+    def neighborhood(self) -> Neighborhood:
+        """The project's embeddings."""
+        return Neighborhood(self.services, self.project, self.settings)
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """What reviewers' verdicts have taught."""
+        return Lessons(self.services, self.project.id, self.settings.field_prefix)
 
     def predict(self, tasks: NDArray[np.int64]) -> dict[str, str]:
-        """Predict tasks, give them their pre-labels, keep their labels; return what is wrong."""
+        """Predict and embed tasks, give them their pre-labels; return what is wrong."""
         errors: dict[str, str] = {}
-        for page in self._pages(tasks):
+        for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
-            self._write_prelabels(page, predicted, errors)
+            refused, more = self._write_prelabels(page, predicted, waiting, errors)
+            flagged = _strings(page.own["flag"])
+            ours = np.zeros(len(page), dtype=np.bool_)
+            ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
+            told = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
+            bad = [*predicted.errors, *refused]
+            self._keep_looks(page, bad, more, told, flagged == NEEDS_REVIEW)
         return errors
 
     def score(self, tasks: NDArray[np.int64]) -> Outcome:
         """Predict and score tasks and write what changed into Label Studio."""
         outcome = Outcome()
-        for page in self._pages(tasks):
+        threshold = self.settings.review_threshold
+        for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
-            self._write_prelabels(page, predicted, outcome.errors)
-            scores = score_page(
-                page,
-                predicted.controls,
-                [self._calibration(table) for table in predicted.controls],
-                self.settings.review_threshold,
-            )
+            refused, more = self._write_prelabels(page, predicted, waiting, outcome.errors)
+            nearby = [self.neighborhood.of_page(one, page.inputs) for one in self._controls]
+            scores = self._scores(page, predicted.controls, nearby)
             state = State(
                 flag=_strings(page.own["flag"]),
                 mark=_strings(page.own["seen"]),
@@ -112,43 +163,109 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            decision = decide(state, self.settings.review_threshold)
-            refused = publish(
+            decision = decide(state, threshold)
+            priority = self.lessons.priority(scores)
+            fixless, suggested = publish(
                 self.services.client,
                 self.project.id,
                 self.settings.field_prefix,
                 page,
-                replace(scores, priority=self._learnt_priority(scores)),
+                replace(scores, priority=priority),
                 decision,
+                partial(self._create, waiting),
             )
-            outcome.errors.update(
-                {str(task): f"task {task}: Label Studio refused the suggestion" for task in refused}
-            )
+            outcome.errors.update({str(task): _refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
+            bad = [*predicted.errors, *refused, *fixless]
+            flagged = decision.flag == NEEDS_REVIEW
+            now = told(scores, threshold, priority)
+            self._keep_looks(page, bad, more + suggested, now, flagged)
         return outcome
 
-    def fit(self, tasks: NDArray[np.int64]) -> None:
-        """Learn how far to trust the models, from these tasks' labels, and the flags."""
+    def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
+        """Learn how far the models can be trusted, from these tasks' labels, and the findings.
+
+        Returns:
+            what is wrong with the labels.
+        """
         store, project = self.services.store, self.project
-        verdicts = read_verdicts(self.services.client, project.id, self.settings.field_prefix)
-        learnt = KindCalibrator.fit(verdicts.kind, verdicts.score, verdicts.wrong)
-        store.put_arrays(project.id, _VERDICTS, learnt.to_arrays())
+        said: dict[str, str] = {}
+        self.lessons.learn()
         for control in project.config.controls:
-            labels = store.get_labels(project.id, control.name).of(tasks)
-            table = self.services.prediction.stored(
-                project.id, project.config, control, self.settings, np.unique(labels.task)
-            )
+            every = store.get_labels(project.id, control.name, _sample(tasks))
+            labels = every.of_people()
+            table = self._stored(control, np.unique(labels.task))
+            said |= _unknown_labels(table, labels.label)
             labels = labels.of(np.unique(labels.task)[table.found])
-            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels))
+            # Of neighbours, all count: vectors of what is not named here are dropped.
+            if len(tasks) > _LEARNT:
+                every = store.get_labels(project.id, control.name, tasks)
+            nearby = self.neighborhood.learn(control, tasks, every, table.known)
+            if nearby is not None:
+                nearby = nearby.of_tasks(np.unique(labels.task))
+            store.put_arrays(project.id, _arrays(table), fit_calibration(table, labels, nearby))
+        return said
+
+    def compare(self, tasks: NDArray[np.int64], settled: bool) -> tuple[Looks, NDArray[np.bool_]]:
+        """Compare what the store's columns say of tasks with what Label Studio was told.
+
+        Args:
+            tasks: int64 (T,), task ids, ascending.
+            settled: whether they need no comparison.
+
+        Returns:
+            how they were when last looked at;
+            bool (T,), of which something else is to be said, or nobody knows.
+        """
+        looks = self.services.looks.get(self.project.id, tasks)
+        if settled or not len(tasks):
+            return looks, np.zeros(len(tasks), dtype=np.bool_)
+        controls = self.project.config.controls
+        tables = [self._stored(control, tasks) for control in controls]
+        labels = [
+            self.services.store.get_labels(self.project.id, one.name, tasks) for one in controls
+        ]
+        page = stored_page(tasks, labels)
+        nearby = [self.neighborhood.of_tasks(control, tasks) for control in controls]
+        scores = self._scores(page, tables, nearby)
+        now = told(scores, self.settings.review_threshold, self.lessons.priority(scores))
+        lost = ~np.logical_and.reduce([table.found for table in tables])
+        return looks, (now != looks.told) | (looks.stamp == 0) | lost
+
+    def settled(self, tasks: NDArray[np.int64]) -> bool:
+        """Whether all tasks are as they were when a run last ended with nothing left to say."""
+        kept = self.services.store.get_arrays(self.project.id, _SETTLED)
+        return kept is not None and str(kept["digest"]) == self._digest(tasks)
+
+    def settle(self, tasks: NDArray[np.int64]) -> None:
+        """Note that nothing is left to say of the tasks as they are now."""
+        digest = np.array(self._digest(tasks))
+        self.services.store.put_arrays(self.project.id, _SETTLED, {"digest": digest})
+
+    def send(self, least: int = 1) -> dict[str, str]:
+        """Send predictions that wait, if they are as many; return what is wrong."""
+        refused = self.outgoing.send(least)
+        self.services.looks.forget(self.project.id, np.array(list(refused), dtype=np.int64))
+        return {
+            str(task): _refusal(task, "suggestion" if one == SUGGESTION_VERSION else "prediction")
+            for task, one in refused.items()
+        }
+
+    def compact(self) -> None:
+        """Merge the small files that many small writes leave behind."""
+        self.services.store.compact(self.project.id)
+        self.services.looks.compact(self.project.id)
+
+    def lay_out(self, tasks: NDArray[np.int64]) -> None:
+        """Lay inputs and regions out on planes, for the eye."""
+        for control in self.project.config.controls:
+            self.neighborhood.lay_out(control, tasks)
+        self.services.embeddings.compact(self.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""
-        tasks: set[int] = set()
-        for control in self.project.config.controls:
-            labels = self.services.store.get_labels(self.project.id, control.name)
-            held = np.isin(labels.held, np.array(list(annotations), dtype=np.int64))
-            tasks.update(labels.held_task[held].tolist())
-        return sorted(tasks)
+        found = self.services.store.tasks_holding(self.project.id, annotations)
+        return [int(task) for task in found]
 
     def keep_tabs(self, *, again: bool = False) -> int | None:
         """Make the review tabs, or bring them up to date; return the queue's id.
@@ -191,27 +308,78 @@ class ProjectWork:
             if stands:
                 mailbox.remember_version(self.project.id, version)
 
-    def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
+    def _pages(self, tasks: NDArray[np.int64]) -> Iterator[tuple[TaskPage, set[int]]]:
+        """Yield pages of tasks, and which of them have predictions on their way."""
+        # Asked first: what is no longer on its way then stands in what is read.
+        waiting = self.outgoing.waiting(tasks)
         prefix = self.settings.field_prefix
-        return read_tasks(self.services.client, self.project, prefix, tasks)
+        for page in read_tasks(self.services.client, self.project, prefix, tasks):
+            yield page, waiting
+
+    def _answers(self, control: Control) -> Answers:
+        choice = self.services.choice
+        return choice.answers(self.project.id, self.project.config, control, self.settings)
+
+    def _stored(self, control: Control, tasks: NDArray[np.int64]) -> ControlPredictions:
+        project = self.project
+        return self.services.prediction.stored(
+            project.id, project.config, control, self.settings, tasks
+        )
+
+    @property
+    def _controls(self) -> tuple[Control, ...]:
+        return self.project.config.controls
+
+    def _scores(
+        self,
+        page: TaskPage,
+        tables: Sequence[ControlPredictions],
+        nearby: Sequence[Nearby | None],
+    ) -> PageScores:
+        calibrations = [self._calibration(table) for table in tables]
+        return score_page(page, tables, calibrations, self.settings.review_threshold, nearby)
+
+    def _digest(self, tasks: NDArray[np.int64]) -> str:
+        return self.services.looks.get(self.project.id, tasks).digest()
+
+    def _keep_looks(
+        self,
+        page: TaskPage,
+        bad: Collection[int],
+        more: NDArray[np.int64],
+        told: NDArray[np.int64],
+        flagged: NDArray[np.bool_],
+    ) -> None:
+        """Keep how tasks were read; those with which something is wrong are read again."""
+        holds = np.bincount(page.standing.task, minlength=len(page)) + more
+        setup = np.full(len(page), self.setup)
+        looks = Looks(page.id, page.stamp, setup, holds, told, flagged)
+        self.services.looks.put(self.project.id, looks.take(~np.isin(page.id, list(bad))))
 
     def _predict(self, page: TaskPage) -> PredictedTasks:
         config = self.project.config
         predicted = self.services.prediction.predict(
             self.project.id, config, self.settings, page.inputs
         )
-        notes = page.annotations
-        for table, labels in zip(predicted.controls, notes.labels, strict=True):
-            # What the model gave itself would teach it that it is right.
-            kept = page_labels(page, table, labels).without(notes.id[notes.approved])
-            self.services.store.put_labels(self.project.id, table.control.name, page.id, kept)
+        for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
+            said = page_labels(page, table, labels)
+            self.services.store.put_labels(self.project.id, table.control.name, page.id, said)
+            wrong = self.neighborhood.embed(table.control, page.inputs, said)
+            for task, reason in wrong.items():
+                predicted.errors.setdefault(task, reason)
         return predicted
 
     def _write_prelabels(
-        self, page: TaskPage, predicted: PredictedTasks, errors: dict[str, str]
-    ) -> None:
+        self,
+        page: TaskPage,
+        predicted: PredictedTasks,
+        waiting: Collection[int],
+        errors: dict[str, str],
+    ) -> tuple[list[int], NDArray[np.int64]]:
+        """Write pre-labels; return the refused tasks, and how many more predictions each holds."""
         errors.update({str(task): said for task, said in predicted.errors.items()})
-        errors.update(_unknown_labels(page, predicted))
+        for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
+            errors.update(_unknown_labels(table, labels.label))
         done = prelabels(predicted, self.settings, page.inputs)
         obsolete = []
         for stands in np.flatnonzero(page.standing.version == predicted.version).tolist():
@@ -220,37 +388,56 @@ class ProjectWork:
             if task in done and done[task][0] == page.standing.result[stands]:
                 del done[task]
             elif task in done:
-                obsolete.append(int(page.standing.id[stands]))
-        client, project = self.services.client, self.project.id
-        refused = create_predictions(client, project, predicted.version, done)
-        delete_predictions(client, obsolete)
-        errors.update(
-            {str(task): f"task {task}: Label Studio refused its prediction" for task in refused}
-        )
+                obsolete.append(stands)
+        refused = self._create(waiting, predicted.version, done)
+        delete_predictions(self.services.client, page.standing.id[obsolete].tolist())
+        errors.update({str(task): _refusal(task, "prediction") for task in refused})
+        more = np.isin(page.id, list(done)) & ~np.isin(page.id, refused)
+        gone = np.bincount(page.standing.task[obsolete], minlength=len(page))
+        return refused, more.astype(np.int64) - gone
 
-    def _learnt_priority(self, scores: PageScores) -> NDArray[np.float32]:
-        arrays = self.services.store.get_arrays(self.project.id, _VERDICTS)
-        if arrays is None:
-            return scores.priority
-        return KindCalibrator.from_arrays(arrays).predict(scores.kind, scores.priority)
+    def _create(
+        self,
+        waiting: Collection[int],
+        version: str,
+        predictions: Mapping[int, tuple[Result, float]],
+    ) -> list[int]:
+        """Write predictions, or leave them to be sent with others; return the tasks refused."""
+        later = set(predictions) if self.in_bulk else set(predictions) & set(waiting)
+        # Beside a run that may be sending another of them at this moment.
+        self.outgoing.put(
+            version, {task: predictions[task] for task in later}, doubtful=not self.in_bulk
+        )
+        now = {task: made for task, made in predictions.items() if task not in later}
+        size = self.project.size
+        return create_predictions(self.services.client, self.project.id, version, now, size)
 
     def _calibration(self, table: ControlPredictions) -> Calibration | None:
         return self.services.store.get_arrays(self.project.id, _arrays(table))
 
 
-def _unknown_labels(page: TaskPage, predicted: PredictedTasks) -> dict[str, str]:
+def _refusal(task: int, what: str) -> str:
+    return f"task {task}: Label Studio refused its {what}"
+
+
+def _unknown_labels(table: ControlPredictions, given: NDArray[np.int32]) -> dict[str, str]:
     """Say once per label that people use and the model has no class for."""
     said = {}
-    for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
-        used = np.unique(labels.label[labels.label >= 0])
-        for label in used[~table.known[used]].tolist():
-            name = table.control.labels[label]
-            said[f"{table.control.name}: {name}"] = (
-                f"label {name!r} of {table.control.name!r} has no class in model "
-                f"{table.key}: regions with it are not scored. If a class means the same, "
-                "name it in the label's predicted_values."
-            )
+    used = np.unique(given[given >= 0])
+    for label in used[~table.known[used]].tolist():
+        name = table.control.labels[label]
+        said[f"{table.control.name}: {name}"] = (
+            f"label {name!r} of {table.control.name!r} has no class in model "
+            f"{table.key}: regions with it are not scored. If a class means the same, "
+            "name it in the label's predicted_values."
+        )
     return said
+
+
+def _sample(tasks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Choose the tasks that are learnt from, the same ones from run to run."""
+    scattered = tasks.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return tasks[scattered <= np.uint64(2**64 - 1) // np.uint64(max(1, -(-len(tasks) // _LEARNT)))]
 
 
 def _arrays(table: ControlPredictions) -> str:

@@ -16,7 +16,7 @@ __all__ = ["ENDED", "STAGES", "Run", "RunBook"]
 
 ENDED: Final = ("done", "failed", "superseded", "cancelled")
 #: What a run goes through, in order.
-STAGES: Final = ("listing", "predicting", "fitting", "scoring", "finishing")
+STAGES: Final = ("listing", "predicting", "fitting", "scoring", "finishing", "projecting")
 
 _KEPT_S: Final = 30 * 24 * 3600
 _MOST_RUNS: Final = 50
@@ -155,6 +155,10 @@ class RunBook:
         """
         ended = " ".join(ENDED)
         return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
+
+    def note_flagged(self, run: str, flagged: int) -> None:
+        """Note how many tasks need review, of those that the run leaves as they are."""
+        self._redis.hset(_run(run), "flagged", str(flagged))
 
     def touch(self, run: str) -> None:
         """Note that somebody has seen to the run."""

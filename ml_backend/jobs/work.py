@@ -1,6 +1,6 @@
 """The jobs. Each is idempotent: run again, it finds nothing left to do.
 
-A run over a project: plan -> predict (shards) -> fit -> score (shards) -> finish.
+A run over a project: plan -> predict (shards) -> fit -> score (shards) -> finish -> lay_out.
 A change of single tasks: look_at_pending, on the queue that goes first. A change whose event was
 lost: reconcile.
 """
@@ -8,6 +8,7 @@ lost: reconcile.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
 
@@ -17,26 +18,42 @@ from numpy.typing import NDArray
 from rq import get_current_job
 
 from ml_backend.errors import (
+    ConfigError,
     LabelStudioError,
+    ModelAwayError,
     ProjectGoneError,
     RelookError,
+    SettingsError,
     TokenRefusedError,
 )
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.runs import Run
-from ml_backend.labelstudio.reader import read_task_ids
+from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
+from ml_backend.labelstudio.changes import read_states
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
-__all__ = ["finish", "fit", "look_at_pending", "plan", "predict", "reconcile", "score"]
+__all__ = [
+    "finish",
+    "fit",
+    "lay_out",
+    "look_at_pending",
+    "plan",
+    "predict",
+    "reconcile",
+    "score",
+]
 
 _log = logging.getLogger(__name__)
 
 #: Task ids that one lock and one shard cover.
 _BUCKET = 128
+#: Tasks that are compared at once, from columns.
+_COMPARED = 8192
 
 
 class _EndedMeanwhile(Exception):  # noqa: N818 - not an error
@@ -60,6 +77,9 @@ def look_at_pending(project: int) -> None:
     The bucket of the newest event goes first, so a reviewer's fix does not wait for an import.
     """
     mailbox = services().mailbox
+    if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
+        relay(services(), project)
+        return
     pending = mailbox.pending(project)
     deleted = mailbox.deleted(project)
     if not pending and not deleted:
@@ -83,6 +103,8 @@ def _look_at_one_bucket(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox, project = services().mailbox, work.project.id
     newest = max(pending, key=lambda task: int(pending[task])) // _BUCKET
     tasks = sorted(task for task in pending if task // _BUCKET == newest)
+    if is_relabel_project(mailbox, project):
+        take_back(services(), project, tasks)
     flagged, errors = _score(work, newest, np.array(tasks, dtype=np.int64))
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
@@ -100,6 +122,18 @@ def reconcile(project: int) -> None:
     except ProjectGoneError:
         # Should only our access have gone: Label Studio names the project again when it is opened.
         services().mailbox.forget_setup(project)
+        return
+    tend_batches(project)
+
+
+def tend_batches(project: int) -> None:
+    """Find lost answers of a project's relabel batches, and send the next batch if it is time."""
+    try:
+        batches = Batches(services(), project)
+        batches.tend()
+        batches.send_when_full(secrets.token_hex(3))
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 
 
 def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
@@ -141,7 +175,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
         services().runs.log(run.id, f"{stage}: {error} Tried again.")
         raise error
     elif stage in ("predicting", "scoring"):
-        tasks = graph.checkpoints(run).tasks(shard)
+        tasks = graph.checkpoints(run).tasks(stage, shard)
         named = f"tasks {tasks[0]} to {tasks[-1]}"
         services().runs.note_errors(run.id, {named: f"{named} are given up: {error}"})
         graph.shard_given_up(run, stage, shard)
@@ -152,7 +186,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
 def _needs_a_person(error: Exception) -> bool:
     if isinstance(error, LabelStudioError):
         return isinstance(error, ProjectGoneError | TokenRefusedError)
-    return isinstance(error, RelookError)
+    return isinstance(error, RelookError) and not isinstance(error, ModelAwayError)
 
 
 def _tries_left() -> bool:
@@ -162,17 +196,20 @@ def _tries_left() -> bool:
 
 @_of_current_run
 def plan(run: Run, _: int) -> None:
-    """List the project's tasks, once the project's other runs have let go of them."""
+    """Find what has changed, once the project's other runs have let go of its tasks."""
     graph, shards = services().graph, services().graph.checkpoints(run)
     job = get_current_job()
     graph.wait_for_others(run, job.id if job is not None else "")
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
         work = ProjectWork.open(services(), run.project)
+        work.neighborhood.check()
         for said in services().choice.unmapped(work.project.config, work.settings).values():
             services().runs.log(run.id, said)
         if run.stage == "listing":
-            shards.keep(_buckets(read_task_ids(services().client, run.project)))
+            states = read_states(services().client, run.project)
+            shards.keep_all(states.task)
+            shards.keep("predicting", _buckets(states.task[work.changed(states)]))
     if services().runs.is_current(services().runs.read(run.id)):
         graph.begin(run, "predicting" if run.stage == "listing" else run.stage)
 
@@ -181,8 +218,8 @@ def plan(run: Run, _: int) -> None:
 def predict(run: Run, shard: int) -> None:
     """Predict one shard and give its tasks their pre-labels."""
     graph = services().graph
-    tasks = graph.checkpoints(run).tasks(shard)
-    work = ProjectWork.open(services(), run.project)
+    tasks = graph.checkpoints(run).tasks("predicting", shard)
+    work = ProjectWork.open(services(), run.project, in_bulk=True)
     errors: dict[str, str] = {}
     for page in _pages(run, tasks):
         with services().mailbox.lock(run.project, shard):
@@ -190,16 +227,31 @@ def predict(run: Run, shard: int) -> None:
                 run.project, page, lambda some: errors.update(work.predict(some))
             )
         errors.update(given_up)
+    errors.update(work.send(work.outgoing.enough))
     services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "predicting", shard, len(tasks))
 
 
 @_of_current_run
 def fit(run: Run, _: int) -> None:
-    """Learn from the whole project how far its model can be trusted."""
-    graph = services().graph
+    """Learn from the whole project, and find the tasks of which something else is to be said."""
+    graph, book = services().graph, services().runs
     with services().crashes.step(step_name(run, "fitting")):
-        ProjectWork.open(services(), run.project).fit(graph.checkpoints(run).all_tasks())
+        shards = graph.checkpoints(run)
+        work, tasks = ProjectWork.open(services(), run.project), shards.all_tasks()
+        book.note_errors(run.id, work.send())
+        settled = work.settled(tasks)
+        if not settled:
+            book.note_errors(run.id, work.fit(tasks))
+        again: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        flagged = 0
+        for page in np.split(tasks, range(_COMPARED, len(tasks), _COMPARED)):
+            looks, other = work.compare(page, settled)
+            again.append(page[other])
+            flagged += int(looks.flagged[~other].sum())
+            _let_others(run)
+        book.note_flagged(run.id, flagged)
+        shards.keep("scoring", _buckets(np.concatenate(again)))
     graph.go_on(run, "fitting")
 
 
@@ -207,8 +259,8 @@ def fit(run: Run, _: int) -> None:
 def score(run: Run, shard: int) -> None:
     """Score one shard and write what changed into Label Studio."""
     graph = services().graph
-    tasks = graph.checkpoints(run).tasks(shard)
-    work = ProjectWork.open(services(), run.project)
+    tasks = graph.checkpoints(run).tasks("scoring", shard)
+    work = ProjectWork.open(services(), run.project, in_bulk=True)
     flagged, errors = 0, dict[str, str]()
     for page in _pages(run, tasks):
         more, said = _score(work, shard, page)
@@ -220,13 +272,33 @@ def score(run: Run, shard: int) -> None:
 
 @_of_current_run
 def finish(run: Run, _: int) -> None:
-    """Put the review tabs and the project's model version in place and end the run."""
+    """Put the review tabs and the project's model version in place."""
     with services().crashes.step(step_name(run, "finishing")):
         work = ProjectWork.open(services(), run.project)
+        services().runs.note_errors(run.id, work.send())
         work.keep_tabs(again=True)
         work.keep_model_version()
-        services().store.compact(run.project)
+        work.compact()
+        if not services().runs.read(run.id).errors:
+            work.settle(services().graph.checkpoints(run).all_tasks())
+        tend_batches(run.project)
     services().graph.go_on(run, "finishing")
+
+
+@_of_current_run
+def lay_out(run: Run, _: int) -> None:
+    """Lay the project out on a plane. The queue stands by now: what fails here fails no run."""
+    graph = services().graph
+    try:
+        with services().crashes.step(step_name(run, "projecting")):
+            tasks = graph.checkpoints(run).all_tasks()
+            ProjectWork.open(services(), run.project).lay_out(tasks)
+    except redis.RedisError:
+        raise
+    except Exception as error:
+        _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
+        services().runs.log(run.id, f"projecting: left as it was: {error}")
+    graph.go_on(run, "projecting")
 
 
 def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -235,9 +307,13 @@ def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         if not services().runs.is_current(services().runs.read(run.id)):
             raise _EndedMeanwhile
         yield page
-        services().runs.touch(run.id)
-        for project in services().mailbox.woken():
-            _let_pass(project)
+        _let_others(run)
+
+
+def _let_others(run: Run) -> None:
+    services().runs.touch(run.id)
+    for project in services().mailbox.woken():
+        _let_pass(project)
 
 
 def _let_pass(project: int) -> None:
@@ -267,7 +343,8 @@ def _score(work: ProjectWork, bucket: int, tasks: NDArray[np.int64]) -> tuple[in
 def _buckets(tasks: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     """Split ascending task ids into the ranges that one lock covers."""
     numbers, first = np.unique(tasks // _BUCKET, return_index=True)
-    return dict(zip(numbers.tolist(), np.split(tasks, first[1:]), strict=True))
+    pieces = np.split(tasks, first[1:]) if len(tasks) else []
+    return dict(zip(numbers.tolist(), pieces, strict=True))
 
 
 #: Job to the stage that it does.
@@ -277,4 +354,5 @@ _STAGES = {
     "fit": "fitting",
     "score": "scoring",
     "finish": "finishing",
+    "lay_out": "projecting",
 }

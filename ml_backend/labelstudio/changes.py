@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
 from label_studio_sdk import LabelStudio
+from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
 
-__all__ = ["last_change", "read_changes", "shifted"]
+__all__ = ["TaskStates", "last_change", "microseconds", "read_changes", "read_states", "shifted"]
 
 #: The one form of a moment that Label Studio's filters take; others are an error 500.
 _FORM: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 _FIELDS: Final = "id,updated_at"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATE_FIELDS: Final = _FIELDS + ",total_predictions"
+_STATE: Final = np.dtype([("task", np.int64), ("stamp", np.int64), ("holds", np.int64)])
 
 
 def last_change(client: LabelStudio, project: int) -> str:
@@ -53,6 +59,51 @@ def read_changes(client: LabelStudio, project: int, since: str) -> tuple[list[in
         )
         found = [(int(task.id), _stamp(task.updated_at)) for task in pages]
     return [task for task, _ in found], max((stamp for _, stamp in found), default=since)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStates:
+    """By what T tasks show that they changed.
+
+    Attributes:
+        task: int64 (T,), task ids, ascending.
+        stamp: int64 (T,), when Label Studio last saw them change, microseconds since 1970.
+        holds: int64 (T,), how many predictions they hold: those that are deleted or imported many
+            at once leave no stamp.
+    """
+
+    task: NDArray[np.int64]
+    stamp: NDArray[np.int64]
+    holds: NDArray[np.int64]
+
+
+def read_states(client: LabelStudio, project: int) -> TaskStates:
+    """List all tasks of a project with the state of each.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    with explained(f"listing the tasks of project {project}"):
+        pages: Any = client.tasks.list(
+            project=project, fields="task_only", include=_STATE_FIELDS, page_size=1000
+        )
+        rows = np.fromiter(
+            (
+                (task.id, microseconds(task.updated_at), task.total_predictions or 0)
+                for task in pages
+            ),
+            dtype=_STATE,
+        )
+    # A task that moved from page to page while they were read came twice.
+    _, first = np.unique(rows["task"], return_index=True)
+    rows = rows[first]
+    return TaskStates(*(np.ascontiguousarray(rows[name]) for name in ("task", "stamp", "holds")))
+
+
+def microseconds(moment: str | datetime) -> int:
+    """Return one of Label Studio's moments as microseconds since 1970."""
+    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return (when - _EPOCH) // timedelta(microseconds=1)
 
 
 def shifted(stamp: str, by: timedelta) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ml_backend.errors import MediaError
 
-__all__ = ["RGB", "decode_image"]
+__all__ = ["RGB", "count_pixels", "decode_image"]
 
 #: uint8 (H, W, 3), RGB.
 RGB = NDArray[np.uint8]
@@ -49,6 +49,25 @@ def decode_image(content: bytes, max_megapixels: int) -> RGB:
     Raises:
         MediaError: when it is no image, is broken, or has too many pixels.
     """
+    with _opened(content, max_megapixels) as image:
+        image.load()
+        _turn_upright(image)
+        return np.asarray(_seen(image), dtype=np.uint8)
+
+
+def count_pixels(content: bytes, max_megapixels: int) -> int:
+    """Return how many pixels an image file says that it has, without decoding it.
+
+    Raises:
+        MediaError: when it is no image or has too many pixels.
+    """
+    with _opened(content, max_megapixels) as image:
+        return image.width * image.height
+
+
+@contextmanager
+def _opened(content: bytes, max_megapixels: int) -> Iterator[Image.Image]:
+    """Open a file; whatever fails meanwhile is a MediaError."""
     try:
         with Image.open(io.BytesIO(content), formats=_KINDS) as image:
             if image.width * image.height > max_megapixels * 1_000_000:
@@ -57,9 +76,7 @@ def decode_image(content: bytes, max_megapixels: int) -> RGB:
                     f"{max_megapixels} megapixels; make it smaller or raise "
                     "RELOOK_IMAGE_MAX_MEGAPIXELS"
                 )
-            image.load()
-            _turn_upright(image)
-            return np.asarray(_seen(image), dtype=np.uint8)
+            yield image
     except MediaError:
         raise
     except (UnidentifiedImageError, ImportError) as error:

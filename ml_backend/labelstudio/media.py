@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -22,10 +23,10 @@ from label_studio_sdk import LabelStudio
 from ml_backend.errors import MediaError
 from ml_backend.labelstudio.client import access_headers
 from ml_backend.labelstudio.file_cache import CachedFile, FileCache
-from ml_backend.labelstudio.images import RGB, decode_image
+from ml_backend.labelstudio.images import RGB, count_pixels, decode_image
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["MediaReader"]
+__all__ = ["Fetched", "MediaReader"]
 
 #: Files fetched and decoded at once, in all calls together; a lone one needs none of these threads.
 _PARALLEL: Final = 16
@@ -41,10 +42,26 @@ _FILE_PATH: Final = re.compile(r"/data/.|/(tasks|projects)/\d+/(presign|resolve)
 _VALIDATORS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
 T = TypeVar("T")
+_Given = TypeVar("_Given")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An image file that is here and not decoded.
+
+    Attributes:
+        where: the task and address it comes from, as errors name them.
+        content: its bytes.
+        pixels: how many pixels the image has.
+    """
+
+    where: str
+    content: bytes
+    pixels: int
 
 
 class MediaReader:
-    """Fetches files and decodes images, many at once.
+    """Fetches files and decodes images, many at once; between the two their size is known.
 
     Fetched files are kept below ``RELOOK_DATA_DIR/images``, by the address that Label Studio has
     for them (of a file in a storage this names the task: one task's right to it is not another's).
@@ -64,30 +81,30 @@ class MediaReader:
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="media")
         self._kept = FileCache(settings.data_dir / "images", settings.image_cache_mb * _MIB)
 
-    def read(self, tasks: Sequence[int], addresses: Sequence[str]) -> list[RGB | MediaError]:
-        """Read one image per task.
+    def fetch_all(
+        self, tasks: Sequence[int], addresses: Sequence[str]
+    ) -> list[Fetched | MediaError]:
+        """Fetch one image file per task.
 
         Args:
             tasks: the task each address belongs to.
             addresses: as they stand in the tasks' data.
 
         Returns:
-            per task the image, uint8 (H, W, 3) RGB, upright; or the error that says what to mend.
-            One broken image stops no other.
+            per task the file, or the error that says what to mend. One broken file stops no other.
 
         Raises:
             LabelStudioError: when Label Studio itself refuses the token or cannot be reached.
         """
-        limit = self._settings.image_max_megapixels
+        return self._each(self._fetch_one, list(zip(tasks, addresses, strict=True)))
 
-        def read_one(task: int, address: str) -> RGB | MediaError:
-            return self._explained(
-                "image", task, address, lambda content: decode_image(content, limit)
-            )
+    def decode_all(self, files: Sequence[Fetched]) -> list[RGB | MediaError]:
+        """Decode files.
 
-        if len(tasks) == 1:
-            return [read_one(tasks[0], addresses[0])]
-        return list(self._pool.map(read_one, tasks, addresses))
+        Returns:
+            per file the image, uint8 (H, W, 3) RGB, upright; or the error that says what to mend.
+        """
+        return self._each(self._decode_one, files)
 
     def fetch(self, task: int, address: str) -> bytes:
         """Return the file at an address of a task's data.
@@ -101,12 +118,31 @@ class MediaReader:
             raise found
         return found
 
+    def _each(self, do: Callable[[_Given], T], given: Sequence[_Given]) -> list[T]:
+        # A lone one needs no thread.
+        return list(map(do, given) if len(given) == 1 else self._pool.map(do, given))
+
+    def _fetch_one(self, named: tuple[int, str]) -> Fetched | MediaError:
+        task, address = named
+        limit = self._settings.image_max_megapixels
+
+        def measured(content: bytes) -> Fetched:
+            return Fetched(_where("image", task, address), content, count_pixels(content, limit))
+
+        return self._explained("image", task, address, measured)
+
+    def _decode_one(self, file: Fetched) -> RGB | MediaError:
+        try:
+            return decode_image(file.content, self._settings.image_max_megapixels)
+        except MediaError as error:
+            return MediaError(f"{file.where} {error}")
+
     def _explained(
         self, what: str, task: int, address: str, use: Callable[[bytes], T]
     ) -> T | MediaError:
         if not address:
             return MediaError(f"task {task} has no {what} in the field that the config names")
-        where = f"task {task}: {what} {address[:120]!r}"
+        where = _where(what, task, address)
         try:
             return use(self._fetch(task, address))
         except MediaError as error:
@@ -187,6 +223,10 @@ class MediaReader:
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
         uri = base64.b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
+
+
+def _where(what: str, task: int, address: str) -> str:
+    return f"task {task}: {what} {address[:120]!r}"
 
 
 def _inline(address: str) -> bytes:

@@ -11,12 +11,13 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.approval_marks import seconds, untouched_approval
+from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
 from ml_backend.marks import SEPARATOR
+from ml_backend.prediction.inputs import TaskInputs
 
 __all__ = [
     "OWN_FIELDS",
@@ -26,24 +27,34 @@ __all__ = [
     "Standing",
     "TaskPage",
     "read_project",
-    "read_task_ids",
     "read_tasks",
 ]
 
 #: Fields of a task's data that Relook owns, without their prefix.
-OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen")
+OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen", "batch")
 
 _PAGE_SIZE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project, as far as Relook needs it."""
+    """One project, as far as Relook needs it.
+
+    Attributes:
+        id: Label Studio's project id.
+        title: what people call it.
+        config: its labelling config.
+        model_version: the version that pre-labels and whose score the Data Manager shows.
+        size: how many tasks it has.
+        overlap: how many annotations it asks for per task.
+    """
 
     id: int
     title: str
     config: LabelingConfig
     model_version: str
+    size: int
+    overlap: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,8 @@ class Annotations:
 
     An annotation is current unless it was skipped or superseded: while a task holds no more
     annotations than its overlap asks for, each is current; with more, only the newest is. What the
-    model gave is current only while nobody has said anything.
+    model gave is current only while nobody has said anything. The answer out of a relabel batch
+    supersedes all that were written before it.
 
     Attributes:
         id: int64 (A,), Label Studio's annotation id.
@@ -62,6 +74,7 @@ class Annotations:
         labels: what they say, one table per control tag, in the config's order.
         approved: bool (A,), whether the model gave it and nobody has edited it since: no person's
             word, so nothing is learnt from it.
+        in_pixels: whether their outlines are in pixels, as the store keeps them.
     """
 
     id: NDArray[np.int64]
@@ -70,6 +83,7 @@ class Annotations:
     result: list[Result]
     labels: tuple[Labels, ...]
     approved: NDArray[np.bool_]
+    in_pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,7 @@ class TaskPage:
         own: field of ``OWN_FIELDS`` to the value in each task, None where there is none.
         labelled_at: float64 (T,), when the newest current annotation was written, seconds since
             1970; 0 where nothing is labelled.
+        stamp: int64 (T,), when Label Studio last saw the task change, microseconds since 1970.
         digest: str (T,), one per distinct current annotation, joined; "" where nothing is labelled.
         held: row of the task and id of every annotation, current or not.
         approvals: annotations that the model gave.
@@ -119,6 +134,7 @@ class TaskPage:
     inputs: TaskInputs
     own: dict[str, list[Any]]
     labelled_at: NDArray[np.float64]
+    stamp: NDArray[np.int64]
     digest: NDArray[np.str_]
     annotations: Annotations
     standing: Standing
@@ -145,20 +161,14 @@ def read_project(client: LabelStudio, project: int) -> Project:
     with explained(f"reading project {project}"):
         found = client.projects.get(id=project)
     config = parse_config(found.label_config or "<View/>")
-    return Project(project, found.title or "", config, found.model_version or "")
-
-
-def read_task_ids(client: LabelStudio, project: int) -> NDArray[np.int64]:
-    """Read the ids of all tasks of a project, ascending.
-
-    Raises:
-        LabelStudioError: when they cannot be read.
-    """
-    with explained(f"listing the tasks of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id", page_size=1000
-        )
-        return np.sort(np.array([task.id for task in pages], dtype=np.int64))
+    return Project(
+        id=project,
+        title=found.title or "",
+        config=config,
+        model_version=found.model_version or "",
+        size=int(found.task_number or 0),
+        overlap=int(found.maximum_annotations or 1),
+    )
 
 
 def read_tasks(
@@ -209,6 +219,7 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
         ),
         own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
         labelled_at=labelled_at,
+        stamp=np.array([microseconds(task["updated_at"]) for task in tasks], dtype=np.int64),
         digest=np.array([_digests(results) for results in said], dtype=np.str_),
         annotations=annotations,
         standing=Standing(
@@ -272,11 +283,26 @@ def _annotations(
 def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
     found = [_plain(annotation) for annotation in task.get("annotations") or []]
     found = [annotation for annotation in found if not annotation.get("was_cancelled")]
-    peoples = [annotation for annotation in found if annotation["id"] not in approved]
-    # What the model gave is no second opinion beside a person's.
-    found = peoples or found
     found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
+    found = found[_last_relabelled(found) :]
+    # What the model gave is no second opinion beside a person's.
+    peoples = [annotation for annotation in found if annotation["id"] not in approved]
+    found = peoples or found
     return found if len(found) <= int(task.get("overlap") or 1) else found[-1:]
+
+
+def _last_relabelled(found: list[dict[str, Any]]) -> int:
+    """Place of the newest answer out of a relabel batch, which settles all that was there before.
+
+    Such an answer names the annotation that it answers, in its own task, and where it came from.
+    """
+    known = {annotation["id"] for annotation in found}
+    places = [
+        place
+        for place, one in enumerate(found)
+        if one.get("import_id") is not None and one.get("parent_annotation") in known
+    ]
+    return max(places, default=0)
 
 
 def _plain(item: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -26,11 +27,15 @@ __all__ = [
     "digest",
     "encode",
     "encode_choices",
+    "encode_each",
     "to_percent",
     "to_pixels",
 ]
 
 Result = list[dict[str, Any]]
+
+#: ``json.dumps`` makes an encoder anew for each region.
+_sorted: Final = json.JSONEncoder(sort_keys=True).encode
 
 #: What stands in a value is looked at down to this depth; no region of Label Studio goes deeper.
 _DEEPEST: Final = 20
@@ -112,18 +117,50 @@ def encode(
         size: width and height of the image, pixels; zeros for a text.
         text: the text itself, where it is known: what a span covers is written beside it.
     """
-    written = write_places(control.geometry, outline, size, text)
+    one = np.zeros(len(label), dtype=np.int64)
+    sizes = np.array([size], dtype=np.int32)
+    return encode_each(control, one, label, score, outline, sizes, [text])[0]
+
+
+def encode_each(
+    control: Control,
+    item: NDArray[np.int64],
+    label: NDArray[np.int32],
+    score: NDArray[np.float32],
+    outline: Outlines,
+    size: NDArray[np.int32],
+    texts: Sequence[str | None],
+) -> list[Result]:
+    """Write the regions of N inputs, each as ``encode`` does.
+
+    Args:
+        control: the control tag they belong to; not for choices.
+        item: int64 (R,), row of the input each region lies in, ascending.
+        label: int32 (R,), label index.
+        score: float32 (R,), confidence.
+        outline: R regions, pixels or characters.
+        size: int32 (N, 2), width and height of each image, pixels; zeros for texts.
+        texts: N texts, None where one is not known.
+    """
+    written = write_places(control.geometry, outline, size[item], [texts[n] for n in item])
     items = [
-        _item(control, {**place, control.kind: [control.labels[label[row]]]}, score[row], size)
+        _item(control, {**place, control.kind: [control.labels[kind]]}, sure, sides)
         if place
         else {}
-        for row, place in enumerate(written)
+        for place, kind, sure, sides in zip(
+            written, label.tolist(), score.tolist(), size[item].tolist(), strict=True
+        )
     ]
-    if control.geometry == "point":
-        _hold_together(items, outline.table(3)[:, 2].astype(np.int64))
-    else:
-        _name(items)
-    return [item for item in items if item]
+    number = outline.table(3)[:, 2].astype(np.int64) if control.geometry == "point" else None
+    results = []
+    for begin, end in pairwise(np.searchsorted(item, np.arange(len(size) + 1)).tolist()):
+        some = items[begin:end]
+        if number is None:
+            _name(some)
+        else:
+            _hold_together(some, number[begin:end])
+        results.append([one for one in some if one])
+    return results
 
 
 def encode_choices(control: Control, labels: Sequence[int], score: float) -> Result:
@@ -202,7 +239,7 @@ def _name(items: Result) -> None:
     seen: Counter[str] = Counter()
     for item in items:
         if item:
-            content = json.dumps(item, sort_keys=True)
+            content = _sorted(item)
             # The editor takes two regions of one id for one region with two results.
             again = f"{seen[content]}" if seen[content] else ""
             seen[content] += 1

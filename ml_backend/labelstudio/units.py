@@ -62,16 +62,19 @@ def _fitted(outline: Outlines, size: NDArray[np.int32]) -> Outlines:
     other = np.flatnonzero((stated != wanted).any(axis=1))
     if not len(other):
         return outline
-    fitted = Outlines.of_masks(_resized(masks(outline.take(other)), wanted[other]))
+    fitted = _resized(masks(outline.take(other)), wanted[other])
     order = np.arange(len(outline))
     order[other] = len(outline) + np.arange(len(other))
     return Outlines.concatenate([outline, fitted]).take(order)
 
 
-def _resized(table: Masks, size: NDArray[np.int32]) -> Masks:
-    return Masks.from_dense(
-        [_nearest(table, row, *wanted) for row, wanted in enumerate(size.tolist())]
-    )
+def _resized(table: Masks, size: NDArray[np.int32]) -> Outlines:
+    # One after the other: as images they are large.
+    each = [
+        Outlines.of_masks(Masks.from_dense([_nearest(table, row, *wanted)]))
+        for row, wanted in enumerate(size.tolist())
+    ]
+    return Outlines.concatenate(each)
 
 
 def _nearest(table: Masks, row: int, height: int, width: int) -> NDArray[np.bool_]:

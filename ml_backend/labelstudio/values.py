@@ -44,7 +44,10 @@ def read_place(geometry: Geometry, item: Mapping[str, Any]) -> _Numbers | None:
 
 
 def write_places(
-    geometry: Geometry, outline: Outlines, size: Sequence[int], text: str | None = None
+    geometry: Geometry,
+    outline: Outlines,
+    size: NDArray[np.int32],
+    texts: Sequence[str | None],
 ) -> list[dict[str, Any]]:
     """Return what stands in ``value`` for each region, labels aside.
 
@@ -53,20 +56,21 @@ def write_places(
     Args:
         geometry: what the regions are.
         outline: R regions, pixels.
-        size: width and height of their image, pixels; anything for spans and choices.
-        text: the text that spans are of, where it is known: what they cover is written beside.
+        size: int32 (R, 2), width and height of their images, pixels; anything for spans and
+            choices.
+        texts: R texts that spans are of, where they are known: what they cover is written beside.
 
     Returns:
         R dicts; empty ones for regions of which nothing lies inside, and for choices.
     """
     if geometry == "span":
+        places = outline.table(2).astype(int).tolist()
         return [
-            _span_value(start, end, text) for start, end in outline.table(2).astype(int).tolist()
+            _span_value(start, end, text) for (start, end), text in zip(places, texts, strict=True)
         ]
     if geometry == "choice":
         return [{} for _ in range(len(outline))]
-    sizes = np.tile(np.array(size, dtype=np.int32), (len(outline), 1))
-    return _WRITERS[geometry](to_percent(geometry, outline, sizes))
+    return _WRITERS[geometry](to_percent(geometry, outline, size))
 
 
 def _is_number(value: Any) -> bool:

@@ -6,9 +6,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any, Final, cast
 
+import httpx
 from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError
 from ml_backend.labelstudio.client import explained
@@ -18,8 +20,16 @@ __all__ = ["create_predictions", "delete_predictions", "set_model_version", "wri
 
 _log = logging.getLogger(__name__)
 
-_BULK = 500
-_PARALLEL = 4
+#: Tasks of one bulk import, at most: in a small project, and as a share of a large one.
+_BULK: Final = 500
+_BULK_SHARE: Final = 1 / 20
+_PARALLEL: Final = 4
+#: Label Studio 1.23 counts all tasks of the project anew at each bulk import (0.5 ms each, seen on
+#: SQLite), so of a large project a few predictions are sooner written one by one (25 ms each).
+_LARGE: Final = 1000
+_ONE_BY_ONE: Final = 1 / 50
+#: For the same reason a bulk import into a project of a million tasks takes minutes.
+_IMPORT_S: Final = 900
 
 
 def create_predictions(
@@ -27,8 +37,16 @@ def create_predictions(
     project: int,
     version: str,
     predictions: Mapping[int, tuple[Result, float]],
+    size: int = 0,
 ) -> list[int]:
-    """Write predictions in bulk: task id to result and score.
+    """Write predictions, few into a large project one by one, else in bulk.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        version: their model version.
+        predictions: task id to result and score.
+        size: how many tasks the project has.
 
     Returns:
         the tasks that Label Studio did not take: its bulk import drops what it finds invalid
@@ -37,10 +55,15 @@ def create_predictions(
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
     """
-    refused: list[int] = []
     tasks = list(predictions)
-    for start in range(0, len(tasks), _BULK):
-        bulk = tasks[start : start + _BULK]
+    if size > _LARGE and len(tasks) <= size * _ONE_BY_ONE:
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            taken = pool.map(lambda task: _create(client, version, task, predictions[task]), tasks)
+            return [task for task, done in zip(tasks, taken, strict=True) if not done]
+    refused: list[int] = []
+    most = max(_BULK, int(size * _BULK_SHARE))
+    for start in range(0, len(tasks), most):
+        bulk = tasks[start : start + most]
         if _import(client, project, version, predictions, bulk) == len(bulk):
             continue
         stand = _tasks_with(client, project, version)
@@ -98,8 +121,9 @@ def write_field(
                 request_options={"additional_body_parameters": body},
             )
 
-    for value, tasks in by_value.items():
-        write(value, tasks)
+    # Several at once: each value has tasks of its own.
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(write, by_value, by_value.values()))
 
 
 def set_model_version(client: LabelStudio, project: int, version: str) -> bool:
@@ -124,6 +148,23 @@ def set_model_version(client: LabelStudio, project: int, version: str) -> bool:
     return True
 
 
+def _create(client: LabelStudio, version: str, task: int, made: tuple[Result, float]) -> bool:
+    result, score = made
+    with explained(f"writing a prediction of task {task}"):
+        try:
+            client.predictions.create(
+                task=task,
+                result=cast(Any, result),
+                score=round(score, 4),
+                model_version=version,
+            )
+        except ApiError as error:
+            if error.status_code != httpx.codes.BAD_REQUEST:
+                raise
+            return False
+    return True
+
+
 def _import(
     client: LabelStudio,
     project: int,
@@ -137,7 +178,11 @@ def _import(
         for result, score in [predictions[task]]
     ]
     with explained(f"writing predictions of {len(tasks)} tasks of project {project}"):
-        answer = client.projects.import_predictions(id=project, request=cast(Any, body))
+        answer = client.projects.import_predictions(
+            id=project,
+            request=cast(Any, body),
+            request_options={"timeout_in_seconds": _IMPORT_S},
+        )
     return int(answer.created or 0)
 
 

@@ -18,6 +18,9 @@ __all__ = ["SCORE_FLOOR", "Input", "Predictions", "Predictor", "names"]
 #: prediction over a human box still speaks for that box.
 SCORE_FLOOR = 0.02
 
+#: What half precision makes of a sum of 1.
+_ROUNDED = 0.02
+
 #: An image, uint8 (H, W, 3) RGB and upright, or a text.
 Input = NDArray[np.uint8] | str
 
@@ -33,7 +36,8 @@ class Predictions:
         score: float32 (R,), confidence in [0, 1].
         outline: where each region is, in the geometry that was asked for.
         probs: float32 (N, K), class probabilities; K is 0 for a model of regions. Rows sum to 1
-            where the classes exclude each other, else each class is a question of its own.
+            where the classes exclude each other, else each class is a question of its own; a row
+            of zeros says nothing.
     """
 
     size: NDArray[np.int32]
@@ -81,9 +85,11 @@ class Predictions:
         probs: NDArray[np.float32] = np.zeros((len(self), count), dtype=np.float32)
         if self.probs.size:
             taken = mapping >= 0
-            np.add.at(probs.T, mapping[taken], self.probs[:, taken].T)
-            # Of classes that do not exclude each other, several may come to one label.
-            np.minimum(probs, 1, out=probs)
+            total = self.probs.sum(axis=1)
+            exclusive = bool(np.isclose(total[total > 0], 1, atol=_ROUNDED).all())
+            # Of classes that exclude each other a label has what they have together.
+            join = np.add if exclusive else np.maximum
+            join.at(probs.T, mapping[taken], self.probs[:, taken].T)
         label = mapping[self.label].astype(np.int32)
         return Predictions(self.size, self.item, label, self.score, self.outline, probs)
 

@@ -35,6 +35,7 @@ _HOW_FOLDER: Final = (
     'save it again with timm.models.save_for_hf(model, folder, {"label_names": [...]})'
 )
 _LARGEST_SIDE: Final = 4096
+_MOST_CLASSES: Final = 100_000
 # What would make timm load from elsewhere, or build something that gives no class scores.
 _RESERVED: Final = frozenset(
     {"cache_dir", "checkpoint_path", "features_only", "pretrained", "weights"}
@@ -232,12 +233,16 @@ def _plain(text: str) -> Any:
 
 def _named(names: Any, count: Any) -> Any:
     """Return one name per output; what is neither list nor dict goes on to the validation."""
+    if isinstance(count, int) and count > _MOST_CLASSES:
+        raise ValueError(f"it has {count} outputs, more than {_MOST_CLASSES}")
     numbered = isinstance(count, int) and count > 0
     if names is None:
         return (imagenet_classes(count) or map(str, range(count))) if numbered else ()
     if isinstance(names, dict):
         given = {int(index): name for index, name in names.items()}
         total = count if numbered else max(given, default=-1) + 1
+        if total > _MOST_CLASSES:
+            raise ValueError(f"it has {total} outputs, more than {_MOST_CLASSES}")
         names = [given.pop(index, str(index)) for index in range(total)]
         if given:
             raise ValueError(f"there are {total} outputs, and a name for output {min(given)}")

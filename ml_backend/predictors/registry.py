@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,7 @@ from ml_backend.errors import ModelError
 from ml_backend.predictors import files
 from ml_backend.predictors.base import Predictor
 from ml_backend.predictors.batching import BatchingPredictor
+from ml_backend.predictors.fetching import Fetching
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["SCHEMES", "ModelRegistry"]
@@ -26,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _MIB: Final = 1 << 20
 _FILES: Final = (".pt", ".onnx")
+#: Objects within objects in which a predictor's networks are looked for.
+_DEPTH: Final = 5
 #: What stands before a name's colon, and the class that loads it: made from (name, model folder,
 #: threads, downloads), with ``version_of(name, folder, downloads)`` beside.
 SCHEMES: Final = {
@@ -50,14 +54,16 @@ class ModelRegistry:
             put there); ``threads``, of one model; ``downloads``; and ``model_memory_mb``. For more
             room those models go that were not used for longest, but none that is at work, and the
             newest stays, however large it is.
+        patient: whether who asks can wait for a download.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, patient: bool = True) -> None:
         self._folder = settings.model_dir
         self._threads = settings.threads
         self._downloads = settings.downloads
         self._limit = settings.model_memory_mb * _MIB
         self._lock = threading.Lock()
+        self._fetching = Fetching(settings.model_dir, patient)
         #: Least recently used first.
         self._kept: OrderedDict[_Key, BatchingPredictor] = OrderedDict()
         #: Also those let go that somebody still holds: asked for again, none is loaded twice.
@@ -98,7 +104,12 @@ class ModelRegistry:
         return model
 
     def _file(self, name: str) -> Path:
-        path = files.locate(self._folder, name)
+        try:
+            path = files.locate(self._folder, name)
+        except ModelError:
+            if not (self._downloads and self._fetching.fetch(name)):
+                raise
+            path = files.locate(self._folder, name)
         if path.suffix not in _FILES:
             kinds = ", ".join(f"{known}:" for known in SCHEMES)
             raise ModelError(
@@ -114,13 +125,15 @@ class ModelRegistry:
                 self._keep(name, key, model)
             return model
 
-    def _keep(self, name: str, key: _Key, model: BatchingPredictor) -> None:
+    def _keep(self, name: str, key: _Key, model: BatchingPredictor) -> bool:
+        """Keep a model; return whether it took the place of another, which is let go."""
         self._alive[key] = self._kept[key] = model
         self._kept.move_to_end(key)
         before = self._key_of.get(name, key)
         self._key_of[name] = key
-        if before not in self._key_of.values():
-            self._kept.pop(before, None)
+        if before in self._key_of.values():
+            return False
+        return self._kept.pop(before, None) is not None
 
     def _load(self, name: str, key: _Key) -> BatchingPredictor:
         scheme, version = key
@@ -137,7 +150,9 @@ class ModelRegistry:
             raise ModelError(f"model {name!r} was replaced while it was loaded; try again")
         model = BatchingPredictor(predictor, _network_bytes(predictor) or size)
         with self._lock:
-            self._keep(name, key, model)
+            let_go = self._keep(name, key, model)
+        if let_go:
+            _free()
         self._make_room(0)
         _log.info("loaded %s, %.0f MiB", version, model.memory / _MIB)
         return model
@@ -153,8 +168,7 @@ class ModelRegistry:
                     dropped.append(key)
                     taken -= self._kept.pop(key).memory
         if dropped:
-            # Model objects refer to each other in circles: counting references frees nothing.
-            gc.collect()
+            _free()
             _log.info("let go %s", ", ".join(version for _, version in dropped))
 
 
@@ -175,20 +189,35 @@ def _network_bytes(predictor: Predictor) -> int:
     if torch is None:
         return 0
     # A predictor holds its network itself, in one object with what belongs to it, or (Ultralytics)
-    # as a copy inside what runs it.
-    held = level = _attributes(predictor)
-    for _ in range(2):
-        level = [inner for value in level for inner in _attributes(value)]
-        held = held + level
-    networks = {id(value): value for value in held if isinstance(value, torch.nn.Module)}
+    # once as it was loaded and once, fused, deep inside what runs it.
+    held: dict[int, object] = {id(predictor): predictor}
+    level: list[object] = [predictor]
+    for _ in range(_DEPTH):
+        inner = {id(value): value for one in level for value in _attributes(one)}
+        level = [value for key, value in inner.items() if key not in held]
+        held |= inner
+    networks = [value for value in held.values() if isinstance(value, torch.nn.Module)]
     tensors = {
         id(tensor): tensor
-        for network in networks.values()
+        for network in networks
         for tensor in (*network.parameters(), *network.buffers())
     }
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def _attributes(held: object) -> list[object]:
+    if isinstance(held, type | ModuleType | FunctionType):
+        # What a program is made of holds no weights, and leads everywhere.
+        return []
     names = (*getattr(held, "__dict__", ()), *getattr(type(held), "__slots__", ()))
     return [getattr(held, name, None) for name in names]
+
+
+def _free() -> None:
+    """Give back the memory of models that nobody holds any more."""
+    # Model objects refer to each other in circles: counting references frees nothing.
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        # PyTorch keeps what it once had, and other processes of the machine lack it.
+        torch.cuda.empty_cache()

@@ -90,7 +90,9 @@ class TextPredictor:
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         predict = self._spans if geometry == "span" else self._classes
         try:
-            return _joined([predict(texts[rows]) for rows in ragged.blocks(lengths, _CHARACTERS)])
+            return Predictions.concatenate(
+                [predict(texts[rows]) for rows in ragged.blocks(lengths, _CHARACTERS)]
+            )
         except (
             ArithmeticError,
             AttributeError,
@@ -117,9 +119,8 @@ class TextPredictor:
         )
 
     def _classes(self, texts: Sequence[str]) -> Predictions:
-        count = len(self.classes)
-        alike = 0.5 if self._model.multiple else 1 / count
-        probs = np.full((len(texts), count), alike, dtype=np.float32)
+        # Of a text without a word nothing is said.
+        probs = np.zeros((len(texts), len(self.classes)), dtype=np.float32)
         pieces = split(self._tokenizer, texts)
         rows = np.flatnonzero(np.diff(pieces.offsets))
         begin = pieces.offsets[rows]
@@ -130,15 +131,3 @@ class TextPredictor:
 
 def _locate(name: str, folder: Path, downloads: bool) -> Path:
     return model_folder(folder, name.removeprefix("transformers:"), downloads=downloads)
-
-
-def _joined(parts: Sequence[Predictions]) -> Predictions:
-    before = ragged.starts(np.array([len(part) for part in parts], dtype=np.int64))
-    return Predictions(
-        size=np.concatenate([part.size for part in parts]),
-        item=np.concatenate([part.item + int(at) for part, at in zip(parts, before, strict=False)]),
-        label=np.concatenate([part.label for part in parts]),
-        score=np.concatenate([part.score for part in parts]),
-        outline=Outlines.concatenate([part.outline for part in parts]),
-        probs=np.concatenate([part.probs for part in parts]),
-    )

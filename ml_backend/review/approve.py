@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
 
 __all__ = ["HALF_SEEN", "REASONS", "Candidates", "Judgement", "judge"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION, Fix, suggest
-from ml_backend.labelstudio.writer import create_predictions, delete_predictions, write_field
+from ml_backend.labelstudio.writer import delete_predictions, write_field
 from ml_backend.review.decide import Decision
 
-__all__ = ["publish"]
+__all__ = ["Create", "publish"]
+
+#: Writes predictions of one model version, task id to result and score; returns those refused.
+Create = Callable[[str, Mapping[int, tuple[Result, float]]], list[int]]
 
 
 class _Described(Protocol):
@@ -36,19 +39,30 @@ def publish(
     page: TaskPage,
     found: _Described,
     decision: Decision,
-) -> list[int]:
+    create: Create,
+) -> tuple[list[int], NDArray[np.int64]]:
     """Write one page's decisions into Label Studio.
 
     The order lets a job die anywhere and the next one complete it: a flag comes after its reason
     and its mark, a verdict before its mark.
 
+    Args:
+        client: a signed-in client.
+        project: the project.
+        prefix: what the names of Relook's own fields begin with.
+        page: the tasks as they stand.
+        found: what is said of them.
+        decision: what was decided.
+        create: writes predictions, see ``create_predictions``.
+
     Returns:
-        the tasks whose suggestion Label Studio refused.
+        the tasks whose suggestion Label Studio refused;
+        by how many predictions each task holds more than before, int64 (T,).
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    refused = _write_suggestions(client, project, page, found, decision)
+    refused, more = _write_suggestions(client, page, found, decision, create)
     described = np.flatnonzero(decision.describe).tolist()
     emptied = np.flatnonzero(decision.clear).tolist()
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
@@ -74,16 +88,17 @@ def publish(
             if value != stands[row] and (value or stands[row] is not None)
         }
         write_field(client, project, f"{prefix}_{name}", changed)
-    return refused
+    return refused, more
 
 
 def _write_suggestions(
-    client: LabelStudio, project: int, page: TaskPage, found: _Described, decision: Decision
-) -> list[int]:
+    client: LabelStudio, page: TaskPage, found: _Described, decision: Decision, create: Create
+) -> tuple[list[int], NDArray[np.int64]]:
     wanted: dict[int, Result] = {}
     for row in np.flatnonzero(decision.describe).tolist():
         annotation, fixes = found.fixes[row]
-        wanted[row] = suggest(page.annotations.result[annotation], fixes)
+        if fixes:
+            wanted[row] = suggest(page.annotations.result[annotation], fixes)
     obsolete = []
     ours = np.flatnonzero(page.standing.version == SUGGESTION_VERSION)
     for stands in ours.tolist():
@@ -91,12 +106,12 @@ def _write_suggestions(
         if wanted.get(row) == page.standing.result[stands]:
             del wanted[row]
         elif decision.resolved[row] or decision.describe[row]:
-            obsolete.append(int(page.standing.id[stands]))
-    refused = create_predictions(
-        client,
-        project,
+            obsolete.append(stands)
+    refused = create(
         SUGGESTION_VERSION,
         {int(page.id[r]): (fix, float(found.priority[r])) for r, fix in wanted.items()},
     )
-    delete_predictions(client, obsolete)
-    return refused
+    delete_predictions(client, page.standing.id[obsolete].tolist())
+    more = np.isin(np.arange(len(page)), list(wanted)) & ~np.isin(page.id, refused)
+    gone = np.bincount(page.standing.task[obsolete], minlength=len(page))
+    return refused, more.astype(np.int64) - gone

@@ -14,6 +14,8 @@ from ml_backend.scoring.columns import ACTIONS, Calibration, Scored, Units
 
 __all__ = ["fit", "score"]
 
+#: What is learnt with the neighbours' labels stands beside what is learnt without.
+_NEAR: Final = "near_"
 #: Share of a classifier's probability that must lie on the project's labels to say anything.
 _LEAST_MASS: Final = 0.05
 
@@ -24,7 +26,13 @@ def fit(units: Units) -> Calibration:
         given, judged = _answers(units)
         return multilabel.fit(given[judged], units.model.probs[judged]).to_arrays()
     label, probs = _classes(units)
-    return classification.fit(label, probs).to_arrays()
+    learnt = classification.fit(label, probs).to_arrays()
+    if units.nearby is None:
+        return learnt
+    rows = np.flatnonzero(units.nearby.known)
+    votes = units.nearby.votes.take(rows)
+    near = classification.fit(label[rows], probs[rows], votes=votes).to_arrays()
+    return learnt | {_NEAR + name: column for name, column in near.items()}
 
 
 def score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
@@ -40,12 +48,38 @@ def score(units: Units, items: NDArray[np.int64], calibration: Calibration | Non
     if units.table.control.multiple:
         return _several(units, item, calibration)
     label, probs = _classes(units)
-    trust = None if calibration is None else classification.Calibration.from_arrays(calibration)
-    found = classification.find(label, probs, tasks=np.arange(len(label)), calibration=trust)
+    found = _mistaken(units, label, probs, calibration)
     judged = label != NONE
-    found = found.take(judged[found.prediction])
-    given = label[found.prediction]
-    return _scored(units, found, given, probs[found.prediction, found.label], judged, item)
+    found = found.take(judged[found.task])
+    given = label[found.task]
+    return _scored(units, found, given, probs[found.task, found.label], judged, item)
+
+
+def _mistaken(
+    units: Units,
+    label: NDArray[np.int32],
+    probs: NDArray[np.float32],
+    calibration: Calibration | None,
+) -> Findings:
+    """Judge each unit by the model, and by its neighbours' labels where it has been among them."""
+    known: NDArray[np.bool_] = np.zeros(len(units), dtype=np.bool_)
+    trust = near = None
+    if calibration is not None:
+        trust = classification.Calibration.from_arrays(calibration)
+        of_near = {k.removeprefix(_NEAR): v for k, v in calibration.items() if k.startswith(_NEAR)}
+        if of_near and units.nearby is not None:
+            near = classification.Calibration.from_arrays(of_near)
+            known = units.nearby.known
+    alone, among = np.flatnonzero(~known), np.flatnonzero(known)
+    parts = [classification.find(label[alone], probs[alone], tasks=alone, calibration=trust)]
+    if near is not None and units.nearby is not None:
+        votes = units.nearby.votes.take(among)
+        parts.append(
+            classification.find(
+                label[among], probs[among], tasks=among, votes=votes, calibration=near
+            )
+        )
+    return Findings.concatenate(parts)
 
 
 def _several(units: Units, item: NDArray[np.int64], calibration: Calibration | None) -> Scored:
@@ -72,7 +106,7 @@ def _scored(
     np.maximum.at(priority, found.task, found.score)
     priority[~judged] = np.nan
     said = reasons.describe(found, control.labels, given=given, confidence=confidence, what="item")
-    fixes = [
+    fixes: list[Fix | None] = [
         Fix(control, ACTIONS[kind], int(item[unit]), label, None, sure, (0, 0))
         for kind, unit, label, sure in zip(
             found.kind.tolist(),
@@ -82,7 +116,32 @@ def _scored(
             strict=True,
         )
     ]
-    return Scored(priority, found, said, fixes)
+    return _with_remarks(units, Scored(priority, found, said, fixes))
+
+
+def _with_remarks(units: Units, scored: Scored) -> Scored:
+    """Add what the neighbours of each unit's input say: no model's opinion, so without a fix."""
+    if units.nearby is None:
+        return scored
+    control = units.table.control
+    given = np.full(len(units), NONE, dtype=np.int32)
+    given[units.unit] = units.labels.label
+    found = units.nearby.remarks(given)
+    if control.multiple:
+        found = found.take(found.kind == "outlier")
+    said = reasons.describe(
+        found,
+        control.labels,
+        given=given[found.task],
+        confidence=np.zeros(len(found), dtype=np.float32),
+        what="item",
+    )
+    priority = scored.priority.copy()
+    np.fmax.at(priority, found.task, found.score)
+    findings = Findings.concatenate([scored.findings, found])
+    return Scored(
+        priority, findings, [*scored.reason, *said], [*scored.fix, *([None] * len(found))]
+    )
 
 
 def _classes(units: Units) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -105,4 +164,6 @@ def _answers(units: Units) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     given[units.unit[known], units.given[known]] = True
     judged = np.zeros(len(units), dtype=np.bool_)
     judged[units.unit] = True
-    return given, judged & bool(units.table.known.any())
+    # A row of zeros says nothing of its task.
+    said = units.model.probs.any(axis=1) & bool(units.table.known.any())
+    return given, judged & said

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from analysis import reasons
 from analysis.findings import NONE, Findings
 from ml_backend.labelstudio.suggestions import Fix
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
-from ml_backend.store import StoredLabels
+from ml_backend.scoring.nearby import Nearby
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["ACTIONS", "Calibration", "Scored", "Units", "region_fixes", "region_reasons"]
 
@@ -39,13 +40,13 @@ class Scored:
         priority: float32 (U,), in [0, 1]; NaN where the model has nothing to say.
         findings: F findings; ``task`` is the unit.
         reason: F reasons in plain words.
-        fix: F fixes.
+        fix: F fixes; None where the model has none.
     """
 
     priority: NDArray[np.float32]
     findings: Findings
     reason: list[str]
-    fix: list[Fix]
+    fix: list[Fix | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Units:
         given: int32 (R,), label of each human region, -1 where the model does not know it.
         model: what the model says, U items, without regions that no label takes: what the project
             has no label for can neither be missing nor be a better label.
+        nearby: what the neighbours of each unit's input say, U rows; None where there is nothing.
     """
 
     table: ControlPredictions
@@ -66,25 +68,33 @@ class Units:
     unit: NDArray[np.int64]
     given: NDArray[np.int32]
     model: Predictions
+    nearby: Nearby | None = None
 
     def __len__(self) -> int:
         return len(self.labels.unit)
 
     @classmethod
-    def of(cls, table: ControlPredictions, labels: StoredLabels, place: NDArray[np.int64]) -> Units:
+    def of(
+        cls,
+        table: ControlPredictions,
+        labels: StoredLabels,
+        place: NDArray[np.int64],
+        nearby: Nearby | None = None,
+    ) -> Units:
         """Put labels and predictions side by side.
 
         Args:
             table: the control tag's predictions.
             labels: its human labels, U units.
             place: int64 (U,), row of each unit's task among the predictions.
+            nearby: what the neighbours of each unit's input say, U rows.
         """
         order = np.argsort(labels.unit)
         unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
         known = np.append(table.known, False)
         given = np.where(known[labels.label], labels.label, NONE).astype(np.int32)
         said = table.predictions.take(place)
-        return cls(table, labels, unit, given, said.only(known[said.label]))
+        return cls(table, labels, unit, given, said.only(known[said.label]), nearby)
 
 
 def region_reasons(
@@ -111,7 +121,7 @@ def region_reasons(
     )
 
 
-def region_fixes(units: Units, found: Findings, items: NDArray[np.int64]) -> list[Fix]:
+def region_fixes(units: Units, found: Findings, items: NDArray[np.int64]) -> list[Fix | None]:
     """Return what mends each finding about a region.
 
     Args:

@@ -15,10 +15,11 @@ from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, to_pixels
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.outlines import Geometry
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
-from ml_backend.store import StoredLabels
+from ml_backend.scoring.nearby import Nearby
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
 
@@ -47,7 +48,8 @@ class PageScores:
         priority: float32 (T,), in [0, 1]; NaN where there is nothing to score or to score with.
         kind: kind of the worst finding of each task; "" where there is none.
         reason: the worst findings of each task in plain words.
-        fixes: row of a task to the row of its worst annotation and what to change in it.
+        fixes: row of a task to the row of its worst annotation and what to change in it; nothing
+            where no model says what would be right.
     """
 
     priority: NDArray[np.float32]
@@ -62,7 +64,7 @@ class _Finding:
     kind: str
     reason: str
     annotation: int
-    fix: Fix
+    fix: Fix | None
 
 
 def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> StoredLabels:
@@ -73,29 +75,36 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
     # Sizes come from the images themselves: imports often lack or misstate them.
     place = np.cumsum(table.found) - 1
     size = table.predictions.size[place[notes.task[kept.annotation]]].reshape(-1, 2)
+    outline = kept.outline
+    if not notes.in_pixels:
+        outline = to_pixels(table.control.geometry, outline, size)
     return StoredLabels(
         task=page.id[notes.task[usable]],
         unit=notes.id[usable],
         region_unit=notes.id[kept.annotation],
         label=kept.label,
-        outline=to_pixels(table.control.geometry, kept.outline, size),
+        outline=outline,
         held_task=page.id[page.held[0]],
         held=page.held[1],
+        approved=notes.approved[usable],
     )
 
 
-def fit_calibration(table: ControlPredictions, labels: StoredLabels) -> Calibration:
+def fit_calibration(
+    table: ControlPredictions, labels: StoredLabels, nearby: Nearby | None = None
+) -> Calibration:
     """Learn from all human labels of a control tag how far its model can be trusted.
 
     Args:
         table: predictions of the tasks ``np.unique(labels.task)``, found for each.
         labels: the human labels.
+        nearby: what the neighbours of those tasks' inputs say, one row a task.
     """
     if not len(table.predictions.label) and not table.predictions.probs.any():
         # Not made for this tag, however it was connected: its silence means nothing.
         return {_SILENT: np.array(len(table.predictions))}
     place = np.unique(labels.task, return_inverse=True)[1]
-    units = Units.of(table, labels, place)
+    units = Units.of(table, labels, place, None if nearby is None else nearby.take(place))
     learnt: Calibration = _SCORERS[table.control.geometry].fit(units)
     return learnt
 
@@ -105,6 +114,7 @@ def score_page(
     tables: Sequence[ControlPredictions],
     calibrations: Sequence[Calibration | None],
     threshold: float,
+    nearby: Sequence[Nearby | None] | None = None,
 ) -> PageScores:
     """Score the human labels of one page of tasks.
 
@@ -113,11 +123,14 @@ def score_page(
         tables: predictions, one table per control tag.
         calibrations: what ``fit_calibration`` learnt per control tag, None where nothing yet.
         threshold: score from which a finding is worth naming.
+        nearby: what the neighbours of the page's inputs say per control tag, one row a task; None
+            where nothing is known.
     """
     priority = np.full(len(page), np.nan, dtype=np.float32)
     found: dict[int, list[_Finding]] = defaultdict(list)
-    for table, labels, calibration in zip(
-        tables, page.annotations.labels, calibrations, strict=True
+    around = nearby or [None] * len(tables)
+    for table, labels, calibration, near in zip(
+        tables, page.annotations.labels, calibrations, around, strict=True
     ):
         if calibration is not None and _SILENT in calibration:
             continue
@@ -125,19 +138,22 @@ def score_page(
         task = page.annotations.task[annotations]
         items = labels.item[np.isin(labels.annotation, annotations)]
         place = (np.cumsum(table.found) - 1)[task]
-        units = Units.of(table, page_labels(page, table, labels), place)
+        of_units = None if near is None else near.take(task)
+        units = Units.of(table, page_labels(page, table, labels), place, of_units)
         scored = _score(units, items, calibration)
         np.fmax.at(priority, task, scored.priority)
-        texts = page.inputs.values(table.control.data_key)
+        texts = page.inputs.spelt(table.control)
         for n, unit in enumerate(scored.findings.task.tolist()):
             row = int(task[unit])
-            fix = replace(scored.fix[n], text=texts[row])
+            fix = scored.fix[n]
+            if fix is not None:
+                fix = replace(fix, text=texts[row])
             one = _Finding(
                 score=float(scored.findings.score[n]),
                 kind=str(scored.findings.kind[n]),
                 reason=scored.reason[n],
                 annotation=int(annotations[unit]),
-                fix=fix if table.control.geometry == "span" else scored.fix[n],
+                fix=fix,
             )
             found[row].append(one)
     return _by_task(priority, found, threshold)
@@ -169,5 +185,6 @@ def _by_task(
         if len(named) > _MOST_NAMED:
             reason[row] += f"; and {len(named) - _MOST_NAMED} more"
         worst = named[0].annotation
-        fixes[row] = worst, [one.fix for one in named if one.annotation == worst]
+        mend = [one.fix for one in named if one.annotation == worst and one.fix is not None]
+        fixes[row] = worst, mend
     return PageScores(priority, kind, reason, fixes)

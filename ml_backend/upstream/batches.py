@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelAwayError, ModelError
 from ml_backend.upstream.base import Reply, UpstreamTask
 
 __all__ = ["SilentError", "SpoiledError", "ask_in_batches", "batches"]
@@ -22,7 +22,7 @@ class SpoiledError(ModelError):
     """No use in an answer, perhaps because of one task of the batch."""
 
 
-class SilentError(ModelError):
+class SilentError(ModelAwayError):
     """No answer within the time allowed."""
 
 

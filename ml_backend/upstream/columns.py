@@ -40,7 +40,7 @@ def predictions_of(
 
     Of choices, the chosen label gets the score and the others share the rest evenly; where
     several may hold, those not chosen get what the score leaves. Where nothing was chosen, all
-    labels are as likely.
+    are 0: nothing is said.
 
     Args:
         control: the control tag; label indices are its own.
@@ -145,7 +145,7 @@ def _probs(
     # The surest of an answer stands last and is the one that is kept.
     order = np.lexsort((prob, labels.annotation))
     row, label, prob = labels.annotation[order], labels.label[order], prob[order]
-    probs = np.full((count, classes), chance)
+    probs = np.zeros((count, classes))
     if control.multiple:
         total, said = np.bincount(row, prob, count), np.bincount(row, minlength=count)
         chose = said > 0

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelAwayError, ModelError
 from ml_backend.upstream.answers import excerpt, read_replies, to_json, version_text
 from ml_backend.upstream.base import Reply, UpstreamTask
 from ml_backend.upstream.batches import SilentError, SpoiledError, ask_in_batches, batches
@@ -194,7 +194,7 @@ class RemoteUpstream:
                 "runs and is not overloaded"
             ) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise ModelError(
+            raise ModelAwayError(
                 f"model {self.name!r} cannot be reached ({type(error).__name__} {error}); check "
                 "its address and that it runs"
             ) from error

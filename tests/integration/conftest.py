@@ -12,8 +12,10 @@ from typing import Any, cast
 import pytest
 import redis
 from label_studio_sdk import LabelStudio
+from playwright.sync_api import Page, sync_playwright
 from pydantic import SecretStr
 
+from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import (
     CONFIGS,
@@ -28,13 +30,18 @@ from ml_backend.jobs.runs import ENDED, Run, RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
-from ml_backend.stack import Stack
 from tests.integration.label_types import Case
 from tests.made_models import make_models
 
 MODELS = Path(__file__).parents[2] / "ml_backend" / "demo" / "models"
 MODELS_OF_TESTS = Path(__file__).parents[1] / "models"
 MODEL = {"detection": "digits-detect.pt", "classification": "digits-classify.pt"}
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
@@ -168,6 +175,24 @@ def bench(
     )
     with Stack(settings) as stack:
         yield Bench(label_studio, connect(settings), settings, stack)
+
+
+@pytest.fixture(scope="module")
+def page(label_studio: LabelStudioServer) -> Iterator[Page]:
+    """A signed-in person's browser."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(f"{label_studio.url}/user/login/")
+        page.fill("input[name=email]", label_studio.account.username)
+        page.fill("input[name=password]", label_studio.account.password)
+        page.click("button[type=submit]")
+        page.wait_for_load_state("networkidle")
+        yield page
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from tests.integration.samples import right, scenes
 
 def relook(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ml_backend.cli", *arguments],
+        [sys.executable, "-m", "ml_backend.commands.cli", *arguments],
         capture_output=True,
         text=True,
         timeout=240,
@@ -25,7 +25,7 @@ def test_analyze_follows_a_run_and_runs_lists_it(bench: Bench):
     project, _ = bench.project("detection", [right(scenes(1, seed=51)[0])])
     done = relook("analyze", str(project), REDIS_URL=bench.stack.redis_url)
     assert done.returncode == 0, done.stderr
-    assert "scoring" in done.stderr
+    assert "finishing" in done.stderr
     listed = relook("runs", str(project), REDIS_URL=bench.stack.redis_url)
     assert "done" in listed.stdout
 

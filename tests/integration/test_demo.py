@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.conftest import wait_for
 
-COMMAND = [sys.executable, "-m", "ml_backend.cli", "demo"]
+COMMAND = [sys.executable, "-m", "ml_backend.commands.cli", "demo"]
 
 
 @pytest.fixture(scope="module")

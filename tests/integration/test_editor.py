@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
-import pytest
 from label_studio_sdk import LabelStudio
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from analysis.geometry.masks import Masks
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.results import decode, digest, encode, encode_choices, to_pixels
 from ml_backend.outlines import Outlines
-from tests.integration.test_browser import CHROMIUM, FLAGS, duplicate_and_submit
+from tests.integration.test_browser import duplicate_and_submit
 
 WIDTH, HEIGHT = 320, 200
 LABELS = '<Label value="a" background="red"/><Label value="b" background="blue"/>'
@@ -35,23 +33,6 @@ TEXT = f"""<View>
 </View>"""
 #: One character of two in JavaScript, one of two code points, and ends of lines of both kinds.
 SAID = "🎉 Anna 👩🏽 met\r\nÖmer\nin Wien."
-
-
-@pytest.fixture(scope="module")
-def page(label_studio) -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(60_000)
-        page.goto(f"{label_studio.url}/user/login/")
-        page.fill("input[name=email]", label_studio.account.username)
-        page.fill("input[name=password]", label_studio.account.password)
-        page.click("button[type=submit]")
-        page.wait_for_load_state("networkidle")
-        yield page
-        browser.close()
 
 
 def disc(x, y, radius):

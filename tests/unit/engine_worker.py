@@ -48,10 +48,10 @@ class Services:
         self.graph = RunGraph(self.mailbox, self.runs)
         self.crashes = Crashes(self.redis)
         self.client = self
-        self.store = self
+        self.choice = self
 
-    def compact(self, project):
-        disturb(self.redis, "finishing")
+    def unmapped(self, config, settings):
+        return {}
 
 
 def disturb(connection, stage, tasks=()):
@@ -72,11 +72,32 @@ class Outcome:
 
 class ProjectWork:
     def __init__(self, services, project):
-        self.redis, self.project = services.redis, types.SimpleNamespace(id=project)
+        self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
+        self.outgoing = types.SimpleNamespace(enough=1)
+        self.settings = None
+        self.neighborhood = self
 
     @classmethod
-    def open(cls, services, project):
+    def open(cls, services, project, in_bulk=False):
         return cls(services, project)
+
+    def changed(self, states):
+        return np.ones(len(states.task), dtype=bool)
+
+    def send(self, least=1):
+        return {}
+
+    def settled(self, tasks):
+        return False
+
+    def settle(self, tasks):
+        pass
+
+    def compare(self, tasks, settled):
+        return types.SimpleNamespace(flagged=np.zeros(len(tasks), dtype=bool)), tasks > 0
+
+    def compact(self):
+        disturb(self.redis, "finishing")
 
     def predict(self, tasks):
         disturb(self.redis, "predicting", tasks.tolist())
@@ -84,6 +105,7 @@ class ProjectWork:
 
     def fit(self, tasks):
         disturb(self.redis, "fitting")
+        return {}
 
     def score(self, tasks):
         outcome = Outcome()
@@ -96,6 +118,12 @@ class ProjectWork:
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
 
+    def check(self):
+        pass
+
+    def lay_out(self, tasks):
+        disturb(self.redis, "projecting")
+
     def keep_tabs(self, *, again=False):
         pass
 
@@ -106,9 +134,23 @@ class ProjectWork:
         return sorted(annotations)
 
 
-def read_task_ids(client, project):
+def read_states(client, project):
     disturb(client.redis, "listing")
-    return np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+    tasks = np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
+    return types.SimpleNamespace(task=tasks)
+
+
+class Batches:
+    """Relabel batches, of which there are none."""
+
+    def __init__(self, services, project):
+        pass
+
+    def tend(self):
+        pass
+
+    def send_when_full(self, token):
+        pass
 
 
 def stand_in(name, **parts):
@@ -121,7 +163,16 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
     stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
-    stand_in("ml_backend.labelstudio.reader", read_task_ids=read_task_ids)
+    stand_in("ml_backend.jobs.batches", Batches=Batches)
+    stand_in(
+        "ml_backend.jobs.take_back",
+        is_relabel_project=lambda mailbox, project: False,
+        relay=None,
+        take_back=None,
+    )
+    from ml_backend.labelstudio import changes
+
+    changes.read_states = read_states
     import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow
     from ml_backend.jobs.worker import work
 

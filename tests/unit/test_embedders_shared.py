@@ -253,7 +253,7 @@ def test_other_threads_may_predict_meanwhile(shared, detector):
         other.join()
 
 
-def test_a_classifier_gives_its_last_layers_input_and_crops_for_patches():
+def test_a_classifier_gives_its_maps_before_the_last_halving_and_crops_for_patches():
     classifier = YoloPredictor(MODELS / "digits-classify.pt", "digits-classify@1", 1)
     shared = SharedFeatures(classifier)
     image, row = noise(64, 64), np.zeros(1, dtype=np.int64)
@@ -262,10 +262,13 @@ def test_a_classifier_gives_its_last_layers_input_and_crops_for_patches():
     assert whole.shape == (1, shared.size)
     np.testing.assert_allclose(parts, whole, atol=1e-6)
     np.testing.assert_allclose(said.probs, classifier.predict([image], "choice").probs)
-    vector = torch.from_numpy(whole[0])
-    head = classifier.model.model.model[-1]
-    assert head.linear.in_features == shared.size
-    assert vector.norm() == pytest.approx(1, abs=1e-5)
+    mixed = torch.from_numpy(image[None].astype(np.float32) / 255).permute(0, 3, 1, 2)
+    network = classifier.model.model.eval()
+    with torch.inference_mode():
+        maps = network.model[:5](mixed)
+        assert network.model[5](maps).shape[-1] * 2 == maps.shape[-1]
+    expected = maps.mean((2, 3))[0].numpy()
+    np.testing.assert_allclose(whole[0], expected / np.linalg.norm(expected), atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["yolo11n-seg", "yolo11n-pose", "yolo11n-obb", "yolo26n"])

@@ -5,12 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import ml_backend.embedding_store as store_module
+import ml_backend.storage.embedding_store as store_module
 from ml_backend.embedders.base import unit
+from ml_backend.embedders.embedding import Wanted, embed_missing, places, predict_and_embed
 from ml_backend.embedders.images import ImageEmbedder, Look
-from ml_backend.embedding import Wanted, embed_missing, predict_and_embed
-from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 
 LOOK = Look(8, 8, (0.0,) * 3, (1.0,) * 3)
 BOX = np.array([[0, 0, 10, 10], [5, 5, 20, 20], [0, 8, 30, 30]], dtype=np.float32)
@@ -290,3 +290,24 @@ def test_what_a_relook_with_other_columns_kept_is_not_found(store, monkeypatch):
     later = store_module._COLUMNS.append(pa.field("new", pa.int64()))
     monkeypatch.setattr(store_module, "_COLUMNS", later)
     assert not store.get(1, "c", "pixels@1", wanted([7, 3]).keys)[0].any()
+
+
+def test_a_version_is_read_whole_in_the_order_of_tasks_and_regions(store):
+    want = wanted([7, 3])
+    run(store, want)
+    run(store, wanted([9, 10]), embedder("other@1"))
+    run(store, wanted([8, 11]), control="d")
+    keys, vectors = store.read(1, "c", "pixels@1")
+    order = np.lexsort((np.array(want.keys.region), want.keys.task))
+    assert keys.task.tolist() == want.keys.task[order].tolist()
+    assert keys.region == tuple(np.array(want.keys.region)[order].tolist())
+    assert keys.digest.tolist() == want.keys.digest[order].tolist()
+    np.testing.assert_array_equal(vectors, store.get(1, "c", "pixels@1", keys)[1])
+    assert vectors.dtype == np.float16
+    assert keys.region[0] == ""
+    assert set(keys.region) - {""} == set(places(BOX))
+
+
+def test_what_was_never_embedded_is_read_as_nothing(store):
+    keys, vectors = store.read(1, "c", "pixels@1")
+    assert (len(keys), vectors.shape) == (0, (0, 0))

@@ -67,7 +67,7 @@ def test_where_images_come_from(reader, address, url, trusted):
     ],
 )
 def test_nothing_is_fetched_from_elsewhere(reader, address):
-    (error,) = reader.read([7], [address])
+    (error,) = reader.fetch_all([7], [address])
     assert isinstance(error, MediaError)
     assert "task 7" in str(error)
     assert "secret" not in str(error)
@@ -75,6 +75,27 @@ def test_nothing_is_fetched_from_elsewhere(reader, address):
 
 def test_inline_images_need_no_request(reader):
     content = base64.b64encode(encoded(Image.new("RGB", (3, 2)))).decode()
-    (image, broken) = reader.read([1, 2], [f"data:image/png;base64,{content}", "data:x;base64,?"])
+    addresses = [f"data:image/png;base64,{content}", "data:x;base64,?"]
+    (file, broken) = reader.fetch_all([1, 2], addresses)
+    assert file.pixels == 6
+    (image,) = reader.decode_all([file])
     assert image.shape == (2, 3, 3)
     assert "not valid base64" in str(broken)
+
+
+def test_what_is_said_of_a_file_that_breaks_off_names_its_task(reader):
+    whole = encoded(Image.effect_noise((60, 60), 50))
+    content = base64.b64encode(whole[: len(whole) // 2]).decode()
+    (file,) = reader.fetch_all([7], [f"data:image/png;base64,{content}"])
+    assert file.pixels == 3600
+    (error,) = reader.decode_all([file])
+    assert "task 7: image 'data:image/png" in str(error)
+    assert "is not an image that can be read" in str(error)
+
+
+def test_nothing_is_decoded_of_too_many_pixels():
+    reader = MediaReader(Client(), ServiceSettings(LABEL_STUDIO_URL=ROOT, image_max_megapixels=1))
+    content = base64.b64encode(encoded(Image.new("1", (1001, 1000)))).decode()
+    (error,) = reader.fetch_all([7], [f"data:image/png;base64,{content}"])
+    assert "task 7" in str(error)
+    assert "more than 1 megapixels" in str(error)

@@ -3,11 +3,11 @@ import threading
 import numpy as np
 import pytest
 
-from ml_backend import recent
 from ml_backend.outlines import Outlines
+from ml_backend.prediction import recent
+from ml_backend.prediction.recent import RecentPredictions
 from ml_backend.predictors.base import Predictions
-from ml_backend.recent import RecentPredictions
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 
 def predictions(values):
@@ -105,3 +105,13 @@ def test_a_disk_that_refuses_stops_nobody(tmp_path, caplog):
     kept.flush()
     assert get(kept, [1]) == [10]
     assert "predictions of 1 tasks were not written" in caplog.text
+
+
+def test_flushing_does_not_wait_for_company(store):
+    kept = RecentPredictions(store, delay=60)
+    put(kept, [1], [10])
+    kept.flush()
+    assert get(store, [1]) == [10]
+    put(kept, [2], [20])
+    kept.flush()
+    assert get(store, [2]) == [20]

@@ -1,8 +1,8 @@
-import gc
 import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +149,6 @@ def test_a_replaced_file_is_a_new_model_and_the_old_one_goes(folder):
     first = known.get("slow:a.pt").version
     (folder / "a.pt").write_bytes(b"other weights")
     assert known.get("slow:a.pt").version != first
-    gc.collect()
     assert len(ALIVE) == 1
 
 
@@ -219,3 +218,17 @@ def test_a_real_classifier_is_served_and_measured(tmp_path):
     assert len(model.predict([np.zeros((9, 9, 3), dtype=np.uint8)] * 40, "choice")) == 40
     size = sum(each.numel() * each.element_size() for each in network.state_dict().values())
     assert model.memory == size
+
+
+def test_both_networks_of_an_ultralytics_model_are_counted():
+    folder = Path(registry.__file__).parents[1] / "demo" / "models"
+    model = models(folder, threads=1).get("digits-detect.pt")
+    yolo = model.predictor.model
+    loaded, fused = yolo.model, yolo.predictor.model.backend.model
+    assert loaded is not fused
+    sizes = [
+        sum(each.numel() * each.element_size() for each in (*one.parameters(), *one.buffers()))
+        for one in (loaded, fused)
+    ]
+    assert min(sizes) > 0
+    assert sum(sizes) <= model.memory < 1.01 * sum(sizes)

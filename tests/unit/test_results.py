@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml_backend.labelstudio.results import decode, digest, encode, encode_choices
@@ -124,7 +124,7 @@ json_values = st.recursive(
 FIELDS = ("x", "y", "width", "height", "rotation", "points", "rle", "start", "end", "text")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CONTROLS), st.data())
 def test_nothing_in_a_region_raises(control, data):
     value = data.draw(st.dictionaries(st.sampled_from(FIELDS), json_values))

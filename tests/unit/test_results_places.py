@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import shapely
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from label_studio_sdk.converter.converter import Converter
 from label_studio_sdk.converter.utils import (
@@ -57,6 +57,7 @@ def test_boxes_survive_the_way_through_per_cent(a, b, c, d):
     assert shapes("box", back) is None
 
 
+@example(0.0, 1.0, 0.001, 1.0, 0.001)
 @given(shares, shares, st.floats(0.001, 1), st.floats(0.001, 1), angles)
 def test_turned_boxes_survive_the_way_through_per_cent(x, y, width, height, angle):
     row = [x * WIDTH, y * HEIGHT, width * WIDTH, height * HEIGHT, angle]
@@ -76,7 +77,8 @@ def test_turned_boxes_survive_the_way_through_per_cent(x, y, width, height, angl
     again = pixels(
         BOX, [box(**{key: value[key] for key in ("x", "y", "width", "height", "rotation")})]
     )
-    np.testing.assert_allclose(shapes("box", again).xy, before, atol=0.1)
+    # The SDK rounds what is hardly turned to a box that is not, so corners are compared.
+    np.testing.assert_allclose(Polygons.from_rotated(again.table(5)).xy, before, atol=0.1)
 
 
 @given(percents, percents, st.floats(1, 100), st.floats(1, 100), st.floats(1, 89))

@@ -5,12 +5,12 @@ import pytest
 
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.outlines import Outlines
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.page import fit_calibration
-from ml_backend.store import StoredLabels
+from ml_backend.storage.store import StoredLabels
 
 SIZE = (400, 300)
 
@@ -45,6 +45,7 @@ def units(tag, human, model, *, count=1, known=None, extra="", probs=None):
         outline=Outlines.of_rows([row[2] for row in human]),
         held_task=number + 100,
         held=number + 10,
+        approved=np.zeros(len(number), dtype=np.bool_),
     )
     return Units.of(table, labels, number), table, labels
 

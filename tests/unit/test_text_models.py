@@ -191,9 +191,9 @@ def test_a_classifier_reads_the_beginning_of_long_texts_and_knows_nothing_of_emp
     start = joined(sentences(20, seed=3)).text
     said = predictor.predict([start, start + " And so on." * 500, ""], "choice").probs
     np.testing.assert_allclose(said[0], said[1], atol=1e-5)
-    np.testing.assert_allclose(said[2], 1 / 3, atol=1e-6)
+    np.testing.assert_array_equal(said[2], 0)
     several = TextPredictor("transformers:named", folder, threads=1)
-    np.testing.assert_allclose(several.predict([" "], "choice").probs, 0.5)
+    np.testing.assert_allclose(several.predict([" "], "choice").probs, 0)
 
 
 def test_only_what_a_model_is_made_for_is_asked_of_it(tagger):

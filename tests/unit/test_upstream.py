@@ -106,8 +106,9 @@ def probs(control, *answers):
         (answer(region(ONE, "y") | {"score": 0.9}), [0.1, 0.9]),
         (answer(region(ONE, "y"), score=0.8), [0.2, 0.8]),
         (answer(region(ONE, "y")), [0.25, 0.75]),
-        (answer(), [0.5, 0.5]),
-        (answer(region(ONE, "unknown"), score=0.8), [0.5, 0.5]),
+        # Nothing said is not a choice between all.
+        (answer(), [0, 0]),
+        (answer(region(ONE, "unknown"), score=0.8), [0, 0]),
         # Below chance the chosen one stays the likeliest.
         (answer(region(ONE, "y"), score=0.2), [0.495, 0.505]),
         # Of two that exclude each other the surer.
@@ -124,7 +125,7 @@ def test_a_choice_becomes_probabilities(given, expected):
         (answer(region(MANY, ["y"]) | {"score": 0.9}), [0.1, 0.9]),
         (answer(region(MANY, ["x", "y"]) | {"score": 0.9}), [0.9, 0.9]),
         (answer(region(MANY, ["x"])), [0.75, 0.25]),
-        (answer(), [0.5, 0.5]),
+        (answer(), [0, 0]),
     ],
 )
 def test_several_choices_are_questions_of_their_own(given, expected):

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.answers import Answers, Part
-from ml_backend.inputs import TaskInputs
+from ml_backend.errors import MediaError
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.model_choice import ModelChoice
-from ml_backend.predictors.base import Predictions
-from ml_backend.reading import FULL_PIXELS, Reader, Reading, ahead
-from ml_backend.recent import RecentPredictions
+from ml_backend.prediction.answers import Answers, Part
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.model_choice import ModelChoice
+from ml_backend.prediction.reading import FULL_PIXELS, Images, Reading, Room, Texts, ahead
+from ml_backend.prediction.recent import RecentPredictions
+from ml_backend.predictors.base import Input, Predictions
 from ml_backend.settings import ProjectSettings
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 __all__ = ["ControlPredictions", "PredictedTasks", "Prediction"]
 
-#: Tasks that go through the models together, and those read at once.
+#: Tasks that are read and go through the models together: the models begin with few.
+_FIRST: Final = 8
 _AT_ONCE: Final = 32
-_READ_AT_ONCE: Final = 8
-#: Calls of many tasks that may be under way in one process; others wait.
-_LARGE_CALLS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +99,16 @@ class Prediction:
     def __init__(
         self,
         choice: ModelChoice,
-        images: Reader,
-        texts: Reader,
+        images: Images,
+        texts: Texts,
         store: Store | RecentPredictions,
     ) -> None:
         self.choice = choice
         self._images = images
         self._texts = texts
         self._store = store
-        #: Calls that hold more than one chunk in memory.
-        self._large = threading.BoundedSemaphore(_LARGE_CALLS)
+        #: For what one call works on and what it reads ahead, or two calls.
+        self._room = Room(2 * FULL_PIXELS)
 
     def predict(
         self,
@@ -131,16 +129,21 @@ class Prediction:
             ModelError: when a model is missing or fails.
             LabelStudioError: when Label Studio cannot be reached.
         """
-        errors: dict[int, str] = {}
         every = [
             self.choice.answers(project, config, control, settings) for control in config.controls
         ]
+        return self.ask(project, every, inputs)
+
+    def ask(self, project: int, every: Sequence[Answers], inputs: TaskInputs) -> PredictedTasks:
+        """Predict tasks, with who answers for each control tag found before; see ``predict``."""
+        errors: dict[int, str] = {}
         parts: dict[str, list[Part]] = defaultdict(list)
-        with self._large if len(inputs) > _AT_ONCE else nullcontext():
-            for chunk in ahead(self._chunks(project, every, inputs)):
-                for one in chunk.lookups:
-                    said = self._answer(project, one, chunk, errors)
-                    parts[one.answers.control.name] += _moved([one.known, *said], chunk.start)
+        with closing(self._ahead(project, every, inputs)) as chunks:
+            for chunk in chunks:
+                with closing(chunk.read):
+                    for one in chunk.lookups:
+                        said = self._answer(project, one, chunk, errors)
+                        parts[one.answers.control.name] += _moved([one.known, *said], chunk.start)
         tables = [_table(one, len(inputs), parts[one.control.name]) for one in every]
         version = "+".join(dict.fromkeys(one.version for one in every if one.version))
         return PredictedTasks(version, tuple(tables), errors)
@@ -162,29 +165,44 @@ class Prediction:
         found, said = self._store.get_predictions(project, control.name, answers.key, tasks)
         return _table(answers, len(tasks), [(np.flatnonzero(found).tolist(), said)])
 
+    def read(
+        self, control: Control, inputs: TaskInputs, rows: Sequence[int]
+    ) -> list[Input | MediaError]:
+        """Read what a control tag labels in a few tasks; what cannot be read is its error.
+
+        Raises:
+            LabelStudioError: when Label Studio cannot be reached.
+        """
+        return Reading(inputs, self._images, self._texts, self._room).read(control, rows)
+
+    def _ahead(
+        self, project: int, every: Sequence[Answers], inputs: TaskInputs
+    ) -> Generator[_Chunk]:
+        chunks = self._chunks(project, every, inputs)
+        # A lone task needs no thread.
+        return chunks if len(inputs) == 1 else ahead(chunks, lambda chunk: chunk.read.close())
+
     def _chunks(
         self, project: int, every: Sequence[Answers], inputs: TaskInputs
-    ) -> Iterator[_Chunk]:
-        start = 0
+    ) -> Generator[_Chunk]:
+        start, most = 0, _FIRST
         while start < len(inputs):
-            chunk = self._chunk(project, every, inputs, start)
-            yield chunk
+            some = inputs.part(slice(start, start + most))
+            chunk = self._chunk(project, every, some, start)
             start += len(chunk.inputs)
+            # Where few pictures fit, few more are fetched.
+            most = min(_AT_ONCE, 2 * len(chunk.inputs))
+            yield chunk
 
     def _chunk(
-        self, project: int, every: Sequence[Answers], inputs: TaskInputs, start: int
+        self, project: int, every: Sequence[Answers], some: TaskInputs, start: int
     ) -> _Chunk:
-        some = inputs.part(slice(start, start + _AT_ONCE))
-        read = Reading(some, self._images, self._texts)
+        read = Reading(some, self._images, self._texts, self._room)
         lookups = [self._lookup(project, answers, some) for answers in every]
-        # As many as fit: how large pictures are is known once they are read.
-        count = 0
-        while count < len(some) and read.pixels < FULL_PIXELS:
-            rows = range(count, min(count + _READ_AT_ONCE, len(some)))
-            for one in lookups:
-                if one.answers.needs_inputs:
-                    read(one.answers.control, [row for row in one.wanted if row in rows])
-            count = rows.stop
+        for one in lookups:
+            if one.answers.needs_inputs:
+                read.fetch(one.answers.control, one.wanted)
+        count = read.decode()
         return _Chunk(start, some.part(slice(0, count)), read, [_cut(o, count) for o in lookups])
 
     def _lookup(self, project: int, answers: Answers, inputs: TaskInputs) -> _Lookup:

@@ -77,10 +77,11 @@ class EmbeddingStore:
     """Vectors of many projects below one folder; several processes may read and write at once.
 
     Args:
-        folder: where they lie, made when missing; it may be the predictions' own.
+        folder: where they lie, made when missing, or an address of object storage; it may be the
+            predictions' own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         # A process that waits on a table must see what another has just written.
         self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
 
@@ -150,6 +151,29 @@ class EmbeddingStore:
             vectors[order[place]] = half[row]
             found[order[place]] = True
         return found, vectors
+
+    def read(self, project: int, control: str, version: str) -> tuple[Keys, NDArray[np.float16]]:
+        """Return all that is kept of one control tag by one version, ordered by task and region.
+
+        Returns:
+            R keys;
+            vectors: float16 (R, D); D is 0 where there is none.
+        """
+        where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
+        task: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        digest, region = list(task), list[str]()
+        vectors: list[NDArray[np.float16]] = []
+        for batch in self._batches(project, where, ["task", "region", "digest", "vector"]):
+            task.append(batch.column("task").to_numpy())
+            digest.append(batch.column("digest").to_numpy())
+            region += batch.column("region").to_pylist()
+            half = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
+            if len(batch):
+                vectors.append(half.reshape(len(batch), -1))
+        keys = Keys(np.concatenate(task), tuple(region), np.concatenate(digest))
+        order = np.lexsort((np.array(keys.region, dtype=np.str_), keys.task))
+        both = np.concatenate(vectors) if vectors else np.empty((0, 0), dtype=np.float16)
+        return keys.take(order), both[order]
 
     def prune(self, project: int, control: str, version: str, keys: Keys) -> None:
         """Delete a control tag's vectors of other versions, and of regions that are gone.

@@ -8,8 +8,8 @@ from typing import Any, Final
 import anyio
 from fastapi import APIRouter, HTTPException, Request
 
-from ml_backend.access import Access
 from ml_backend.jobs.runs import RunBook
+from ml_backend.web.access import Access
 
 __all__ = ["runs_api"]
 

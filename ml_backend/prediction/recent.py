@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.predictors.base import Predictions
-from ml_backend.store import Store
+from ml_backend.storage.store import Store
 
 __all__ = ["RecentPredictions"]
 
@@ -63,6 +62,7 @@ class RecentPredictions:
         self._number = self._tasks = self._numbers = 0
         self._unwritten: list[_Lot] = []
         self._writer: threading.Thread | None = None
+        self._hurry = threading.Event()
 
     def get_predictions(
         self,
@@ -118,8 +118,10 @@ class RecentPredictions:
 
     def flush(self) -> None:
         """Return when all that was put before is on disk."""
+        self._hurry.set()
         while (writer := self._writer) is not None:
             writer.join()
+        self._hurry.clear()
 
     def _full(self) -> bool:
         return self._tasks > _KEPT_TASKS or self._numbers > _KEPT_NUMBERS
@@ -134,7 +136,7 @@ class RecentPredictions:
 
     def _write_later(self) -> None:
         while True:
-            time.sleep(self._delay)
+            self._hurry.wait(self._delay)
             with self._lock:
                 lots, self._unwritten = self._unwritten, []
                 if not lots:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
-from ml_backend.inputs import TaskInputs
-from ml_backend.labelstudio.results import Result, encode, encode_choices
-from ml_backend.prediction import ControlPredictions, PredictedTasks
+from ml_backend.labelstudio.results import Result, encode_choices, encode_each
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.settings import ProjectSettings
 
 __all__ = ["prelabels"]
@@ -33,9 +32,8 @@ def prelabels(
         if table.control.geometry == "choice":
             results = _choices(table, threshold)
         else:
-            texts = inputs.values(table.control.data_key)
-            spelt = table.control.reads == "text" and not table.control.by_url
-            results = _regions(table, threshold, [texts[n] if spelt else None for n in rows])
+            texts = inputs.spelt(table.control)
+            results = _regions(table, threshold, [texts[row] for row in rows])
         for task, result in zip(inputs.id[rows].tolist(), results, strict=True):
             before, _ = done.get(task, ([], 0.0))
             done[task] = (before + result, 0.0)
@@ -48,7 +46,8 @@ def prelabels(
 
 def _choices(table: ControlPredictions, threshold: float) -> list[Result]:
     probs = table.predictions.probs
-    kept = probs >= threshold
+    # Where a model says nothing of a task, all are 0.
+    kept = (probs >= threshold) & (probs > 0)
     if not table.control.multiple and probs.size:
         kept &= np.arange(probs.shape[1]) == probs.argmax(axis=1)[:, None]
     results: list[Result] = []
@@ -64,15 +63,12 @@ def _regions(
 ) -> list[Result]:
     said = table.predictions
     keep = np.flatnonzero((said.score >= threshold) & (said.label >= 0))
-    ends = np.searchsorted(said.item[keep], np.arange(len(said) + 1))
-    return [
-        encode(
-            table.control,
-            said.label[keep[a:b]],
-            said.score[keep[a:b]],
-            said.outline.take(keep[a:b]),
-            (int(said.size[item, 0]), int(said.size[item, 1])),
-            text=texts[item],
-        )
-        for item, (a, b) in enumerate(pairwise(ends.tolist()))
-    ]
+    return encode_each(
+        table.control,
+        said.item[keep],
+        said.label[keep],
+        said.score[keep],
+        said.outline.take(keep),
+        said.size,
+        texts,
+    )

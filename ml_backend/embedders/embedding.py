@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 
 from ml_backend.embedders.base import Embedder, Patches
 from ml_backend.embedders.patches import image_sizes
-from ml_backend.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.errors import MediaError, ModelError
 from ml_backend.outlines import Geometry
 from ml_backend.predictors.base import Input, Predictions
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 
 if TYPE_CHECKING:
     # PyTorch takes seconds, and this module is imported where no model runs.
     from ml_backend.embedders.shared import SharedFeatures
 
-__all__ = ["Embedded", "Read", "Wanted", "embed_missing", "predict_and_embed"]
+__all__ = ["Embedded", "Read", "Wanted", "embed_missing", "places", "predict_and_embed"]
 
 #: Reads the inputs of the tasks in some rows; what cannot be read is its error.
 Read = Callable[[NDArray[np.int64]], Sequence[Input | MediaError]]
@@ -92,13 +92,12 @@ class Wanted:
                 its key: a copy of a region shares its vector, one that was given a new id keeps it.
             whole: also want the whole images; they are the first T rows.
         """
-        # The editor changes the last digits of what it saves.
-        tenths = [",".join(row) for row in np.char.mod("%d", np.rint(np.asarray(box) * 10))]
+        tenths = places(box)
         name = list(tenths if region is None else region)
         count = len(task) if whole else 0
         items = np.concatenate([np.arange(count), item]).astype(np.int64)
         names = ("",) * count + tuple(name)
-        places = [""] * count + tenths
+        where = [""] * count + tenths
         sources = digest_of(source)[items]
         ids = np.asarray(task, dtype=np.int64)[items]
         return cls(
@@ -107,7 +106,7 @@ class Wanted:
             items,
             np.arange(len(items)) < count,
             np.concatenate([np.zeros((count, 4)), box]).astype(np.float32),
-            Keys(ids, names, digest_of(ids.tolist(), names, sources.tolist(), places)),
+            Keys(ids, names, digest_of(ids.tolist(), names, sources.tolist(), where)),
         )
 
     def of(self, rows: NDArray[np.int64]) -> Wanted:
@@ -153,6 +152,16 @@ class Embedded:
     vector: NDArray[np.float32]
     found: NDArray[np.bool_]
     errors: dict[int, str]
+
+
+def places(box: NDArray[np.floating]) -> list[str]:
+    """Return the keys of regions by where they are: R texts.
+
+    Args:
+        box: float (R, 4), x0 y0 x1 y1, pixels.
+    """
+    # The editor changes the last digits of what it saves.
+    return [",".join(row) for row in np.char.mod("%d", np.rint(np.asarray(box) * 10))]
 
 
 def embed_missing(

@@ -5,25 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import MediaError, ModelError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import Control, LabelingConfig
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input, Predictions, Predictor, names
 from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
 from ml_backend.upstream.columns import predictions_of
 
 __all__ = ["Answers", "ModelAnswers", "Read", "UpstreamAnswers"]
 
-#: Reads what a control tag labels in some tasks.
-Read = Callable[[Control, Sequence[int]], list[Input | MediaError]]
-
 #: Some tasks' rows and what is said of them.
 Part = tuple[list[int], Predictions]
+
+
+class Read(Protocol):
+    """What control tags label in some tasks."""
+
+    def __call__(self, control: Control, rows: Sequence[int]) -> list[Input | MediaError]:
+        """Return what was read beforehand, for those who need inputs."""
+        ...
+
+    def sizes(
+        self, control: Control, rows: Sequence[int]
+    ) -> Iterator[tuple[int, int] | MediaError]:
+        """Yield width and height of images."""
+        ...
 
 
 class Answers(Protocol):
@@ -66,7 +78,7 @@ class ModelAnswers:
     Args:
         control: the control tag.
         version: the model's version.
-        load: returns the model.
+        load: returns the model; called once, when it is first needed.
     """
 
     needs_inputs = True
@@ -76,14 +88,14 @@ class ModelAnswers:
         self.version = version
         # One model may answer in several geometries, and people rename tags.
         self.key = f"{version}/{control.geometry}"
-        self._load = load
+        self._load = cache(load)
 
     def sources(self, inputs: TaskInputs) -> list[str]:
         """Return the addresses of images, and what texts come to."""
         values = inputs.values(self.control.data_key)
         if self.control.reads == "image" or self.control.by_url:
             return values
-        return [hashlib.sha256(text.encode()).hexdigest()[:16] for text in values]
+        return [_digest(text) for text in values]
 
     def answer(
         self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
@@ -124,6 +136,7 @@ class UpstreamAnswers:
         upstream: the model.
         project: id of the project.
         config: its labelling config.
+        prefix: what the names of Relook's own fields begin with: what we write changes no answer.
     """
 
     needs_inputs = False
@@ -136,12 +149,14 @@ class UpstreamAnswers:
         upstream: Upstream,
         project: int,
         config: LabelingConfig,
+        prefix: str,
     ) -> None:
         self.control = control
         self.version = "" if stands else version
-        # Kept as labels: with other labels they are other answers.
-        labels = hashlib.sha256(repr(control.labels).encode()).hexdigest()[:8]
-        self.key = f"{version}/{control.geometry}/{labels}"
+        # Whatever stands in the config may change what a foreign model says of a task.
+        asked = repr((control.labels, control.multiple)) if stands else config.xml
+        self.key = f"{version}/{control.geometry}/{_digest(asked)}"
+        self._prefix = f"{prefix}_"
         self._stands = stands
         self._upstream = upstream
         self._project = project
@@ -151,10 +166,10 @@ class UpstreamAnswers:
         """Return a digest of the data of each task, and of what stands there already."""
         return [self._source(task) for task in inputs.body]
 
-    def _source(self, task: Mapping[str, object]) -> str:
+    def _source(self, task: Mapping[str, Any]) -> str:
         stands = task.get("predictions") if self._stands else None
-        said = json.dumps([task["data"], stands], sort_keys=True, default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        data = {key: one for key, one in task["data"].items() if not key.startswith(self._prefix)}
+        return _digest(json.dumps([data, stands], sort_keys=True, default=str))
 
     def answer(
         self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
@@ -183,15 +198,17 @@ class UpstreamAnswers:
         said = predictions_of(self.control, answers)
         if self.control.reads == "text" or self.control.geometry == "choice":
             return rows, said
-        # No region says how large these images are: they do.
         size = said.size.copy()
         unknown = np.flatnonzero(~size.all(axis=1))
-        images = read(self.control, [rows[n] for n in unknown])
-        for n, image in zip(unknown.tolist(), images, strict=True):
-            if isinstance(image, MediaError):
-                errors[int(inputs.id[rows[n]])] = str(image)
-            elif not isinstance(image, str):
-                size[n] = image.shape[1], image.shape[0]
+        if not len(unknown):
+            return rows, said
+        # No region says how large these images are: they do.
+        found = read.sizes(self.control, [rows[n] for n in unknown])
+        for n, one in zip(unknown.tolist(), found, strict=True):
+            if isinstance(one, MediaError):
+                errors[int(inputs.id[rows[n]])] = str(one)
+            else:
+                size[n] = one
         said = predictions_of(self.control, answers, size)
         usable = np.flatnonzero(size.all(axis=1))
         return [rows[n] for n in usable.tolist()], said.take(usable)
@@ -199,3 +216,8 @@ class UpstreamAnswers:
     def label_map(self) -> NDArray[np.int32]:
         """Return each label for itself."""
         return np.arange(len(self.control.labels), dtype=np.int32)
+
+
+def _digest(text: str) -> str:
+    # Half of a surrogate pair is no text, but may stand in JSON.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -17,12 +15,13 @@ from numpy.typing import NDArray
 from analysis.geometry import ragged
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
+from ml_backend.storage.tables import Tables, named, quoted
 
 __all__ = ["Store", "StoredLabels"]
 
-_KEY = ["task", "control"]
-#: Another process may still read a version of this age.
-_KEPT = timedelta(hours=1)
+_KEY: Final = ("task", "control")
+#: Tasks whose columns are read at once.
+_AT_ONCE: Final = 8192
 _PREDICTIONS = pa.schema(
     [
         ("task", pa.int64()),
@@ -48,13 +47,15 @@ _LABELS = pa.schema(
         ("length", pa.list_(pa.int32())),
         ("outline", pa.list_(pa.float64())),
         ("held", pa.list_(pa.int64())),
+        ("approved", pa.list_(pa.bool_())),
     ]
 )
+_ARRAYS = pa.schema([("name", pa.string()), ("arrays", pa.large_binary())])
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLabels:
-    """The human labels of one control tag, as a run last read them.
+    """The labels of one control tag that stand in Label Studio, as a run last read them.
 
     Attributes:
         task: int64 (U,), task of each unit; a unit is one current annotation.
@@ -64,6 +65,7 @@ class StoredLabels:
         outline: where each region is, in pixels or characters.
         held_task: int64 (H,), task of each annotation it held, current or not.
         held: int64 (H,), annotation id.
+        approved: bool (U,), whether the model gave it and nobody has edited it since.
     """
 
     task: NDArray[np.int64]
@@ -73,14 +75,15 @@ class StoredLabels:
     outline: Outlines
     held_task: NDArray[np.int64]
     held: NDArray[np.int64]
+    approved: NDArray[np.bool_]
 
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
         return self._only(np.isin(self.task, tasks))
 
-    def without(self, units: NDArray[np.int64]) -> StoredLabels:
-        """Return the labels without some annotations', which are held all the same."""
-        return self._only(~np.isin(self.unit, units))
+    def of_people(self) -> StoredLabels:
+        """Return the labels that people gave: the model's own would teach it that it is right."""
+        return self._only(~self.approved)
 
     def _only(self, units: NDArray[np.bool_]) -> StoredLabels:
         regions = np.isin(self.region_unit, self.unit[units])
@@ -92,20 +95,44 @@ class StoredLabels:
             self.outline.take(regions),
             self.held_task,
             self.held,
+            self.approved[units],
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[StoredLabels]) -> StoredLabels:
+        """Stack the labels of several lots of tasks."""
+        parts = [cls.empty(), *parts]
+        columns = {
+            one: np.concatenate([getattr(part, one) for part in parts])
+            for one in ("task", "unit", "region_unit", "label", "held_task", "held", "approved")
+        }
+        return cls(outline=Outlines.concatenate([part.outline for part in parts]), **columns)
+
+    @classmethod
+    def empty(cls) -> StoredLabels:
+        """Return the labels of no tasks."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(
+            task=nothing,
+            unit=nothing,
+            region_unit=nothing,
+            label=nothing.astype(np.int32),
+            outline=Outlines.of_rows([]),
+            held_task=nothing,
+            held=nothing,
+            approved=nothing.astype(np.bool_),
         )
 
 
 class Store:
-    """Columns of many projects below one folder; several processes may read and write at once.
+    """Columns of many projects in one place; several processes may read and write at once.
 
     Args:
-        folder: where they lie; made when missing.
+        location: a folder, made when missing, or an address of object storage; see ``Tables``.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+    def __init__(self, location: str | Path) -> None:
+        self.tables = Tables(str(location))
 
     def put_predictions(
         self,
@@ -117,7 +144,7 @@ class Store:
         predictions: Predictions,
     ) -> None:
         """Keep predictions, one row a task; a task's older row is replaced."""
-        rows = _offsets(predictions.item, len(tasks))
+        starts = _offsets(predictions.item, len(tasks))
         count = predictions.probs.shape[1]
         columns = {
             "task": tasks,
@@ -126,12 +153,13 @@ class Store:
             "source": list(sources),
             "width": predictions.size[:, 0],
             "height": predictions.size[:, 1],
-            "label": _ragged(rows, predictions.label),
-            "score": _ragged(rows, predictions.score),
-            **_outline_columns(rows, predictions.outline),
+            "label": _ragged(starts, predictions.label),
+            "score": _ragged(starts, predictions.score),
+            **_outline_columns(starts, predictions.outline),
             "probs": _ragged(np.arange(len(tasks) + 1) * count, predictions.probs.reshape(-1)),
         }
-        self._merge(_table("predictions", project), pa.table(columns, schema=_PREDICTIONS))
+        rows = pa.table(columns, schema=_PREDICTIONS)
+        self.tables.merge(named("predictions", _PREDICTIONS, project), _KEY, rows)
 
     def get_predictions(
         self,
@@ -147,8 +175,24 @@ class Store:
             found: bool (T,), which of ``tasks`` have them;
             predictions: of the found ones, in the order of ``tasks``.
         """
-        where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
-        table = self._read(_table("predictions", project), _PREDICTIONS, where, tasks)
+        pieces = [
+            self._predictions_of(project, control, version, some, sources and sources[at : at + n])
+            for at, n, some in _pieces(tasks)
+        ]
+        found = np.concatenate([np.empty(0, dtype=np.bool_), *(here for here, _ in pieces)])
+        return found, Predictions.concatenate([said for here, said in pieces if here.any()])
+
+    def _predictions_of(
+        self,
+        project: int,
+        control: str,
+        version: str,
+        tasks: NDArray[np.int64],
+        sources: Sequence[str] | None,
+    ) -> tuple[NDArray[np.bool_], Predictions]:
+        where = f"control = {quoted(control)} AND version = {quoted(version)}"
+        name = named("predictions", _PREDICTIONS, project)
+        table = self.tables.read(name, _PREDICTIONS, where, tasks)
         place = _places(table["task"].to_numpy(), tasks)
         found = place >= 0
         if sources is not None and len(table):
@@ -176,16 +220,39 @@ class Store:
             "control": [control] * len(tasks),
             "held": _ragged(held, labels.held[by_held]),
             "unit": _ragged(unit_rows, labels.unit[by_unit]),
+            "approved": _ragged(unit_rows, labels.approved[by_unit]),
             "region_unit": _ragged(regions, labels.region_unit[by_region]),
             "label": _ragged(regions, labels.label[by_region]),
             **_outline_columns(regions, labels.outline.take(by_region)),
         }
-        self._merge(_table("labels", project), pa.table(columns, schema=_LABELS))
+        rows = pa.table(columns, schema=_LABELS)
+        self.tables.merge(named("labels", _LABELS, project), _KEY, rows)
 
-    def get_labels(self, project: int, control: str) -> StoredLabels:
-        """Return all human labels of one control tag that runs have read."""
-        name = _table("labels", project)
-        table = self._read(name, _LABELS, f"control = {_quoted(control)}", None)
+    def get_labels(
+        self, project: int, control: str, tasks: NDArray[np.int64] | None = None
+    ) -> StoredLabels:
+        """Return the human labels of one control tag that runs have read, of some tasks or all."""
+        if tasks is None:
+            return self._labels_of(project, control, None)
+        parts = [self._labels_of(project, control, some).of(some) for _, _, some in _pieces(tasks)]
+        return StoredLabels.concatenate(parts)
+
+    def tasks_holding(self, project: int, annotations: Collection[int]) -> NDArray[np.int64]:
+        """Return the tasks that held these annotations when they were last read, ascending."""
+        columns = pa.schema([_LABELS.field("task"), _LABELS.field("held")])
+        table = self.tables.read(named("labels", _LABELS, project), columns)
+        task = np.repeat(table["task"].to_numpy(), _lengths(table["held"]))
+        wanted = np.array(list(annotations), dtype=np.int64)
+        found: NDArray[np.int64] = np.unique(
+            task[np.isin(_values(table["held"], np.int64), wanted)]
+        )
+        return found
+
+    def _labels_of(
+        self, project: int, control: str, tasks: NDArray[np.int64] | None
+    ) -> StoredLabels:
+        name = named("labels", _LABELS, project)
+        table = self.tables.read(name, _LABELS, f"control = {quoted(control)}", tasks)
         return StoredLabels(
             np.repeat(table["task"].to_numpy(), _lengths(table["unit"])),
             _values(table["unit"], np.int64),
@@ -194,61 +261,30 @@ class Store:
             _outline(table),
             np.repeat(table["task"].to_numpy(), _lengths(table["held"])),
             _values(table["held"], np.int64),
+            _values(table["approved"], np.bool_),
         )
 
     def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep a few named arrays, replacing those of the same name whole."""
-        path = self._array_path(project, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **dict(arrays))
-        part.replace(path)
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **dict(arrays))
+        rows = pa.table({"name": [name], "arrays": [file.getvalue()]}, schema=_ARRAYS)
+        self.tables.merge(named("arrays", _ARRAYS, project), ["name"], rows)
 
     def get_arrays(self, project: int, name: str) -> dict[str, NDArray[Any]] | None:
         """Return named arrays, or None where none are kept."""
-        path = self._array_path(project, name)
-        if not path.exists():
+        table = named("arrays", _ARRAYS, project)
+        rows = self.tables.read(table, _ARRAYS, f"name = {quoted(name)}")
+        if not len(rows):
             return None
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(rows["arrays"][0].as_py()), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
-        for name in (_table("predictions", project), _table("labels", project)):
-            if name in self._names():
-                self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
-
-    def _array_path(self, project: int, name: str) -> Path:
-        return self._folder / f"arrays-{project}" / f"{name}.npz"
-
-    def _names(self) -> set[str]:
-        return set(self._tables.list_tables().tables)
-
-    def _merge(self, name: str, rows: pa.Table) -> None:
-        table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
-        table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all().execute(
-            rows
-        )
-
-    def _read(
-        self, name: str, schema: pa.Schema, where: str, tasks: NDArray[np.int64] | None
-    ) -> pa.Table:
-        if tasks is not None and not len(tasks):
-            return schema.empty_table()
-        if tasks is not None:
-            where += f" AND task >= {tasks.min()} AND task <= {tasks.max()}"
-        try:
-            table = self._tables.open_table(name)
-        except ValueError:  # it is not there, or another is just making it
-            return schema.empty_table()
-        return table.search().where(where).to_arrow().select(schema.names)
-
-
-def _table(what: str, project: int) -> str:
-    """Name a table by its columns too: what a Relook with other columns kept is not found."""
-    columns = _PREDICTIONS if what == "predictions" else _LABELS
-    return f"{what}-{hashlib.sha256(str(columns).encode()).hexdigest()[:8]}-{project}"
+        self.tables.compact(named("predictions", _PREDICTIONS, project))
+        self.tables.compact(named("labels", _LABELS, project))
+        self.tables.compact(named("arrays", _ARRAYS, project))
 
 
 def _predictions(table: pa.Table) -> Predictions:
@@ -295,13 +331,16 @@ def _values(column: pa.ChunkedArray, dtype: type[np.generic]) -> NDArray[Any]:
     return np.asarray(column.combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=dtype)
 
 
+def _pieces(tasks: NDArray[np.int64]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """Cut tasks into lots that fit in memory: where each begins, how many, and which."""
+    for at in range(0, len(tasks), _AT_ONCE):
+        some = tasks[at : at + _AT_ONCE]
+        yield at, len(some), some
+
+
 def _places(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     if not len(known):
         return np.full(len(wanted), -1)
     order = np.argsort(known)
     place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
     return np.where(known[place] == wanted, place, -1)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

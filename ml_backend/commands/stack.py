@@ -94,7 +94,7 @@ class Stack:
             worker.stop()
 
     def _child(self, name: str, command: str) -> ChildProcess:
-        relook = [sys.executable, "-m", "ml_backend.cli", command]
+        relook = [sys.executable, "-m", "ml_backend.commands.cli", command]
         log = self._settings.data_dir / "logs" / f"{name}.log"
         return ChildProcess(name, relook, log, self._environment)
 

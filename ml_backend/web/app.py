@@ -1,8 +1,8 @@
 """The web server: Label Studio's ML backend protocol.
 
 Every endpoint answers within Label Studio's time-outs (1 s for /health and /webhook, 3 s for
-/setup, 100 s for /predict) whatever the model does: models are loaded and run by /predict and by
-the workers only.
+/setup, 100 s for /predict) whatever the model does: models are run by /predict and by the workers,
+and loaded beside the answer of /setup, in a thread.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from ml_backend import __version__
-from ml_backend.access import Access
-from ml_backend.api import runs_api
 from ml_backend.errors import LabelStudioError, RelookError
-from ml_backend.inputs import TaskInputs
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
-from ml_backend.outbox import Outbox
-from ml_backend.prelabels import prelabels
-from ml_backend.protocol import PredictRequest, SetupRequest, WebhookRequest
-from ml_backend.server import say_reason
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.prelabels import prelabels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
+from ml_backend.web.access import Access
+from ml_backend.web.outbox import Outbox
+from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
+from ml_backend.web.runs_api import runs_api
+from ml_backend.web.server import say_reason
 
 __all__ = ["create_app"]
 
@@ -58,13 +58,15 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     Raises:
         SettingsError: when the service has no Redis.
     """
-    backend = _Backend(Services(settings, patient=False))
+    services = Services(settings, patient=False)
+    backend = _Backend(services)
     access = Access(settings.label_studio_url)
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         async with backend.outbox.delivering():
             yield
+        await anyio.to_thread.run_sync(services.close)
         await access.close()
 
     app = FastAPI(
@@ -105,24 +107,25 @@ class _Backend:
         self._services.mailbox.remember_setup(request.project_id, request.extra_params)
         return {"model_version": version}
 
-    async def predict(self, request: PredictRequest) -> dict[str, Any]:
+    async def predict(self, request: PredictRequest) -> Response:
         return await anyio.to_thread.run_sync(self._predict, request, limiter=self._predicting)
 
-    def _predict(self, request: PredictRequest) -> dict[str, Any]:
+    def _predict(self, request: PredictRequest) -> Response:
         settings = self._settings_of(request.project_id)
-        config = self._services.choice.served(parse_config(request.label_config), settings)
+        config = parse_config(request.label_config)
+        answers = self._services.choice.serving(request.project_id, config, settings)
         tasks = np.array([task.id for task in request.tasks], dtype=np.int64)
         inputs = TaskInputs(tasks, [task.model_dump() for task in request.tasks])
         with self._metrics.predict_seconds.time():
-            predicted = self._services.prediction.predict(
-                request.project_id, config, settings, inputs
-            )
+            predicted = self._services.prediction.ask(request.project_id, answers, inputs)
         for said in predicted.errors.values():
             _log.warning("project %s: %s", request.project_id, said)
         self._metrics.predicted_tasks.inc(len(tasks))
         self._metrics.unreadable_tasks.inc(len(predicted.errors))
         done = prelabels(predicted, settings, inputs)
-        return {"results": [_answer(done.get(int(t)), predicted.version) for t in tasks]}
+        # Made here, because the thread of all other answers would be held up by it.
+        results = [_answer(done.get(task), predicted.version) for task in tasks.tolist()]
+        return JSONResponse({"results": results})
 
     async def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
         event = WebhookRequest.from_body(body)
@@ -155,17 +158,21 @@ class _Backend:
     ) -> str | None:
         version: list[str] = []
         errors: list[Exception] = []
+        late = threading.Event()
 
         def compute() -> None:
             try:
                 version.append(self._services.choice.version(project, config, settings))
                 self._check_model(project, config, settings)
-            except Exception as error:  # said by the thread that waits
+            except Exception as error:  # said by the thread that waits, if it still does
                 errors.append(error)
+                if late.is_set():
+                    _log.warning("project %s: %s", project, error)
 
         thread = threading.Thread(target=compute, daemon=True)
         thread.start()
         thread.join(_VERSION_WAIT_S)
+        late.set()
         if errors:
             raise errors[0]
         return version[0] or None if version else None

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_backend import __version__
+from ml_backend.commands.batch_commands import add_batch_commands
+from ml_backend.commands.progress import follow
 from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import Run, RunBook
-from ml_backend.progress import follow
 from ml_backend.settings import service_settings
 
 __all__ = ["app", "main"]
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Relook for Label Studio.",
 )
+
+add_batch_commands(app)
 
 _say = Console(stderr=True)
 
@@ -51,8 +54,8 @@ def _main(
 @app.command()
 def serve() -> None:
     """Serve the ML backend that Label Studio connects to."""
-    from ml_backend.app import create_app  # noqa: PLC0415 - keeps `--help` fast
-    from ml_backend.server import serve as run_server  # noqa: PLC0415
+    from ml_backend.web.app import create_app  # noqa: PLC0415 - keeps `--help` fast
+    from ml_backend.web.server import serve as run_server  # noqa: PLC0415
 
     settings = service_settings()
     run_server(create_app(settings), settings.host, settings.port)
@@ -71,7 +74,7 @@ def start(
     workers: Annotated[int, typer.Option(min=1, help="How many workers to run.")] = 1,
 ) -> None:
     """Run everything on this machine: Redis (unless REDIS_URL is set), workers, backend."""
-    from ml_backend.stack import Stack  # noqa: PLC0415
+    from ml_backend.commands.stack import Stack  # noqa: PLC0415
 
     with Stack(service_settings(), workers=workers) as stack:
         _say.print(f"Relook answers at {stack.url}. Ctrl-C stops it.")
@@ -137,7 +140,7 @@ def approve(
     ] = False,
 ) -> None:
     """Turn sure predictions of unlabelled tasks into annotations marked as the model's."""
-    from ml_backend.approving import approve_tasks  # noqa: PLC0415 - keeps `--help` fast
+    from ml_backend.commands.approving import approve_tasks  # noqa: PLC0415 - keeps `--help` fast
 
     approve_tasks(project, confidence, filters, task, _say, dry_run=dry_run)
 
@@ -148,7 +151,7 @@ def approve_undo(
     batch: Annotated[str, typer.Argument(help="The batch; none: the newest.")] = "",
 ) -> None:
     """Take back one batch of approvals, but for those that somebody has edited since."""
-    from ml_backend.approving import undo_approvals  # noqa: PLC0415
+    from ml_backend.commands.approving import undo_approvals  # noqa: PLC0415
 
     undo_approvals(project, batch, _say)
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.config import Control
+
 __all__ = ["TaskInputs"]
 
 
@@ -31,6 +33,11 @@ class TaskInputs:
         """Return one key of the tasks' data, "" where a task has no text there."""
         found = [task["data"].get(key) for task in self.body]
         return [value if isinstance(value, str) else "" for value in found]
+
+    def spelt(self, control: Control) -> list[str | None]:
+        """Return the text that stands in each task for a control tag; None where none does."""
+        stands = control.reads == "text" and not control.by_url
+        return [value if stands else None for value in self.values(control.data_key)]
 
     def part(self, rows: slice) -> TaskInputs:
         """Return some of the tasks."""

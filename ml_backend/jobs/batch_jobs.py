@@ -1,0 +1,112 @@
+"""The jobs of relabel batches, and how to give and follow one.
+
+What a person must mend is the job's answer rather than its failure: a failed job is tried again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from typing import Any, Final
+
+from rq.job import Job, JobStatus
+
+from ml_backend.errors import (
+    BatchError,
+    LabelStudioError,
+    ProjectGoneError,
+    RelookError,
+    TokenRefusedError,
+)
+from ml_backend.jobs.batches import Batches, Order
+from ml_backend.jobs.queue import Mailbox, retry
+from ml_backend.jobs.work import services
+
+__all__ = [
+    "bring_back",
+    "cancel_batch",
+    "enqueue",
+    "list_batches",
+    "new_order",
+    "send_batch",
+    "wait_for",
+]
+
+Answer = dict[str, Any]
+
+#: A batch of many thousands is written one annotation at a time.
+_TIMEOUT_S: Final = 6 * 3600
+_LOOK_S: Final = 0.2
+_ENDED: Final = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
+
+
+def new_order(**wanted: Any) -> Order:
+    """Return an order with a name of its own."""
+    return Order(secrets.token_hex(3), **wanted)
+
+
+def enqueue(mailbox: Mailbox, job: Callable[..., Answer], *arguments: Any) -> Job:
+    """Give one of this module's jobs to the workers: somebody waits, so before a run's shards."""
+    return mailbox.events.enqueue(
+        f"{__name__}.{job.__name__}", args=arguments, retry=retry(), job_timeout=_TIMEOUT_S
+    )
+
+
+def wait_for(job: Job) -> Answer:
+    """Wait for a job and return its answer.
+
+    Raises:
+        BatchError: with what a person must mend, or what went wrong at last.
+    """
+    while job.get_status(refresh=True) not in _ENDED:
+        time.sleep(_LOOK_S)
+    answer = job.return_value(refresh=True)
+    if not isinstance(answer, dict):
+        raise BatchError(f"the job {job.id} failed: the worker's log says why")
+    if "error" in answer:
+        raise BatchError(str(answer["error"]))
+    return answer
+
+
+def _told(job: Callable[..., Answer]) -> Callable[..., Answer]:
+    @wraps(job)
+    def telling(*arguments: Any) -> Answer:
+        try:
+            return job(*arguments)
+        except RelookError as error:
+            lasting = isinstance(error, ProjectGoneError | TokenRefusedError)
+            if isinstance(error, LabelStudioError) and not lasting:
+                raise
+            return {"error": str(error)}
+
+    return telling
+
+
+@_told
+def send_batch(project: int, order: dict[str, Any]) -> Answer:
+    """Send a batch: ``{"batch", "sent"}``."""
+    batch, sent = Batches(services(), project).send(Order(**order))
+    return {"batch": batch, "sent": sent}
+
+
+@_told
+def bring_back(project: int) -> Answer:
+    """Look at every answer of a project's batches: ``{"written"}``."""
+    return {"written": Batches(services(), project).bring_back()}
+
+
+@_told
+def list_batches(project: int) -> Answer:
+    """Tell how a project's batches stand: ``{"batches"}``."""
+    found = Batches(services(), project).progress()
+    return {"batches": [asdict(one) for one in found]}
+
+
+@_told
+def cancel_batch(project: int, batch: str) -> Answer:
+    """Withdraw what of a batch is unanswered: ``{"written", "withdrawn"}``."""
+    written, withdrawn = Batches(services(), project).cancel(batch)
+    return {"written": written, "withdrawn": withdrawn}

@@ -1,0 +1,107 @@
+"""Answers out of relabel projects, brought to the tasks that they are about."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from ml_backend.errors import ConfigError, ProjectGoneError, SettingsError
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.labelstudio.corrections import (
+    Relabelled,
+    originals,
+    read_relabelled,
+    write_answers,
+)
+from ml_backend.labelstudio.reader import Project, read_project, read_tasks
+from ml_backend.review.batch import Fate, fates
+from ml_backend.services import Services
+from ml_backend.settings import ProjectSettings, project_settings
+
+__all__ = ["is_relabel_project", "known_settings", "relay", "remember_relabel_project", "take_back"]
+
+_log = logging.getLogger(__name__)
+
+_PAGE: Final = 200
+_RELABEL: Final = "relook:relabel"
+
+
+def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
+    """Write the answers in some tasks of a relabel project to their source tasks.
+
+    Returns:
+        how many were written; what is there already, or in conflict, is left alone.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    written = 0
+    for start in range(0, len(tasks), _PAGE):
+        for table in read_relabelled(services.client, target, tasks[start : start + _PAGE]):
+            try:
+                source = read_project(services.client, table.source)
+                prefix = known_settings(services.mailbox, source.id).field_prefix
+            except (ProjectGoneError, ConfigError, SettingsError) as error:
+                _log.warning("answers of project %s cannot go back: %s", target, error)
+                continue
+            written += _write_ready(services, source, prefix, table)
+    return written
+
+
+def _write_ready(services: Services, source: Project, prefix: str, table: Relabelled) -> int:
+    wanted = np.unique(table.sent.source[table.answers.id >= 0])
+    now = originals(table, list(read_tasks(services.client, source, prefix, wanted)))
+    ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
+    return len(
+        write_answers(
+            services.client,
+            [
+                (table.annotation[row], int(table.sent.source[row]), int(now.label[row]))
+                for row in ready
+            ],
+        )
+    )
+
+
+def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
+    """Tell whether a project is known to hold copies of another's tasks."""
+    return bool(mailbox.redis.sismember(_RELABEL, str(project)))
+
+
+def relay(services: Services, target: int) -> None:
+    """Look at what events named in a relabel project that no model serves: answers, for the rest.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    mailbox = services.mailbox
+    pending, deleted = mailbox.pending(target), mailbox.deleted(target)
+    newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)[:_PAGE]
+    try:
+        take_back(services, target, newest)
+    except ProjectGoneError:
+        _log.info("relabel project %s is gone", target)
+        mailbox.redis.srem(_RELABEL, str(target))
+        newest = list(pending)
+    mailbox.forget(target, {task: pending[task] for task in newest})
+    mailbox.forget_deleted(target, deleted)
+    if len(newest) < len(pending):
+        mailbox.wake(target)
+
+
+def remember_relabel_project(mailbox: Mailbox, target: int) -> bool:
+    """Note that a project holds copies of another's tasks; true where that was not known."""
+    return bool(mailbox.redis.sadd(_RELABEL, str(target)))
+
+
+def known_settings(mailbox: Mailbox, project: int) -> ProjectSettings:
+    """Return a project's settings as Label Studio last sent them, the defaults before that.
+
+    Raises:
+        SettingsError: when they are wrong.
+    """
+    _, extra_params = mailbox.setup_of(project)
+    return project_settings(extra_params)

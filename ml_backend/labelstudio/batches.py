@@ -1,0 +1,298 @@
+"""Relabel projects: found, made and filled; what nobody has answered is withdrawn."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+
+from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.reader import OWN_FIELDS, Project, TaskPage, read_project
+from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
+from ml_backend.labelstudio.writer import set_model_version
+from ml_backend.review.batch import Waiting
+from ml_backend.review.decide import NEEDS_REVIEW
+
+__all__ = [
+    "CURRENT_LABEL",
+    "adopt_project",
+    "copy_webhook",
+    "find_relabel_projects",
+    "make_relabel_project",
+    "read_out",
+    "read_waiting",
+    "relabel_task",
+    "send_tasks",
+    "withdraw",
+]
+
+_log = logging.getLogger(__name__)
+
+#: The model version under which a relabel task holds the label as it was sent.
+CURRENT_LABEL: Final = "current-label"
+#: Label Studio takes no longer title.
+_TITLE: Final = 50
+_ACTIONS: Final = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
+#: Addresses that Label Studio opens only for a project with the storage they lie in.
+_CLOUD: Final = ("s3://", "gs://", "azure-blob://", "azure_spi://")
+
+
+def find_relabel_projects(client: LabelStudio, source: int) -> dict[int, str]:
+    """Return the projects that tasks of one project are sent to, oldest first, and their notes.
+
+    Their description says it: that stands in Label Studio, whatever is lost here.
+
+    Raises:
+        LabelStudioError: when they cannot be listed.
+    """
+    with explained("listing the projects"):
+        pages: Any = client.projects.list(include="id,description", page_size=100)
+        found = {int(one.id): one.description or "" for one in pages}
+    return {one: found[one] for one in sorted(found) if _mark(source) in found[one]}
+
+
+def read_out(client: LabelStudio, target: int, source: int) -> set[int]:
+    """Return the tasks of a source project that wait in a relabel project for an answer.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    items = [_filter("total_annotations", "Number", 0)]
+    query = json.dumps({"filters": {"conjunction": "and", "items": items}})
+    with explained(f"listing the open tasks of relabel project {target}"):
+        pages: Any = client.tasks.list(
+            project=target, fields="task_only", include="id,data", query=query, page_size=1000
+        )
+        data = [task.data for task in pages]
+    return {
+        int(one["relook_source_task"])
+        for one in data
+        if one.get("relook_source_project") == source and "relook_source_task" in one
+    }
+
+
+def make_relabel_project(client: LabelStudio, source: Project, note: str) -> int:
+    """Make a project with the source's labelling config, which serves its tasks by priority.
+
+    Args:
+        client: a signed-in client.
+        source: the project whose tasks it is for.
+        note: kept in its description, by which a job that is run again finds it.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"making the relabel project of project {source.id}"):
+        made = client.projects.create(
+            title=f"Relabel: {source.title}"[:_TITLE],
+            description=(
+                f"Tasks of project {source.id} for a second look. What is submitted here goes back "
+                f"there. {_mark(source.id)} {note}"
+            ),
+            label_config=source.config.xml,
+            # The lowest score of the preloaded prediction first: the highest priority.
+            sampling="Uncertainty sampling",
+            show_collab_predictions=True,
+            maximum_annotations=1,
+        )
+    return int(made.id or 0)
+
+
+def adopt_project(client: LabelStudio, source: Project, target: int) -> None:
+    """Let an existing project take tasks of the source.
+
+    Raises:
+        SettingsError: when its labelling config differs, so that answers could not go back.
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    if target == source.id:
+        raise SettingsError("a project cannot be its own relabel project; use --to here")
+    if read_project(client, target).config.controls != source.config.controls:
+        raise SettingsError(
+            f"project {target} has another labelling config than project {source.id}: answers "
+            "could not go back. Copy the config, or use --to new."
+        )
+    with explained(f"reading project {target}"):
+        description = client.projects.get(id=target).description or ""
+    if _mark(source.id) not in description:
+        with explained(f"noting in project {target} what it relabels"):
+            client.projects.update(
+                id=target, description=f"{description} {_mark(source.id)}".strip()
+            )
+
+
+def copy_webhook(client: LabelStudio, source: int, target: int) -> bool:
+    """Have the target's annotations told to whom the source's are told.
+
+    Returns:
+        false where the source has no model connection whose webhook could be copied.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"connecting project {target} to the webhook of project {source}"):
+        urls = {f"{str(one.url).rstrip('/')}/webhook" for one in client.ml.list(project=source)}
+        ours = [one for one in client.webhooks.list(project=str(source)) if one.url in urls]
+        known = {one.url for one in client.webhooks.list(project=str(target))}
+        for webhook in ours:
+            if webhook.url not in known:
+                client.webhooks.create(
+                    url=str(webhook.url),
+                    project=target,
+                    send_payload=True,
+                    send_for_all_actions=False,
+                    actions=cast(Any, list(_ACTIONS)),
+                    headers=webhook.headers or {},
+                )
+    return bool(ours)
+
+
+def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
+    """Read the queue of a project.
+
+    Raises:
+        LabelStudioError: when it cannot be read.
+    """
+    flagged = _filter(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
+    query = json.dumps({"filters": {"conjunction": "and", "items": [flagged]}})
+    with explained(f"reading the queue of project {project}"):
+        pages: Any = client.tasks.list(
+            project=project, fields="task_only", include="id,data", query=query, page_size=1000
+        )
+        found = [(int(task.id), task.data) for task in pages]
+    return Waiting(
+        np.array([task for task, _ in found], dtype=np.int64),
+        np.array([_number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
+        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
+        np.array([str(data.get(f"{prefix}_batch") or "") for _, data in found], dtype=np.str_),
+    )
+
+
+def relabel_task(
+    page: TaskPage, row: int, project: int, prefix: str, batch: str, address: str
+) -> dict[str, Any]:
+    """Return the copy of one task that goes into a relabel project.
+
+    Its own names never meet those that Relook writes into the tasks of a project it serves, which
+    a relabel project may be too.
+
+    Args:
+        page: holds the source task.
+        row: its row there.
+        project: its project.
+        prefix: what the names of Relook's own fields begin with in that project.
+        batch: the batch.
+        address: Label Studio's address, for the link back.
+    """
+    body = page.inputs.body[row]
+    own = {f"{prefix}_{name}" for name in OWN_FIELDS}
+    task, priority = int(page.id[row]), _number(page.own["priority"][row])
+    data = {key: readable(value, project) for key, value in body["data"].items() if key not in own}
+    current = np.flatnonzero(page.annotations.task == row)
+    label = page.annotations.result[current[-1]] if len(current) else []
+    suggested = np.flatnonzero(
+        (page.standing.task == row) & (page.standing.version == SUGGESTION_VERSION)
+    )
+    # Where there is nothing to suggest, the label as it is: the one version that pre-labels and
+    # orders the stream must stand on every task.
+    suggestion = page.standing.result[suggested[0]] if len(suggested) else label
+    score = round(1.0 - min(max(priority, 0.0), 1.0), 4)
+    return {
+        "data": {
+            **data,
+            "relook_sent_batch": batch,
+            "relook_source_project": project,
+            "relook_source_task": task,
+            "relook_source_url": f"{address.rstrip('/')}/projects/{project}/data?task={task}",
+            "relook_source_priority": priority,
+            "relook_source_reason": page.own["reason"][row] or "",
+            "relook_sent_digest": str(page.digest[row]),
+        },
+        "meta": body.get("meta") or {},
+        "predictions": [
+            {"model_version": SUGGESTION_VERSION, "result": suggestion, "score": score},
+            {"model_version": CURRENT_LABEL, "result": label, "score": score},
+        ],
+    }
+
+
+def send_tasks(client: LabelStudio, target: int, tasks: Sequence[Mapping[str, Any]]) -> None:
+    """Put relabel tasks into their project, and have the suggestion pre-label there.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"sending {len(tasks)} tasks to project {target}"):
+        client.projects.import_tasks(id=target, request=cast(Any, list(tasks)))
+        version = client.projects.get(id=target).model_version
+    # Label Studio itself names one of the two that came with the first tasks; a version that
+    # somebody chose for a project of their own stays.
+    if version in ("", None, CURRENT_LABEL):
+        set_model_version(client, target, SUGGESTION_VERSION)
+
+
+def withdraw(client: LabelStudio, target: int, batch: str) -> int:
+    """Delete the tasks of a batch that hold no work of anybody; return how many.
+
+    Label Studio itself looks once more for annotations, skips and drafts as it deletes: what
+    somebody has saved since the tasks were read stays.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    items = [
+        _filter("data.relook_sent_batch", "String", batch),
+        _filter("total_annotations", "Number", 0),
+        _filter("cancelled_annotations", "Number", 0),
+        _filter("draft_exists", "Boolean", False),
+    ]
+    filters = {"conjunction": "and", "items": items}
+    with explained(f"withdrawing batch {batch} from project {target}"):
+        pages: Any = client.tasks.list(
+            project=target,
+            fields="task_only",
+            include="id",
+            query=json.dumps({"filters": filters}),
+            page_size=1000,
+        )
+        tasks = [int(task.id) for task in pages]
+        if tasks:
+            client.actions.create(
+                id="delete_tasks",
+                project=target,
+                filters=cast(Any, filters),
+                selected_items=cast(Any, {"all": False, "included": tasks}),
+            )
+    return len(tasks)
+
+
+def readable(value: Any, project: int) -> Any:
+    """Return an address that can be opened from any project.
+
+    A file in a cloud storage is opened by the storage of the task's project; the source project's
+    own door stays open to whoever may see that project.
+    """
+    if isinstance(value, list):
+        return [readable(item, project) for item in value]
+    if isinstance(value, str) and value.startswith(_CLOUD):
+        coded = base64.urlsafe_b64encode(value.encode()).decode()
+        return f"/projects/{project}/resolve/?fileuri={coded}"
+    return value
+
+
+def _filter(column: str, kind: str, value: str | int) -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{column}", "operator": "equal", "type": kind, "value": value}
+
+
+def _mark(source: int) -> str:
+    return f"[relook: relabels {source}]"
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,236 @@
+"""Answers in relabel projects: read there, and written to the tasks that they are about."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+import numpy as np
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from ml_backend.errors import ProjectGoneError
+from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.results import Result, digest
+from ml_backend.review.batch import Answers, Originals, Sent
+
+__all__ = ["Relabelled", "originals", "read_answered", "read_relabelled", "write_answers"]
+
+_PAGE: Final = 200
+_PARALLEL: Final = 4
+#: Answers get a name of their own in it, which Label Studio takes only once.
+_NAMES: Final = uuid.UUID("6f1c1c5e-7a0b-5d3a-9a55-0f6f2f1f7a11")
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """Some tasks of one relabel project, B rows, all out of one source project.
+
+    Attributes:
+        source: the source project.
+        sent: what was sent.
+        answers: what was answered.
+        annotation: the annotation of each answer as Label Studio has it; empty for none.
+    """
+
+    source: int
+    sent: Sent
+    answers: Answers
+    annotation: Sequence[Mapping[str, Any]]
+
+
+def read_answered(client: LabelStudio, project: int) -> list[int]:
+    """Return the tasks of a relabel project that hold an annotation.
+
+    Raises:
+        LabelStudioError: when they cannot be listed.
+    """
+    some = {
+        "filter": "filter:tasks:total_annotations",
+        "operator": "greater",
+        "type": "Number",
+        "value": 0,
+    }
+    query = json.dumps({"filters": {"conjunction": "and", "items": [some]}})
+    with explained(f"listing the answers in project {project}"):
+        pages: Any = client.tasks.list(
+            project=project, fields="task_only", include="id", query=query, page_size=1000
+        )
+        return [int(task.id) for task in pages]
+
+
+def read_relabelled(
+    client: LabelStudio, project: int, tasks: Sequence[int] | None = None
+) -> list[Relabelled]:
+    """Read tasks of a relabel project, one table per source project.
+
+    Args:
+        client: a signed-in client.
+        project: the relabel project.
+        tasks: which; all by default. Those that are gone, or were not sent, are left out.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    by_source: dict[int, list[dict[str, Any]]] = {}
+    for task in _read(client, project, tasks):
+        data = task["data"]
+        places = [data.get("relook_source_project"), data.get("relook_source_task")]
+        if all(isinstance(place, int) for place in places) and data.get("relook_sent_batch"):
+            by_source.setdefault(places[0], []).append(task)
+    return [_table(source, found) for source, found in sorted(by_source.items())]
+
+
+def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
+    """Return how the source tasks stand, row by row.
+
+    Args:
+        relabelled: what was sent.
+        pages: the source tasks.
+    """
+    place = {task: (page, row) for page in pages for row, task in enumerate(page.id.tolist())}
+    found = [place.get(source) for source in relabelled.sent.source.tolist()]
+    back = [
+        _came_back(at[0].inputs.body[at[1]], answer) if at and answer >= 0 else None
+        for at, answer in zip(found, relabelled.answers.id.tolist(), strict=True)
+    ]
+    return Originals(
+        there=np.array([at is not None for at in found], dtype=np.bool_),
+        label=np.array([_current(*at) if at else -1 for at in found], dtype=np.int64),
+        digest=np.array([str(at[0].digest[at[1]]) if at else "" for at in found], dtype=np.str_),
+        back=np.array([digest([_result(one)]) if one else "" for one in back], dtype=np.str_),
+        made=np.array([_seconds(one["created_at"]) if one else 0.0 for one in back]),
+        written=np.array([_seconds(one["updated_at"]) if one else 0.0 for one in back]),
+    )
+
+
+def write_answers(
+    client: LabelStudio,
+    answers: Sequence[tuple[Mapping[str, Any], int, int]],
+) -> list[int]:
+    """Write answers to their source tasks, each as a new annotation by whoever gave it.
+
+    Label Studio takes an annotation's unique id once: what was written before, by a job that died
+    or by one at the same time, is not written again.
+
+    Args:
+        client: a signed-in client.
+        answers: the annotation in the relabel project, the source task, and the annotation there
+            that it answers, -1 for none.
+
+    Returns:
+        the source tasks that have their answer now; those that are gone are not among them.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        done = list(pool.map(lambda one: _write(client, *one), answers))
+    return [source for (_, source, _), there in zip(answers, done, strict=True) if there]
+
+
+def _write(client: LabelStudio, annotation: Mapping[str, Any], source: int, answers: int) -> bool:
+    origin = {"parent_annotation": answers} if answers >= 0 else {}
+    author = annotation.get("completed_by")
+    # Lists name a user by number, single tasks by all that is known of him.
+    author = author.get("id") if isinstance(author, dict) else author
+    by = {"completed_by": int(author)} if author is not None else {}
+    try:
+        with explained(f"writing the answer to task {source}"):
+            try:
+                client.annotations.create(
+                    id=source,
+                    result=annotation["result"] or [],
+                    import_id=int(annotation["id"]),
+                    unique_id=_name(annotation),
+                    lead_time=annotation.get("lead_time") or 0.0,
+                    **by,
+                    **origin,
+                )
+            except ApiError as error:
+                if error.status_code != httpx.codes.CONFLICT:
+                    raise
+    except ProjectGoneError:
+        return False
+    return True
+
+
+def _name(annotation: Mapping[str, Any]) -> str:
+    moment = round(_seconds(annotation["updated_at"]) * 1e6)
+    return str(uuid.uuid5(_NAMES, f"{annotation['id']} {moment}"))
+
+
+def _current(page: TaskPage, row: int) -> int:
+    found = page.annotations.id[page.annotations.task == row]
+    return int(found[-1]) if len(found) else -1
+
+
+def _came_back(task: Mapping[str, Any], answer: int) -> dict[str, Any] | None:
+    found = [_plain(one) for one in task.get("annotations") or []]
+    found = [one for one in found if one.get("import_id") == answer]
+    return max(found, key=lambda one: _seconds(one["created_at"]), default=None)
+
+
+def _read(
+    client: LabelStudio, project: int, tasks: Sequence[int] | None
+) -> Iterator[dict[str, Any]]:
+    with explained(f"reading the tasks of relabel project {project}"):
+        if tasks is None:
+            # Named fields alone would leave the annotations as stubs, without what they say.
+            pages: Any = client.tasks.list(project=project, fields="all", page_size=_PAGE)
+            yield from map(_plain, pages)
+            return
+        for start in range(0, len(tasks), _PAGE):
+            some = [int(task) for task in tasks[start : start + _PAGE]]
+            query = json.dumps({"selectedItems": {"all": False, "included": some}})
+            page: Any = client.tasks.list(
+                project=project, fields="all", query=query, page_size=_PAGE
+            )
+            yield from map(_plain, page.items or [])
+
+
+def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:
+    answer = [_newest(task) for task in tasks]
+    data = [task["data"] for task in tasks]
+    return Relabelled(
+        source,
+        Sent(
+            np.array([task["id"] for task in tasks], dtype=np.int64),
+            np.array([one["relook_source_task"] for one in data], dtype=np.int64),
+            np.array([str(one["relook_sent_batch"]) for one in data], dtype=np.str_),
+            np.array([str(one.get("relook_sent_digest") or "") for one in data], dtype=np.str_),
+        ),
+        Answers(
+            np.array([one["id"] if one else -1 for one in answer], dtype=np.int64),
+            np.array([digest([_result(one)]) if one else "" for one in answer], dtype=np.str_),
+            np.array([_seconds(one["created_at"]) if one else 0.0 for one in answer]),
+            np.array([_seconds(one["updated_at"]) if one else 0.0 for one in answer]),
+        ),
+        [one or {} for one in answer],
+    )
+
+
+def _newest(task: dict[str, Any]) -> dict[str, Any] | None:
+    found = [_plain(one) for one in task.get("annotations") or []]
+    found = [one for one in found if not one.get("was_cancelled")]
+    return max(found, key=lambda one: _seconds(one["updated_at"]), default=None)
+
+
+def _result(annotation: Mapping[str, Any]) -> Result:
+    return annotation["result"] or []
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})
+
+
+def _seconds(moment: str | datetime) -> float:
+    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return when.timestamp()

@@ -1,0 +1,179 @@
+"""Which tasks go out in a relabel batch, and what becomes of what comes back: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.marks import SEPARATOR
+
+__all__ = ["Answers", "Fate", "Originals", "Sent", "Waiting", "choose", "confirmed", "fates"]
+
+
+class Fate(StrEnum):
+    """What became of one task that was sent."""
+
+    OPEN = "open"
+    """Nobody has answered yet, or it was skipped."""
+    READY = "ready"
+    """Answered; the answer is to be written to the source task."""
+    DONE = "done"
+    """The source task has the answer."""
+    CONFLICT = "conflict"
+    """Answered, but the source task's labels changed meanwhile."""
+    SUPERSEDED = "superseded"
+    """Never written back, and the source task was sent again since."""
+    GONE = "gone"
+    """The source task was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The queue, T tasks.
+
+    Attributes:
+        task: int64 (T,), task ids.
+        priority: float64 (T,), higher is more urgent.
+        kind: str (T,), the kind of suspicion.
+        batch: str (T,), the batch in the project itself that it is in; "" for none.
+    """
+
+    task: NDArray[np.int64]
+    priority: NDArray[np.float64]
+    kind: NDArray[np.str_]
+    batch: NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Tasks in relabel projects, B rows.
+
+    Attributes:
+        task: int64 (B,), the relabel task.
+        source: int64 (B,), the task that it is a copy of.
+        batch: str (B,), the batch it went out in.
+        digest: str (B,), of the source task's labels as they were sent.
+    """
+
+    task: NDArray[np.int64]
+    source: NDArray[np.int64]
+    batch: NDArray[np.str_]
+    digest: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The newest annotation of each relabel task, B rows.
+
+    Attributes:
+        id: int64 (B,), the annotation; -1 where there is none but skipped ones.
+        digest: str (B,), what it says.
+        made: float64 (B,), when it was made, seconds since 1970.
+        written: float64 (B,), when it was last saved, seconds since 1970.
+    """
+
+    id: NDArray[np.int64]
+    digest: NDArray[np.str_]
+    made: NDArray[np.float64]
+    written: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """The source task of each row as it stands now, B rows.
+
+    Attributes:
+        there: bool (B,), whether it still exists.
+        label: int64 (B,), its newest current annotation; -1 for none.
+        digest: str (B,), of its current labels.
+        back: str (B,), digest of the newest annotation that carries the answer's id; "" for none.
+        made: float64 (B,), when that one was made, seconds since 1970; 0 for none.
+        written: float64 (B,), when that one was last saved, seconds since 1970; 0 for none.
+    """
+
+    there: NDArray[np.bool_]
+    label: NDArray[np.int64]
+    digest: NDArray[np.str_]
+    back: NDArray[np.str_]
+    made: NDArray[np.float64]
+    written: NDArray[np.float64]
+
+
+#: Label Studio stamps a new annotation twice, microseconds apart; nobody edits it that fast.
+_SAME_MOMENT_S = 0.5
+
+
+def choose(
+    waiting: Waiting,
+    out: Collection[int],
+    top: int | None = None,
+    kinds: Collection[str] = (),
+) -> NDArray[np.int64]:
+    """Choose the tasks to send, the most urgent first.
+
+    What is out counts as part of the top: the same call again chooses what is missing, so a job
+    that died half way is completed by the next one, and repeating it sends nothing twice.
+
+    Args:
+        waiting: the queue.
+        out: tasks that are in a batch and unanswered.
+        top: how many tasks from the top of the queue; None for all.
+        kinds: only these kinds; empty for all.
+
+    Returns:
+        int64 (N,), task ids.
+    """
+    wanted = np.isin(waiting.kind, sorted(kinds)) if kinds else np.ones(len(waiting.task), bool)
+    rows = np.flatnonzero(wanted)
+    # Among equals the older task goes first, so that the order never depends on the reading.
+    order = rows[np.lexsort((waiting.task[rows], -waiting.priority[rows]))][:top]
+    chosen = waiting.task[order]
+    kept: NDArray[np.int64] = chosen[~np.isin(chosen, sorted(out))]
+    return kept
+
+
+def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
+    """Tell what became of each task that was sent; str (B,), values of ``Fate``.
+
+    An answer is written only onto labels that nobody else has changed: those that were sent, or
+    those that came back before, where the relabeller saved another answer since.
+    """
+    answered = answers.id >= 0
+    came = answered & now.there & (now.back != "") & (now.made >= answers.made)
+    # Later than the answer means: people at the source went on from it, which settles it too.
+    settled = came & ((now.back == answers.digest) | (now.written >= answers.written))
+    untouched = now.written - now.made < _SAME_MOMENT_S
+    expected = np.where(came & untouched, now.back, np.where(came, "", sent.digest))
+    unchanged = (now.digest == expected) & (~came | untouched)
+    agreed = answered & (now.digest == answers.digest) & ~unchanged
+    again = _sent_again(sent)
+
+    fate = np.full(len(sent), Fate.CONFLICT, dtype="<U10")
+    fate[unchanged] = Fate.READY
+    fate[again] = Fate.SUPERSEDED
+    fate[settled | agreed] = Fate.DONE
+    fate[~answered] = Fate.OPEN
+    fate[~now.there] = Fate.GONE
+    return fate
+
+
+def confirmed(sent: Sent, answers: Answers) -> NDArray[np.bool_]:
+    """Tell whose answer says what one of the labels that were sent said already; bool (B,)."""
+    pairs = zip(answers.digest.tolist(), sent.digest.tolist(), strict=True)
+    return np.fromiter((said in old.split(SEPARATOR) for said, old in pairs), dtype=np.bool_)
+
+
+def _sent_again(sent: Sent) -> NDArray[np.bool_]:
+    if not len(sent):
+        return np.zeros(0, dtype=np.bool_)
+    sources, place = np.unique(sent.source, return_inverse=True)
+    newest = np.zeros(len(sources), dtype=np.int64)
+    np.maximum.at(newest, place, sent.task)
+    return sent.task < newest[place]

@@ -1,0 +1,1 @@
+"""What Relook computed and can compute again, as columns on disk."""

@@ -1,0 +1,136 @@
+"""Tables of columns in one place: a folder, a shared folder, or a bucket of object storage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+__all__ = ["Tables", "named", "quoted"]
+
+#: Another process may still read a version of this age.
+_KEPT: Final = timedelta(hours=1)
+#: Writes after which small files are merged.
+_COMPACTED_AFTER: Final = 64
+#: What a process keeps of tables in memory; LanceDB's own bounds are gigabytes.
+_CACHE_BYTES: Final = 64 << 20
+#: Tasks named in one condition.
+_AT_ONCE: Final = 10_000
+
+#: Two writers met at one table, or somebody deleted the store at this moment; LanceDB raises
+#: errors of these kinds for both. The work is then done anew on what stands.
+_again = retry(
+    retry=retry_if_exception_type((OSError, RuntimeError, ValueError)),
+    wait=wait_random_exponential(multiplier=0.05, max=1),
+    stop=stop_after_attempt(8),
+    reraise=True,
+)
+
+
+class Tables:
+    """Tables that several processes on several machines may read and write at once.
+
+    Whoever needs one may delete them at any time: what is missing reads as empty, and is made anew
+    by the next write.
+
+    Args:
+        location: a folder, made when missing, or an address that LanceDB takes, such as
+            ``s3://bucket/folder``.
+    """
+
+    def __init__(self, location: str) -> None:
+        # A process that waits on a table must see what another has just written.
+        self._tables = lancedb.connect(
+            location,
+            read_consistency_interval=timedelta(0),
+            session=lancedb.Session(_CACHE_BYTES, _CACHE_BYTES),
+        )
+
+    @_again
+    def merge(self, name: str, key: Sequence[str], rows: pa.Table) -> None:
+        """Write rows; older ones of the same key are replaced."""
+        table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
+        merge = table.merge_insert(list(key)).when_matched_update_all()
+        merge.when_not_matched_insert_all().execute(rows)
+        # Each write looks through all files: of a long run they must not become many.
+        if table.version % _COMPACTED_AFTER == 0:
+            table.optimize(cleanup_older_than=_KEPT)
+
+    @_again
+    def read(
+        self,
+        name: str,
+        schema: pa.Schema,
+        where: str = "",
+        tasks: NDArray[np.int64] | None = None,
+        most: int | None = None,
+    ) -> pa.Table:
+        """Return rows; none where there is no such table.
+
+        Args:
+            name: the table.
+            schema: its columns, or some of them.
+            where: condition in SQL.
+            tasks: only rows whose ``task`` lies in the range of these, some others among them.
+            most: how many rows at most.
+        """
+        table = self._open(name)
+        if table is None or (tasks is not None and not len(tasks)):
+            return schema.empty_table()
+        conditions = [where] if where else []
+        if tasks is not None:
+            conditions.append(f"task >= {tasks.min()} AND task <= {tasks.max()}")
+        rows = table.search()
+        if conditions:
+            rows = rows.where(" AND ".join(conditions))
+        if most is not None:
+            rows = rows.limit(most)
+        return rows.select(schema.names).to_arrow().select(schema.names)
+
+    @_again
+    def count(self, name: str) -> int:
+        """Return how many rows a table has."""
+        table = self._open(name)
+        return 0 if table is None else int(table.count_rows())
+
+    @_again
+    def delete(self, name: str, tasks: NDArray[np.int64], version: str | None = None) -> None:
+        """Delete the rows of some tasks, of one version or of all."""
+        table = self._open(name)
+        beside = "" if version is None else f" AND version = {quoted(version)}"
+        for start in range(0, len(tasks), _AT_ONCE):
+            some = ", ".join(map(str, tasks[start : start + _AT_ONCE].tolist()))
+            if table is not None:
+                table.delete(f"task IN ({some}){beside}")
+
+    @_again
+    def compact(self, name: str) -> None:
+        """Merge the small files that many small writes leave behind."""
+        table = self._open(name)
+        if table is not None:
+            table.optimize(cleanup_older_than=_KEPT)
+
+    def _open(self, name: str) -> Any:
+        try:
+            return self._tables.open_table(name)
+        except ValueError as error:
+            if "was not found" in str(error):
+                return None
+            raise
+
+
+def named(what: str, columns: pa.Schema, project: int) -> str:
+    """Name a table by its columns too: what a Relook with other columns kept is not found."""
+    return f"{what}-{hashlib.sha256(str(columns).encode()).hexdigest()[:8]}-{project}"
+
+
+def quoted(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""The web server: Label Studio's ML backend protocol, and who may ask what."""

@@ -1,0 +1,72 @@
+"""People beside the admin: signed up by invitation, working in sessions of their own."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+from label_studio_sdk import LabelStudio
+
+from ml_backend.labelstudio.client import access_headers
+
+
+class Person:
+    """Somebody with a browser session.
+
+    Args:
+        client: the admin's client, for the invitation.
+        url: Label Studio's address.
+        name: the part of the mail address that tells people apart.
+    """
+
+    def __init__(self, client: LabelStudio, url: str, name: str) -> None:
+        invite = httpx.get(f"{url}/api/invite", headers=access_headers(client)).json()
+        self.session = httpx.Client(base_url=url, follow_redirects=True, timeout=120)
+        page = self.session.get(invite["invite_url"]).text
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert found is not None, "Label Studio's sign-up page has no CSRF token"
+        form = {
+            "csrfmiddlewaretoken": found[1],
+            "email": f"{name}@relook.example",
+            "password": f"only-for-tests-{name}",
+            "allow_newsletters": "",
+        }
+        self._headers = {"Referer": url}
+        self.session.post(invite["invite_url"], data=form, headers=self._headers).raise_for_status()
+        self.id = int(self.session.get("/api/current-user/whoami").json()["id"])
+
+    def opens(self, address: str) -> int:
+        """Open an address; return the status."""
+        return self.session.get(address).status_code
+
+    def next_task(self, project: int) -> dict[str, Any]:
+        """Ask the label stream for the next task."""
+        answer = self.session.get(f"/api/projects/{project}/next")
+        answer.raise_for_status()
+        return answer.json()
+
+    def submit(self, task: int, result: list[dict], **more: Any) -> dict[str, Any]:
+        """Submit an annotation."""
+        body = {"result": result, "lead_time": 2.5, **more}
+        return self._write("POST", f"/api/tasks/{task}/annotations/", body)
+
+    def update(self, annotation: int, result: list[dict]) -> dict[str, Any]:
+        """Save an annotation again."""
+        return self._write("PATCH", f"/api/annotations/{annotation}/", {"result": result})
+
+    def draft(self, task: int, project: int, result: list[dict]) -> None:
+        """Begin an annotation without submitting it."""
+        self._write("POST", f"/api/tasks/{task}/drafts?project={project}", {"result": result})
+
+    def accept_all(self, project: int) -> None:
+        """Take every pre-label of a project for an annotation."""
+        body = {"selectedItems": {"all": True, "excluded": []}}
+        address = f"/api/dm/actions?id=predictions_to_annotations&project={project}"
+        self._write("POST", address, body)
+
+    def _write(self, method: str, address: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {**self._headers, "X-CSRFToken": self.session.cookies.get("csrftoken") or ""}
+        answer = self.session.request(method, address, json=body, headers=headers)
+        assert answer.is_success, f"{address}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()

@@ -1,0 +1,305 @@
+"""Relabel batches: sent, labelled by others, brought back, in conflict, withdrawn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from rq.job import Job
+
+from ml_backend.demo.projects import SampleTask
+from ml_backend.errors import BatchError
+from ml_backend.jobs.batch_jobs import (
+    bring_back,
+    cancel_batch,
+    enqueue,
+    list_batches,
+    new_order,
+    send_batch,
+)
+from ml_backend.jobs.batch_jobs import wait_for as end_of
+from tests.integration.conftest import Bench, wait_for
+from tests.integration.people import Person
+from tests.integration.samples import digit, right, scenes, wrong_class
+from tests.integration.test_cli import relook
+
+
+def answer_of(job: Job) -> dict[str, Any]:
+    wait_for(lambda: job.get_status(refresh=True) in ("finished", "failed"), "the job's end", 150)
+    return end_of(job)
+
+
+def send(bench: Bench, project: int, **wanted: Any) -> dict[str, Any]:
+    order = new_order(**wanted)
+    return answer_of(enqueue(bench.mailbox, send_batch, project, asdict(order)))
+
+
+def listed(bench: Bench, project: int) -> list[dict[str, Any]]:
+    return answer_of(enqueue(bench.mailbox, list_batches, project))["batches"]
+
+
+def cancel(bench: Bench, project: int, batch: str) -> dict[str, Any]:
+    return answer_of(enqueue(bench.mailbox, cancel_batch, project, batch))
+
+
+def relabel_tasks(bench: Bench, batch: str) -> dict[int, Any]:
+    """Source task to relabel task."""
+    project = int(batch.split("-", maxsplit=1)[0])
+    tasks = bench.client.tasks.list(project=project, fields="all", page_size=100)
+    return {task.data["relook_source_task"]: task for task in tasks}
+
+
+def current_label(task: Any) -> list[dict]:
+    return next(p for p in task.predictions if p.model_version == "current-label").result
+
+
+@pytest.fixture(scope="module")
+def annotator(bench: Bench) -> Person:
+    return Person(bench.client, bench.server.url, "annotator")
+
+
+@pytest.fixture(scope="module")
+def reviewer(bench: Bench) -> Person:
+    return Person(bench.client, bench.server.url, "reviewer")
+
+
+def flagged(bench: Bench, count: int, seed: int, **params: Any) -> tuple[int, list[int]]:
+    """An analysed project of that many wrong labels and one right one."""
+    wrong = [wrong_class(scene) for scene in scenes(count, seed=seed)]
+    project, ids = bench.project(
+        "detection", [*wrong, right(scenes(count + 1, seed=seed)[-1])], **params
+    )
+    assert bench.analyze(project).state == "done"
+    assert [bench.flag(task) for task in ids] == ["needs-review"] * count + [None]
+    return project, ids[:-1]
+
+
+def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer):
+    project, (fixed, kept, third) = flagged(bench, 3, seed=61)
+    sent = send(bench, project)
+    assert sent["sent"] == 3
+    relabel = int(sent["batch"].split("-")[0])
+    copies = relabel_tasks(bench, sent["batch"])
+    assert set(copies) == {fixed, kept, third}
+
+    made = bench.client.projects.get(id=relabel)
+    assert (made.title, made.model_version) == ("Relabel: Test detection", "relook-suggestion")
+    source = bench.task(fixed)
+    data = copies[fixed].data
+    assert data["image"] == source.data["image"]
+    assert annotator.opens(data["image"]) == 200
+    assert not {"relook_flag", "relook_priority", "relook_seen"} & set(data)
+    assert data["relook_source_priority"] == source.data["relook_priority"]
+    assert data["relook_source_reason"] == source.data["relook_reason"]
+    assert data["relook_source_url"].endswith(f"/projects/{project}/data?task={fixed}")
+    assert annotator.opens(data["relook_source_url"]) == 200
+    (suggestion,) = bench.predictions(fixed, "relook-suggestion")
+    preloaded = {p.model_version: p.result for p in copies[fixed].predictions}
+    assert preloaded["current-label"] == source.annotations[0]["result"]
+    assert preloaded["relook-suggestion"] == suggestion.result
+
+    # The stream serves the most urgent first and shows the suggestion.
+    order = sorted(copies, key=lambda task: bench.task(task).data["relook_priority"], reverse=True)
+    served = annotator.next_task(relabel)
+    assert served["data"]["relook_source_priority"] == pytest.approx(
+        bench.task(order[0]).data["relook_priority"]
+    )
+    assert [p["model_version"] for p in served["predictions"]] == ["relook-suggestion"]
+
+    assert send(bench, project) == {"batch": "", "sent": 0}
+
+    annotator.submit(copies[fixed].id, suggestion.result)
+    reviewer.submit(copies[kept].id, current_label(copies[kept]))
+    wait_for(lambda: bench.flag(fixed) == "corrected", "the verdict 'corrected'")
+    wait_for(lambda: bench.flag(kept) == "confirmed", "the verdict 'confirmed'")
+    for task, person in ((fixed, annotator), (kept, reviewer)):
+        original, answer = sorted(bench.task(task).annotations, key=lambda one: one["id"])
+        assert answer["completed_by"]["id"] == person.id
+        assert answer["parent_annotation"] == original["id"]
+        (given,) = bench.task(copies[task].id).annotations
+        assert answer["import_id"] == given["id"]
+        assert answer["lead_time"] == 2.5
+    assert bench.task(fixed).annotations[0]["result"] == source.annotations[0]["result"]
+
+    (row,) = listed(bench, project)
+    assert (row["batch"], row["project"], row["sent"]) == (sent["batch"], relabel, 3)
+    assert (row["open"], row["done"], row["corrected"], row["confirmed"]) == (1, 2, 1, 1)
+    assert row["conflicts"] == {}
+
+    # Repeated, nothing changes.
+    assert answer_of(enqueue(bench.mailbox, bring_back, project)) == {"written": 0}
+    assert [len(bench.task(task).annotations) for task in (fixed, kept, third)] == [2, 2, 1]
+
+    # A relabeller who thinks again answers again.
+    (given,) = bench.task(copies[fixed].id).annotations
+    annotator.update(given["id"], current_label(copies[fixed]))
+    wait_for(lambda: len(bench.task(fixed).annotations) == 3, "the second answer")
+    # What people at the source have changed since is theirs.
+    newest = max(bench.task(fixed).annotations, key=lambda one: one["id"])
+    reviewer.update(newest["id"], suggestion.result)
+    assert answer_of(enqueue(bench.mailbox, bring_back, project)) == {"written": 0}
+
+
+def test_a_label_that_changed_meanwhile_is_not_overwritten(bench, annotator, reviewer):
+    project, (task, _) = flagged(bench, 2, seed=62)
+    batch = send(bench, project)["batch"]
+    copy = relabel_tasks(bench, batch)[task]
+    (original,) = bench.task(task).annotations
+    reviewer.update(original["id"], original["result"][1:])
+    annotator.submit(copy.id, original["result"])
+    wait_for(lambda: bench.idle(project) and bench.idle(copy.project), "quiet")
+    (row,) = listed(bench, project)
+    assert list(row["conflicts"]) == [task] or list(row["conflicts"]) == [str(task)]
+    assert f"relook batch {project} --task {task}" in next(iter(row["conflicts"].values()))
+    assert len(bench.task(task).annotations) == 1
+
+    # The mend: sent again as it now stands.
+    done = relook("batch", str(project), "--task", str(task), REDIS_URL=bench.stack.redis_url)
+    assert "1 tasks sent" in done.stderr, done.stderr
+    again = relabel_tasks(bench, batch)[task]
+    assert current_label(again) == original["result"][1:]
+    reviewer.submit(again.id, original["result"])
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the second answer")
+    assert all(row["conflicts"] == {} for row in listed(bench, project))
+
+
+def test_a_cancelled_batch_keeps_what_people_did(bench, annotator):
+    project, tasks = flagged(bench, 4, seed=63)
+    batch = send(bench, project, top=4)["batch"]
+    copies = relabel_tasks(bench, batch)
+    relabel = int(batch.split("-")[0])
+    answered, skipped, begun, untouched = tasks
+    # Nobody tells of the answer: it must come back before anything is withdrawn.
+    for webhook in bench.client.webhooks.list(project=str(relabel)):
+        bench.client.webhooks.delete(id=webhook.id)
+    annotator.submit(copies[answered].id, current_label(copies[answered]))
+    annotator.submit(copies[skipped].id, [], was_cancelled=True)
+    annotator.draft(copies[begun].id, relabel, current_label(copies[begun]))
+    assert cancel(bench, project, batch) == {"written": 1, "withdrawn": 1}
+    assert len(bench.task(answered).annotations) == 2
+    assert set(relabel_tasks(bench, batch)) == {answered, skipped, begun}
+    assert cancel(bench, project, batch) == {"written": 0, "withdrawn": 0}
+    with pytest.raises(BatchError, match="no batch 'none'"):
+        cancel(bench, project, "none")
+    # What was withdrawn can go out again.
+    assert send(bench, project)["sent"] == 1
+    assert untouched in relabel_tasks(bench, batch)
+
+
+def test_what_is_deleted_outside_breaks_nothing(bench, annotator):
+    project, (source_gone, copy_gone, left) = flagged(bench, 3, seed=64)
+    batch = send(bench, project)["batch"]
+    copies = relabel_tasks(bench, batch)
+    annotator.submit(copies[left].id, current_label(copies[left]))
+    wait_for(lambda: len(bench.task(left).annotations) == 2, "the answer")
+    bench.client.tasks.delete(id=str(source_gone))
+    bench.client.tasks.delete(id=str(copies[copy_gone].id))
+    annotator.submit(copies[source_gone].id, [])
+    wait_for(lambda: bench.idle(project) and bench.idle(copies[left].project), "quiet")
+    (row,) = listed(bench, project)
+    assert (row["sent"], row["gone"], row["done"]) == (2, 1, 1)
+    assert send(bench, project)["sent"] == 1, "a copy that was deleted goes out again"
+    bench.client.projects.delete(id=copies[left].project)
+    assert listed(bench, project) == []
+    again = send(bench, project)
+    assert (again["sent"], int(again["batch"].split("-")[0]) > copies[left].project) == (1, True)
+    bench.client.projects.delete(id=project)
+    annotator.submit(relabel_tasks(bench, again["batch"])[copy_gone].id, [])
+    bench.settle(int(again["batch"].split("-")[0]))
+
+
+def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
+    project, (first, second) = flagged(bench, 2, seed=65)
+    batch = send(bench, project)["batch"]
+    copies = relabel_tasks(bench, batch)
+    relabel = int(batch.split("-")[0])
+    for webhook in bench.client.webhooks.list(project=str(relabel)):
+        bench.client.webhooks.delete(id=webhook.id)
+    annotator.submit(copies[first].id, current_label(copies[first]))
+    bench.redis.delete("relook:reconciled-at")
+    bench.mailbox.reconcile_all(0)
+    wait_for(lambda: len(bench.task(first).annotations) == 2, "the answer")
+    annotator.submit(copies[second].id, current_label(copies[second]))
+    bench.redis.delete("relook:relabel", "relook:reconciled", "relook:reconciled-at")
+    bench.mailbox.reconcile_all(0)
+    wait_for(lambda: len(bench.task(second).annotations) == 2, "the answer")
+    assert len(bench.task(first).annotations) == 2
+
+
+def test_a_batch_can_stay_in_the_project(bench, reviewer):
+    project, tasks = flagged(bench, 2, seed=66)
+    batch = send(bench, project, to="here", top=1)["batch"]
+    (row,) = listed(bench, project)
+    assert (row["batch"], row["project"], row["sent"], row["open"]) == (batch, project, 1, 1)
+    tab = bench.client.views.list(project=project)[-1]
+    assert tab.data["title"] == f"Relabel {batch}"
+    (task,) = [one.id for one in bench.client.tasks.list(project=project, view=tab.id)]
+    assert send(bench, project, to="here", top=1) == {"batch": "", "sent": 0}
+    other = send(bench, project, to="here")["batch"]
+    (annotation,) = bench.task(task).annotations
+    reviewer.update(annotation["id"], annotation["result"])
+    wait_for(lambda: bench.flag(task) == "confirmed", "the verdict 'confirmed'")
+    (row,) = [one for one in listed(bench, project) if one["batch"] == batch]
+    assert (row["open"], row["done"], row["confirmed"]) == (0, 1, 1)
+    assert cancel(bench, project, other) == {"written": 0, "withdrawn": 1}
+    assert [one["batch"] for one in listed(bench, project)] == [batch]
+    assert send(bench, project)["sent"] == 1
+    assert set(tasks) > {task}
+
+
+def test_a_batch_goes_to_a_project_that_is_named_or_new(bench):
+    project, tasks = flagged(bench, 2, seed=67)
+    other, _ = bench.project("classification", [SampleTask(digit(0)[0], [0], None)])
+    with pytest.raises(BatchError, match="another labelling config"):
+        send(bench, project, to=str(other))
+    xml = bench.client.projects.get(id=project).label_config
+    named = int(bench.client.projects.create(title="Ours", label_config=xml).id)
+    assert send(bench, project, to=str(named), top=1)["batch"].startswith(f"{named}-")
+    made = send(bench, project, to="new")["batch"]
+    assert int(made.split("-")[0]) > named
+    assert len(listed(bench, project)) == 2
+    shown = relook("batches", str(project), "--sync", REDIS_URL=bench.stack.redis_url)
+    assert made in shown.stdout, shown.stderr
+    assert set(relabel_tasks(bench, made)) < set(tasks)
+
+
+def test_batches_go_out_by_themselves(bench):
+    project, _ = flagged(bench, 2, seed=68, batch_every=2)
+    (row,) = wait_for(lambda: listed(bench, project), "the batch")
+    assert row["sent"] == 2
+
+
+def test_an_answer_settles_a_task_that_waits_for_more_annotators(bench, annotator):
+    """With an overlap of 2 and one label, the answer is no second opinion beside it."""
+    project, (task,) = flagged(bench, 1, seed=69)
+    bench.client.projects.update(id=project, maximum_annotations=2)
+    batch = send(bench, project)["batch"]
+    copy = relabel_tasks(bench, batch)[task]
+    (suggestion,) = bench.predictions(task, "relook-suggestion")
+    annotator.submit(copy.id, suggestion.result)
+    wait_for(lambda: bench.flag(task) == "corrected", "the verdict 'corrected'")
+
+
+def test_a_batch_of_many_goes_out_and_comes_back_whole(bench, annotator):
+    project, (first,) = bench.project("detection", [right(scenes(1, seed=70)[0])])
+    task = bench.task(first)
+    body = [{"data": task.data, "annotations": [{"result": task.annotations[0]["result"]}]}] * 99
+    bench.client.projects.import_tasks(id=project, request=body)
+    ids = tuple(int(one.id) for one in bench.client.tasks.list(project=project, page_size=1000))
+    bench.settle(project)
+
+    sent = send(bench, project, tasks=ids)
+    relabel = int(sent["batch"].split("-")[0])
+    assert sent["sent"] == 100
+
+    annotator.accept_all(relabel)
+    # Asked cheaply: a listing would read all tasks on the worker that brings them back.
+    wait_for(
+        lambda: bench.client.projects.get(id=project).total_annotations_number == 200,
+        *("all answers back", 180),
+    )
+    wait_for(lambda: bench.idle(project), "all answers scored", 180)
+    (row,) = listed(bench, project)
+    assert (row["done"], row["confirmed"]) == (100, 100)
+    assert bench.task(ids[50]).annotations[-1]["completed_by"]["id"] == annotator.id

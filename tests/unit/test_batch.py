@@ -1,0 +1,161 @@
+"""Which tasks go out, and what becomes of the answers: the table of what can happen between."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+
+from ml_backend.labelstudio.batches import readable
+from ml_backend.review.batch import Answers, Originals, Sent, Waiting, choose, confirmed, fates
+
+SENT, SAID, OTHER = "aa", "bb", "cc"
+
+
+def waiting(priority: list[float], kind: list[str] | None = None) -> Waiting:
+    count = len(priority)
+    return Waiting(
+        np.arange(1, count + 1),
+        np.array(priority, dtype=np.float64),
+        np.array(kind or ["missing"] * count, dtype=np.str_),
+        np.array([""] * count, dtype=np.str_),
+    )
+
+
+def fate(
+    *,
+    answer: str = SAID,
+    answered: tuple[float, float] | None = (10.0, 10.0),
+    there: bool = True,
+    current: str = SENT,
+    back: str = "",
+    came: tuple[float, float] = (0.0, 0.0),
+) -> str:
+    """One task's fate; moments as (made, last saved)."""
+    sent = Sent(np.array([7]), np.array([1]), np.array(["5-a"]), np.array([SENT]))
+    made, written = answered or (0.0, 0.0)
+    answers = Answers(
+        np.array([70 if answered else -1]),
+        np.array([answer if answered else ""]),
+        np.array([made]),
+        np.array([written]),
+    )
+    now = Originals(
+        np.array([there]),
+        np.array([3]),
+        np.array([current]),
+        np.array([back]),
+        np.array([came[0]]),
+        np.array([came[1]]),
+    )
+    return str(fates(sent, answers, now)[0])
+
+
+def test_the_top_is_the_most_urgent_and_older_among_equals():
+    assert choose(waiting([0.5, 0.9, 0.5, 0.7]), (), top=3).tolist() == [2, 4, 1]
+
+
+def test_what_is_out_counts_as_part_of_the_top():
+    queue = waiting([0.5, 0.9, 0.5, 0.7])
+    assert choose(queue, {2}, top=2).tolist() == [4]
+    assert choose(queue, {2, 4}, top=2).tolist() == []
+
+
+def test_kinds_are_chosen_before_the_top_is_cut():
+    queue = waiting([0.9, 0.8, 0.7], ["missing", "mislabelled", "outlier"])
+    assert choose(queue, (), top=2, kinds=["mislabelled", "outlier"]).tolist() == [2, 3]
+    assert choose(queue, (), kinds=["badly drawn"]).tolist() == []
+
+
+def test_an_empty_queue_sends_nothing():
+    assert choose(waiting([]), (), top=5).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "case"),
+    [
+        ("open", {"answered": None}),
+        ("ready", {}),
+        ("ready", {"answer": SENT}),
+        ("conflict", {"current": OTHER}),
+        ("conflict", {"current": ""}),
+        # The same change made at the source by somebody else needs no second one.
+        ("done", {"current": SAID}),
+        ("gone", {"there": False}),
+        ("gone", {"there": False, "answered": None}),
+        # It came back.
+        ("done", {"current": SAID, "back": SAID, "came": (11.0, 11.0)}),
+        # It came back and was edited at the source afterwards.
+        ("done", {"current": OTHER, "back": OTHER, "came": (11.0, 20.0)}),
+        ("done", {"current": OTHER, "back": SAID, "came": (11.0, 11.0)}),
+        # The relabeller answered again: onto the first answer, never onto an edit of it.
+        (
+            "ready",
+            {
+                **{"answered": (10.0, 30.0), "current": OTHER},
+                **{"back": OTHER, "came": (11.0, 11.0)},
+            },
+        ),
+        (
+            "conflict",
+            {
+                **{"answered": (10.0, 30.0), "current": OTHER},
+                **{"back": OTHER, "came": (11.0, 20.0)},
+            },
+        ),
+        # An annotation older than the answer only happens to carry its number.
+        ("ready", {"back": OTHER, "came": (1.0, 1.0)}),
+    ],
+)
+def test_fate(expected, case):
+    assert fate(**case) == expected
+
+
+def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
+    sent = Sent(
+        np.array([7, 8, 9]), np.array([1, 1, 2]), np.array(["a", "b", "a"]), np.array([SENT] * 3)
+    )
+    moments = np.full(3, 10.0)
+    answers = Answers(np.array([70, -1, 90]), np.array([SAID, "", SAID]), moments, moments)
+    none = np.zeros(3)
+    now = Originals(
+        np.ones(3, bool),
+        np.array([3, 3, 4]),
+        np.array([OTHER, OTHER, SENT]),
+        np.array([""] * 3),
+        none,
+        none,
+    )
+    assert fates(sent, answers, now).tolist() == ["superseded", "open", "ready"]
+
+
+def test_an_answer_confirms_any_of_the_labels_that_were_sent():
+    sent = Sent(np.arange(3), np.arange(3), np.array([""] * 3), np.array(["aa+bb", "aa", ""]))
+    said = np.array(["bb", "bb", "bb"])
+    moments = np.zeros(3)
+    assert confirmed(sent, Answers(np.arange(3), said, moments, moments)).tolist() == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_nothing_sent_has_no_fate():
+    none, text = np.zeros(0), np.array([], dtype=np.str_)
+    number = np.zeros(0, dtype=np.int64)
+    sent = Sent(number, number, text, text)
+    now = Originals(np.zeros(0, bool), number, text, text, none, none)
+    assert fates(sent, Answers(number, text, none, none), now).tolist() == []
+
+
+def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():
+    coded = base64.urlsafe_b64encode(b"s3://bucket/a.png").decode()
+    door = f"/projects/5/resolve/?fileuri={coded}"
+    assert readable("s3://bucket/a.png", 5) == door
+    assert readable(["s3://bucket/a.png", "/data/upload/5/b.png"], 5) == [
+        door,
+        "/data/upload/5/b.png",
+    ]
+    assert readable("a text about s3://", 5) == "a text about s3://"
+    assert readable({"any": 1}, 5) == {"any": 1}

@@ -1,0 +1,118 @@
+"""The store on a folder, a shared folder and object storage, and deleted under its users' hands."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+
+from ml_backend.processes import free_port
+from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
+from ml_backend.storage.store import Store
+from tests.unit.test_store import labels, predictions
+
+
+def test_a_store_that_is_deleted_again_and_again_fails_nobody(tmp_path):
+    store = Store(tmp_path / "store")
+    wrong, ended = [], threading.Event()
+
+    def use(number):
+        try:
+            tasks = np.arange(10) + 100 * number
+            while not ended.is_set():
+                store.put_predictions(1, "c", "v1", tasks, ["a"] * 10, predictions(10))
+                found, said = store.get_predictions(1, "c", "v1", tasks)
+                assert len(said) == found.sum()
+                store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+                assert set(store.get_labels(1, "c").unit.tolist()) <= {30, 50}
+                store.put_arrays(1, "trust", {"a": np.ones(2)})
+                store.get_arrays(1, "trust")
+                store.compact(1)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=use, args=[number]) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        time.sleep(0.3)
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    store.put_predictions(1, "c", "v1", np.arange(10), ["a"] * 10, predictions(10))
+    assert store.get_predictions(1, "c", "v1", np.arange(10))[0].all()
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket of a server that speaks S3's protocol, as the environment names it."""
+    python = os.environ.get("RELOOK_MOTO_PYTHON", sys.executable)
+    tried = [python, "-c", "import moto.server"]
+    if subprocess.run(tried, check=False, capture_output=True).returncode:
+        pytest.skip("moto, which serves S3's protocol, is not installed")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    known = dict(os.environ)
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="one",
+        AWS_SECRET_ACCESS_KEY="two",
+        AWS_REGION="us-east-1",
+        AWS_ENDPOINT=url,
+        AWS_ALLOW_HTTP="true",
+    )
+    try:
+        for _ in range(200):
+            try:
+                request = urllib.request.Request(f"{url}/relook", method="PUT")
+                urllib.request.urlopen(request)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield "s3://relook"
+    finally:
+        server.terminate()
+        server.wait()
+        os.environ.clear()
+        os.environ.update(known)
+
+
+def test_object_storage_keeps_predictions_labels_arrays_and_vectors(bucket):
+    store = Store(f"{bucket}/store")
+    tasks = np.array([3, 5])
+    store.put_predictions(1, "c", "v1", tasks, ["a", "b"], predictions(2))
+    store.put_labels(1, "c", tasks, labels([3, 5], [30, 50], [30, 50]))
+    store.put_arrays(1, "trust", {"a": np.arange(3)})
+    again = Store(f"{bucket}/store")
+    assert again.get_predictions(1, "c", "v1", tasks)[0].all()
+    assert again.get_labels(1, "c", tasks).unit.tolist() == [30, 50]
+    assert again.get_arrays(1, "trust")["a"].tolist() == [0, 1, 2]
+    vectors = EmbeddingStore(f"{bucket}/store")
+    keys = Keys(tasks, ("", ""), digest_of([3, 5]))
+    vectors.put(1, "c", "e1", keys, np.eye(2, dtype=np.float32))
+    found, back = vectors.get(1, "c", "e1", keys)
+    assert found.all()
+    np.testing.assert_array_equal(back, np.eye(2))
+
+
+def test_several_writers_of_object_storage_lose_nothing(bucket):
+    def write(number):
+        store = Store(f"{bucket}/shared")
+        for batch in range(5):
+            tasks = np.arange(10) + 1000 * number + 10 * batch
+            store.put_predictions(1, "c", "v1", tasks, ["a"] * 10, predictions(10))
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted = np.concatenate([np.arange(50) + 1000 * number for number in range(3)])
+    assert Store(f"{bucket}/shared").get_predictions(1, "c", "v1", wanted)[0].all()
