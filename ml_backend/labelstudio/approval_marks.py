@@ -7,19 +7,57 @@ the prediction keeps what was approved, whatever becomes of the model's own pred
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ml_backend.labelstudio.results import digest
 
-__all__ = ["APPROVED", "approval_version", "batch_of", "seconds", "untouched_approval"]
+__all__ = ["APPROVED", "Approvals", "approval_version", "batch_of", "seconds", "untouched_approval"]
 
 #: What the versions of approvals begin with.
 APPROVED: Final = "relook-approved"
 
 #: Label Studio's bulk action stamps what it makes twice, microseconds apart. Nobody is that fast.
 _AT_ONCE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Annotations that the model gave and nobody has edited since, current or not, B rows.
+
+    Attributes:
+        id: int64 (B,), annotation id.
+        task: int64 (B,), row of the task in its page.
+        version: str (B,), as ``approval_version`` has it.
+    """
+
+    id: NDArray[np.int64]
+    task: NDArray[np.int64]
+    version: NDArray[np.str_]
+
+    @classmethod
+    def among(cls, tasks: Sequence[tuple[list[dict[str, Any]], list[dict[str, Any]]]]) -> Self:
+        """Find them among each task's annotations and predictions, as Label Studio sends them."""
+        rows = []
+        for row, (given, predictions) in enumerate(tasks):
+            by_id = {prediction["id"]: prediction for prediction in predictions}
+            for annotation in given:
+                version = untouched_approval(annotation, by_id)
+                rows += [(annotation["id"], row, version)] if version else []
+        return cls(
+            np.array([annotation for annotation, _, _ in rows], dtype=np.int64),
+            np.array([row for _, row, _ in rows], dtype=np.int64),
+            np.array([version for _, _, version in rows], dtype=np.str_),
+        )
+
+    def take(self, rows: NDArray[np.bool_]) -> Approvals:
+        """Return some of them, bool (B,)."""
+        return Approvals(self.id[rows], self.task[rows], self.version[rows])
 
 
 def approval_version(batch: str, model: str) -> str:

@@ -14,9 +14,9 @@ from label_studio_sdk.core.api_error import ApiError
 from numpy.typing import NDArray
 
 from ml_backend.errors import ProjectGoneError, SettingsError
-from ml_backend.labelstudio.approval_marks import APPROVED, batch_of
+from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.reader import Approvals, TaskPage
+from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_predictions
 

@@ -11,7 +11,7 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.approval_marks import seconds, untouched_approval
+from ml_backend.labelstudio.approval_marks import Approvals, seconds
 from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
@@ -22,7 +22,6 @@ from ml_backend.prediction.inputs import TaskInputs
 __all__ = [
     "OWN_FIELDS",
     "Annotations",
-    "Approvals",
     "Project",
     "Standing",
     "TaskPage",
@@ -84,25 +83,6 @@ class Annotations:
     labels: tuple[Labels, ...]
     approved: NDArray[np.bool_]
     in_pixels: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Approvals:
-    """Annotations that the model gave and nobody has edited since, current or not, B rows.
-
-    Attributes:
-        id: int64 (B,), annotation id.
-        task: int64 (B,), row of the task in its page.
-        version: str (B,), as ``approval_version`` has it.
-    """
-
-    id: NDArray[np.int64]
-    task: NDArray[np.int64]
-    version: NDArray[np.str_]
-
-    def take(self, rows: NDArray[np.bool_]) -> Approvals:
-        """Return some of them, bool (B,)."""
-        return Approvals(self.id[rows], self.task[rows], self.version[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +180,14 @@ def read_tasks(
 
 
 def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> TaskPage:
-    approvals = _approvals(tasks)
+    approvals = Approvals.among(
+        [(_parts(task, "annotations"), _parts(task, "predictions")) for task in tasks]
+    )
     annotations = _annotations(tasks, config, set(approvals.id.tolist()))
     standing = [
-        (row, _plain(prediction))
+        (row, prediction)
         for row, task in enumerate(tasks)
-        for prediction in task.get("predictions") or []
+        for prediction in _parts(task, "predictions")
     ]
     labelled_at = np.zeros(len(tasks))
     np.maximum.at(labelled_at, annotations.task, annotations.updated)
@@ -243,26 +225,12 @@ def _digests(results: list[Result]) -> str:
 
 def _held(tasks: list[dict[str, Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     pairs = [
-        (row, _plain(annotation)["id"])
+        (row, annotation["id"])
         for row, task in enumerate(tasks)
-        for annotation in task.get("annotations") or []
+        for annotation in _parts(task, "annotations")
     ]
     table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
-
-
-def _approvals(tasks: list[dict[str, Any]]) -> Approvals:
-    rows = []
-    for row, task in enumerate(tasks):
-        predictions = {p["id"]: p for p in map(_plain, task.get("predictions") or [])}
-        for annotation in map(_plain, task.get("annotations") or []):
-            version = untouched_approval(annotation, predictions)
-            rows += [(annotation["id"], row, version)] if version else []
-    return Approvals(
-        np.array([annotation for annotation, _, _ in rows], dtype=np.int64),
-        np.array([row for _, row, _ in rows], dtype=np.int64),
-        np.array([version for _, _, version in rows], dtype=np.str_),
-    )
 
 
 def _annotations(
@@ -281,7 +249,7 @@ def _annotations(
 
 
 def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
-    found = [_plain(annotation) for annotation in task.get("annotations") or []]
+    found = _parts(task, "annotations")
     found = [annotation for annotation in found if not annotation.get("was_cancelled")]
     found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
     found = found[_last_relabelled(found) :]
@@ -303,6 +271,10 @@ def _last_relabelled(found: list[dict[str, Any]]) -> int:
         if one.get("import_id") is not None and one.get("parent_annotation") in known
     ]
     return max(places, default=0)
+
+
+def _parts(task: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [_plain(one) for one in task.get(name) or []]
 
 
 def _plain(item: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.reader import Annotations, Approvals, Standing, TaskPage
+from ml_backend.labelstudio.approval_marks import Approvals
+from ml_backend.labelstudio.reader import Annotations, Standing, TaskPage
 from ml_backend.labelstudio.results import Labels
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.storage.store import StoredLabels

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from ml_backend.demo.projects import CONFIGS, connect_backend, upload_images
+from ml_backend.demo.projects import CONFIGS, connect_backend, human_result, upload_images
 from ml_backend.errors import ConfigError, SettingsError
 from ml_backend.jobs.approval import ApprovalWork, Tally, undo
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
+from ml_backend.labelstudio.changes import read_states
 from ml_backend.labelstudio.reader import read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
 from ml_backend.review.approve import judge
 from ml_backend.services import Services
-from tests.integration.conftest import MODEL, Bench
-from tests.integration.samples import digit, scenes
+from tests.integration.conftest import MODEL, Bench, wait_for
+from tests.integration.samples import digit, scenes, wrong_class
 from tests.integration.test_cli import relook
 
 SURE = 0.8
@@ -54,13 +57,19 @@ class Unlabelled:
         return [task for task in self.tasks if self.annotations(task)]
 
 
-def unlabelled(bench: Bench, count: int, seed: int, kind: str = "detection") -> Unlabelled:
+def unlabelled(
+    bench: Bench,
+    count: int,
+    seed: int,
+    kind: str = "detection",
+    besides: Sequence[NDArray[np.uint8]] = (),
+) -> Unlabelled:
     client = bench.client
     project = int(client.projects.create(title="Unlabelled", label_config=CONFIGS[kind]).id or 0)
     images = [scene.image for scene in scenes(count, seed=seed)]
     if kind == "classification":
         images = [digit(row, seed)[0] for row in range(count)]
-    addresses = upload_images(client, bench.server.url, project, images)
+    addresses = upload_images(client, bench.server.url, project, [*images, *besides])
     body = [{"data": {"image": address}} for address in addresses]
     made: Any = client.projects.import_tasks(
         id=project, request=cast(Any, body), return_task_ids=True
@@ -140,9 +149,21 @@ def test_nothing_is_learnt_from_what_the_model_gave_itself(bench, approved):
     assert bench.analyze(here.project).state == "done"
     (control,) = here.work.work.project.config.controls
     kept = here.services.store.get_labels(here.project, control.name)
-    assert set(kept.task.tolist()) == {here.tasks[3]}
+    assert int(kept.approved.sum()) == tally.approved
+    assert set(kept.of_people().task.tolist()) == {here.tasks[3]}
     assert len(set(kept.held_task.tolist())) == tally.approved + 2
     assert not [task for task in here.tasks[4:] if bench.flag(task)]
+
+
+def test_an_approval_is_looked_at_as_any_label_is_and_no_run_asks_twice(bench, approved):
+    here, _, _ = approved
+    assert bench.analyze(here.project).state == "done"
+    states = read_states(bench.client, here.project)
+    looks = here.services.looks.get(here.project, states.task)
+    assert looks.unchanged(states, here.work.work.setup).all()
+    assert here.work.work.settled(states.task)
+    _, other = here.work.work.compare(states.task, settled=False)
+    assert not other.any()
 
 
 def test_the_undo_takes_back_what_nobody_has_edited(bench: Bench):
@@ -225,14 +246,29 @@ def test_an_approval_is_no_second_opinion(bench: Bench):
     assert page.annotations.approved.tolist() == [False]
 
 
-def test_outliers_are_left_out(bench: Bench):
-    here = unlabelled(bench, 3, seed=87)
-    odd = here.tasks[0]
-    work = ApprovalWork.open(
-        here.services, here.project, lambda tasks: np.where(tasks == odd, 0.9, np.nan)
-    )
-    (tally,) = work.approve(np.array(here.tasks), SURE, "b1", dry_run=True)
+def test_an_outlier_of_which_the_model_is_sure_is_left_out(bench: Bench):
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    here = unlabelled(bench, 40, seed=3, kind="classification", besides=[noise])
+    assert bench.analyze(here.project).state == "done"
+    odd = here.tasks[-1]
+    (said,) = bench.predictions(odd)
+    assert said.score > SURE
+    tally = here.approve()
     assert tally.left["an outlier"] == 1
+    assert tally.approved > 30
+    assert not here.annotations(odd)
+
+
+def test_a_label_is_looked_at_where_none_was_before(bench: Bench):
+    here = unlabelled(bench, 3, seed=90)
+    assert bench.analyze(here.project).state == "done"
+    bench.settle(here.project)
+    task, scene = here.tasks[0], scenes(3, seed=90)[0]
+    bench.client.annotations.create(id=task, result=human_result("detection", wrong_class(scene)))
+    wait_for(lambda: bench.flag(task) == "needs-review", "the flag")
+    bench.settle(here.project)
+    dry = here.approve(dry_run=True)
+    assert dry.looked_at == 2
 
 
 def test_classes_are_approved_too(bench: Bench):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.outlines import Outlines
-from ml_backend.prediction import ControlPredictions
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.review.approve import REASONS, Candidates, judge
 from tests.unit.regions import BOX, MANY, ONE

@@ -58,6 +58,13 @@ def items(count):
     return np.arange(count, dtype=np.int64)
 
 
+def test_where_nothing_is_labelled_yet_nothing_is_learnt_of_the_model():
+    _, table, labels = units("RectangleLabels", [], [], count=0)
+    assert fit_calibration(table, labels) == {}
+    _, table, labels = units("RectangleLabels", [(0, 0, [1, 1, 9, 9])], [], count=1)
+    assert "silent" in fit_calibration(table, labels)
+
+
 def test_a_box_under_the_wrong_name_is_relabelled():
     box = (50, 40, 100, 80, 0)
     found, _, _ = units("RectangleLabels", [(0, 0, box)], [(0, 1, 0.95, box)])
