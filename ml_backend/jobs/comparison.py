@@ -60,7 +60,8 @@ class Comparison:
         labels = [self._store.get_labels(self._id, one.name, tasks) for one in opened.controls]
         page = stored_page(tasks, labels)
         nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
-        now = told(scores(opened, page, tables, nearby), opened.settings.review_threshold)
+        found = scores(opened, page, tables, nearby)
+        now = told(found, opened.settings.review_threshold, opened.lessons.priority(found))
         lost = ~np.logical_and.reduce([table.found for table in tables])
         return looks, (now != looks.told) | (looks.stamp == 0) | lost
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend import __version__
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import Control
@@ -73,6 +74,11 @@ class OpenedProject:
     def neighborhood(self) -> Neighborhood:
         """The project's embeddings."""
         return Neighborhood(self.services, self.project, self.settings)
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """What reviewers' verdicts have taught."""
+        return Lessons(self.services, self.project.id, self.settings.field_prefix)
 
     @cached_property
     def setup(self) -> int:
