@@ -137,13 +137,10 @@ class ApprovalWork:
     def _page(
         self, tasks: NDArray[np.int64], confidence: float, batch: str, *, dry_run: bool
     ) -> Tally:
-        tally, project = Tally(), self.opened.project
+        tally, opened = Tally(), self.opened
         for page in self._read(tasks):
-            predicted = self.opened.services.prediction.predict(
-                self.opened.project.id,
-                self.opened.project.config,
-                self.opened.settings,
-                page.inputs,
+            predicted = opened.services.prediction.predict(
+                opened.project.id, opened.project.config, opened.settings, page.inputs
             )
             done = judge(self._candidates(page, predicted), confidence)
             wanted = self._results(page, predicted, done, confidence)
