@@ -169,6 +169,7 @@ def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:
         outline=Outlines.of_table(drawn),
         held_task=tasks,
         held=unit,
+        approved=np.zeros(len(unit), dtype=np.bool_),
     )
     return said, labels
 

@@ -16,7 +16,7 @@ from ml_backend.labelstudio.own_fields import OwnFields
 
 __all__ = ["ACTIONS", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
 
-ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch")
+ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
 _TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
@@ -33,6 +33,7 @@ class Wish:
         regions: with these regions: task, and place in its list of human regions under ``control``.
         tag: the tag to set or to take away.
         to: where a batch goes, as ``batches.Order`` has it.
+        confidence: from where the model's word is enough to approve.
         control: name of the control tag that regions are counted under.
     """
 
@@ -41,6 +42,7 @@ class Wish:
     regions: tuple[tuple[int, int], ...] = ()
     tag: str = ""
     to: str = ""
+    confidence: float = 1.0
     control: str = ""
 
 
@@ -206,7 +208,7 @@ class ActionBook:
 
     def batch(self, action: str) -> str:
         """Return the name of the batch that an action made, "" for none."""
-        kept = cast(bytes | None, self._redis.hget(_before(action), "batch"))
+        kept = cast(bytes | None, self._redis.hget(_before(action), "batch", "approve"))
         return kept.decode() if kept is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""The jobs behind the review page's buttons: flag, clear, tag, batch, and their undo.
+"""The jobs behind the review page's buttons: flag, clear, tag, batch, approve, and their undo.
 
 Flags and tags go into Relook's own fields alone. What stood there is written down before anything
 is changed, so that each job can be run again and taken back.
@@ -20,6 +20,7 @@ from ml_backend.errors import (
     TokenRefusedError,
 )
 from ml_backend.jobs.action_book import Action, ActionBook, Lot, Wish
+from ml_backend.jobs.approve_action import approve, take_back
 from ml_backend.jobs.batches import Batches, Order
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.noting import region_ids
@@ -73,6 +74,10 @@ def act(action: Action, book: ActionBook) -> str:
     wish = book.wish(action.id)
     if wish.action == "batch":
         return _send(action, book, wish)
+    if wish.action == "approve":
+        approved, left_out = approve(services(), action, book, wish)
+        book.note(action.id, done=action.total, undoable=int(approved > 0))
+        return _sentence(approved, "approved", left_out)
     prefix = known_settings(services().mailbox, action.project).field_prefix
     regions = _named_regions(action.project, prefix, wish)
     tasks = sorted({*wish.tasks, *regions})
@@ -102,6 +107,10 @@ def undo(action: Action, book: ActionBook) -> str:
         batch = book.batch(action.id)
         came, withdrawn = Batches(services(), action.project).cancel(batch)
         return f"{withdrawn} tasks withdrawn, {came} answers brought back"
+    if action.action == "approve":
+        taken, kept = take_back(services(), action, book)
+        book.note(action.id, done=action.total)
+        return _sentence(taken, "without a label again", {"edited or deleted since": kept})
     prefix = known_settings(services().mailbox, action.project).field_prefix
     left: Counter[str] = Counter()
     done, changed = 0, 0

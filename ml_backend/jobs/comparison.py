@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -61,8 +62,9 @@ class Comparison:
         page = stored_page(tasks, labels)
         nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
         found = scores(opened, page, tables, nearby)
-        opened.noting.scored(page, tables, found, nearby)
-        now = told(found, opened.settings.review_threshold)
+        priority = opened.lessons.priority(found)
+        opened.noting.scored(page, tables, replace(found, priority=priority), nearby)
+        now = told(found, opened.settings.review_threshold, priority)
         lost = ~np.logical_and.reduce([table.found for table in tables])
         return looks, (now != looks.told) | (looks.stamp == 0) | lost
 

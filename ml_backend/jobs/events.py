@@ -61,7 +61,7 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
     if flagged:
-        work.keep_tab()
+        work.keep_tabs()
     mailbox.forget(project, {task: pending[task] for task in tasks})
     if len(tasks) < len(pending):
         mailbox.wake(project)

@@ -23,20 +23,21 @@ _LEARNT: Final = 100_000
 
 
 def fit(opened: OpenedProject, tasks: NDArray[np.int64]) -> dict[str, str]:
-    """Learn from what the store holds of these tasks how far the models can be trusted.
+    """Learn how far the models can be trusted, from these tasks' labels, and the findings.
 
     Returns:
         what is wrong with the labels.
     """
     store, project = opened.services.store, opened.project
     said: dict[str, str] = {}
+    opened.lessons.learn()
     for control in opened.controls:
-        labels = store.get_labels(project.id, control.name, _sample(tasks))
+        every = store.get_labels(project.id, control.name, _sample(tasks))
+        labels = every.of_people()
         table = opened.stored(control, np.unique(labels.task))
         said |= unknown_labels(table, labels.label)
         labels = labels.of(np.unique(labels.task)[table.found])
         # Of neighbours, all count: vectors of what is not named here are dropped.
-        every = labels
         if len(tasks) > _LEARNT:
             every = store.get_labels(project.id, control.name, tasks)
         nearby = opened.neighborhood.learn(control, tasks, every, table.known)

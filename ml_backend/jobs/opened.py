@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend import __version__
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.jobs.noting import Noting
 from ml_backend.labelstudio.client import explained
@@ -79,6 +80,11 @@ class OpenedProject:
     def noting(self) -> Noting:
         """What the review page shows."""
         return Noting(self.services, self.project, self.settings)
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """What reviewers' verdicts have taught."""
+        return Lessons(self.services, self.project.id, self.settings.field_prefix)
 
     @cached_property
     def setup(self) -> int:

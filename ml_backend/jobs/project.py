@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Self
 
@@ -17,7 +17,7 @@ from ml_backend.jobs.prelabelling import Prelabelling, refusal
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
-from ml_backend.labelstudio.views import ensure_queue_tab
+from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
@@ -114,22 +114,26 @@ class ProjectWork:
             honoured = honour(state, decide(state, threshold), _strings(page.own["hand"]))
             decision = honoured.decision
             before_writing()
+            priority = opened.lessons.priority(scores)
+            shown = replace(scores, priority=priority)
             fixless, suggested = publish(
                 opened.services.client,
                 opened.project.id,
                 opened.settings.field_prefix,
                 page,
-                scores,
+                shown,
                 decision,
                 partial(self.prelabelling.create, waiting),
             )
-            opened.noting.scored(page, predicted.controls, scores, nearby)
+            opened.noting.scored(page, predicted.controls, shown, nearby)
             opened.noting.decided(page, honoured)
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
-            self.comparison.keep(page, bad, more + suggested, told(scores, threshold), flagged)
+            self.comparison.keep(
+                page, bad, more + suggested, told(scores, threshold, priority), flagged
+            )
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
@@ -153,21 +157,26 @@ class ProjectWork:
         found = self.opened.services.store.tasks_holding(self.opened.project.id, annotations)
         return [int(task) for task in found]
 
-    def keep_tab(self) -> int:
-        """Make the queue's tab, or bring it up to date; return its id."""
+    def keep_tabs(self, *, again: bool = False) -> int | None:
+        """Make the review tabs, or bring them up to date; return the queue's id.
+
+        Args:
+            again: whether one that somebody deleted is made again.
+        """
         opened, project = self.opened, self.opened.project
         mailbox = opened.services.mailbox
         with mailbox.lock(project.id, "tab"):
-            tab = ensure_queue_tab(
+            tabs = ensure_tabs(
                 opened.services.client,
                 project.id,
-                opened.settings.queue_tab,
+                review_tabs(opened.settings.queue_tab, opened.settings.kind_tabs),
                 opened.settings.field_prefix,
                 data_keys=project.config.data_keys,
-                known=mailbox.tab_of(project.id),
+                known=mailbox.tabs_of(project.id),
+                again=again,
             )
-            mailbox.remember_tab(project.id, tab)
-        return tab
+            mailbox.remember_tabs(project.id, tabs)
+        return tabs.get(QUEUE)
 
     def keep_model_version(self) -> None:
         """Name our predictions' version in the project, unless somebody chose another.

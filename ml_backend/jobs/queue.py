@@ -177,14 +177,15 @@ class Mailbox:
         if arguments:
             self._forget(keys=[_pending(project)], args=arguments)
 
-    def remember_tab(self, project: int, tab: int) -> None:
-        """Keep which tab of the project is ours."""
-        self.redis.hset("relook:tabs", str(project), tab)
+    def remember_tabs(self, project: int, tabs: Mapping[str, int]) -> None:
+        """Keep which tabs of the project are ours: name to id."""
+        if tabs:
+            self.redis.hset(f"relook:tabs:{project}", mapping=cast(Any, dict(tabs)))
 
-    def tab_of(self, project: int) -> int | None:
-        """Return which tab of the project is ours, if it was ever made."""
-        kept = cast(bytes | None, self.redis.hget("relook:tabs", str(project)))
-        return int(kept) if kept is not None else None
+    def tabs_of(self, project: int) -> dict[str, int]:
+        """Return which tabs of the project are ours, those that were deleted since included."""
+        kept = cast(dict[bytes, bytes], self.redis.hgetall(f"relook:tabs:{project}"))
+        return {name.decode(): int(tab) for name, tab in kept.items()}
 
     def remember_version(self, project: int, version: str) -> None:
         """Keep that Relook itself put this model version into the project."""

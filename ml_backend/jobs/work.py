@@ -189,11 +189,11 @@ def score(run: Run, shard: int) -> None:
 
 @_of_current_run
 def finish(run: Run, _: int) -> None:
-    """Put the queue's tab and the project's model version in place."""
+    """Put the review tabs and the project's model version in place."""
     with services().crashes.step(step_name(run, "finishing")):
         work = _open(run)
         services().runs.note_errors(run.id, work.prelabelling.send())
-        work.keep_tab()
+        work.keep_tabs(again=True)
         work.keep_model_version()
         work.compact()
         if not services().runs.read(run.id).errors:

@@ -64,7 +64,8 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
     flag = decision.flag.astype("<U12")
     flag[flagged], flag[cleared] = NEEDS_REVIEW, ""
     marks = np.array([str(mark) for mark in fresh], dtype=object)
-    mark = np.where(ours & unmarked, marks, np.where(ours, state.mark, decision.mark))
+    first = np.where(decision.describe, decision.mark, marks)
+    mark = np.where(ours & unmarked, first, np.where(ours, state.mark, decision.mark))
     honoured = replace(
         decision,
         flag=flag,

@@ -1,4 +1,4 @@
-"""What a reviewer does with a selection: flag, clear, tag, send as a batch; and undo."""
+"""What a reviewer does with a selection: flag, clear, tag, send as a batch, approve; and undo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ml_backend.jobs.action_book import ActionBook, Wish, enqueue
 from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.labelstudio.tags import check_tag
+from ml_backend.review.approve import HALF_SEEN
 from ml_backend.web.access import Access
+from ml_backend.web.approval_preview import preview
 from ml_backend.web.projects import Projects
 from ml_backend.web.threads import Threads
 
@@ -37,6 +39,12 @@ class Options(BaseModel):
         max_length=20,
         description="Where a batch goes: empty, new, here, or the id of a project.",
     )
+    confidence: float = Field(
+        0.9,
+        gt=HALF_SEEN,
+        le=1,
+        description="From where the model's word is enough to approve.",
+    )
     control: str = Field("", max_length=200, description="Whose regions are meant.")
     dry_run: bool = Field(False, description="Only say what would be done.")
 
@@ -44,7 +52,7 @@ class Options(BaseModel):
 class ActionRequest(BaseModel):
     """What is to be done with which tasks; regions are named as the points name them."""
 
-    action: Literal["flag", "clear", "tag", "untag", "batch"]
+    action: Literal["flag", "clear", "tag", "untag", "batch", "approve"]
     tasks: list[TaskId] = Field([], max_length=_MOST)
     regions: list[tuple[TaskId, Annotated[int, Field(ge=0)]]] = Field([], max_length=_MOST)
     options: Options = Options()
@@ -179,6 +187,7 @@ def _wish(wanted: ActionRequest) -> Wish:
         regions=tuple(sorted(set(wanted.regions))),
         tag=tag,
         to=options.to,
+        confidence=options.confidence,
         control=options.control,
     )
 
@@ -186,6 +195,9 @@ def _wish(wanted: ActionRequest) -> Wish:
 def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
     """What would be done, by what the store knows of the tasks."""
     tasks = np.unique([*wish.tasks, *(task for task, _ in wish.regions)]).astype(np.int64)
+    if wish.action == "approve":
+        count, examples, why = preview(projects.open(project), tasks, wish.confidence)
+        return DryRun(count=count, examples=examples[:_EXAMPLES], left_out=why)
     rows = projects.services.page.tasks(project, tasks, ("task", "flag", "tags"))
     left: Counter[str] = Counter()
     if len(tasks) > len(rows):

@@ -123,6 +123,6 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
         controls=controls,
         threshold=opened.settings.review_threshold,
         batch=may_change,
-        approval=False,
+        approval=may_change,
         may_change=may_change,
     )

@@ -151,7 +151,7 @@ class ProjectWork:
     def lay_out(self, tasks):
         disturb(self.redis, "projecting")
 
-    def keep_tab(self):
+    def keep_tabs(self, *, again=False):
         pass
 
     def keep_model_version(self):

@@ -77,6 +77,7 @@ def labels(task, unit, region_unit) -> StoredLabels:
         Outlines.of_rows([np.arange(n + 1) for n in range(count)]),
         np.array(task),
         np.array(unit) + 1000,
+        np.array(unit) % 2 > 0,
     )
 
 
@@ -94,6 +95,19 @@ def test_a_task_that_lost_its_labels_has_none(store):
     store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
     store.put_labels(1, "c", np.array([3, 5]), labels([5], [50], [50]))
     assert store.get_labels(1, "c").unit.tolist() == [50]
+
+
+def test_what_the_model_gave_is_kept_and_told_from_what_people_gave(store):
+    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]))
+    back = store.get_labels(1, "c", np.array([3, 5]))
+    assert dict(zip(back.unit.tolist(), back.approved.tolist(), strict=True)) == {
+        30: False,
+        31: True,
+        50: False,
+    }
+    peoples = back.of_people()
+    assert sorted(peoples.unit.tolist()) == sorted(peoples.region_unit.tolist()) == [30, 50]
+    assert set(peoples.held.tolist()) == {1030, 1031, 1050}
 
 
 def test_labels_of_some_tasks_only():
