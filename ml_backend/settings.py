@@ -6,10 +6,18 @@ import difflib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml_backend.errors import SettingsError
@@ -20,6 +28,18 @@ __all__ = [
     "project_settings",
     "service_settings",
     "variable",
+]
+
+
+#: ``analysis.findings.KINDS``.
+Kind = Literal[
+    "mislabelled",
+    "missing",
+    "spurious",
+    "badly_drawn",
+    "duplicate",
+    "outlier",
+    "disagreement",
 ]
 
 
@@ -141,6 +161,11 @@ class ProjectSettings(BaseModel):
     )
     queue_tab: str = Field(
         "Needs review", min_length=1, description="Title of the queue's Data Manager tab."
+    )
+    kind_tabs: Annotated[tuple[Kind, ...], BeforeValidator(lambda said: said or ())] = Field(
+        cast(Any, False),
+        validate_default=True,
+        description="Kinds of findings that have a tab of their own, or false for none.",
     )
     batch_every: int = Field(
         0, ge=0, description="Flagged tasks that are sent to the relabel project at once; 0: none."

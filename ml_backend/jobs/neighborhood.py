@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from analysis import projection
 from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn
+from analysis.outliers import outlier_scores
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.choice import NO_EMBEDDER
 from ml_backend.embedders.embedding import Wanted, embed_missing, places
@@ -31,7 +32,7 @@ from ml_backend.labelstudio.reader import Project
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
-from ml_backend.scoring.nearby import Nearby
+from ml_backend.scoring.nearby import Nearby, far_out
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
 from ml_backend.storage.embedding_store import Keys, digest_of
@@ -48,6 +49,8 @@ _REGIONS: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
 _FEW: Final = 20
 #: As many as UMAP reads; those who vote on labels are the first of them.
 _NEIGHBORS: Final = 14
+#: Of more regions than this the neighbours are not searched for outlier scores alone.
+_SEARCHED: Final = 200_000
 #: Task ids whose neighbourhood is kept in one file: a page reads one or two.
 _BUCKET: Final = 4096
 
@@ -126,7 +129,7 @@ class Neighborhood:
         Args:
             control: the control tag.
             tasks: int64 (T,), all tasks.
-            labels: their human labels.
+            labels: their labels, of which only people's count.
             known: bool (K,), labels that the model knows.
 
         Returns:
@@ -142,7 +145,7 @@ class Neighborhood:
             return None
         keys = keys.take(whole)
         graph = self._graph(control, embedder, keys, vectors[whole])
-        given = _agreed(keys.task, labels)
+        given = _agreed(keys.task, labels.of_people())
         nearby = Nearby.learn(keys.task, keys.digest, graph, given, known)
         buckets, first = np.unique(nearby.task // _BUCKET, return_index=True)
         for bucket, rows in zip(
@@ -164,6 +167,24 @@ class Neighborhood:
         """Return what was learnt of tasks' inputs as they then were, int64 (T,), ascending."""
         learnt = self._learnt(control, tasks)
         return None if learnt is None else learnt.of_tasks(tasks)
+
+    def far_out(self, control: Control) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return how far out the inputs lie that have a vector, whether a run has seen them or not.
+
+        Returns:
+            int64 (N,), what stands for each input, see ``embedding_store.digest_of``;
+            float32 (N,), in [0, 1].
+        """
+        embedder = self._embedder(control)
+        if embedder is None:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        project = self.project.id
+        keys, vectors = self.services.embeddings.read(project, control.name, embedder.version)
+        whole = np.flatnonzero(np.array(keys.region, dtype=np.str_) == "")
+        keys = keys.take(whole)
+        if len(keys) < _FEW:
+            return keys.digest, np.zeros(len(keys), dtype=np.float32)
+        return keys.digest, far_out(self._graph(control, embedder, keys, vectors[whole]))
 
     def version(self, control: Control) -> str:
         """Return the version of a tag's embedder; "" where it has none."""
@@ -208,10 +229,15 @@ class Neighborhood:
         same = before is not None and np.array_equal(before.digest, keys.digest)
         if same or len(keys) < _FEW:
             return
-        graph = self._graph(control, embedder, keys, vectors) if part == "inputs" else None
+        graph = None
+        if part == "inputs":
+            graph = self._graph(control, embedder, keys, vectors)
+        elif len(keys) <= _SEARCHED:
+            graph = knn(vectors, _NEIGHBORS)
         at = projection.project(vectors, graph)
         region = np.array(keys.region, dtype=np.str_)
-        plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest)
+        far = np.full(len(keys), np.nan, np.float32) if graph is None else outlier_scores(graph)
+        plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest, far)
         put_plane(store, project, control.name, part, plane)
 
     def _embedder(self, control: Control) -> Embedder | None:

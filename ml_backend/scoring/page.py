@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.findings import KINDS, NONE
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, to_pixels
 from ml_backend.labelstudio.suggestions import Fix
@@ -21,7 +22,7 @@ from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.storage.store import StoredLabels
 
-__all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
+__all__ = ["PageScores", "RegionScores", "fit_calibration", "page_labels", "score_page"]
 
 #: How many findings a reason names; the rest are in the suggestion.
 _MOST_NAMED: Final = 3
@@ -50,12 +51,28 @@ class PageScores:
         reason: the worst findings of each task in plain words.
         fixes: row of a task to the row of its worst annotation and what to change in it; nothing
             where no model says what would be right.
+        regions: what was found about single regions, one table per control tag; None for tags
+            without regions and for models that have nothing to say.
     """
 
     priority: NDArray[np.float32]
     kind: list[str]
     reason: list[str]
     fixes: dict[int, tuple[int, list[Fix]]]
+    regions: tuple[RegionScores | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionScores:
+    """What was found about each of R human regions, in the order of ``page_labels``.
+
+    Attributes:
+        kind: int8 (R,), place in ``KINDS`` of the worst finding about it, -1 for none.
+        score: float32 (R,), of that finding, 0 for none.
+    """
+
+    kind: NDArray[np.int8]
+    score: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,7 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
         outline=outline,
         held_task=page.id[page.held[0]],
         held=page.held[1],
+        approved=notes.approved[usable],
     )
 
 
@@ -99,6 +117,9 @@ def fit_calibration(
         labels: the human labels.
         nearby: what the neighbours of those tasks' inputs say, one row a task.
     """
+    if not len(table.predictions):
+        # No label yet, which says nothing of the model.
+        return {}
     if not len(table.predictions.label) and not table.predictions.probs.any():
         # Not made for this tag, however it was connected: its silence means nothing.
         return {_SILENT: np.array(len(table.predictions))}
@@ -128,10 +149,12 @@ def score_page(
     priority = np.full(len(page), np.nan, dtype=np.float32)
     found: dict[int, list[_Finding]] = defaultdict(list)
     around = nearby or [None] * len(tables)
+    regions: list[RegionScores | None] = []
     for table, labels, calibration, near in zip(
         tables, page.annotations.labels, calibrations, around, strict=True
     ):
         if calibration is not None and _SILENT in calibration:
+            regions.append(None)
             continue
         annotations = np.flatnonzero(table.found[page.annotations.task])
         task = page.annotations.task[annotations]
@@ -141,6 +164,7 @@ def score_page(
         units = Units.of(table, page_labels(page, table, labels), place, of_units)
         scored = _score(units, items, calibration)
         np.fmax.at(priority, task, scored.priority)
+        regions.append(_of_regions(table.control.geometry, scored, len(units.given)))
         texts = page.inputs.spelt(table.control)
         for n, unit in enumerate(scored.findings.task.tolist()):
             row = int(task[unit])
@@ -155,16 +179,32 @@ def score_page(
                 fix=fix,
             )
             found[row].append(one)
-    return _by_task(priority, found, threshold)
+    return replace(_by_task(priority, found, threshold), regions=tuple(regions))
+
+
+def _of_regions(geometry: Geometry, scored: Scored, count: int) -> RegionScores | None:
+    if geometry == "choice":
+        return None
+    found = scored.findings
+    rows = np.flatnonzero(found.annotation != NONE)
+    # The worst is written last.
+    rows = rows[np.argsort(found.score[rows], kind="stable")]
+    about = found.annotation[rows]
+    kind = np.full(count, NONE, dtype=np.int8)
+    score = np.zeros(count, dtype=np.float32)
+    place = {name: n for n, name in enumerate(KINDS)}
+    kind[about] = [place[name] for name in found.kind[rows].tolist()]
+    score[about] = found.score[rows]
+    return RegionScores(kind, score)
 
 
 def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
     scorer = _SCORERS[units.table.control.geometry]
     scored: Scored
     try:
-        scored = scorer.score(units, items, calibration)
+        scored = scorer.score(units, items, calibration or None)
     except (KeyError, TypeError, ValueError):
-        if calibration is None:
+        if not calibration:
             raise
         # What another version of Relook learnt is as good as nothing.
         scored = scorer.score(units, items, None)
