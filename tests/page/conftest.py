@@ -34,7 +34,8 @@ class Bench:
 
     def review(self, query: str = "") -> None:
         self.open(query)
-        self.page.wait_for_selector("#plot[data-drawn]")
+        if "layout=grid" not in query:
+            self.page.wait_for_selector("#plot[data-drawn]")
         self.page.wait_for_selector(".tile img")
 
     def said(self) -> str:

@@ -90,18 +90,18 @@ def test_the_legend_filters(bench):
 
 def test_areas_add_and_take_away(bench):
     bench.review()
-    draw_box(bench.page, 0, 0, 0.5, 1)
+    draw_box(bench.page, 0.01, 0.01, 0.5, 0.99)
     left = bench.page.locator(".action-target strong")
     expect(left).to_contain_text("in the area")
     half = counted(bench)
-    draw_box(bench.page, 0, 0, 0.5, 0.5, "Alt")
+    draw_box(bench.page, 0.01, 0.01, 0.5, 0.5, "Alt")
     expect(left).not_to_contain_text(f"{half:,} ")
     quarter = counted(bench)
     assert 0 < quarter < half
-    draw_box(bench.page, 0.5, 0.5, 1, 1, "Shift")
+    draw_box(bench.page, 0.5, 0.5, 0.99, 0.99, "Shift")
     expect(left).not_to_contain_text(f"{quarter:,} ")
-    draw_box(bench.page, 0.5, 0, 1, 0.5, "Shift")
-    draw_box(bench.page, 0, 0, 0.5, 0.5, "Shift")
+    draw_box(bench.page, 0.5, 0.01, 0.99, 0.5, "Shift")
+    draw_box(bench.page, 0.01, 0.01, 0.5, 0.5, "Shift")
     # All that has a place in the plane is within one of the four quarters.
     placed = bench.table().num_rows - pc.sum(pc.is_nan(bench.table()["x"])).as_py()
     expect_count(bench, placed)

@@ -23,7 +23,7 @@ def findings(page) -> list[str]:
 
 def settle(page) -> None:
     page.wait_for_load_state("load")
-    page.wait_for_selector(".tile img, .figure, .run, .state h2, .project-card, form")
+    page.wait_for_selector(".tile img, .figure, .run, .state h2, .project-card, .sign-in-card")
     # Bars and lists come a moment after their frame.
     page.wait_for_timeout(500)
 

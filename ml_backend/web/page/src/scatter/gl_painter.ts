@@ -20,7 +20,7 @@ void main() {
 }`;
 
 const FRAGMENT = `#version 300 es
-precision mediump float;
+precision highp float;
 flat in vec3 ink;
 uniform float alpha;
 uniform float size;

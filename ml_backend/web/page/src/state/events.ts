@@ -7,10 +7,9 @@ import { noteAction } from "./actions";
 import { refreshDetails } from "./details";
 import { fetchPointsAgain } from "./project";
 import { projectId } from "./route";
+import { liveRuns, noteRun } from "./runs";
 import { session } from "./session";
 
-/** Runs by id as events tell of them; the list that was fetched is older. */
-export const liveRuns = signal<ReadonlyMap<string, Run>>(new Map());
 export const connected = signal(true);
 
 const SETTLE_MS = 600;
@@ -37,8 +36,7 @@ effect(() => {
     connected.value = false;
   };
   source.addEventListener("run", (event) => {
-    const run = JSON.parse(event.data) as Run;
-    liveRuns.value = new Map(liveRuns.peek()).set(run.id, run);
+    noteRun(JSON.parse(event.data) as Run);
   });
   source.addEventListener("action", (event) => {
     const action = JSON.parse(event.data) as ActionState;

@@ -4,14 +4,13 @@ import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
 import type { AnnotatorRow, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
-import { liveRuns } from "../state/events";
 import { type Loader, loader } from "../state/loading";
 import { projectId } from "../state/route";
+import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Icon } from "./icons";
 import { Card } from "./overview";
 import { Failed, Waiting } from "./states";
 
-const runs = loader<Run[]>();
 const batches = loader<Batch[]>();
 const annotators = loader<AnnotatorRow[]>();
 const MOST_RUNS = 12;
@@ -55,7 +54,6 @@ const ENDED = ["done", "failed", "cancelled", "superseded"];
 
 function Runs() {
   const now = runs.value.value;
-  const id = projectId.value as number;
   const listed = now.state === "ready" ? now.value : [];
   const live = liveRuns.value;
   const known = new Set(listed.map((run) => run.id));
@@ -64,34 +62,35 @@ function Runs() {
     .toSorted((a, b) => b.started - a.started)
     .slice(0, MOST_RUNS);
   const busy = all.some((run) => !ENDED.includes(run.state));
-  const note = (run: Run) => {
-    liveRuns.value = new Map(liveRuns.peek()).set(run.id, run);
-  };
   return (
     <>
       <button
         type="button"
         class="button"
-        onClick={() => void client.startRun(id).then(note)}
+        onClick={() => void startRun()}
         title={busy ? "Takes the place of the run that is under way" : ""}
       >
         <Icon name="run" /> Analyse the project
       </button>
+      {refused.value && (
+        <p class="error" role="alert">
+          {refused.value}
+        </p>
+      )}
       {now.state === "failed" && <Failed title="Could not be read" message={now.message} />}
       {all.length === 0 && now.state === "ready" && <p class="hint">No run yet.</p>}
       <ul class="runs">
         {all.map((run) => (
-          <RunItem key={run.id} run={run} note={note} />
+          <RunItem key={run.id} run={run} />
         ))}
       </ul>
     </>
   );
 }
 
-function RunItem({ run, note }: { run: Run; note: (run: Run) => void }) {
+function RunItem({ run }: { run: Run }) {
   const ended = ENDED.includes(run.state);
   const errors = Object.entries(run.errors);
-  const change = (how: "cancel" | "retry") => void client.changeRun(run.id, how).then(note);
   return (
     <li class="run">
       <div class="run-head">
@@ -104,12 +103,12 @@ function RunItem({ run, note }: { run: Run; note: (run: Run) => void }) {
         </span>
         <span class="top-gap" />
         {!ended && (
-          <button type="button" class="button" onClick={() => change("cancel")}>
+          <button type="button" class="button" onClick={() => void changeRun(run, "cancel")}>
             Cancel
           </button>
         )}
         {ended && run.state !== "done" && (
-          <button type="button" class="button" onClick={() => change("retry")}>
+          <button type="button" class="button" onClick={() => void changeRun(run, "retry")}>
             <Icon name="retry" /> Retry
           </button>
         )}

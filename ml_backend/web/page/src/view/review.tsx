@@ -1,6 +1,5 @@
 /** The room where labels are looked at: filters, map, grid, and what to do about it. */
 
-import * as client from "../api/client";
 import type { Part } from "../api/contract";
 import type { Layout } from "../core/address";
 import { countFilters } from "../core/filters";
@@ -15,7 +14,8 @@ import {
   part,
   similarity,
 } from "../state/project";
-import { changeView, projectId, view } from "../state/route";
+import { changeView, view } from "../state/route";
+import { refused, startRun } from "../state/runs";
 import { ActionBar, clearEverything } from "./action_bar";
 import { Grid } from "./grid";
 import { Icon } from "./icons";
@@ -63,14 +63,20 @@ function NoPoints({ status, message }: { status: number; message: string }) {
   if (status !== 404) {
     return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
   }
-  const start = () => void client.startRun(projectId.peek() as number).then(showRuns);
-  const showRuns = () => changeView({ room: "activity" });
+  const start = async () => {
+    if (await startRun()) changeView({ room: "activity" });
+  };
   return (
     <Empty title="Nothing has been laid out yet">
       <p>{message}</p>
-      <button type="button" class="button button-strong" onClick={start}>
+      <button type="button" class="button button-strong" onClick={() => void start()}>
         <Icon name="run" /> Analyse the project
       </button>
+      {refused.value && (
+        <p class="error" role="alert">
+          {refused.value}
+        </p>
+      )}
     </Empty>
   );
 }
