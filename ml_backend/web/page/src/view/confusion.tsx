@@ -7,6 +7,8 @@ import { control } from "../state/project";
 import { changeView } from "../state/route";
 
 const BACKGROUND = "background";
+/** Percent of the colour; more would make the numbers hard to read. */
+const STRONGEST = 45;
 
 /** What a cell's items have in common, as filters. */
 function show(human: string, model: string): void {
@@ -53,7 +55,7 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
                     {n > 0 && (
                       <button
                         type="button"
-                        style={{ "--strength": `${Math.round(strength * 80)}%` }}
+                        style={{ "--strength": `${Math.round(strength * STRONGEST)}%` }}
                         aria-label={`Human ${human}, model ${model}: ${count(n)}. Show them.`}
                         onClick={() => show(human, model)}
                       >

@@ -21,26 +21,20 @@ interface FacetProps {
 
 export function Facet({ title, asks, clear, open = true, children }: FacetProps) {
   return (
-    <details class="facet" open={open || asks}>
-      <summary>
-        <Icon name="right" />
-        <span>{title}</span>
-        {asks && (
-          <button
-            type="button"
-            class="facet-clear"
-            aria-label={`Clear ${title}`}
-            onClick={(event) => {
-              event.preventDefault();
-              clear();
-            }}
-          >
-            Clear
-          </button>
-        )}
-      </summary>
-      <div class="facet-body">{children}</div>
-    </details>
+    <div class="facet">
+      <details open={open || asks}>
+        <summary>
+          <Icon name="right" />
+          <span>{title}</span>
+        </summary>
+        <div class="facet-body">{children}</div>
+      </details>
+      {asks && (
+        <button type="button" class="facet-clear link" onClick={clear}>
+          Clear<span class="hidden"> {title}</span>
+        </button>
+      )}
+    </div>
   );
 }
 

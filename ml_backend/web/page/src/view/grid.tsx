@@ -56,14 +56,18 @@ export function Grid() {
   const lines = Math.ceil(now.rows.length / columns);
   const first = Math.max(0, Math.floor(seen.top / line) - MARGIN_LINES);
   const last = Math.min(lines, Math.ceil((seen.top + seen.height) / line) + MARGIN_LINES);
-  const shown = Array.from(now.rows.subarray(first * columns, last * columns));
+  const shown = Array.from({ length: Math.max(last - first, 0) }, (_, i) =>
+    Array.from(now.rows.subarray((first + i) * columns, (first + i + 1) * columns)),
+  );
   return (
     <div
       ref={box}
       id="grid"
       class="grid"
-      role="listbox"
+      role="grid"
       aria-label="Samples"
+      aria-rowcount={lines}
+      aria-colcount={columns}
       aria-multiselectable="true"
       aria-activedescendant={at >= 0 ? `tile-${focused.value}` : undefined}
       tabIndex={0}
@@ -81,15 +85,20 @@ export function Grid() {
             gridTemplateColumns: `repeat(${columns}, 1fr)`,
           }}
         >
-          {shown.map((row, i) => (
-            <Tile
-              key={row}
-              row={row}
-              place={first * columns + i}
-              answer={now}
-              height={line - GAP}
-              size={side > 180 ? 384 : 256}
-            />
+          {shown.map((rows, i) => (
+            // biome-ignore lint/a11y/useFocusableInteractive: the grid itself has the focus.
+            <div key={first + i} class="grid-line" role="row" aria-rowindex={first + i + 1}>
+              {rows.map((row, column) => (
+                <Tile
+                  key={row}
+                  row={row}
+                  column={column}
+                  answer={now}
+                  height={line - GAP}
+                  size={side > 180 ? 384 : 256}
+                />
+              ))}
+            </div>
           ))}
         </div>
       </div>

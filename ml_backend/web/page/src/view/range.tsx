@@ -79,10 +79,9 @@ export function RangeFilter({ title, counts, value, change }: RangeProps) {
             type="button"
             class="preset"
             aria-pressed={value !== null && value[0] === least && value[1] === 1}
-            aria-label={`${title} above ${least}`}
             onClick={() => change(value?.[0] === least && value[1] === 1 ? null : [least, 1])}
           >
-            &gt; {least}
+            <span class="hidden">{title} </span>&gt; {least}
           </button>
         ))}
         <span>{score(high)}</span>

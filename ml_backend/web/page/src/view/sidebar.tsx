@@ -119,11 +119,11 @@ function Mistakes() {
               key={least}
               type="button"
               class="preset"
-              aria-label={`At least ${least}: ${title.toLowerCase()}`}
               aria-pressed={filters[field] === least}
               onClick={() => change({ ...filters, [field]: filters[field] === least ? 0 : least })}
             >
-              ≥ {least} <span class="preset-count">{shortCount(counts[field][least])}</span>
+              <span class="hidden">{title} </span>≥ {least}{" "}
+              <span class="preset-count">{shortCount(counts[field][least])}</span>
             </button>
           ))}
         </fieldset>

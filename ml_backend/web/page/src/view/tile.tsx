@@ -13,14 +13,14 @@ import { Sample } from "./sample";
 
 interface TileProps {
   row: number;
-  place: number;
+  column: number;
   answer: Answer;
   height: number;
   /** Longer side of the picture that is asked for, pixels. */
   size: number;
 }
 
-export function Tile({ row, place, answer, height, size }: TileProps) {
+export function Tile({ row, column, answer, height, size }: TileProps) {
   const { points } = answer.data;
   const at = focused.value === row;
   const click = (event: MouseEvent) => {
@@ -33,11 +33,9 @@ export function Tile({ row, place, answer, height, size }: TileProps) {
     <div
       id={`tile-${row}`}
       class={`tile${at ? " tile-at" : ""}${hovered.value === row ? " tile-hovered" : ""}`}
-      role="option"
+      role="gridcell"
       aria-selected={answer.picked.has(row)}
-      aria-label={tileLabel(points, row)}
-      aria-posinset={place + 1}
-      aria-setsize={answer.rows.length}
+      aria-colindex={column + 1}
       style={{ height: `${height}px` }}
       onClick={click}
       onDblClick={() => openTask(points.task[row])}
@@ -84,7 +82,7 @@ interface TileButtonProps {
   act: () => void;
 }
 
-/** For the pointer alone: by keyboard and screen reader, the grid's keys do the same. */
+/** For the pointer: by keyboard, the grid's keys do the same. */
 function TileButton({ kind = "tile-button", icon, title, act }: TileButtonProps) {
   const click = (event: MouseEvent) => {
     event.stopPropagation();
@@ -96,7 +94,7 @@ function TileButton({ kind = "tile-button", icon, title, act }: TileButtonProps)
       class={kind}
       title={title}
       tabIndex={-1}
-      aria-hidden="true"
+      aria-label={title}
       onClick={click}
       onDblClick={(event) => event.stopPropagation()}
     >
@@ -116,30 +114,26 @@ function Caption({ points, row }: { points: Points; row: number }) {
   return (
     <div class="tile-caption">
       <div class="tile-labels">
+        <span class="hidden">Task {points.task[row]}: </span>
         <span class="swatch" style={{ background: ink ?? "" }} />
         <span class="cut">{wordTitle("label", label)}</span>
         {predicted !== label && predicted !== "" && (
           <span class="tile-predicted cut" title={`The model says ${predicted}`}>
-            → {predicted}
+            → <span class="hidden">model: </span>
+            {predicted}
           </span>
         )}
         {tags && <span class="tile-tags cut">{tags.replaceAll("\n", ", ")}</span>}
       </div>
       <div class="tile-facts">
         <span class={`flag-dot flag-${flag || "none"}`} title={wordTitle("flag", flag)} />
+        <span class="hidden">{wordTitle("flag", flag)}, </span>
         <span class="cut">{kind ? wordTitle("kind", kind) : `Task ${points.task[row]}`}</span>
         <span class="tile-score" title="Priority">
+          <span class="hidden">, priority </span>
           {score(points.priority[row])}
         </span>
       </div>
     </div>
   );
-}
-
-function tileLabel(points: Points, row: number): string {
-  const word = (field: "label" | "predicted" | "kind" | "flag") =>
-    wordTitle(field, points[field].words[points[field].codes[row]]);
-  const labels = [`Task ${points.task[row]}`, word("label"), `model: ${word("predicted")}`];
-  const facts = [word("kind"), `priority ${score(points.priority[row])}`, word("flag")];
-  return [...labels, ...facts].join(", ");
 }
