@@ -208,7 +208,7 @@ class ActionBook:
 
     def batch(self, action: str) -> str:
         """Return the name of the batch that an action made, "" for none."""
-        kept = cast(bytes | None, self._redis.hget(_before(action), "batch", "approve"))
+        kept = cast(bytes | None, self._redis.hget(_before(action), "batch"))
         return kept.decode() if kept is not None else ""
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from ml_backend.jobs import approval
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally
+from ml_backend.review.approve import REASONS
 from ml_backend.services import Services
 
 __all__ = ["approve", "take_back"]
@@ -30,7 +31,7 @@ def approve(
         tally.add(page)
         book.note(action.id, done=labelled + tally.looked_at, undoable=1)
     left = Counter(tally.left)
-    left[approval.REASONS[0]] += labelled
+    left[REASONS[0]] += labelled
     left["refused by Label Studio"] += len(tally.refused)
     return tally.approved, +left
 

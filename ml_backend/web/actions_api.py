@@ -16,7 +16,6 @@ from ml_backend.jobs.action_book import ActionBook, Wish, enqueue
 from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.labelstudio.tags import check_tag
-from ml_backend.review.approve import HALF_SEEN
 from ml_backend.web.access import Access
 from ml_backend.web.approval_preview import preview
 from ml_backend.web.projects import Projects
@@ -41,7 +40,7 @@ class Options(BaseModel):
     )
     confidence: float = Field(
         0.9,
-        gt=HALF_SEEN,
+        ge=0.5,
         le=1,
         description="From where the model's word is enough to approve.",
     )

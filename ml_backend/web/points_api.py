@@ -20,6 +20,8 @@ from ml_backend.web.threads import Threads
 
 __all__ = ["points_api"]
 
+#: What the browser keeps for one person is nothing for the next.
+_WHO: Final = "Cookie, Authorization"
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 #: Of points that were made, what is kept: 1,000,000 are 60 MB.
 _KEPT_BYTES: Final = 256 << 20
@@ -61,7 +63,7 @@ def points_api(projects: Projects, access: Access, threads: Threads) -> APIRoute
         tag = opened.control(control)
         people = await threads.light(projects.people)
         version = await threads.light(_version, opened, tag, part, people)
-        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache"}
+        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache", "Vary": _WHO}
         if version in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers=headers)
         body = await threads.heavy(made.get, opened, tag, part, people, version)

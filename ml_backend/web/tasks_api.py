@@ -22,6 +22,8 @@ from ml_backend.web.thumbnails import Thumbnails
 __all__ = ["tasks_api"]
 
 _MOST: Final = 500
+#: What the browser keeps for one person is nothing for the next.
+_WHO: Final = "Cookie, Authorization"
 _WEBP: Final = "image/webp"
 #: What is shown beside a label: the model's weaker guesses are noise to the eye.
 _LEAST_SHOWN: Final = 0.1
@@ -122,7 +124,7 @@ def tasks_api(
             raise _unknown(task)
         box = _crop(crop)
         made = await threads.image(thumbnails.get, task, address, size, box)
-        headers = {"ETag": f'"{made.tag}"', "Cache-Control": "private, max-age=300"}
+        headers = {"ETag": f'"{made.tag}"', "Cache-Control": "private, max-age=300", "Vary": _WHO}
         if made.tag in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers=headers)
         return Response(made.content, media_type=_WEBP, headers=headers)

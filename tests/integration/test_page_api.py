@@ -17,6 +17,7 @@ from ml_backend.demo.labelstudio import find_label_studio
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
 from tests.integration.samples import right, scenes, wrong_class
+from tests.integration.test_approve import unlabelled
 
 OWN = {"X-Relook": "1"}
 WRONG = 3
@@ -294,6 +295,21 @@ def test_a_selection_goes_out_as_a_batch_and_comes_back(bench: Bench, analysed, 
     assert (batch["sent"], batch["open"], batch["conflicts"]) == (3, 3, 0)
     undone(signed_in, analysed.id, found["id"])
     assert signed_in.get(f"/api/projects/{analysed.id}/batches").json() == []
+
+
+def test_what_the_model_is_sure_of_is_approved_and_taken_back(bench: Bench, signed_in):
+    here = unlabelled(bench, 8, seed=93)
+    assert bench.analyze(here.project).state == "done"
+    bench.settle(here.project)
+    would = act(signed_in, here.project, "approve", here.tasks, confidence=0.8, dry_run=True).json()
+    assert 0 < would["count"] == 8 - sum(would["left_out"].values())
+    assert here.labelled() == []
+    found = done(signed_in, here.project, "approve", here.tasks, confidence=0.8)
+    assert found["said"].startswith(f"{would['count']} task")
+    assert set(would["examples"]) == set(here.labelled())
+    bench.settle(here.project)
+    undone(signed_in, here.project, found["id"])
+    assert here.labelled() == []
 
 
 def test_what_looks_alike_is_found(bench: Bench, analysed: Project, signed_in):

@@ -1,5 +1,7 @@
 """People's regions beside the model's: partners, overlaps, false positives and negatives."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from analysis.findings import NONE
@@ -49,14 +51,14 @@ def test_weak_predictions_are_shown_but_count_for_nothing():
 
 def test_of_several_annotators_the_one_with_most_errors_counts():
     _, table, labels = units("RectangleLabels", [(0, 0, HERE)], [(0, 0, 0.9, HERE)])
-    both = StoredLabels(
+    both = replace(
+        labels,
         task=np.array([100, 100]),
         unit=np.array([10, 11]),
         region_unit=np.array([10, 11, 11]),
         label=np.array([0, 0, 0], dtype=np.int32),
         outline=Outlines.of_rows([HERE, HERE, THERE]),
-        held_task=labels.held_task,
-        held=labels.held,
+        approved=np.zeros(2, dtype=np.bool_),
     )
     found = matched(table, both, np.array([100]), 0.5)
     assert (found.false_positives.tolist(), found.false_negatives.tolist()) == ([0], [1])
