@@ -135,6 +135,7 @@ export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve
 export interface ActionOptions {
   tag?: string;
   to?: string;
+  confidence?: number;
   dry_run?: boolean;
 }
 

@@ -18,6 +18,8 @@ export const excludeFlagged = signal(false);
 
 export interface Target {
   tasks: number[];
+  /** Number of points; of regions, several can be in one task. */
+  rows: number;
   /** What they are, for a person: "56 selected". */
   said: string;
   /** Whether anything was picked, drawn or filtered. */
@@ -27,16 +29,17 @@ export interface Target {
 /** What the bar's buttons act on: what is picked, else what is shown. */
 export const target = computed<Target>(() => {
   const now = answer.value;
-  if (!now) return { tasks: [], said: "", narrowed: false };
+  if (!now) return { tasks: [], rows: 0, said: "", narrowed: false };
   const { points } = now.data;
   const picked = now.rows.filter((row) => now.picked.has(row));
-  const rows = picked.length > 0 ? picked : now.rows;
-  const tasks = tasksOf(points, excludeFlagged.value ? notFlagged(rows) : rows);
-  const things = plural(rows.length, part.value === "regions" ? "region" : "item");
-  if (picked.length > 0) return { tasks, said: `${things} picked`, narrowed: true };
-  if (now.hasArea) return { tasks, said: `${things} in the area`, narrowed: true };
+  const chosen = picked.length > 0 ? picked : now.rows;
+  const kept = excludeFlagged.value ? notFlagged(chosen) : chosen;
+  const found = { tasks: tasksOf(points, kept), rows: kept.length, narrowed: true };
+  const things = plural(kept.length, part.value === "regions" ? "region" : "item");
+  if (picked.length > 0) return { ...found, said: `${things} picked` };
+  if (now.hasArea) return { ...found, said: `${things} in the area` };
   const asked = countFilters(view.value.filters) > 0 || view.value.similar !== null;
-  return { tasks, said: asked ? `${things} match` : `All ${things}`, narrowed: asked };
+  return { ...found, said: asked ? `${things} match` : `All ${things}`, narrowed: asked };
 });
 
 function notFlagged(rows: Uint32Array): Uint32Array {

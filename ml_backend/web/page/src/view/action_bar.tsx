@@ -10,7 +10,7 @@ import { Icon, type IconName } from "./icons";
 export function ActionBar() {
   const now = answer.value;
   if (!now) return null;
-  const { tasks, said, narrowed } = target.value;
+  const { tasks, rows, said, narrowed } = target.value;
   const none = tasks.length === 0;
   const several = count(tasks.length);
   const flagged = now.counts.words.flag.get(FLAGGED) ?? 0;
@@ -18,7 +18,7 @@ export function ActionBar() {
     <div class="action-bar" role="toolbar" aria-label="Actions">
       <div class="action-target" aria-live="polite">
         <strong>{said}</strong>
-        {tasks.length !== now.rows.length && <span>in {plural(tasks.length, "task")}</span>}
+        {tasks.length !== rows && <span>in {plural(tasks.length, "task")}</span>}
         <Narrowed />
       </div>
       <label class="check" title="Leave out tasks that need review">
@@ -68,7 +68,7 @@ export function ActionBar() {
         <Act
           icon="check"
           title={`Approve ${several}…`}
-          hint="Say that the labels are right (A)"
+          hint="Take what the model is sure of as labels (A)"
           off={none}
           strong={narrowed}
           act={() => {

@@ -54,6 +54,7 @@ export function BurnDown({ points }: { points: Overview["burn_down"] }) {
   );
   return (
     <figure class="chart">
+      <figcaption>Open in the queue</figcaption>
       <svg
         viewBox="0 0 100 40"
         preserveAspectRatio="none"

@@ -116,13 +116,13 @@ function Cards({ found }: { found: Numbers }) {
         <Card title="Confusion matrix">
           <Confusion confusion={found.confusion} />
         </Card>
-        <Card title="Queue">
-          <BurnDown points={found.burn_down} />
-        </Card>
-        <Card title="Scores">
-          {Object.entries(found.histograms).map(([name, histogram]) => (
-            <HistogramChart key={name} title={HISTOGRAMS[name] ?? name} histogram={histogram} />
-          ))}
+        <Card title="Queue and scores" wide>
+          <div class="charts">
+            <BurnDown points={found.burn_down} />
+            {Object.entries(found.histograms).map(([name, histogram]) => (
+              <HistogramChart key={name} title={HISTOGRAMS[name] ?? name} histogram={histogram} />
+            ))}
+          </div>
         </Card>
       </div>
     </>
@@ -164,12 +164,14 @@ function Figure({ title, value, said, act }: FigureProps) {
 
 interface CardProps {
   title: string;
+  /** Over the whole width. */
+  wide?: boolean;
   children: preact.ComponentChildren;
 }
 
-export function Card({ title, children }: CardProps) {
+export function Card({ title, wide, children }: CardProps) {
   return (
-    <section class="card">
+    <section class={wide ? "card card-wide" : "card"}>
       <h3>{title}</h3>
       {children}
     </section>

@@ -114,17 +114,39 @@ function Answers({ yes, off, act }: AnswerProps) {
 const countOf = (tried: Tried): number =>
   tried !== null && typeof tried === "object" ? tried.count : 0;
 
+const SURE_ENOUGH = 0.9;
+
 function Approve({ asked }: { asked: Question }) {
-  const tried = useDryRun(asked, {});
+  const [confidence, setConfidence] = useState(SURE_ENOUGH);
+  const options = { confidence };
+  const tried = useDryRun(asked, options);
   const ready = countOf(tried);
   return (
     <Dialog title={`Approve ${plural(asked.tasks.length, "task")}?`} close={close}>
-      <p>Each gets an annotation in Label Studio that says that its labels are right.</p>
+      <p>
+        What the model is sure of becomes the label of tasks that nobody has begun. It can be undone
+        until somebody changes it.
+      </p>
+      <label class="field">
+        <span>Sure from a confidence of</span>
+        <input
+          class="input"
+          type="number"
+          min={0.5}
+          max={1}
+          step={0.05}
+          value={confidence}
+          onChange={(event) => {
+            const next = event.currentTarget.valueAsNumber;
+            if (next >= 0.5 && next <= 1) setConfidence(next);
+          }}
+        />
+      </label>
       <Outcome tried={tried} of={asked.tasks.length} />
       <Answers
         yes={ready ? `Approve ${count(ready)}` : "Approve"}
         off={ready === 0}
-        act={() => void perform("approve", asked.tasks)}
+        act={() => void perform("approve", asked.tasks, options)}
       />
     </Dialog>
   );
