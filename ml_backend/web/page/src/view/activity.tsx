@@ -46,6 +46,7 @@ interface LoadedProps<T> {
 
 function Loaded<T>({ from, children }: LoadedProps<T>) {
   const now = from.value.value;
+  if (now.state === "failed" && now.status === 404) return <p class="hint">Nothing yet.</p>;
   if (now.state === "failed") return <Failed title="Could not be read" message={now.message} />;
   return <>{now.state === "ready" ? children(now.value) : <Waiting title="Reading" />}</>;
 }

@@ -70,7 +70,7 @@ export function MapPanel() {
   const [tool, setTool] = useState<Tool>("lasso");
   const [hover, setHover] = useState<Hover | null>(null);
   const [ring, setRing] = useState<number[] | null>(null);
-  const [, setMoved] = useState(0);
+  const [moves, setMoves] = useState(0);
 
   useEffect(() => {
     const made = new Plot(
@@ -83,7 +83,7 @@ export function MapPanel() {
           hovered.value = row;
           setHover(row < 0 ? null : { row, left, top });
         },
-        moved: () => setMoved((n) => n + 1),
+        moved: () => setMoves((n) => n + 1),
       },
       localStorage.getItem(RENDERER_KEY),
     );
@@ -117,7 +117,7 @@ export function MapPanel() {
         tabIndex={0}
         onKeyDown={(event) => plot.current && plotKey(event, plot.current)}
       >
-        <Marks plot={plot.current} ring={ring} />
+        <Marks plot={plot.current} ring={ring} moves={moves} />
         {hover && now && <HoverCard {...hover} points={now.data.points} box={box.current} />}
       </div>
       <div class="map-tools" role="toolbar" aria-label="Map tools">
@@ -166,8 +166,15 @@ function ToolButton({ icon, title, act }: { icon: IconName; title: string; act: 
   );
 }
 
+interface MarksProps {
+  plot: Plot | null;
+  ring: number[] | null;
+  /** Another number each time the camera moves: with the same ones nothing is drawn anew. */
+  moves: number;
+}
+
 /** The ring being drawn, the area drawn before, and the row at the cursor. */
-function Marks({ plot, ring }: { plot: Plot | null; ring: number[] | null }) {
+function Marks({ plot, ring }: MarksProps) {
   const points = currentData.value?.points;
   if (!plot || !points) return null;
   const area = view.value.area.map(({ how, ring: corners }) => ({
