@@ -9,7 +9,7 @@ ML_VENV := .venv-ml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test unit lint format bench serving clean
+.PHONY: demo test unit lint format settings bench serving clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -53,6 +53,9 @@ lint: $(VENV)/.ready
 format: $(VENV)/.ready
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+settings: $(VENV)/.ready
+	@$(VENV)/bin/python -m ml_backend.commands.settings_page > docs/settings.md
 
 # The peers' pins are theirs; what is measured beside them needs no more of Relook than analysis/.
 $(PEERS_VENV)/.ready: benchmarks/requirements.txt

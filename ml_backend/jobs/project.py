@@ -31,6 +31,7 @@ from ml_backend.prediction.answers import Answers
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
+from ml_backend.review.policy import Policy, cut_for
 from ml_backend.review.publish import publish
 from ml_backend.scoring.columns import Calibration
 from ml_backend.scoring.nearby import Nearby
@@ -44,6 +45,8 @@ __all__ = ["Outcome", "ProjectWork"]
 
 #: Under which it is noted how a project's tasks were when nothing was left to say.
 _SETTLED: Final = "settled"
+#: Under which it is kept from which priority a task is among as many as are wanted.
+_CUT: Final = "cut"
 #: How many tasks are learnt from, at most: more teach nothing new and cost memory.
 _LEARNT: Final = 100_000
 
@@ -108,8 +111,9 @@ class ProjectWork:
     def setup(self) -> int:
         """What stands for all that predictions and scores depend on, besides the tasks."""
         answers = [self._answers(control) for control in self.project.config.controls]
-        parts = [__version__, self.project.config.xml, self.project.overlap]
-        parts += [self.settings.model_dump_json(), [(one.key, one.version) for one in answers]]
+        parts = [__version__, self.project.config.controls, self.project.overlap]
+        parts += [self.settings.touching("predictions")]
+        parts += [[(one.key, one.version) for one in answers]]
         parts += [self.neighborhood.version(control) for control in self._controls]
         made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
         return int.from_bytes(made.digest(), signed=True)
@@ -143,12 +147,11 @@ class ProjectWork:
     def score(self, tasks: NDArray[np.int64]) -> Outcome:
         """Predict and score tasks and write what changed into Label Studio."""
         outcome = Outcome()
-        threshold = self.settings.review_threshold
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             refused, more = self._write_prelabels(page, predicted, waiting, outcome.errors)
             nearby = [self.neighborhood.of_page(one, page.inputs) for one in self._controls]
-            scores = self._scores(page, predicted.controls, nearby)
+            scores = self._scores(page, predicted.controls, nearby, self.policy)
             state = State(
                 flag=_strings(page.own["flag"]),
                 mark=_strings(page.own["seen"]),
@@ -157,7 +160,7 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            decision = decide(state, threshold)
+            decision = decide(state, scores.least)
             fixless, suggested = publish(
                 self.services.client,
                 self.project.id,
@@ -171,7 +174,7 @@ class ProjectWork:
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
-            self._keep_looks(page, bad, more + suggested, told(scores, threshold), flagged)
+            self._keep_looks(page, bad, more + suggested, told(scores), flagged)
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
@@ -211,6 +214,41 @@ class ProjectWork:
         looks = self.services.looks.get(self.project.id, tasks)
         if settled or not len(tasks):
             return looks, np.zeros(len(tasks), dtype=np.bool_)
+        _, scores, lost = self._stored_scores(tasks, self.policy)
+        return looks, (told(scores) != looks.told) | (looks.stamp == 0) | lost
+
+    def find_cut(self, pages: Sequence[NDArray[np.int64]]) -> None:
+        """Find the priority from which a task is among as many as the admin wants to see.
+
+        Args:
+            pages: int64, the ids of all of the project's tasks, in parts.
+        """
+        if self.settings.review_share >= 1:
+            return
+        every = Policy.of(self.settings)
+        priority, least, labelled = [], [], 0
+        for tasks in pages:
+            page, scores, _ = self._stored_scores(tasks, every)
+            priority.append(scores.priority)
+            least.append(scores.least)
+            labelled += len(np.unique(page.annotations.task))
+        share = self.settings.review_share
+        cut = cut_for(np.concatenate(priority), np.concatenate(least), labelled, share)
+        self.services.store.put_arrays(self.project.id, _CUT, {"cut": np.array(cut)})
+        self.__dict__.pop("policy", None)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What counts as needing review."""
+        kept = None
+        if self.settings.review_share < 1:
+            kept = self.services.store.get_arrays(self.project.id, _CUT)
+        return Policy.of(self.settings, cut=0.0 if kept is None else float(kept["cut"]))
+
+    def _stored_scores(
+        self, tasks: NDArray[np.int64], policy: Policy
+    ) -> tuple[TaskPage, PageScores, NDArray[np.bool_]]:
+        """Score tasks from the store's columns; bool (T,): of which it lacks predictions."""
         controls = self.project.config.controls
         tables = [self._stored(control, tasks) for control in controls]
         labels = [
@@ -218,9 +256,8 @@ class ProjectWork:
         ]
         page = stored_page(tasks, labels)
         nearby = [self.neighborhood.of_tasks(control, tasks) for control in controls]
-        now = told(self._scores(page, tables, nearby), self.settings.review_threshold)
         lost = ~np.logical_and.reduce([table.found for table in tables])
-        return looks, (now != looks.told) | (looks.stamp == 0) | lost
+        return page, self._scores(page, tables, nearby, policy), lost
 
     def settled(self, tasks: NDArray[np.int64]) -> bool:
         """Whether all tasks are as they were when a run last ended with nothing left to say."""
@@ -320,12 +357,15 @@ class ProjectWork:
         page: TaskPage,
         tables: Sequence[ControlPredictions],
         nearby: Sequence[Nearby | None],
+        policy: Policy,
     ) -> PageScores:
         calibrations = [self._calibration(table) for table in tables]
-        return score_page(page, tables, calibrations, self.settings.review_threshold, nearby)
+        return score_page(page, tables, calibrations, policy, nearby)
 
     def _digest(self, tasks: NDArray[np.int64]) -> str:
-        return self.services.looks.get(self.project.id, tasks).digest()
+        """Stand for how the tasks are and for what the admin wants to see of them."""
+        looks = self.services.looks.get(self.project.id, tasks).digest()
+        return f"{looks} {self.settings.touching('queue')}"
 
     def _keep_looks(
         self,

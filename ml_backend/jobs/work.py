@@ -32,6 +32,7 @@ from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.runs import Run
+from ml_backend.jobs.schedule import begin_if_due
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
 from ml_backend.labelstudio.changes import read_states
 from ml_backend.services import Services
@@ -124,6 +125,7 @@ def reconcile(project: int) -> None:
         services().mailbox.forget_setup(project)
         return
     tend_batches(project)
+    begin_if_due(services().mailbox, project)
 
 
 def tend_batches(project: int) -> None:
@@ -241,11 +243,13 @@ def fit(run: Run, _: int) -> None:
         work, tasks = ProjectWork.open(services(), run.project), shards.all_tasks()
         book.note_errors(run.id, work.send())
         settled = work.settled(tasks)
+        pages = np.split(tasks, range(_COMPARED, len(tasks), _COMPARED))
         if not settled:
             book.note_errors(run.id, work.fit(tasks))
+            work.find_cut(pages)
         again: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
         flagged = 0
-        for page in np.split(tasks, range(_COMPARED, len(tasks), _COMPARED)):
+        for page in pages:
             looks, other = work.compare(page, settled)
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())

@@ -127,10 +127,10 @@ class LookBook:
         self._tables.compact(named("looks", _LOOKS, project))
 
 
-def told(scores: PageScores, threshold: float) -> NDArray[np.int64]:
+def told(scores: PageScores) -> NDArray[np.int64]:
     """Return what stands for all that Label Studio is told of T tasks, int64 (T,)."""
     made = np.full(len(scores.priority), QUIET, dtype=np.int64)
-    rows = np.flatnonzero(np.nan_to_num(scores.priority) >= threshold)
+    rows = np.flatnonzero(np.nan_to_num(scores.priority) >= scores.least)
     fixes = [
         [
             (fix.control.name, fix.action, fix.label, _place(fix))

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, RelookError
+from ml_backend.jobs.schedule import begin_if_changed
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
 from ml_backend.prediction.inputs import TaskInputs
@@ -34,6 +35,7 @@ from ml_backend.web.outbox import Outbox
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
+from ml_backend.web.settings_api import check_names, settings_api
 
 __all__ = ["create_app"]
 
@@ -80,6 +82,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
     app.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
     app.include_router(runs_api(backend.runs, access))
+    app.include_router(settings_api())
     app.add_exception_handler(RelookError, _refuse)
     app.add_exception_handler(redis.RedisError, _no_redis)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -103,8 +106,13 @@ class _Backend:
     def setup(self, request: SetupRequest) -> dict[str, Any]:
         settings = project_settings(request.extra_params)
         config = parse_config(request.label_config)
-        version = self._version_in_time(request.project_id, config, settings)
-        self._services.mailbox.remember_setup(request.project_id, request.extra_params)
+        project, mailbox = request.project_id, self._services.mailbox
+        # What stands already is not refused: a label that went from the config stops nobody.
+        if mailbox.setup_of(project) != (True, request.extra_params):
+            check_names(settings, config, self._services.settings)
+        version = self._version_in_time(project, config, settings)
+        mailbox.remember_setup(project, request.extra_params)
+        begin_if_changed(mailbox, project, request.label_config)
         return {"model_version": version}
 
     async def predict(self, request: PredictRequest) -> Response:
@@ -135,6 +143,10 @@ class _Backend:
             return {"status": "queued", "job": run.id}
         if event.action in _CHANGES:
             delivered = await self.outbox.add(event.project, tasks=event.tasks)
+        elif event.action == "PROJECT_UPDATED":
+            mailbox = self._services.mailbox
+            await anyio.to_thread.run_sync(begin_if_changed, mailbox, event.project, event.config)
+            return {"status": "queued"}
         elif event.action == "ANNOTATIONS_DELETED":
             delivered = await self.outbox.add(event.project, deleted=event.annotations)
         else:

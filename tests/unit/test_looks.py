@@ -66,16 +66,17 @@ def test_the_newest_look_counts_and_a_forgotten_one_does_not(book):
 
 def scores(priority, reason):
     kinds = ["missing"] * len(priority)
-    return PageScores(np.array(priority, dtype=np.float32), kinds, list(reason), {})
+    least = np.full(len(priority), 0.5, dtype=np.float32)
+    return PageScores(np.array(priority, dtype=np.float32), kinds, list(reason), {}, least)
 
 
 def test_of_what_is_below_the_threshold_or_unscored_nothing_is_told():
-    said = told(scores([0.2, np.nan, 0.7], "abc"), 0.5)
+    said = told(scores([0.2, np.nan, 0.7], "abc"))
     assert said[:2].tolist() == [QUIET, QUIET]
     assert said[2] not in (QUIET, UNKNOWN)
 
 
 def test_what_is_told_is_another_thing_once_a_visible_digit_or_word_changes():
-    first = told(scores([0.7, 0.7, 0.7], "aaa"), 0.5)
-    other = told(scores([0.701, 0.71, 0.7], "aab"), 0.5)
+    first = told(scores([0.7, 0.7, 0.7], "aaa"))
+    other = told(scores([0.701, 0.71, 0.7], "aab"))
     assert (first == other).tolist() == [True, False, False]
