@@ -6,7 +6,7 @@ import difflib
 import json
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast, get_args
+from typing import Annotated, Any, Final, Literal, Self, cast, get_args
 
 import yaml
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic import (
     JsonValue,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -37,7 +38,9 @@ __all__ = [
 class ServiceSettings(BaseSettings):
     """What the owner of the machine sets, by environment variables."""
 
-    model_config = SettingsConfigDict(env_prefix="RELOOK_", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RELOOK_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     label_studio_url: str = Field(
         "",
@@ -68,6 +71,18 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    basic_auth_user: str = Field(
+        "",
+        pattern=r"^[^:]*$",
+        description="User that Label Studio signs in as, as in the model connection's Basic auth. "
+        "Empty: whoever reaches the port is let in.",
+    )
+    basic_auth_pass: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Its password, at least 16 characters, so that nobody guesses it.",
+    )
+    body_max_mb: int = Field(128, ge=1, description="Largest request body, in MiB.")
     media_hosts: tuple[str, ...] = Field(
         (), description="Hosts besides Label Studio that images may be fetched from (JSON list)."
     )
@@ -100,6 +115,14 @@ class ServiceSettings(BaseSettings):
     downloads: bool = Field(
         False, description="Whether official weights may be downloaded when a project names them."
     )
+
+    @model_validator(mode="after")
+    def _user_and_password(self) -> Self:
+        if bool(self.basic_auth_user) != (self.basic_auth_pass is not None):
+            raise ValueError(
+                "RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS go together: set both or none"
+            )
+        return self
 
     @property
     def store_location(self) -> str:
@@ -301,6 +324,14 @@ def project_settings(extra_params: dict[str, Any] | str | None) -> ProjectSettin
         raise SettingsError(_explain("extra params", error, ProjectSettings)) from error
 
 
+#: Whose values are not said, however wrong they are.
+_SECRET: Final = {
+    known
+    for name in ("label_studio_api_key", "redis_url", "basic_auth_pass")
+    for known in (name, variable(name), "REDIS_URL")
+}
+
+
 def _from_text(text: str) -> Any:
     try:
         return json.loads(text) if text.strip() else None
@@ -320,6 +351,10 @@ def _explain(what: str, error: ValidationError, model: type[BaseModel]) -> str:
             close = difflib.get_close_matches(key, model.model_fields, n=1)
             hint = f", did you mean {close[0]!r}" if close else ""
             said.append(f"{key!r} is not a setting{hint}; allowed: {', '.join(model.model_fields)}")
+        elif not key:
+            said.append(problem["msg"])
+        elif problem["loc"][0] in _SECRET:
+            said.append(f"{key}: {problem['msg']}")
         else:
             said.append(f"{key} is {str(problem['input'])[:60]!r}: {problem['msg']}")
     return f"{what}: " + "; ".join(said)

@@ -35,6 +35,7 @@ from ml_backend.jobs.runs import Run
 from ml_backend.jobs.schedule import begin_if_due
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
 from ml_backend.labelstudio.changes import read_states
+from ml_backend.labelstudio.webhooks import put_key
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
@@ -45,6 +46,7 @@ __all__ = [
     "look_at_pending",
     "plan",
     "predict",
+    "put_webhook_key",
     "reconcile",
     "score",
 ]
@@ -124,8 +126,23 @@ def reconcile(project: int) -> None:
         # Should only our access have gone: Label Studio names the project again when it is opened.
         services().mailbox.forget_setup(project)
         return
+    put_webhook_key(project)
     tend_batches(project)
     begin_if_due(services().mailbox, project)
+
+
+def put_webhook_key(project: int) -> None:
+    """See to it that a project's events carry the key that lets them in."""
+    settings = services().settings
+    if settings.basic_auth_pass is None:
+        return
+    try:
+        secret = settings.basic_auth_pass.get_secret_value()
+        if put_key(services().client, project, settings.basic_auth_user, secret):
+            # What was refused meanwhile is found again.
+            find_lost_events(services().client, services().mailbox, project)
+    except ProjectGoneError:
+        services().mailbox.forget_setup(project)
 
 
 def tend_batches(project: int) -> None:

@@ -50,7 +50,7 @@ class Policy:
         return counted
 
     def least(self, found: Findings, units: int) -> NDArray[np.float32]:
-        """Return the priority from which each unit needs review, float32 (U,).
+        """Return the priority from which each unit needs review but for the cut, float32 (U,).
 
         Args:
             found: the findings that count; ``task`` is the unit.
@@ -60,7 +60,7 @@ class Policy:
         own = (self.by_kind or {}).items()
         for kind, threshold in own:
             np.minimum.at(least, found.task[found.kind == kind], np.float32(threshold))
-        return np.maximum(least, np.float32(self.cut))
+        return least
 
 
 def cut_for(

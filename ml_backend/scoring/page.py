@@ -163,7 +163,8 @@ def score_page(
                 fix=fix,
             )
             found[row].append(one)
-    return _by_task(priority, found, least)
+    kind, reason, fixes = _by_task(priority, found, least)
+    return PageScores(priority, kind, reason, fixes, np.maximum(least, np.float32(policy.cut)))
 
 
 def _counted(scored: Scored, policy: Policy, *, adds_up: bool) -> Scored:
@@ -209,7 +210,8 @@ def _by_task(
     priority: NDArray[np.float32],
     found: Mapping[int, list[_Finding]],
     least: NDArray[np.float32],
-) -> PageScores:
+) -> tuple[list[str], list[str], dict[int, tuple[int, list[Fix]]]]:
+    """Return kind, reason and fixes of each task's worst findings, as ``PageScores`` has them."""
     kind, reason = [""] * len(priority), [""] * len(priority)
     fixes: dict[int, tuple[int, list[Fix]]] = {}
     for row, all_of_task in found.items():
@@ -222,4 +224,4 @@ def _by_task(
         worst = named[0].annotation
         mend = [one.fix for one in named if one.annotation == worst and one.fix is not None]
         fixes[row] = worst, mend
-    return PageScores(priority, kind, reason, fixes, least)
+    return kind, reason, fixes

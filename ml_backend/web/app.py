@@ -16,7 +16,7 @@ from typing import Any, Final
 import anyio
 import numpy as np
 import redis
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 from ml_backend.web.access import Access
+from ml_backend.web.guard import BodyLimit, guarded
 from ml_backend.web.outbox import Outbox
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
@@ -76,13 +77,16 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     app.add_api_route("/", backend.health, methods=["GET"])
     app.add_api_route("/health", backend.health, methods=["GET"])
-    app.add_api_route("/setup", backend.setup, methods=["POST"])
-    app.add_api_route("/predict", backend.predict, methods=["POST"])
-    app.add_api_route("/webhook", backend.webhook, methods=["POST"])
-    app.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
-    app.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
+    protocol = APIRouter(route_class=guarded(settings))
+    protocol.add_api_route("/setup", backend.setup, methods=["POST"])
+    protocol.add_api_route("/predict", backend.predict, methods=["POST"])
+    protocol.add_api_route("/webhook", backend.webhook, methods=["POST"])
+    protocol.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
+    protocol.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
+    app.include_router(protocol)
     app.include_router(runs_api(backend.runs, access))
     app.include_router(settings_api())
+    app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)
     app.add_exception_handler(RelookError, _refuse)
     app.add_exception_handler(redis.RedisError, _no_redis)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -113,6 +117,8 @@ class _Backend:
         version = self._version_in_time(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
         begin_if_changed(mailbox, project, request.label_config)
+        if self._services.settings.basic_auth_user:
+            mailbox.see_to_key(project)
         return {"model_version": version}
 
     async def predict(self, request: PredictRequest) -> Response:
@@ -135,10 +141,13 @@ class _Backend:
         results = [_answer(done.get(task), predicted.version) for task in tasks.tolist()]
         return JSONResponse({"results": results})
 
-    async def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def webhook(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         event = WebhookRequest.from_body(body)
         self._metrics.events.labels(event.action).inc()
         if event.action == "START_TRAINING":
+            # The key of events stands where a project's people can read it.
+            if not getattr(request.state, "by_password", True):
+                raise HTTPException(403, "a run is begun with the connection's Basic auth only")
             run = await anyio.to_thread.run_sync(self._services.graph.start, event.project)
             return {"status": "queued", "job": run.id}
         if event.action in _CHANGES:
@@ -146,6 +155,7 @@ class _Backend:
         elif event.action == "PROJECT_UPDATED":
             mailbox = self._services.mailbox
             await anyio.to_thread.run_sync(begin_if_changed, mailbox, event.project, event.config)
+            await anyio.to_thread.run_sync(mailbox.note_heard, event.project)
             return {"status": "queued"}
         elif event.action == "ANNOTATIONS_DELETED":
             delivered = await self.outbox.add(event.project, deleted=event.annotations)

@@ -65,7 +65,8 @@ def test_what_counts_takes_effect_at_once_and_touches_no_other_task(bench: Bench
 
     _, read = begun_by(bench, number, checks=["missing"])
     assert flags(bench, ids) == [False, False, True, True, False, False]
-    assert read == set(ids[:2])
+    # Where other suspicions stood beside the missing one, something else is said now too.
+    assert set(ids[:2]) <= read <= set(ids[:4])
 
     _, read = begun_by(bench, number, kind_thresholds={"missing": 1.0})
     assert flags(bench, ids) == [True, True, False, False, False, False]
@@ -91,7 +92,6 @@ def test_a_thresholds_change_writes_other_pre_labels(bench: Bench, project):
         (one,) = bench.predictions(ids[5], version)
         return [region["value"]["rectanglelabels"][0] for region in one.result]
 
-    begun_by(bench, number)
     before = pre_labelled()
     assert most in before
     _, read = begun_by(bench, number, class_thresholds={most: 1.0})
