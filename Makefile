@@ -9,7 +9,7 @@ ML_VENV := .venv-ml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test unit lint format settings bench serving clean
+.PHONY: demo test unit lint format settings docs sbom bench serving clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -22,7 +22,7 @@ $(LS_VENV)/.ready: constraints-labelstudio.txt
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Installing Relook and PyTorch into $(VENV) (two to three minutes, 7 GB)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev]' >&2
+	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev,docs]' >&2
 	@touch $@
 
 # What label-studio-ml pins is years old. Behind its packages it sees ours (and the redis and rq that
@@ -56,6 +56,15 @@ format: $(VENV)/.ready
 
 settings: $(VENV)/.ready
 	@$(VENV)/bin/python -m ml_backend.commands.settings_page > docs/settings.md
+
+docs: $(VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+sbom: $(VENV)/.ready
+	@mkdir -p dist
+	@$(VENV)/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-file dist/relook.cdx.json
+	@echo dist/relook.cdx.json
 
 # The peers' pins are theirs; what is measured beside them needs no more of Relook than analysis/.
 $(PEERS_VENV)/.ready: benchmarks/requirements.txt

@@ -27,8 +27,13 @@ from dockerfile_parse import DockerfileParser
 HERE = Path(__file__).parent
 CONTEXT = HERE.parent
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
-#: What a build on this machine needs to reach a package index, should it be a special one.
-INDEX = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt", "/opt/wheels", "/opt/pypi")
+#: What a machine with a package index of its own needs besides: its variables and certificates.
+OURS = {
+    name: value
+    for name, value in os.environ.items()
+    if name.startswith("PIP_") or name.lower() in ("http_proxy", "https_proxy", "no_proxy")
+}
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def say(text: str) -> None:
@@ -61,6 +66,15 @@ class Root:
         ]
 
 
+#: Steps that only say how the image is run.
+SET = {
+    "USER": ("user", str),
+    "ENTRYPOINT": ("entry", json.loads),
+    "CMD": ("command", json.loads),
+    "HEALTHCHECK": ("health", lambda text: json.loads(text[text.index("CMD") + 3 :])),
+}
+
+
 def value_of(text: str, env: dict[str, str]) -> str:
     return re.sub(r"\$\{?(\w+)\}?", lambda found: env.get(found[1], found[0]), text)
 
@@ -89,7 +103,8 @@ def copy(root: Root, text: str, stages: dict[str, Root]) -> None:
 
 def step(root: Root, name: str, text: str, given: dict[str, str], stages: dict[str, Root]) -> None:
     if name == "RUN":
-        run(*root.inside("/bin/sh", "-ec", text, **given))
+        ours = {**OURS, **({"PIP_CERT": "/opt/ca.crt"} if "PIP_CERT" in OURS else {})}
+        run(*root.inside("/bin/sh", "-ec", text, **ours, **given))
     elif name == "COPY":
         copy(root, text, stages)
     elif name == "WORKDIR":
@@ -102,14 +117,9 @@ def step(root: Root, name: str, text: str, given: dict[str, str], stages: dict[s
     elif name == "ARG":
         key, _, value = text.partition("=")
         given.setdefault(key, value)
-    elif name == "USER":
-        root.user = text
-    elif name == "ENTRYPOINT":
-        root.entry = json.loads(text)
-    elif name == "CMD":
-        root.command = json.loads(text)
-    elif name == "HEALTHCHECK":
-        root.health = json.loads(text[text.index("CMD") + 3 :])
+    elif name in SET:
+        field, read = SET[name]
+        setattr(root, field, read(text))
     elif name != "EXPOSE":
         raise SystemExit(f"prove: {name} is not known")
 
@@ -119,11 +129,9 @@ def build(folder: Path, given: dict[str, str]) -> Root:
     if not base.exists():
         say(f"debootstrap of bookworm from {MIRROR}")
         run("debootstrap", "--variant=minbase", "bookworm", base, MIRROR, stdout=subprocess.DEVNULL)
-        for name in INDEX:
-            if Path(name).exists():
-                target = base / name.lstrip("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                run("cp", "-rL", name, target)
+        shutil.copy(CERTIFICATES, base / "opt/ca.crt")
+        for folder_of_wheels in filter(Path.is_dir, (Path("/opt/wheels"), Path("/opt/pypi"))):
+            run("cp", "-rL", folder_of_wheels, base / "opt")
     stages: dict[str, Root] = {}
     root: Root | None = None
     for one in DockerfileParser(str(HERE / "Dockerfile")).structure:

@@ -48,7 +48,8 @@ def connect(bench: Bench, project: int, password: str) -> Any:
 
 
 def test_label_studio_is_let_in_with_the_password_only(closed: Bench):
-    project = int(closed.client.projects.create(title="A", label_config=CONFIGS["detection"]).id)
+    made = closed.client.projects.create(title="Closed A", label_config=CONFIGS["detection"])
+    project = int(made.id or 0)
     with pytest.raises(ApiError) as error:
         connect(closed, project, "a password of nobody")
     assert "RELOOK_BASIC_AUTH_USER" in str(error.value.body)
@@ -59,7 +60,7 @@ def test_label_studio_is_let_in_with_the_password_only(closed: Bench):
 
 def test_events_arrive_with_a_key_that_is_put_into_the_webhook(closed: Bench):
     tasks = [wrong_class(scenes(1, seed=31)[0]), right(scenes(2, seed=31)[1])]
-    project, ids = create_project(closed.client, closed.server.url, "detection", "B", tasks)
+    project, ids = create_project(closed.client, closed.server.url, "detection", "Closed B", tasks)
     connect(closed, project, PASSWORD)
 
     def keys() -> list[str | None]:
