@@ -30,6 +30,7 @@ from rq import Queue, SimpleWorker
 
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import RUNS, open_redis
 from ml_backend.jobs.worker import LivingWorker
@@ -93,15 +94,17 @@ def _measure(folder: Path, first: int, count: int) -> str:
     )
     config = parse_config(CONFIGS["detection"])
     project = Project(1, "", config, "", count, 1)
-    work = ProjectWork(Services(settings), project, ProjectSettings(model="digits-detect.pt"))
+    asked = ProjectSettings(model="digits-detect.pt")
+    work = ProjectWork(OpenedProject(Services(settings), project, asked))
     tasks = np.arange(first, first + count, dtype=np.int64)
     work.fit(tasks[:0])
     idle = psutil.Process().memory_info().rss
+    compared = work.comparison
     seconds = {
         "store": _timed(lambda: _write(work, tasks)),
         "fit": _timed(lambda: work.fit(tasks)),
         "score": _timed(lambda: _score(work, tasks)),
-        "unchanged": _timed(lambda: (work.settle(tasks), work.settled(tasks))),
+        "unchanged": _timed(lambda: (compared.settle(tasks), compared.settled(tasks))),
     }
     peak = int(
         next(
@@ -118,9 +121,9 @@ def _measure(folder: Path, first: int, count: int) -> str:
 
 
 def _write(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
-    control = work.project.config.controls[0]
-    key = work._answers(control).key
-    store, looks = work.services.store, work.services.looks
+    control = work.opened.controls[0]
+    key = work.opened.answers(control).key
+    store, looks = work.opened.services.store, work.opened.services.looks
     for start in range(0, len(tasks), _SHARD):
         some = tasks[start : start + _SHARD]
         said, labels = _made(some)
@@ -136,7 +139,7 @@ def _write(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
 def _score(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
     for start in range(0, len(tasks), _COMPARED):
         some = tasks[start : start + _COMPARED]
-        _, other = work.compare(some, settled=False)
+        _, other = work.comparison.compare(some, settled=False)
         nothing_yet = np.full(len(some), "")
         priority = np.where(other, 0.9, 0.1).astype(np.float32)
         at = np.full(len(some), 1.0)
@@ -166,6 +169,7 @@ def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:
         outline=Outlines.of_table(drawn),
         held_task=tasks,
         held=unit,
+        approved=np.zeros(len(unit), dtype=np.bool_),
     )
     return said, labels
 

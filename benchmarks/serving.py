@@ -2,7 +2,7 @@
 
 Run from the repository root, where ``make demo`` has installed Label Studio (Linux only)::
 
-    python -m benchmarks.serving [--quick] [--model FILE]
+    python -m benchmarks.serving [--quick] [--model FILE | --untrained yolo11n]
 
 A real Label Studio holds the images and the real backend answers ``/predict``. The bare model is
 Ultralytics' own ``model.predict`` in this process, on the same images, decoded before, with the
@@ -103,7 +103,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer requests")
     parser.add_argument("--model", type=Path, default=_MODELS / "digits-detect.pt")
+    parser.add_argument("--untrained", help="an architecture of ordinary size, with 640 px inputs")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="relook-untrained-") as folder:
+        if options.untrained:
+            options.model = _untrained(options.untrained, Path(folder))
+        _measure(options)
+
+
+def _measure(options: argparse.Namespace) -> None:
     part = 4 if options.quick else 1
     print(
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, "
@@ -208,6 +216,33 @@ def _peak_mib(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
+
+
+def _untrained(architecture: str, folder: Path) -> Path:
+    """Write a detector with the weights it begins with: as much work as one that knows something.
+
+    Its coarsest scale finds the same class everywhere, so that every image has boxes to answer.
+    """
+    os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
+    import torch  # noqa: PLC0415
+    from ultralytics import YOLO  # noqa: PLC0415
+    from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415
+
+    torch.manual_seed(0)
+    network = DetectionModel(f"{architecture}.yaml", nc=10, verbose=False)
+    network.names = {n: str(n) for n in range(10)}
+    with torch.no_grad():
+        for scale in network.model[-1].cv3:
+            scale[-1].weight.zero_()
+            scale[-1].bias.fill_(-12)
+        network.model[-1].cv3[-1][-1].bias[0] = -2
+    model = YOLO(f"{architecture}.yaml", task="detect", verbose=False)
+    network.args = {**model.model.args, "imgsz": 640}
+    model.model = network
+    model.ckpt = {}
+    path = folder / f"{architecture}.pt"
+    model.save(path)
+    return path
 
 
 def _bare(path: Path) -> Callable[[list[RGB]], float]:

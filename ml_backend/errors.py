@@ -6,6 +6,7 @@ RelookError
  ├─ ModelError           a model that is missing, unreadable, or made for another job
  │   └─ ModelAwayError     a model elsewhere that does not answer now
  ├─ MediaError           an image that cannot be fetched or read
+ ├─ StoreError           what was computed cannot be kept: the disk is full, say
  ├─ RunError             a run that cannot be cancelled or retried as it stands
  ├─ BatchError           a relabel batch that is not there
  ├─ CrashError           work that ends its worker's process each time it is tried
@@ -28,6 +29,7 @@ __all__ = [
     "RelookError",
     "RunError",
     "SettingsError",
+    "StoreError",
     "TokenRefusedError",
 ]
 
@@ -54,6 +56,10 @@ class ModelAwayError(ModelError):
 
 class MediaError(RelookError):
     """A task's image cannot be used; the message names the address and the mend."""
+
+
+class StoreError(RelookError):
+    """The store cannot be written; the message names the folder and the mend."""
 
 
 class RunError(RelookError):

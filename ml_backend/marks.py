@@ -5,6 +5,7 @@ It stands in Label Studio, so what a reviewer did can be told after any loss of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,8 @@ __all__ = ["SEPARATOR", "Mark"]
 
 #: Stands between the digests of several annotations.
 SEPARATOR: Final = "+"
+#: Stands before the score. Model versions can hold any sign, so it comes before them.
+_SCORED: Final = "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +25,33 @@ class Mark:
         digests: one per distinct current annotation; empty where nothing was labelled.
         labelled_at: when the newest of them was written, seconds since 1970; 0 for none.
         model: the model version that scored.
+        score: the score that the task was flagged for, in [0, 1], before any verdict changed what
+            it counts for; None where it is not known.
     """
 
     digests: frozenset[str] = frozenset()
     labelled_at: float = 0.0
     model: str = ""
+    score: float | None = None
 
     def __str__(self) -> str:
-        return f"{SEPARATOR.join(sorted(self.digests))}@{self.labelled_at:.6f}@{self.model}"
+        score = "" if self.score is None else f"{_SCORED}{self.score:.4f}"
+        digests = SEPARATOR.join(sorted(self.digests))
+        return f"{digests}@{self.labelled_at:.6f}{score}@{self.model}"
 
     @classmethod
     def parse(cls, text: str) -> Mark:
         """Read a mark; what is not one is read as no mark at all."""
         digests, _, rest = text.partition("@")
-        moment, _, model = rest.partition("@")
+        written, _, model = rest.partition("@")
+        moment, _, score = written.partition(_SCORED)
         try:
-            return cls(frozenset(filter(None, digests.split(SEPARATOR))), float(moment), model)
+            known = frozenset(filter(None, digests.split(SEPARATOR)))
+            return cls(known, float(moment), model, _score(score))
         except ValueError:
             return cls()
+
+
+def _score(text: str) -> float | None:
+    score = float(text) if text else math.nan
+    return score if 0 <= score <= 1 else None

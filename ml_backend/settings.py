@@ -12,6 +12,7 @@ import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -32,6 +33,18 @@ __all__ = [
     "service_settings",
     "touched_by",
     "variable",
+]
+
+
+#: ``analysis.findings.KINDS``.
+Kind = Literal[
+    "mislabelled",
+    "missing",
+    "spurious",
+    "badly_drawn",
+    "duplicate",
+    "outlier",
+    "disagreement",
 ]
 
 
@@ -158,10 +171,6 @@ def _as_text(value: Any) -> str:
 #: the scores that are known, or nothing.
 Touched = Literal["predictions", "queue", "nothing"]
 
-#: A kind of suspicion, as ``analysis.findings.KINDS`` has them.
-Kind = Literal[
-    "mislabelled", "missing", "spurious", "badly_drawn", "duplicate", "outlier", "disagreement"
-]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[float, Field(gt=0, le=1)]
 
@@ -238,6 +247,16 @@ class ProjectSettings(BaseModel):
     )
     queue_tab: str = Field(
         "Needs review", min_length=1, description="Title of the queue's Data Manager tab."
+    )
+    kind_tabs: Annotated[
+        tuple[Kind, ...],
+        BeforeValidator(
+            lambda said: said or (), json_schema_input_type=tuple[Kind, ...] | Literal[False]
+        ),
+    ] = Field(
+        cast(Any, False),
+        validate_default=True,
+        description="Kinds of findings that have a tab of their own, or false for none.",
     )
     batch_every: int = Field(
         0,

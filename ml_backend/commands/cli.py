@@ -1,4 +1,4 @@
-"""The command line: `relook --help` names the commands."""
+"""The command line: `relook --help` lists what there is."""
 
 from __future__ import annotations
 
@@ -125,6 +125,37 @@ def retry(run: Annotated[str, typer.Argument(help="The run, as `relook runs` nam
     """Take up a run that has ended where it stopped, and follow it."""
     graph, book = _runs()
     _follow(book, graph.retry(run))
+
+
+@app.command()
+def approve(
+    project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="From where the model's word is enough.")
+    ] = 0.9,
+    filters: Annotated[
+        str, typer.Option("--filter", help="Only these: a Data Manager filter, as JSON.")
+    ] = "",
+    task: Annotated[str, typer.Option(help="Only these task ids, joined by commas.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show how many and which; change nothing.")
+    ] = False,
+) -> None:
+    """Turn sure predictions of unlabelled tasks into annotations marked as the model's."""
+    from ml_backend.commands.approving import approve_tasks  # noqa: PLC0415 - keeps `--help` fast
+
+    approve_tasks(project, confidence, filters, task, _say, dry_run=dry_run)
+
+
+@app.command("approve-undo")
+def approve_undo(
+    project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
+    batch: Annotated[str, typer.Argument(help="The batch; none: the newest.")] = "",
+) -> None:
+    """Take back one batch of approvals, but for those that somebody has edited since."""
+    from ml_backend.commands.approving import undo_approvals  # noqa: PLC0415
+
+    undo_approvals(project, batch, _say)
 
 
 @app.command()

@@ -81,6 +81,11 @@ class LabelStudioServer:
             self._process.stop()
             self._process = None
 
+    def kill(self) -> None:
+        """End it without warning, as a crash would; ``start`` brings it back with its data."""
+        if self._process is not None:
+            self._process.kill()
+
     def token(self) -> str:
         """Return the account's personal access token, made as a person would by signing in."""
         stored = self.folder / "token"

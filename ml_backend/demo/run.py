@@ -28,7 +28,7 @@ from ml_backend.demo.sample import SAMPLES, Sample
 from ml_backend.errors import RelookError
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.views import ensure_queue_tab
+from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.processes import remembered_port
 from ml_backend.settings import ServiceSettings
 
@@ -140,7 +140,7 @@ def _show(
     timings.seconds[f"{sample.kind}_run"] = round(time.monotonic() - began, 1)
     if run.state != "done":
         raise RuntimeError(f"the run over project {project} ended as {run.state!r}")
-    tab = ensure_queue_tab(client, project, "Needs review", "relook")
+    tab = ensure_tabs(client, project, review_tabs("Needs review", ()), "relook")[QUEUE]
     queue = _read_queue(client, project, tab)
     _print_queue(console, sample, queue, f"{server.url}/projects/{project}/data?tab={tab}")
     return _compare(queue, json.loads(truth.read_text()))

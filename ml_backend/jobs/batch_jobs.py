@@ -23,7 +23,7 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs.batches import Batches, Order
 from ml_backend.jobs.queue import Mailbox, retry
-from ml_backend.jobs.work import services
+from ml_backend.jobs.shards import services
 
 __all__ = [
     "bring_back",

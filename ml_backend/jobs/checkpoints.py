@@ -45,6 +45,11 @@ class Checkpoints:
         kept = {str(start): tasks[start : start + _PIECE].tobytes() for start in pieces}
         self._keep(self._key("tasks"), kept)
 
+    def forget(self, stages: tuple[str, ...]) -> None:
+        """Forget what some stages have to do, and what of it is done."""
+        kinds = ("shards", "done", "lost")
+        self._redis.delete(*(self._key(kind, stage) for kind in kinds for stage in stages))
+
     def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]]) -> None:
         """Keep what a stage has to do, shard number to task ids; forget what it did before."""
         self._redis.delete(self._key("done", stage), self._key("lost", stage))

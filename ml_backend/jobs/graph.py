@@ -8,9 +8,12 @@ cannot be taken up again. A job that is lost is found missing and enqueued again
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from rq import Queue
 from rq.job import Job
 
@@ -37,6 +40,8 @@ _SHARDED: Final = ("predicting", "scoring")
 
 _FOLLOWING: Final = dict(pairwise(STAGES))
 _AT_ONCE: Final = 500
+#: A run that is begun anew more often than this never ends.
+_MOST_CHANGES: Final = 5
 _POLL_S: Final = 0.2
 
 
@@ -93,6 +98,44 @@ class RunGraph:
         self._enqueue(run, STAGES[0], [0])
         return run
 
+    def prepare(
+        self,
+        run: Run,
+        basis: int,
+        tasks: NDArray[np.int64],
+        changed: Mapping[int, NDArray[np.int64]],
+    ) -> None:
+        """Write down a run's tasks and what it rests on; nothing of it is done yet.
+
+        Args:
+            run: the run.
+            basis: stands for all that decides what becomes of a task.
+            tasks: ids of all tasks of the project, ascending.
+            changed: those that must be predicted, shard number to task ids.
+        """
+        checkpoints = self.checkpoints(run)
+        checkpoints.forget(_SHARDED)
+        checkpoints.keep_all(tasks)
+        checkpoints.keep("predicting", changed)
+        # Last: a plan that dies before is begun again from here.
+        self._book.found(run.id, basis)
+
+    def begin_anew(self, run: Run) -> None:
+        """Begin a run from its beginning, because what it rests on has changed under it."""
+        times = self._book.renew(run)
+        if not times:
+            return
+        if times > _MOST_CHANGES:
+            self.fail(
+                run,
+                f"config, settings or model changed {times} times while the run was under way, or "
+                "the workers' machines hold different models. Retry the run when they are settled.",
+            )
+            return
+        self._book.log(run.id, "config, settings or model changed: begun anew")
+        self._clear([run.id])
+        self._enqueue(self._book.read(run.id), STAGES[0], [0])
+
     def checkpoints(self, run: Run) -> Checkpoints:
         """Return what of a run is done."""
         return Checkpoints(self._redis, run.id)
@@ -120,6 +163,8 @@ class RunGraph:
 
     def shard_done(self, run: Run, stage: str, shard: int, tasks: int, flagged: int = 0) -> None:
         """Check a shard off; the last one of a stage begins the next stage."""
+        if self._book.read(run.id).attempt != run.attempt:
+            return
         self.checkpoints(run).check_off(stage, shard, tasks, flagged)
         self._book.touch(run.id)
         self.go_on_if_complete(run, stage)

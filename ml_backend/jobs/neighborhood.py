@@ -31,7 +31,7 @@ from ml_backend.labelstudio.reader import Project
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
-from ml_backend.scoring.nearby import Nearby
+from ml_backend.scoring.nearby import Nearby, far_out
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
 from ml_backend.storage.embedding_store import Keys, digest_of
@@ -126,7 +126,7 @@ class Neighborhood:
         Args:
             control: the control tag.
             tasks: int64 (T,), all tasks.
-            labels: their human labels.
+            labels: their labels, of which only people's count.
             known: bool (K,), labels that the model knows.
 
         Returns:
@@ -142,7 +142,7 @@ class Neighborhood:
             return None
         keys = keys.take(whole)
         graph = self._graph(control, embedder, keys, vectors[whole])
-        given = _agreed(keys.task, labels)
+        given = _agreed(keys.task, labels.of_people())
         nearby = Nearby.learn(keys.task, keys.digest, graph, given, known)
         buckets, first = np.unique(nearby.task // _BUCKET, return_index=True)
         for bucket, rows in zip(
@@ -164,6 +164,24 @@ class Neighborhood:
         """Return what was learnt of tasks' inputs as they then were, int64 (T,), ascending."""
         learnt = self._learnt(control, tasks)
         return None if learnt is None else learnt.of_tasks(tasks)
+
+    def far_out(self, control: Control) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return how far out the inputs lie that have a vector, whether a run has seen them or not.
+
+        Returns:
+            int64 (N,), what stands for each input, see ``embedding_store.digest_of``;
+            float32 (N,), in [0, 1].
+        """
+        embedder = self._embedder(control)
+        if embedder is None:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        project = self.project.id
+        keys, vectors = self.services.embeddings.read(project, control.name, embedder.version)
+        whole = np.flatnonzero(np.array(keys.region, dtype=np.str_) == "")
+        keys = keys.take(whole)
+        if len(keys) < _FEW:
+            return keys.digest, np.zeros(len(keys), dtype=np.float32)
+        return keys.digest, far_out(self._graph(control, embedder, keys, vectors[whole]))
 
     def version(self, control: Control) -> str:
         """Return the version of a tag's embedder; "" where it has none."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.jobs.locks import LivingLock
 from ml_backend.labelstudio.reader import Project, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions
@@ -49,11 +49,7 @@ class Outgoing:
     """
 
     def __init__(
-        self,
-        tables: Tables,
-        client: LabelStudio,
-        project: Project,
-        lock: AbstractContextManager[object],
+        self, tables: Tables, client: LabelStudio, project: Project, lock: LivingLock
     ) -> None:
         self._tables = tables
         self._client = client
@@ -99,6 +95,7 @@ class Outgoing:
 
         Raises:
             LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
+            LockNotOwnedError: when another job has sent while this one was away.
         """
         refused: dict[int, str] = {}
         if self._tables.count(self._name) < least:
@@ -128,6 +125,7 @@ class Outgoing:
                 task = int(page.id[page.standing.task[stands]])
                 if task in made and made[task][0] == page.standing.result[stands]:
                     del made[task]
+        self._lock.require()
         size = self._project.size
         refused = create_predictions(self._client, self._project.id, version, made, size)
         self._tables.delete(self._name, rows["task"].to_numpy(), version)

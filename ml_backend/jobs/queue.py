@@ -14,6 +14,7 @@ from redis.retry import Retry as Reconnect
 from rq import Queue, Retry
 
 from ml_backend.errors import SettingsError
+from ml_backend.jobs.clock import SteadyJob
 from ml_backend.jobs.embedded_redis import running_address
 from ml_backend.jobs.locks import LivingLock
 from ml_backend.settings import ServiceSettings
@@ -91,8 +92,15 @@ class Mailbox:
 
     def __init__(self, connection: redis.Redis) -> None:
         self.redis = connection
-        self.events = Queue(EVENTS, connection=connection, default_timeout=_JOB_TIMEOUT_S)
-        self.runs = Queue(RUNS, connection=connection, default_timeout=_JOB_TIMEOUT_S)
+        self.events, self.runs = (
+            Queue(
+                name,
+                connection=connection,
+                default_timeout=_JOB_TIMEOUT_S,
+                job_class=SteadyJob,
+            )
+            for name in (EVENTS, RUNS)
+        )
         self._forget = connection.register_script(_FORGET)
 
     def remember_setup(self, project: int, extra_params: Any) -> None:
@@ -122,7 +130,7 @@ class Mailbox:
             # Label Studio makes the webhook right after the answer that follows.
             self.events.enqueue_in(
                 timedelta(seconds=_KEY_AFTER_S),
-                "ml_backend.jobs.work.put_webhook_key",
+                "ml_backend.jobs.events.put_webhook_key",
                 project,
                 job_id=f"key-{project}-{uuid.uuid4().hex[:8]}",
                 retry=retry(),
@@ -143,7 +151,7 @@ class Mailbox:
         """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
         if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
             self.events.enqueue(
-                "ml_backend.jobs.work.look_at_pending",
+                "ml_backend.jobs.events.look_at_pending",
                 project,
                 job_id=f"events-{project}-{uuid.uuid4().hex[:8]}",
                 retry=retry(),
@@ -197,14 +205,15 @@ class Mailbox:
         if arguments:
             self._forget(keys=[_pending(project)], args=arguments)
 
-    def remember_tab(self, project: int, tab: int) -> None:
-        """Keep which tab of the project is ours."""
-        self.redis.hset("relook:tabs", str(project), tab)
+    def remember_tabs(self, project: int, tabs: Mapping[str, int]) -> None:
+        """Keep which tabs of the project are ours: name to id."""
+        if tabs:
+            self.redis.hset(f"relook:tabs:{project}", mapping=cast(Any, dict(tabs)))
 
-    def tab_of(self, project: int) -> int | None:
-        """Return which tab of the project is ours, if it was ever made."""
-        kept = cast(bytes | None, self.redis.hget("relook:tabs", str(project)))
-        return int(kept) if kept is not None else None
+    def tabs_of(self, project: int) -> dict[str, int]:
+        """Return which tabs of the project are ours, those that were deleted since included."""
+        kept = cast(dict[bytes, bytes], self.redis.hgetall(f"relook:tabs:{project}"))
+        return {name.decode(): int(tab) for name, tab in kept.items()}
 
     def remember_version(self, project: int, version: str) -> None:
         """Keep that Relook itself put this model version into the project."""
@@ -231,7 +240,7 @@ class Mailbox:
         self.redis.set(_RECONCILED_AT, now)
         for project in self.projects():
             self.events.enqueue(
-                "ml_backend.jobs.work.reconcile",
+                "ml_backend.jobs.events.reconcile",
                 project,
                 job_id=f"reconcile-{project}",
                 retry=retry(),

@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 
 import redis
 
+from ml_backend.jobs import clock
+
 __all__ = ["ENDED", "STAGES", "Run", "RunBook"]
 
 ENDED: Final = ("done", "failed", "superseded", "cancelled")
@@ -42,6 +44,17 @@ if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[2], 'done', ARGV[3],
   'total', ARGV[4], 'stage_base', ARGV[3], 'stage_began', ARGV[5], 'moved', ARGV[5])
 return 1
+"""
+
+#: Of many jobs that find the run's ground changed, one begins it anew.
+_RENEW = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'queued', 'stage', ARGV[3], 'moved', ARGV[4])
+redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+redis.call('DEL', KEYS[2])
+return redis.call('HINCRBY', KEYS[1], 'renewed', 1)
 """
 
 #: Of two jobs that both find a stage complete, one begins the next.
@@ -103,11 +116,11 @@ class RunBook:
         self._close = connection.register_script(_CLOSE)
         self._begin = connection.register_script(_BEGIN)
         self._step = connection.register_script(_STEP)
+        self._renew = connection.register_script(_RENEW)
 
     def now(self) -> float:
         """Return the time by Redis' clock, seconds since 1970."""
-        seconds, micros = self._redis.time()
-        return seconds + micros / 1e6
+        return clock.now(self._redis)
 
     def open(self, project: int, kind: str = "analyze") -> Run:
         """Begin a run; it takes the place of the project's run that is under way."""
@@ -142,6 +155,26 @@ class RunBook:
             pipe.execute()
         self._make_current(run, found.project)
         return self.read(run)
+
+    def renew(self, run: Run) -> int:
+        """Queue a run anew from its beginning, as another attempt.
+
+        Returns:
+            how often that has happened to it; 0 when another job has done so or the run has ended.
+        """
+        keys = [_run(run.id), _errors(run.id)]
+        return int(
+            self._renew(keys=keys, args=[" ".join(ENDED), run.attempt, STAGES[0], self.now()])
+        )
+
+    def found(self, run: str, basis: int) -> None:
+        """Note what a run rests on, and that it has found nothing yet."""
+        self._redis.hset(_run(run), mapping={"basis": basis, "done": 0, "flagged": 0})
+
+    def basis(self, run: str) -> int | None:
+        """Return what a run rests on; None before it began."""
+        kept = cast(bytes | None, self._redis.hget(_run(run), "basis"))
+        return int(kept) if kept is not None else None
 
     def is_current(self, run: Run) -> bool:
         """Whether no newer run has taken its place and it has not ended."""

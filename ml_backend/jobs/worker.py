@@ -20,6 +20,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry
 
+from ml_backend.jobs.clock import SteadyJob, SteadyScheduler
 from ml_backend.jobs.pulse import LAPSE_S, SWEEP_S, beating
 from ml_backend.jobs.queue import EVENTS, RUNS, open_redis
 from ml_backend.jobs.runs import RunBook
@@ -50,6 +51,7 @@ class LivingWorker(SimpleWorker):
         super().__init__(
             [EVENTS, RUNS],
             connection=connection,
+            job_class=SteadyJob,
             # How often an idle worker looks whether RQ's scheduler, which enqueues retries, still
             # has a process: it dies with the worker that started it.
             maintenance_interval=SWEEP_S,
@@ -94,6 +96,15 @@ class LivingWorker(SimpleWorker):
                 registry(queue=queue).cleanup()
             clean_worker_registry(queue)
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ types it as None
+
+    def _start_scheduler(self, *_: object, **__: object) -> None:
+        self.scheduler = SteadyScheduler(
+            self.queues,
+            connection=self.connection,
+            logging_level="WARNING",
+            serializer=self.serializer,
+        )
+        self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]
 
     def _give_sign_of_life(self, job: Job, execution: Execution) -> None:
         until = self._book.now() + LAPSE_S

@@ -12,7 +12,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.views import queue_tab_data
+from ml_backend.labelstudio.views import Tab, tab_data
 from ml_backend.labelstudio.writer import write_field
 
 __all__ = ["BatchTab", "batch_tabs", "open_tab", "read_flags", "withdraw_tab"]
@@ -58,8 +58,7 @@ def open_tab(
         write_field(client, project, f"{prefix}_batch", dict.fromkeys(tasks.tolist(), batch))
     if any(tab.batch == batch for tab in batch_tabs(client, project, prefix)):
         return
-    wanted = queue_tab_data(f"{_TITLE}{batch}", prefix, data_keys)
-    wanted["relook"] = f"batch {batch}"
+    wanted = tab_data(Tab(f"batch {batch}", f"{_TITLE}{batch}", ()), prefix, data_keys)
     # Answered tasks stay in sight: a batch is a piece of work that somebody wants to see done.
     wanted["filters"]["items"] = [_is_in(prefix, batch)]
     with explained(f"making the tab of batch {batch} in project {project}"):

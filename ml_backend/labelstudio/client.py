@@ -103,7 +103,8 @@ def _refused(doing: str, error: ApiError) -> LabelStudioError:
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return TokenRefusedError(
             f"Label Studio refused the token while {doing} (HTTP {status}: {detail}). Put a valid "
-            "personal access token of a user who may see the project into LABEL_STUDIO_API_KEY."
+            "personal access token of a user who may see the project into LABEL_STUDIO_API_KEY "
+            "of the backend and its workers, start them again and retry the run."
         )
     # A proxy answers 404 too while Label Studio is away; its own answer names its version.
     if status == httpx.codes.NOT_FOUND and isinstance(error.body, dict) and "version" in error.body:

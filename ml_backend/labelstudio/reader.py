@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.approval_marks import Approvals, seconds
 from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
@@ -61,8 +61,9 @@ class Annotations:
     """The current human labels of some tasks, A rows.
 
     An annotation is current unless it was skipped or superseded: while a task holds no more
-    annotations than its overlap asks for, each is current; with more, only the newest is. The
-    answer out of a relabel batch supersedes all that were written before it.
+    annotations than its overlap asks for, each is current; with more, only the newest is. What the
+    model gave is current only while nobody has said anything. The answer out of a relabel batch
+    supersedes all that were written before it.
 
     Attributes:
         id: int64 (A,), Label Studio's annotation id.
@@ -70,6 +71,8 @@ class Annotations:
         updated: float64 (A,), seconds since 1970.
         result: each annotation's regions as Label Studio keeps them.
         labels: what they say, one table per control tag, in the config's order.
+        approved: bool (A,), whether the model gave it and nobody has edited it since: no person's
+            word, so nothing is learnt from it.
         in_pixels: whether their outlines are in pixels, as the store keeps them.
     """
 
@@ -78,6 +81,7 @@ class Annotations:
     updated: NDArray[np.float64]
     result: list[Result]
     labels: tuple[Labels, ...]
+    approved: NDArray[np.bool_]
     in_pixels: bool = False
 
 
@@ -103,6 +107,8 @@ class TaskPage:
         stamp: int64 (T,), when Label Studio last saw the task change, microseconds since 1970.
         digest: str (T,), one per distinct current annotation, joined; "" where nothing is labelled.
         held: row of the task and id of every annotation, current or not.
+        approvals: annotations that the model gave.
+        begun: bool (T,), whether the task has any annotation, a skipped one too, or a draft.
     """
 
     inputs: TaskInputs
@@ -113,6 +119,8 @@ class TaskPage:
     annotations: Annotations
     standing: Standing
     held: tuple[NDArray[np.int64], NDArray[np.int64]]
+    approvals: Approvals
+    begun: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -172,11 +180,14 @@ def read_tasks(
 
 
 def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> TaskPage:
-    annotations = _annotations(tasks, config)
+    approvals = Approvals.among(
+        [(_parts(task, "annotations"), _parts(task, "predictions")) for task in tasks]
+    )
+    annotations = _annotations(tasks, config, set(approvals.id.tolist()))
     standing = [
-        (row, _plain(prediction))
+        (row, prediction)
         for row, task in enumerate(tasks)
-        for prediction in task.get("predictions") or []
+        for prediction in _parts(task, "predictions")
     ]
     labelled_at = np.zeros(len(tasks))
     np.maximum.at(labelled_at, annotations.task, annotations.updated)
@@ -200,6 +211,11 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
             [prediction.get("result") or [] for _, prediction in standing],
         ),
         held=_held(tasks),
+        approvals=approvals,
+        begun=np.array(
+            [bool(task.get("annotations") or task.get("draft_exists")) for task in tasks],
+            dtype=np.bool_,
+        ),
     )
 
 
@@ -209,31 +225,37 @@ def _digests(results: list[Result]) -> str:
 
 def _held(tasks: list[dict[str, Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     pairs = [
-        (row, _plain(annotation)["id"])
+        (row, annotation["id"])
         for row, task in enumerate(tasks)
-        for annotation in task.get("annotations") or []
+        for annotation in _parts(task, "annotations")
     ]
     table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
 
 
-def _annotations(tasks: list[dict[str, Any]], config: LabelingConfig) -> Annotations:
-    rows = [(row, found) for row, task in enumerate(tasks) for found in _current(task)]
+def _annotations(
+    tasks: list[dict[str, Any]], config: LabelingConfig, approved: set[int]
+) -> Annotations:
+    rows = [(row, found) for row, task in enumerate(tasks) for found in _current(task, approved)]
     results = [annotation.get("result") or [] for _, annotation in rows]
     return Annotations(
         np.array([annotation["id"] for _, annotation in rows], dtype=np.int64),
         np.array([row for row, _ in rows], dtype=np.int64),
-        np.array([_seconds(annotation["updated_at"]) for _, annotation in rows], dtype=np.float64),
+        np.array([seconds(annotation["updated_at"]) for _, annotation in rows], dtype=np.float64),
         results,
         tuple(decode(control, results) for control in config.controls),
+        np.array([annotation["id"] in approved for _, annotation in rows], dtype=np.bool_),
     )
 
 
-def _current(task: dict[str, Any]) -> list[dict[str, Any]]:
-    found = [_plain(annotation) for annotation in task.get("annotations") or []]
+def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
+    found = _parts(task, "annotations")
     found = [annotation for annotation in found if not annotation.get("was_cancelled")]
-    found.sort(key=lambda annotation: _seconds(annotation["updated_at"]))
+    found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
     found = found[_last_relabelled(found) :]
+    # What the model gave is no second opinion beside a person's.
+    peoples = [annotation for annotation in found if annotation["id"] not in approved]
+    found = peoples or found
     return found if len(found) <= int(task.get("overlap") or 1) else found[-1:]
 
 
@@ -251,6 +273,10 @@ def _last_relabelled(found: list[dict[str, Any]]) -> int:
     return max(places, default=0)
 
 
+def _parts(task: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [_plain(one) for one in task.get(name) or []]
+
+
 def _plain(item: Any) -> dict[str, Any]:
     # The SDK types a task by the role it guesses; some parts come as models, others as dicts.
     return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})
@@ -258,8 +284,3 @@ def _plain(item: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _seconds(moment: str | datetime) -> float:
-    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return when.timestamp()

@@ -7,7 +7,7 @@ decided on, so that a lost event, a lost store or a second run lead to the same 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -35,7 +35,8 @@ class State:
         digest: str (T,), of the current human labels, several joined; "" where there are none.
         labelled_at: float64 (T,), when the newest of them was written, seconds since 1970.
         model: str, the model version that scored.
-        priority: float32 (T,), how likely the labels hold an error; NaN where nothing was scored.
+        priority: float32 (T,), how likely the labels hold an error, as it was scored, whatever
+            verdicts have taught since; NaN where nothing was scored.
     """
 
     flag: NDArray[np.str_]
@@ -75,6 +76,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     - A reviewed task is left alone while its labels and the model stay what they were.
     - Everything else that is labelled is flagged from ``threshold`` on (one for all, or one for
       each task), and unflagged below.
+      Verdicts change the queue's order, never what is in it: they say nothing of what is not.
     - What could not be scored (a broken image) is left as it stands.
     """
     seen = [Mark.parse(text) for text in state.mark.tolist()]
@@ -118,11 +120,21 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
     return Decision(
         flag=flag,
-        mark=np.where(keeps, state.mark, np.where(dropped, "", [str(now) for now in fresh])),
+        mark=np.where(keeps, state.mark, np.where(dropped, "", _marks(state, fresh, seen, flag))),
         describe=needs_review,
         clear=dropped,
         resolved=~needs_review & ~waits,
     )
+
+
+def _marks(state: State, fresh: list[Mark], seen: list[Mark], flag: NDArray[np.str_]) -> list[str]:
+    """The new marks: a flag's has its score, and a verdict's that of the flag it answers."""
+    score = [None if np.isnan(one) else float(one) for one in state.priority]
+    of_flag = [
+        now if word == NEEDS_REVIEW else old.score
+        for now, old, word in zip(score, seen, flag.tolist(), strict=True)
+    ]
+    return [str(replace(mark, score=one)) for mark, one in zip(fresh, of_flag, strict=True)]
 
 
 def _column(values: Iterable[bool]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from analysis.findings import NONE, Findings
 from analysis.neighbors import Neighbors
 from analysis.outliers import outlier_scores
 
-__all__ = ["Nearby"]
+__all__ = ["Nearby", "far_out"]
 
 #: Score from which an input is named odd: six robust deviations out. The farthest of 540 clean
 #: digits of the demo scores 0.6, of 60 noises, photos and inverted digits all but one 0.97.
@@ -73,7 +73,6 @@ class Nearby:
             given: int32 (T,), the one label that people gave each input, -1 where none or several.
             known_labels: bool (K,), labels that the model knows; the others do not vote.
         """
-        odd = outlier_scores(neighbors) if len(task) >= _FEW else np.zeros(len(task))
         same = duplicates.groups(neighbors, within=duplicates.near(neighbors))
         # Not the model's opinion: of two labels of one thing a person should see both.
         found = duplicates.find(given, same, tasks=task)
@@ -85,7 +84,7 @@ class Nearby:
             task,
             digest,
             np.ones(len(task), dtype=np.bool_),
-            odd.astype(np.float32),
+            far_out(neighbors),
             given.astype(np.int32),
             other,
             share.astype(np.float32),
@@ -178,3 +177,10 @@ def _blank(classes: int) -> Nearby:
         share=np.zeros(1, dtype=np.float32),
         votes=Votes(sparse.csr_array((1, classes), dtype=np.float32), 0),
     )
+
+
+def far_out(neighbors: Neighbors) -> NDArray[np.float32]:
+    """Return how far out each of T inputs lies, float32 (T,), in [0, 1]; among few, none does."""
+    if len(neighbors) < _FEW:
+        return np.zeros(len(neighbors), dtype=np.float32)
+    return outlier_scores(neighbors)

@@ -91,6 +91,7 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
         outline=outline,
         held_task=page.id[page.held[0]],
         held=page.held[1],
+        approved=notes.approved[usable],
     )
 
 
@@ -104,6 +105,9 @@ def fit_calibration(
         labels: the human labels.
         nearby: what the neighbours of those tasks' inputs say, one row a task.
     """
+    if not len(table.predictions):
+        # No label yet, which says nothing of the model.
+        return {}
     if not len(table.predictions.label) and not table.predictions.probs.any():
         # Not made for this tag, however it was connected: its silence means nothing.
         return {_SILENT: np.array(len(table.predictions))}
@@ -197,9 +201,9 @@ def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | No
     scorer = _SCORERS[units.table.control.geometry]
     scored: Scored
     try:
-        scored = scorer.score(units, items, calibration)
+        scored = scorer.score(units, items, calibration or None)
     except (KeyError, TypeError, ValueError):
-        if calibration is None:
+        if not calibration:
             raise
         # What another version of Relook learnt is as good as nothing.
         scored = scorer.score(units, items, None)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.approval_marks import Approvals
 from ml_backend.labelstudio.reader import Annotations, Standing, TaskPage
 from ml_backend.labelstudio.results import Labels
 from ml_backend.prediction.inputs import TaskInputs
@@ -55,8 +56,11 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
             np.zeros(len(unit)),
             [],
             tuple(labels),
+            np.concatenate([nothing, *(table.approved for table in tables)])[first][order] > 0,
             in_pixels=True,
         ),
         standing=Standing(nothing, nothing, np.empty(0, dtype=np.str_), []),
         held=(nothing, nothing),
+        approvals=Approvals(nothing, nothing, np.empty(0, dtype=np.str_)),
+        begun=np.zeros(len(tasks), dtype=np.bool_),
     )

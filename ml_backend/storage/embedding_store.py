@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
+from ml_backend.storage.disk import open_table, written
 
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
@@ -82,8 +83,9 @@ class EmbeddingStore:
     """
 
     def __init__(self, folder: Path | str) -> None:
+        self._location = str(folder)
         # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+        self._tables = lancedb.connect(self._location, read_consistency_interval=timedelta(0))
 
     def put(
         self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]
@@ -114,9 +116,10 @@ class EmbeddingStore:
         }
         # Vectors of another length lie in another table.
         name = f"{_prefix()}{half.shape[1]}-{project}"
-        table = self._tables.create_table(name, schema=schema, exist_ok=True)
-        merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
-        merge.execute(pa.table(columns, schema=schema))
+        with written(self._location):
+            table = self._tables.create_table(name, schema=schema, exist_ok=True)
+            merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
+            merge.execute(pa.table(columns, schema=schema))
 
     def get(
         self, project: int, control: str, version: str, keys: Keys
@@ -184,9 +187,9 @@ class EmbeddingStore:
             version: the one to keep.
             keys: all that the control tag still has, in the whole project.
         """
-        for name in self._names(project):
-            table = self._tables.open_table(name)
-            table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
+        for table in self._of(project):
+            with written(self._location):
+                table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
         where = f"control = {_quoted(control)}"
         gone = [
             np.setdiff1d(batch.column("digest").to_numpy(), keys.digest)
@@ -195,25 +198,27 @@ class EmbeddingStore:
         old = np.concatenate([*gone, np.empty(0, dtype=np.int64)]).tolist()
         for start in range(0, len(old), _AT_ONCE):
             listed = ", ".join(map(str, old[start : start + _AT_ONCE]))
-            for name in self._names(project):
-                self._tables.open_table(name).delete(f"{where} AND digest IN ({listed})")
+            for table in self._of(project):
+                with written(self._location):
+                    table.delete(f"{where} AND digest IN ({listed})")
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
-        for name in self._names(project):
-            self._tables.open_table(name).optimize(cleanup_older_than=_KEPT)
+        for table in self._of(project):
+            with written(self._location):
+                table.optimize(cleanup_older_than=_KEPT)
 
     def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:
-        for name in self._names(project):
-            rows = self._tables.open_table(name).search().where(where).select(columns)
+        for table in self._of(project):
+            rows = table.search().where(where).select(columns)
             yield from rows.to_batches(_AT_ONCE)
 
-    def _names(self, project: int) -> list[str]:
-        return [
-            name
-            for name in self._tables.list_tables().tables
-            if name.startswith(_prefix()) and name.endswith(f"-{project}")
-        ]
+    def _of(self, project: int) -> Iterator[Any]:
+        for name in self._tables.list_tables().tables:
+            if name.startswith(_prefix()) and name.endswith(f"-{project}"):
+                table = open_table(self._tables, name)
+                if table is not None:
+                    yield table
 
 
 def _prefix() -> str:

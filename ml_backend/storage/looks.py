@@ -127,8 +127,13 @@ class LookBook:
         self._tables.compact(named("looks", _LOOKS, project))
 
 
-def told(scores: PageScores) -> NDArray[np.int64]:
-    """Return what stands for all that Label Studio is told of T tasks, int64 (T,)."""
+def told(scores: PageScores, priority: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return what stands for all that Label Studio is told of T tasks, int64 (T,).
+
+    Args:
+        scores: of the tasks.
+        priority: float32 (T,), the priority that is written where the score is high enough.
+    """
     made = np.full(len(scores.priority), QUIET, dtype=np.int64)
     rows = np.flatnonzero(np.nan_to_num(scores.priority) >= scores.least)
     fixes = [
@@ -139,7 +144,7 @@ def told(scores: PageScores) -> NDArray[np.int64]:
         for row in rows.tolist()
     ]
     made[rows] = digest_of(
-        [f"{scores.priority[row]:.2f}" for row in rows.tolist()],
+        [f"{priority[row]:.2f}" for row in rows.tolist()],
         [scores.kind[row] for row in rows.tolist()],
         [scores.reason[row] for row in rows.tolist()],
         fixes,

@@ -47,6 +47,7 @@ _LABELS = pa.schema(
         ("length", pa.list_(pa.int32())),
         ("outline", pa.list_(pa.float64())),
         ("held", pa.list_(pa.int64())),
+        ("approved", pa.list_(pa.bool_())),
     ]
 )
 _ARRAYS = pa.schema([("name", pa.string()), ("arrays", pa.large_binary())])
@@ -54,7 +55,7 @@ _ARRAYS = pa.schema([("name", pa.string()), ("arrays", pa.large_binary())])
 
 @dataclass(frozen=True, slots=True)
 class StoredLabels:
-    """The human labels of one control tag, as a run last read them.
+    """The labels of one control tag that stand in Label Studio, as a run last read them.
 
     Attributes:
         task: int64 (U,), task of each unit; a unit is one current annotation.
@@ -64,6 +65,7 @@ class StoredLabels:
         outline: where each region is, in pixels or characters.
         held_task: int64 (H,), task of each annotation it held, current or not.
         held: int64 (H,), annotation id.
+        approved: bool (U,), whether the model gave it and nobody has edited it since.
     """
 
     task: NDArray[np.int64]
@@ -73,10 +75,17 @@ class StoredLabels:
     outline: Outlines
     held_task: NDArray[np.int64]
     held: NDArray[np.int64]
+    approved: NDArray[np.bool_]
 
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
-        units = np.isin(self.task, tasks)
+        return self._only(np.isin(self.task, tasks))
+
+    def of_people(self) -> StoredLabels:
+        """Return the labels that people gave: the model's own would teach it that it is right."""
+        return self._only(~self.approved)
+
+    def _only(self, units: NDArray[np.bool_]) -> StoredLabels:
         regions = np.isin(self.region_unit, self.unit[units])
         return StoredLabels(
             self.task[units],
@@ -86,6 +95,7 @@ class StoredLabels:
             self.outline.take(regions),
             self.held_task,
             self.held,
+            self.approved[units],
         )
 
     @classmethod
@@ -94,7 +104,7 @@ class StoredLabels:
         parts = [cls.empty(), *parts]
         columns = {
             one: np.concatenate([getattr(part, one) for part in parts])
-            for one in ("task", "unit", "region_unit", "label", "held_task", "held")
+            for one in ("task", "unit", "region_unit", "label", "held_task", "held", "approved")
         }
         return cls(outline=Outlines.concatenate([part.outline for part in parts]), **columns)
 
@@ -110,6 +120,7 @@ class StoredLabels:
             outline=Outlines.of_rows([]),
             held_task=nothing,
             held=nothing,
+            approved=nothing.astype(np.bool_),
         )
 
 
@@ -209,6 +220,7 @@ class Store:
             "control": [control] * len(tasks),
             "held": _ragged(held, labels.held[by_held]),
             "unit": _ragged(unit_rows, labels.unit[by_unit]),
+            "approved": _ragged(unit_rows, labels.approved[by_unit]),
             "region_unit": _ragged(regions, labels.region_unit[by_region]),
             "label": _ragged(regions, labels.label[by_region]),
             **_outline_columns(regions, labels.outline.take(by_region)),
@@ -249,6 +261,7 @@ class Store:
             _outline(table),
             np.repeat(table["task"].to_numpy(), _lengths(table["held"])),
             _values(table["held"], np.int64),
+            _values(table["approved"], np.bool_),
         )
 
     def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import lancedb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from ml_backend.storage.disk import open_table, written
 
 __all__ = ["Tables", "named", "quoted"]
 
@@ -43,9 +45,12 @@ class Tables:
     Args:
         location: a folder, made when missing, or an address that LanceDB takes, such as
             ``s3://bucket/folder``.
+
+    Whatever writes raises ``StoreError`` when a person must make room or give a right.
     """
 
     def __init__(self, location: str) -> None:
+        self._location = location
         # A process that waits on a table must see what another has just written.
         self._tables = lancedb.connect(
             location,
@@ -56,12 +61,13 @@ class Tables:
     @_again
     def merge(self, name: str, key: Sequence[str], rows: pa.Table) -> None:
         """Write rows; older ones of the same key are replaced."""
-        table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
-        merge = table.merge_insert(list(key)).when_matched_update_all()
-        merge.when_not_matched_insert_all().execute(rows)
-        # Each write looks through all files: of a long run they must not become many.
-        if table.version % _COMPACTED_AFTER == 0:
-            table.optimize(cleanup_older_than=_KEPT)
+        with written(self._location):
+            table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
+            merge = table.merge_insert(list(key)).when_matched_update_all()
+            merge.when_not_matched_insert_all().execute(rows)
+            # Each write looks through all files: of a long run they must not become many.
+            if table.version % _COMPACTED_AFTER == 0:
+                table.optimize(cleanup_older_than=_KEPT)
 
     @_again
     def read(
@@ -81,7 +87,7 @@ class Tables:
             tasks: only rows whose ``task`` lies in the range of these, some others among them.
             most: how many rows at most.
         """
-        table = self._open(name)
+        table = open_table(self._tables, name)
         if table is None or (tasks is not None and not len(tasks)):
             return schema.empty_table()
         conditions = [where] if where else []
@@ -97,33 +103,27 @@ class Tables:
     @_again
     def count(self, name: str) -> int:
         """Return how many rows a table has."""
-        table = self._open(name)
+        table = open_table(self._tables, name)
         return 0 if table is None else int(table.count_rows())
 
     @_again
     def delete(self, name: str, tasks: NDArray[np.int64], version: str | None = None) -> None:
         """Delete the rows of some tasks, of one version or of all."""
-        table = self._open(name)
+        table = open_table(self._tables, name)
         beside = "" if version is None else f" AND version = {quoted(version)}"
         for start in range(0, len(tasks), _AT_ONCE):
             some = ", ".join(map(str, tasks[start : start + _AT_ONCE].tolist()))
             if table is not None:
-                table.delete(f"task IN ({some}){beside}")
+                with written(self._location):
+                    table.delete(f"task IN ({some}){beside}")
 
     @_again
     def compact(self, name: str) -> None:
         """Merge the small files that many small writes leave behind."""
-        table = self._open(name)
+        table = open_table(self._tables, name)
         if table is not None:
-            table.optimize(cleanup_older_than=_KEPT)
-
-    def _open(self, name: str) -> Any:
-        try:
-            return self._tables.open_table(name)
-        except ValueError as error:
-            if "was not found" in str(error):
-                return None
-            raise
+            with written(self._location):
+                table.optimize(cleanup_older_than=_KEPT)
 
 
 def named(what: str, columns: pa.Schema, project: int) -> str:

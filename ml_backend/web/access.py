@@ -1,4 +1,4 @@
-"""Who may read a project is Label Studio's to say: it is asked with the caller's own credential."""
+"""Who may read or change a project, Label Studio says: asked with the caller's own credential."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Final
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final
 
 import httpx
 from fastapi import HTTPException, Request
@@ -21,17 +23,26 @@ _TIMEOUT_S: Final = 5.0
 _HOLDS_S: Final = 30.0
 _MOST_KEPT: Final = 10_000
 _SESSION: Final = "sessionid"
+#: No form, image or link of another site can make a browser send it.
+_OWN_HEADER: Final = "X-Relook"
+
+_Question = Callable[[httpx.AsyncClient, dict[str, str], int], Coroutine[Any, Any, int]]
 
 
 class Access:
-    """Asks Label Studio whether a request's sender may read a project.
+    """Asks Label Studio whether a request's sender may read or change a project.
 
     Args:
         url: Label Studio's address.
     """
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=url.rstrip("/") or "http://", timeout=_TIMEOUT_S)
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/") or "http://",
+            timeout=_TIMEOUT_S,
+            # Label Studio answers a session with its cookie: kept, it would sign others in.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
         self._kept: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     async def require(self, request: Request, project: int) -> None:
@@ -45,17 +56,39 @@ class Access:
             HTTPException: 401 without a valid credential, 403 when the project is not theirs, 503
                 when Label Studio cannot be asked.
         """
+        await self._require(_credential(request), project, _may_read)
+
+    async def require_change(self, request: Request, project: int) -> None:
+        """Let a request pass whose sender may change the project.
+
+        A browser sends its cookies along with whatever another site makes it send, but no header
+        of that site's making: a caller that is known by its cookie must send ``X-Relook``.
+
+        Raises:
+            HTTPException: as ``require``, and 403 when the project may only be read, or the header
+                is missing.
+        """
         credential = _credential(request)
+        if "Cookie" in credential and _OWN_HEADER not in request.headers:
+            raise _refused(
+                HTTPStatus.FORBIDDEN,
+                f"a request that is known by its cookie must send the header `{_OWN_HEADER}: 1`",
+            )
+        await self._require(credential, project, _may_read)
+        await self._require(credential, project, _may_change)
+
+    async def _require(self, credential: dict[str, str], project: int, may: _Question) -> None:
         if not credential:
             raise _refused(
                 HTTPStatus.UNAUTHORIZED,
                 "send a Label Studio token: `Authorization: Bearer <personal access token>`",
             )
         # The credential itself is kept nowhere.
-        key = hashlib.sha256(repr((project, sorted(credential.items()))).encode()).hexdigest()
+        parts = (may.__name__, project, sorted(credential.items()))
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
         status = self._known(key)
         if status is None:
-            status = await self._ask(credential, project)
+            status = await self._ask(credential, project, may)
             self._keep(key, status)
         if status == HTTPStatus.UNAUTHORIZED:
             raise _refused(status, "Label Studio does not accept this credential")
@@ -68,15 +101,14 @@ class Access:
         """Close the connections to Label Studio."""
         await self._http.aclose()
 
-    async def _ask(self, credential: dict[str, str], project: int) -> int:
+    async def _ask(self, credential: dict[str, str], project: int, may: _Question) -> int:
         try:
             headers = await self._signed_in(credential)
             if headers is None:
                 return HTTPStatus.UNAUTHORIZED
-            answer = await self._http.get(f"/api/projects/{project}/", headers=headers)
+            return await may(self._http, headers, project)
         except (httpx.HTTPError, ValueError):
             return HTTPStatus.SERVICE_UNAVAILABLE
-        return answer.status_code
 
     async def _signed_in(self, credential: dict[str, str]) -> dict[str, str] | None:
         """Return what opens the API: a personal access token only buys one that does."""
@@ -99,6 +131,22 @@ class Access:
             self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
+
+
+async def _may_read(http: httpx.AsyncClient, headers: dict[str, str], project: int) -> int:
+    return (await http.get(f"/api/projects/{project}/", headers=headers)).status_code
+
+
+async def _may_change(http: httpx.AsyncClient, headers: dict[str, str], project: int) -> int:
+    """Ask for the methods that Label Studio offers this user: PUT among them means change.
+
+    It looks at the user's rights for that and changes nothing.
+    """
+    answer = await http.options(f"/api/projects/{project}/", headers=headers)
+    if answer.status_code != HTTPStatus.OK:
+        return answer.status_code
+    offered = answer.json().get("actions", {})
+    return HTTPStatus.OK if "PUT" in offered else HTTPStatus.FORBIDDEN
 
 
 def _credential(request: Request) -> dict[str, str]:

@@ -84,7 +84,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     protocol.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
     protocol.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
     app.include_router(protocol)
-    app.include_router(runs_api(backend.runs, access))
+    app.include_router(runs_api(backend.runs, backend.graph, access))
     app.include_router(settings_api())
     app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)
     app.add_exception_handler(RelookError, _refuse)
@@ -98,7 +98,7 @@ class _Backend:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._metrics = Metrics(services.mailbox)
-        self.runs = services.runs
+        self.runs, self.graph = services.runs, services.graph
         self.outbox = Outbox(services.mailbox)
         # Predictions can fill their own threads, and nobody else's.
         self._predicting = anyio.CapacityLimiter(_PREDICTIONS_AT_ONCE)

@@ -1,14 +1,17 @@
-"""The HTTP interface to runs, for the review page and for scripts: read only."""
+"""The HTTP interface to runs, for the review page and for scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final
 
 import anyio
 from fastapi import APIRouter, HTTPException, Request
 
-from ml_backend.jobs.runs import RunBook
+from ml_backend.errors import RunError
+from ml_backend.jobs.graph import RunGraph
+from ml_backend.jobs.runs import Run, RunBook
 from ml_backend.web.access import Access
 
 __all__ = ["runs_api"]
@@ -16,12 +19,16 @@ __all__ = ["runs_api"]
 _NO_PROJECT: Final = 0
 
 
-def runs_api(book: RunBook, access: Access) -> APIRouter:
+def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
     """Return the routes ``/api/projects/{project}/runs`` and ``/api/runs/{run}``.
+
+    To cancel or retry a run is POST ``/api/runs/{run}/cancel`` or ``/api/runs/{run}/retry``; it
+    answers with the run, or with 409 and the reason.
 
     Args:
         book: where runs are written down.
-        access: who says which project a caller may read.
+        graph: what moves runs.
+        access: who says which project a caller may read or change.
     """
     router = APIRouter(prefix="/api")
 
@@ -33,13 +40,33 @@ def runs_api(book: RunBook, access: Access) -> APIRouter:
 
     @router.get("/runs/{run}")
     async def one_run(run: str, request: Request) -> dict[str, Any]:
+        return asdict(await _permitted(run, request, access.require))
+
+    @router.post("/runs/{run}/cancel")
+    async def cancel(run: str, request: Request) -> dict[str, Any]:
+        return await _change(run, request, graph.cancel)
+
+    @router.post("/runs/{run}/retry")
+    async def retry(run: str, request: Request) -> dict[str, Any]:
+        return await _change(run, request, graph.retry)
+
+    async def _change(run: str, request: Request, change: Callable[[str], Run]) -> dict[str, Any]:
+        await _permitted(run, request, access.require_change)
+        try:
+            return asdict(await anyio.to_thread.run_sync(change, run))
+        except RunError as error:
+            raise HTTPException(409, str(error)) from error
+
+    async def _permitted(
+        run: str, request: Request, require: Callable[[Request, int], Awaitable[None]]
+    ) -> Run:
         try:
             found = await anyio.to_thread.run_sync(book.read, run)
-            await access.require(request, found.project)
         except KeyError:
             # Whose run it is not may not learn either that there is none.
-            await access.require(request, _NO_PROJECT)
+            await require(request, _NO_PROJECT)
             raise HTTPException(403, "no access to this run") from None
-        return asdict(found)
+        await require(request, found.project)
+        return found
 
     return router

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from analysis import priority
-from analysis.priority import Calibrator
+from analysis.priority import Calibrator, KindCalibrator
 
 GRID = np.linspace(0, 1, 201)
 
@@ -70,3 +70,85 @@ def test_bad_scores_are_named():
         priority.initial(np.array([0.1, 1.5]))
     with pytest.raises(ValueError, match="do not match"):
         Calibrator.fit(np.zeros(2), np.zeros(3, dtype=bool))
+
+
+#: How often each kind's score keeps what it promises, as reviewers would find it.
+KEPT = {"mislabelled": 1.0, "missing": 0.75, "badly_drawn": 0.15}
+
+
+def reviewed(count, seed):
+    """Flagged tasks: kinds, scores, and what a reviewer would say of each."""
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(list(KEPT), count)
+    scores = rng.uniform(0.5, 1, count)
+    chance = scores * np.array([KEPT[one] for one in kind])
+    return kind.tolist(), scores, rng.uniform(0, 1, count) < chance
+
+
+def calibration_error(probability, wrong):
+    """Expected calibration error over ten equal ranges."""
+    place = np.minimum((probability * 10).astype(int), 9)
+    parts = [place == n for n in range(10) if (place == n).any()]
+    return sum(abs(probability[p].mean() - wrong[p].mean()) * p.mean() for p in parts)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sixty_verdicts_make_priorities_honest_and_the_queue_better(seed):
+    learnt = KindCalibrator.fit(*reviewed(60, seed))
+    kind, scores, wrong = reviewed(4000, 100 + seed)
+    priority = learnt.predict(kind, scores)
+    before, after = calibration_error(scores, wrong), calibration_error(priority, wrong)
+    assert after < 0.5 * before, (before, after)
+    top = 1000
+    by_score, by_priority = np.argsort(-scores)[:top], np.argsort(-priority)[:top]
+    assert wrong[by_priority].mean() > wrong[by_score].mean() + 0.1
+
+
+def test_without_verdicts_the_priority_is_the_score_to_the_letter():
+    learnt = KindCalibrator.fit([], np.zeros(0), np.zeros(0, dtype=bool))
+    scores = np.append(np.random.default_rng(0).uniform(0, 1, 500), np.nan).astype(np.float32)
+    kind = ["missing"] * len(scores)
+    np.testing.assert_array_equal(learnt.predict(kind, scores), scores)
+    again = KindCalibrator.from_arrays(learnt.to_arrays())
+    np.testing.assert_array_equal(again.predict(kind, scores), scores)
+
+
+def test_one_verdict_moves_priorities_a_little():
+    learnt = KindCalibrator.fit(["missing"], np.array([0.9]), np.array([False]))
+    moved = learnt.predict(["missing"] * len(GRID), GRID) - GRID
+    assert np.abs(moved).max() < 0.25
+    assert learnt.predict(["missing"], np.array([0.9]))[0] < 0.9
+
+
+def test_a_kind_without_verdicts_goes_by_all_others():
+    kind, scores, wrong = reviewed(300, 1)
+    learnt = KindCalibrator.fit(kind, scores, wrong)
+    said = learnt.predict(["spurious"] * len(GRID), GRID)
+    others = [learnt.predict([kind] * len(GRID), GRID) for kind in KEPT]
+    assert (said[1:-1] > np.min(others, axis=0)[1:-1]).all()
+    assert (said[1:-1] < np.max(others, axis=0)[1:-1]).all()
+
+
+@pytest.mark.parametrize("count", [1, 30, 600])
+@pytest.mark.parametrize("right", [True, False])
+def test_verdicts_of_one_colour_never_turn_the_queue_over(count, right):
+    rng = np.random.default_rng(count)
+    learnt = KindCalibrator.fit(
+        ["missing"] * count, rng.uniform(0.5, 1, count), np.full(count, right)
+    )
+    said = learnt.predict(["missing"] * len(GRID), GRID)
+    assert (np.diff(said) >= 0).all()
+    assert ((said > 0) & (said < 1)).all()
+
+
+@pytest.mark.parametrize("count", [0, 20, 400])
+def test_curves_of_kinds_survive_storage(count):
+    learnt = KindCalibrator.fit(*reviewed(count, 2))
+    kind, scores, _ = reviewed(100, 3)
+    again = KindCalibrator.from_arrays(learnt.to_arrays())
+    np.testing.assert_array_equal(again.predict(kind, scores), learnt.predict(kind, scores))
+
+
+def test_kinds_and_scores_must_match():
+    with pytest.raises(ValueError, match=r"kind \(1,\), scores \(2,\)"):
+        KindCalibrator.fit(["missing"], np.zeros(2), np.zeros(2, dtype=bool))

@@ -70,7 +70,8 @@ def flagged(bench: Bench, count: int, seed: int, **params: Any) -> tuple[int, li
     project, ids = bench.project(
         "detection", [*wrong, right(scenes(count + 1, seed=seed)[-1])], **params
     )
-    assert bench.analyze(project).state == "done"
+    run = bench.analyze(project)
+    assert (run.state, run.errors) == ("done", {})
     assert [bench.flag(task) for task in ids] == ["needs-review"] * count + [None]
     return project, ids[:-1]
 

@@ -14,7 +14,8 @@ def queue(bench: Bench):
     first, second = scenes(2, seed=41)
     project, tasks = bench.project("detection", [wrong_class(first), one_missing(second)])
     bench.analyze(project)
-    tab = bench.client.views.list(project=project)[-1].id
+    views = bench.client.views.list(project=project)
+    (tab,) = [view.id for view in views if view.data["title"] == "Needs review"]
     return f"{bench.server.url}/projects/{project}/data?tab={tab}", tasks
 
 

@@ -41,7 +41,7 @@ def snapshot(bench: Bench, project: int) -> list[dict]:
 
 def tabs(bench: Bench, project: int) -> list:
     found = bench.client.views.list(project=project)
-    return found if len(found) == 2 else []
+    return found if len(found) == 3 else []
 
 
 def without_own_fields(data: dict) -> dict:
@@ -80,8 +80,9 @@ def test_the_suggestion_is_the_persons_regions_with_the_fix(bench, queue):
 
 def test_the_tab_shows_the_worst_first(bench, queue):
     project, (_, mislabelled, missing, _) = queue
-    default, view = bench.client.views.list(project=project)
-    assert (default.data["title"], view.data["title"]) == ("Default", "Needs review")
+    default, view, reviewed = bench.client.views.list(project=project)
+    titles = [tab.data["title"] for tab in (default, view, reviewed)]
+    assert titles == ["Default", "Needs review", "Reviewed"]
     tasks = list(bench.client.tasks.list(project=project, view=view.id))
     assert {task.id for task in tasks} == {mislabelled, missing}
     priorities = [task.data["relook_priority"] for task in tasks]
@@ -178,7 +179,7 @@ def test_a_wrong_label_is_flagged_as_it_is_made(bench: Bench):
     result[0]["value"]["rectanglelabels"] = [str((scene.label[0] + 5) % 10)]
     bench.client.annotations.update(id=annotation["id"], result=result)
     wait_for(lambda: bench.flag(task) == "needs-review", "the flag")
-    _, view = wait_for(lambda: tabs(bench, project), "the tab")
+    _, view, _ = wait_for(lambda: tabs(bench, project), "the tabs")
     assert [t.id for t in bench.client.tasks.list(project=project, view=view.id)] == [task]
 
 

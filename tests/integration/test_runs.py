@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -18,13 +20,19 @@ from tests.integration.test_cli import relook
 
 @pytest.fixture(scope="module")
 def analysed(bench: Bench):
-    tasks = [right(scene) for scene in scenes(3, seed=61)]
+    first, *others = scenes(3, seed=61)
+    # One that is wrong: a run scores only tasks of which there is something to say.
+    tasks = [wrong_class(first), *map(right, others)]
     project, ids = bench.project("detection", tasks)
     return project, ids, bench.analyze(project)
 
 
 def get(bench: Bench, path: str, **headers: str) -> httpx.Response:
     return httpx.get(bench.stack.url + path, headers=headers)
+
+
+def post(bench: Bench, path: str, **headers: str) -> httpx.Response:
+    return httpx.post(bench.stack.url + path, headers=headers)
 
 
 def pat(server: LabelStudioServer) -> dict[str, str]:
@@ -55,6 +63,19 @@ def test_a_personal_an_access_token_and_a_session_open_the_project(bench, analys
         assert found["log"][0].endswith("predicting: 3 of 3 tasks")
 
 
+def test_one_callers_session_signs_nobody_else_in(bench, analysed):
+    _, _, run = analysed
+    with httpx.Client(base_url=bench.server.url, follow_redirects=True) as session:
+        bench.server.sign_in(session)
+        cookie = {"Cookie": f"sessionid={session.cookies['sessionid']}"}
+    assert get(bench, f"/api/runs/{run.id}", **cookie).status_code == 200
+    # Words of its own: what Label Studio said of others is remembered for a while.
+    for stranger in ("Bearer stranger", "Token " + "e" * 40):
+        assert get(bench, f"/api/runs/{run.id}", Authorization=stranger).status_code == 401
+        refused = post(bench, f"/api/runs/{run.id}/retry", Authorization=stranger)
+        assert refused.status_code == 401
+
+
 def test_a_project_that_is_not_the_callers_is_refused(bench, analysed):
     assert get(bench, "/api/projects/999999/runs", **pat(bench.server)).status_code == 403
     assert get(bench, "/api/runs/none", **pat(bench.server)).status_code == 403
@@ -69,20 +90,29 @@ def test_job_times_of_workers_are_told_by_the_server(bench, analysed):
     assert 'relook_jobs_running{queue="relook-runs"}' in text
 
 
+@contextmanager
+def workers_at_rest(bench: Bench) -> Iterator[None]:
+    """A run stays where it can be cancelled. RQ's own suspension lets one more job pass."""
+    workers = [worker.pid for worker in bench.stack._workers.values()]
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+
+
 def test_a_run_is_cancelled_and_retried_from_the_command_line(bench: Bench):
     project, _ = bench.project("detection", [right(scene) for scene in scenes(2, seed=62)])
     url = {"REDIS_URL": bench.stack.redis_url}
-    # A worker that is suspended keeps the run where it can be cancelled.
-    bench.redis.set("rq:suspended", 1)
-    try:
+    with workers_at_rest(bench):
         run = bench.graph.start(project)
         done = relook("cancel", run.id, **url)
         assert (done.returncode, bench.runs.read(run.id).state) == (0, "cancelled")
         again = relook("cancel", run.id, **url)
         assert again.returncode == 2
         assert "ended already (cancelled)" in again.stderr
-    finally:
-        bench.redis.delete("rq:suspended")
     done = relook("retry", run.id, **url)
     assert done.returncode == 0, done.stderr
     assert f"run {run.id}: done" in done.stderr
@@ -148,3 +178,43 @@ def test_a_killed_worker_costs_a_minute_and_nothing_else(bench: Bench):
     for task in ids:
         made = [p for p in bench.predictions(task) if p.model_version != "relook-suggestion"]
         assert len(made) == 1, "a pre-label was written twice"
+
+
+def test_a_run_is_cancelled_and_retried_over_http_by_who_may_change_the_project(bench: Bench):
+    project, _ = bench.project("detection", [right(scene) for scene in scenes(2, seed=65)])
+    may = pat(bench.server)
+    with workers_at_rest(bench):
+        run = bench.graph.start(project)
+        cancel, retry = f"/api/runs/{run.id}/cancel", f"/api/runs/{run.id}/retry"
+        assert post(bench, cancel).status_code == 401
+        assert post(bench, cancel, Authorization="Bearer nonsense").status_code == 401
+        assert post(bench, "/api/runs/none/cancel", **may).status_code == 403
+        assert get(bench, cancel, **may).status_code == 405
+        assert bench.runs.read(run.id).state == "queued"
+
+        assert post(bench, cancel, **may).json()["state"] == "cancelled"
+        again = post(bench, cancel, **may)
+        assert again.status_code == 409
+        assert "ended already (cancelled)" in again.json()["detail"]
+    taken_up = post(bench, retry, **may)
+    assert (taken_up.status_code, taken_up.json()["attempt"]) == (200, 1)
+    assert bench.wait_for_run(project).state == "done"
+
+
+def test_a_cookie_alone_changes_nothing(bench: Bench, analysed):
+    _, _, run = analysed
+    with httpx.Client(base_url=bench.server.url, follow_redirects=True) as session:
+        bench.server.sign_in(session)
+        cookie = {"Cookie": f"sessionid={session.cookies['sessionid']}"}
+    path = f"/api/runs/{run.id}/retry"
+    refused = post(bench, path, **cookie)
+    assert refused.status_code == 403
+    assert "X-Relook" in refused.json()["detail"]
+    elsewhere = {**cookie, "Origin": "https://elsewhere.example"}
+    preflight = httpx.options(
+        bench.stack.url + path,
+        headers={**elsewhere, "Access-Control-Request-Headers": "x-relook"},
+    )
+    assert "access-control-allow-origin" not in preflight.headers
+    done = post(bench, path, **cookie, **{"X-Relook": "1"})
+    assert (done.status_code, "left nothing undone" in done.json()["detail"]) == (409, True)

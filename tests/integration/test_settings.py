@@ -137,7 +137,7 @@ def test_a_full_run_begins_when_its_hours_are_over_and_not_before(bench: Bench, 
     assert not begin_if_due(bench.mailbox, number), "the last run is minutes old"
     last = bench.runs.of_project(number)[0]
     bench.redis.hset(f"relook:run:{last.id}", "started", last.started - 25 * 3600)
-    bench.mailbox.events.enqueue("ml_backend.jobs.work.reconcile", number)
+    bench.mailbox.events.enqueue("ml_backend.jobs.events.reconcile", number)
     wait_for(lambda: len(bench.runs.of_project(number)) == runs + 1, "a run")
     assert bench.wait_for_run(number).state == "done"
     assert not begin_if_due(bench.mailbox, number)
@@ -148,7 +148,7 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
     number, ids = project
     assert sum(flags(bench, ids)) == 4
     save(bench, number, batch_every=2, batch_size=3, batch_to="here")
-    bench.mailbox.events.enqueue("ml_backend.jobs.work.reconcile", number)
+    bench.mailbox.events.enqueue("ml_backend.jobs.events.reconcile", number)
 
     def in_a_batch() -> list[int]:
         return [task for task in ids if bench.task(task).data.get("relook_batch")]
@@ -160,7 +160,7 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
     urgent = sorted(ids, key=lambda task: -(bench.task(task).data.get("relook_priority") or 0))
     assert set(sent) == set(urgent[:3])
     # One is left, fewer than the two that make a batch.
-    bench.mailbox.events.enqueue("ml_backend.jobs.work.reconcile", number)
+    bench.mailbox.events.enqueue("ml_backend.jobs.events.reconcile", number)
     bench.settle(number)
     assert in_a_batch() == sent
 

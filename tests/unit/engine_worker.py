@@ -7,8 +7,16 @@ Label Studio and the model stand aside. Keys:
 - ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage.
 - ``t:poison``: set of tasks that kill the worker whenever they are scored.
 - ``t:slow``: seconds per call of a stage.
+- ``t:fail``: how many calls fail as if Label Studio were away.
+- ``t:leak``: MiB that each call of a stage leaves behind.
+- ``t:between``: seconds from what a scoring page reads to what it writes.
+- ``t:config``: what stands for the project's config.
 - ``t:seen:STAGE``: list of the task ids in the order they were worked on.
-- ``t:flag``: hash of task to flag; ``t:writes``: how often each was written.
+- ``t:by``: hash of a worker's ``T_NAME`` to its calls.
+- ``t:flag``: hash of task to flag; ``t:writes``: how often each was written;
+  ``t:scored``: hash of task to the config it was scored under.
+
+They lie in the Redis that ``T_WORLD`` names, so that a worker can lose its queue and keep them.
 """
 
 from __future__ import annotations
@@ -19,9 +27,11 @@ import signal
 import sys
 import time
 import types
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
+import redis
 
 from ml_backend.jobs import pulse
 
@@ -33,6 +43,7 @@ from ml_backend.jobs import queue
 
 queue._RETRY_SECONDS[:] = [1] * 6
 
+from ml_backend.errors import LabelStudioError
 from ml_backend.jobs.crashes import Crashes
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -43,10 +54,10 @@ from ml_backend.settings import service_settings
 class Services:
     def __init__(self, settings):
         self.mailbox = Mailbox(open_redis(settings))
-        self.redis = self.mailbox.redis
-        self.runs = RunBook(self.redis)
+        self.redis = redis.Redis.from_url(os.environ.get("T_WORLD") or os.environ["REDIS_URL"])
+        self.runs = RunBook(self.mailbox.redis)
         self.graph = RunGraph(self.mailbox, self.runs)
-        self.crashes = Crashes(self.redis)
+        self.crashes = Crashes(self.mailbox.redis)
         self.client = self
         self.choice = self
 
@@ -54,9 +65,16 @@ class Services:
         return {}
 
 
+LEAK = []
+
+
 def disturb(connection, stage, tasks=()):
+    connection.hincrby("t:by", os.environ.get("T_NAME", ""), 1)
     connection.rpush("t:seen:" + stage, *(list(tasks) or [0]))
     time.sleep(float(connection.get("t:slow") or 0))
+    LEAK.append(b"x" * (int(connection.get("t:leak") or 0) << 20))
+    if connection.exists("t:fail") and connection.decr("t:fail") >= 0:
+        raise LabelStudioError("Label Studio cannot be reached.")
     poison = {int(task) for task in connection.smembers("t:poison")}
     if poison & {int(task) for task in tasks} or (
         connection.exists("t:kill:" + stage) and connection.decr("t:kill:" + stage) >= 0
@@ -71,11 +89,14 @@ class Outcome:
 
 
 class ProjectWork:
+    """Stands for all parts of one project at work."""
+
     def __init__(self, services, project):
         self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
-        self.outgoing = types.SimpleNamespace(enough=1)
+        self.config = self.redis.get("t:config") or b""
+        self.setup = zlib.crc32(self.config)
         self.settings = None
-        self.neighborhood = self
+        self.opened = self.neighborhood = self.comparison = self.prelabelling = self
 
     @classmethod
     def open(cls, services, project, in_bulk=False):
@@ -84,8 +105,10 @@ class ProjectWork:
     def changed(self, states):
         return np.ones(len(states.task), dtype=bool)
 
-    def send(self, least=1):
+    def send(self):
         return {}
+
+    send_lot = send
 
     def settled(self, tasks):
         return False
@@ -99,7 +122,7 @@ class ProjectWork:
     def compact(self):
         disturb(self.redis, "finishing")
 
-    def predict(self, tasks):
+    def predict(self, tasks, before_writing):
         disturb(self.redis, "predicting", tasks.tolist())
         return {}
 
@@ -107,13 +130,17 @@ class ProjectWork:
         disturb(self.redis, "fitting")
         return {}
 
-    def score(self, tasks):
+    def score(self, tasks, before_writing):
         outcome = Outcome()
+        # As the real one: read what stands, write the difference.
+        stands = {int(task) for task in self.redis.hkeys("t:flag")}
+        time.sleep(float(self.redis.get("t:between") or 0))
+        before_writing()
         for task in tasks.tolist():
-            # As the real one: read what stands, write the difference.
-            if not self.redis.hexists("t:flag", task):
+            if task not in stands:
                 self.redis.hset("t:flag", task, "needs-review")
                 self.redis.hincrby("t:writes", task, 1)
+            self.redis.hset("t:scored", task, self.config)
             outcome.flagged += 1
         disturb(self.redis, "scoring", tasks.tolist())
         return outcome
@@ -124,7 +151,7 @@ class ProjectWork:
     def lay_out(self, tasks):
         disturb(self.redis, "projecting")
 
-    def keep_tab(self):
+    def keep_tabs(self, *, again=False):
         pass
 
     def keep_model_version(self):

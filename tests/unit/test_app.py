@@ -19,7 +19,7 @@ from ml_backend.settings import ServiceSettings
 from ml_backend.storage.store import Store
 from ml_backend.web.app import create_app
 
-MODELS = Path(recent.__file__).parent / "demo" / "models"
+MODELS = Path(recent.__file__).parents[1] / "demo" / "models"
 
 
 @pytest.fixture

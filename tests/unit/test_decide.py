@@ -18,8 +18,8 @@ def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0):
     )
 
 
-def seen(digest="d1", at=NOW, model="m@1"):
-    return str(Mark(frozenset(digest.split("+")), at, model))
+def seen(digest="d1", at=NOW, model="m@1", score=None):
+    return str(Mark(frozenset(digest.split("+")), at, model, score))
 
 
 def flag_of(decision):
@@ -29,7 +29,7 @@ def flag_of(decision):
 def test_a_suspicious_label_needs_review():
     decision = decide(state(priority=0.9), 0.5)
     assert flag_of(decision) == "needs-review"
-    assert str(decision.mark[0]) == seen()
+    assert str(decision.mark[0]) == seen(score=0.9)
     assert decision.describe[0]
 
 
@@ -77,7 +77,10 @@ def test_changed_and_fine_now_is_corrected():
 
 def test_changed_but_still_suspicious_stays_in_the_queue():
     decision = decide(state("needs-review", seen(), "d2", LATER, priority=0.9), 0.5)
-    assert (flag_of(decision), str(decision.mark[0])) == ("needs-review", seen("d2", LATER))
+    assert (flag_of(decision), str(decision.mark[0])) == (
+        "needs-review",
+        seen("d2", LATER, score=0.9),
+    )
 
 
 def test_the_flag_goes_when_the_labels_go():
@@ -131,7 +134,24 @@ def test_a_second_person_saying_the_same_confirms():
 def test_the_mark_follows_labels_that_changed_without_an_act():
     """The newest label was deleted: what is left is older, and was never decided on."""
     decision = decide(state("needs-review", seen("d2", LATER), "d1", NOW, priority=0.9), 0.5)
-    assert str(decision.mark[0]) == seen("d1", NOW)
+    assert str(decision.mark[0]) == seen("d1", NOW, score=0.9)
+
+
+@pytest.mark.parametrize(("digest", "priority"), [("d1", 0.9), ("d2", 0.1)])
+def test_a_verdict_keeps_the_score_that_it_answers(digest, priority):
+    flagged = seen(score=0.8125)
+    decision = decide(state("needs-review", flagged, digest, LATER, priority=priority), 0.5)
+    assert str(decision.mark[0]) == seen(digest, LATER, score=0.8125)
+
+
+def test_a_flag_that_stays_keeps_the_score_that_it_was_raised_for():
+    decision = decide(state("needs-review", seen(score=0.8125), priority=0.9), 0.5)
+    assert str(decision.mark[0]) == seen(score=0.8125)
+
+
+@pytest.mark.parametrize("score", ["", "~", "~nan", "~inf", "~-1", "~2", "~x"])
+def test_a_score_of_another_hand_does_no_harm(score):
+    assert Mark.parse(f"d1@1.5{score}@m@1").score is None
 
 
 def test_a_verdict_goes_with_the_last_label():

@@ -13,7 +13,7 @@ from ml_backend.commands.cli import app
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Words that stand for what a reader fills in.
-FILLED = {"PROJECT": "1", "RUN": "abc", "BATCH": "3-abc"}
+FILLED = {"PROJECT": "1", "RUN": "abc", "BATCH": "3-abc", "[BATCH]": "3-abc", "JSON": "{}"}
 UsageError = typer.BadParameter.__base__
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`((?:relook|make) [^`]+)`")

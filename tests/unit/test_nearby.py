@@ -51,7 +51,7 @@ def units(given, probs, nearby, *, choice="single"):
     unit = np.arange(count, dtype=np.int64) + 1000
     task = np.arange(count, dtype=np.int64) + 100
     empty = np.empty(0, dtype=np.int64)
-    labels = StoredLabels(task, unit, unit, given.astype(np.int32), nothing, empty, empty)
+    labels = StoredLabels(task, unit, unit, given.astype(np.int32), nothing, empty, empty, task < 0)
     return Units.of(table, labels, np.arange(count), nearby)
 
 

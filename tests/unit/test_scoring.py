@@ -45,6 +45,7 @@ def units(tag, human, model, *, count=1, known=None, extra="", probs=None):
         outline=Outlines.of_rows([row[2] for row in human]),
         held_task=number + 100,
         held=number + 10,
+        approved=np.zeros(len(number), dtype=np.bool_),
     )
     return Units.of(table, labels, number), table, labels
 
@@ -55,6 +56,13 @@ def said(scored):
 
 def items(count):
     return np.arange(count, dtype=np.int64)
+
+
+def test_where_nothing_is_labelled_yet_nothing_is_learnt_of_the_model():
+    _, table, labels = units("RectangleLabels", [], [], count=0)
+    assert fit_calibration(table, labels) == {}
+    _, table, labels = units("RectangleLabels", [(0, 0, [1, 1, 9, 9])], [], count=1)
+    assert "silent" in fit_calibration(table, labels)
 
 
 def test_a_box_under_the_wrong_name_is_relabelled():

@@ -1,10 +1,12 @@
 import multiprocessing
+import subprocess
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import ml_backend.storage.store as module
+from ml_backend.errors import StoreError
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.storage.store import Store, StoredLabels
@@ -75,6 +77,7 @@ def labels(task, unit, region_unit) -> StoredLabels:
         Outlines.of_rows([np.arange(n + 1) for n in range(count)]),
         np.array(task),
         np.array(unit) + 1000,
+        np.array(unit) % 2 > 0,
     )
 
 
@@ -92,6 +95,19 @@ def test_a_task_that_lost_its_labels_has_none(store):
     store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
     store.put_labels(1, "c", np.array([3, 5]), labels([5], [50], [50]))
     assert store.get_labels(1, "c").unit.tolist() == [50]
+
+
+def test_what_the_model_gave_is_kept_and_told_from_what_people_gave(store):
+    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]))
+    back = store.get_labels(1, "c", np.array([3, 5]))
+    assert dict(zip(back.unit.tolist(), back.approved.tolist(), strict=True)) == {
+        30: False,
+        31: True,
+        50: False,
+    }
+    peoples = back.of_people()
+    assert sorted(peoples.unit.tolist()) == sorted(peoples.region_unit.tolist()) == [30, 50]
+    assert set(peoples.held.tolist()) == {1030, 1031, 1050}
 
 
 def test_labels_of_some_tasks_only():
@@ -148,3 +164,49 @@ def test_what_a_relook_with_other_columns_kept_is_computed_again(store, monkeypa
 
 def new_column():
     return pa.field("new", pa.int64())
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "relook-test", str(tmp_path)]
+    made = subprocess.run(mount, check=False, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"needs the right to mount a small disk: {made.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def fill(path):
+    with path.open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(b"\0" * 1024)
+            except OSError:
+                return path
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["first table", "older rows"])
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(small_disk, begun):
+    store, arrays = Store(small_disk / "store"), {"a": np.arange(50_000)}
+    old, new = predictions(2, seed=1), predictions(2, seed=2, regions=2000)
+    if begun:
+        store.put_predictions(1, "c", "v1", np.arange(2), ["a", "b"], old)
+        store.put_arrays(1, "x", {"a": np.arange(3)})
+    ballast = fill(small_disk / "ballast")
+    for write in (
+        lambda: store.put_predictions(1, "c", "v1", np.arange(2), ["a", "b"], new),
+        lambda: store.put_arrays(1, "x", arrays),
+    ):
+        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+            write()
+    found, back = store.get_predictions(1, "c", "v1", np.arange(2))
+    assert found.tolist() == [begun] * 2
+    assert back.label.tolist() == (old.label.tolist() if begun else [])
+    kept = store.get_arrays(1, "x")
+    assert kept is None or kept["a"].tolist() == [0, 1, 2]
+    assert not list(small_disk.rglob("*.part"))
+    ballast.unlink()
+    store.put_predictions(1, "c", "v1", np.arange(2), ["a", "b"], new)
+    store.put_arrays(1, "x", arrays)
+    assert store.get_predictions(1, "c", "v1", np.arange(2))[1].label.tolist() == new.label.tolist()
+    assert len(store.get_arrays(1, "x")["a"]) == 50_000

@@ -1,0 +1,113 @@
+"""Bulk approval from the command line, with its progress and its outcome in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ml_backend.errors import SettingsError
+from ml_backend.jobs.approval import ApprovalWork, Tally, undo
+from ml_backend.services import Services
+from ml_backend.settings import service_settings
+
+__all__ = ["approve_tasks", "undo_approvals"]
+
+
+def approve_tasks(
+    project: int, confidence: float, filters: str, tasks: str, console: Console, *, dry_run: bool
+) -> None:
+    """Approve what the model is sure of, or show what would be approved.
+
+    Args:
+        project: Label Studio's project id.
+        confidence: from where the model's word is enough.
+        filters: a Data Manager filter as JSON, or "".
+        tasks: task ids joined by commas, or "".
+        console: where progress is shown.
+        dry_run: only show.
+
+    Raises:
+        RelookError: naming what is wrong and the mend.
+    """
+    if filters and tasks:
+        raise SettingsError("--filter and --task exclude each other: give one of them")
+    said, chosen = _filter(filters), _ids(tasks)
+    work = ApprovalWork.open(Services(service_settings()), project)
+    found = work.tasks(said, chosen)
+    batch = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    pages = work.approve(found, confidence, batch, dry_run=dry_run)
+    tally = _count(pages, len(found), "judging" if dry_run else "approving", console)
+    _show(tally, console)
+    if dry_run:
+        console.print(f"{tally.approved} of {tally.looked_at} unlabelled tasks would be approved")
+        return
+    console.print(f"{tally.approved} of {tally.looked_at} unlabelled tasks are approved")
+    if tally.approved:
+        console.print(f"`relook approve-undo {project} {batch}` takes them back")
+
+
+def undo_approvals(project: int, batch: str, console: Console) -> None:
+    """Take back one batch of approvals, the newest where none is named.
+
+    Raises:
+        RelookError: naming what is wrong and the mend.
+    """
+    name, total, pages = undo(Services(service_settings()), project, batch)
+    tally = _count(pages, total, "taking back", console)
+    kept = tally.looked_at - tally.approved
+    console.print(f"batch {name}: {tally.approved} approvals are taken back")
+    if kept:
+        console.print(f"{kept} stay or were gone already: somebody has edited or deleted them")
+
+
+def _count(pages: Iterator[Tally], total: int, doing: str, console: Console) -> Tally:
+    tally = Tally()
+
+    def steps() -> Iterator[None]:
+        for page in pages:
+            tally.add(page)
+            yield from [None] * page.looked_at
+
+    for _ in track(steps(), doing, total=total, console=console):
+        pass
+    return tally
+
+
+def _show(tally: Tally, console: Console) -> None:
+    if tally.examples:
+        table = Table("task", "label", "least sure")
+        for one in tally.examples:
+            table.add_row(str(one.task), one.labels, f"{one.confidence:.3f}")
+        console.print(table)
+    for why, count in tally.left.most_common():
+        console.print(f"{count} left out: {why}")
+    for task in tally.refused:
+        console.print(f"task {task}: Label Studio refused its prediction", style="yellow")
+
+
+def _filter(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        said = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"--filter is not JSON: {error}") from error
+    if not isinstance(said, dict) or not isinstance(said.get("items"), list):
+        raise SettingsError('--filter must be {"conjunction": "and", "items": [...]}')
+    return said
+
+
+def _ids(text: str) -> list[int] | None:
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    wrong = [part for part in parts if not part.isdecimal()]
+    if wrong:
+        raise SettingsError(f"--task wants task ids joined by commas, not {wrong[0]!r}")
+    return [int(part) for part in parts]

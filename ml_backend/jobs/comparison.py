@@ -1,0 +1,145 @@
+"""What of a project has changed since it was last looked at, and of what there is news."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.jobs.learning import scores
+from ml_backend.jobs.opened import OpenedProject
+from ml_backend.labelstudio.changes import TaskStates
+from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.review.policy import Policy, cut_for
+from ml_backend.scoring.page import PageScores
+from ml_backend.scoring.stored import stored_page
+from ml_backend.storage.looks import Looks, told
+
+__all__ = ["Comparison", "policy_of"]
+
+#: Under which it is noted how a project's tasks were when nothing was left to say.
+_SETTLED: Final = "settled"
+#: Under which it is kept from which priority a task is among as many as are wanted.
+_CUT: Final = "cut"
+
+
+def policy_of(opened: OpenedProject) -> Policy:
+    """Return what counts as needing review in a project."""
+    kept = None
+    if opened.settings.review_share < 1:
+        kept = opened.services.store.get_arrays(opened.project.id, _CUT)
+    return Policy.of(opened.settings, cut=0.0 if kept is None else float(kept["cut"]))
+
+
+class Comparison:
+    """One project's tasks beside how they were when last looked at.
+
+    Args:
+        opened: the project.
+    """
+
+    def __init__(self, opened: OpenedProject) -> None:
+        self._opened = opened
+        self._id = opened.project.id
+        self._looks = opened.services.looks
+        self._store = opened.services.store
+
+    def changed(self, states: TaskStates) -> NDArray[np.bool_]:
+        """Return which of the project's tasks are not as they were when last looked at."""
+        looks = self._looks.get(self._id, states.task)
+        # Predictions that stand in Label Studio may be changed there without a trace.
+        stand = any(not self._opened.answers(one).version for one in self._opened.controls)
+        return np.full(len(states.task), stand) | ~looks.unchanged(states, self._opened.setup)
+
+    def compare(self, tasks: NDArray[np.int64], settled: bool) -> tuple[Looks, NDArray[np.bool_]]:
+        """Compare what the store's columns say of tasks with what Label Studio was told.
+
+        Args:
+            tasks: int64 (T,), task ids, ascending.
+            settled: whether they need no comparison.
+
+        Returns:
+            how they were when last looked at;
+            bool (T,), of which something else is to be said, or nobody knows.
+        """
+        looks = self._looks.get(self._id, tasks)
+        if settled or not len(tasks):
+            return looks, np.zeros(len(tasks), dtype=np.bool_)
+        _, found, lost = self._stored_scores(tasks, self._policy)
+        now = told(found, self._opened.lessons.priority(found))
+        return looks, (now != looks.told) | (looks.stamp == 0) | lost
+
+    def find_cut(self, pages: Sequence[NDArray[np.int64]]) -> None:
+        """Find the priority from which a task is among as many as the admin wants to see.
+
+        Args:
+            pages: int64, the ids of all of the project's tasks, in parts.
+        """
+        share = self._opened.settings.review_share
+        if share >= 1:
+            return
+        every = Policy.of(self._opened.settings)
+        priority, least, labelled = [], [], 0
+        for tasks in pages:
+            page, now, _ = self._stored_scores(tasks, every)
+            priority.append(now.priority)
+            least.append(now.least)
+            labelled += len(np.unique(page.annotations.task))
+        cut = cut_for(np.concatenate(priority), np.concatenate(least), labelled, share)
+        self._store.put_arrays(self._id, _CUT, {"cut": np.array(cut)})
+        self.__dict__.pop("_policy", None)
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return policy_of(self._opened)
+
+    def _stored_scores(
+        self, tasks: NDArray[np.int64], policy: Policy
+    ) -> tuple[TaskPage, PageScores, NDArray[np.bool_]]:
+        """Score tasks from the store's columns; bool (T,): of which it lacks predictions."""
+        opened = self._opened
+        tables = [opened.stored(control, tasks) for control in opened.controls]
+        labels = [self._store.get_labels(self._id, one.name, tasks) for one in opened.controls]
+        page = stored_page(tasks, labels)
+        nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
+        lost = ~np.logical_and.reduce([table.found for table in tables])
+        return page, scores(opened, page, tables, nearby, policy), lost
+
+    def settled(self, tasks: NDArray[np.int64]) -> bool:
+        """Whether all tasks are as they were when a run last ended with nothing left to say."""
+        kept = self._store.get_arrays(self._id, _SETTLED)
+        return kept is not None and str(kept["digest"]) == self._digest(tasks)
+
+    def settle(self, tasks: NDArray[np.int64]) -> None:
+        """Note that nothing is left to say of the tasks as they are now."""
+        self._store.put_arrays(self._id, _SETTLED, {"digest": np.array(self._digest(tasks))})
+
+    def keep(
+        self,
+        page: TaskPage,
+        bad: Collection[int],
+        more: NDArray[np.int64],
+        said: NDArray[np.int64],
+        flagged: NDArray[np.bool_],
+    ) -> None:
+        """Keep how tasks were read; those with which something is wrong are read again.
+
+        Args:
+            page: T tasks as they were read.
+            bad: ids of tasks with which something is wrong.
+            more: int64 (T,), how many predictions each holds by now beyond those read.
+            said: int64 (T,), stands for what Label Studio was told of each, see ``told``.
+            flagged: bool (T,), which of them need review.
+        """
+        holds = np.bincount(page.standing.task, minlength=len(page)) + more
+        setup = np.full(len(page), self._opened.setup)
+        looks = Looks(page.id, page.stamp, setup, holds, said, flagged)
+        self._looks.put(self._id, looks.take(~np.isin(page.id, list(bad))))
+
+    def _digest(self, tasks: NDArray[np.int64]) -> str:
+        """Stand for how the tasks are and for what the admin wants to see of them."""
+        looks = self._looks.get(self._id, tasks).digest()
+        return f"{looks} {self._opened.settings.touching('queue')}"

@@ -1,0 +1,117 @@
+"""The jobs of single changes: those that events name, and those whose events were lost.
+
+Each is idempotent: run again, it finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+import numpy as np
+import redis
+
+from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, SettingsError
+from ml_backend.jobs.batches import Batches
+from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.schedule import begin_if_due
+from ml_backend.jobs.shards import SHARD, score_tasks, services
+from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
+from ml_backend.labelstudio.webhooks import put_key
+
+__all__ = ["let_pass", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
+
+_log = logging.getLogger(__name__)
+
+
+def look_at_pending(project: int) -> None:
+    """Predict and score tasks that events have named, as they stand by now: one shard of them.
+
+    The shard of the newest event goes first, so a reviewer's fix does not wait for an import.
+    """
+    mailbox = services().mailbox
+    if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
+        relay(services(), project)
+        return
+    pending = mailbox.pending(project)
+    deleted = mailbox.deleted(project)
+    if not pending and not deleted:
+        return
+    try:
+        work = ProjectWork.open(services(), project)
+    except ProjectGoneError as error:
+        _log.warning("project %s is gone, its events are dropped: %s", project, error)
+        mailbox.forget(project, pending)
+        mailbox.forget_deleted(project, deleted)
+        return
+    if deleted:
+        mailbox.add_tasks(project, work.tasks_of_annotations(deleted))
+        mailbox.forget_deleted(project, deleted)
+        pending = mailbox.pending(project)
+    if pending:
+        _look_at_one_shard(work, pending)
+
+
+def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
+    mailbox, project = services().mailbox, work.opened.project.id
+    newest = max(pending, key=lambda task: int(pending[task])) // SHARD
+    tasks = sorted(task for task in pending if task // SHARD == newest)
+    if is_relabel_project(mailbox, project):
+        take_back(services(), project, tasks)
+    flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
+    for said in errors.values():
+        _log.warning("project %s: %s", project, said)
+    if flagged:
+        work.keep_tabs()
+    mailbox.forget(project, {task: pending[task] for task in tasks})
+    if len(tasks) < len(pending):
+        mailbox.wake(project)
+
+
+def reconcile(project: int) -> None:
+    """Find what changed without an event that reached us, and see to it that it is looked at."""
+    try:
+        find_lost_events(services().client, services().mailbox, project)
+    except ProjectGoneError:
+        # Should only our access have gone: Label Studio names the project again when it is opened.
+        services().mailbox.forget_setup(project)
+        return
+    put_webhook_key(project)
+    tend_batches(project)
+    begin_if_due(services().mailbox, project)
+
+
+def put_webhook_key(project: int) -> None:
+    """See to it that a project's events carry the key that lets them in."""
+    settings = services().settings
+    if settings.basic_auth_pass is None:
+        return
+    try:
+        secret = settings.basic_auth_pass.get_secret_value()
+        if put_key(services().client, project, settings.basic_auth_user, secret):
+            # What was refused meanwhile is found again.
+            find_lost_events(services().client, services().mailbox, project)
+    except ProjectGoneError:
+        services().mailbox.forget_setup(project)
+
+
+def tend_batches(project: int) -> None:
+    """Find lost answers of a project's relabel batches, and send the next batch if it is time."""
+    try:
+        batches = Batches(services(), project)
+        batches.tend()
+        batches.send_when_full(secrets.token_hex(3))
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
+
+
+def let_pass(project: int) -> None:
+    """Look at a project's pending tasks in the midst of another job."""
+    try:
+        look_at_pending(project)
+    except redis.RedisError:
+        raise
+    except Exception as error:
+        # The event's own job is still in the queue: it is tried again there.
+        _log.warning("project %s: %s", project, error, exc_info=not isinstance(error, RelookError))

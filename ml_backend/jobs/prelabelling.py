@@ -1,0 +1,117 @@
+"""What a project's models say, written into Label Studio as predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.jobs.learning import unknown_labels
+from ml_backend.jobs.opened import OpenedProject
+from ml_backend.jobs.outgoing import Outgoing
+from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
+from ml_backend.labelstudio.writer import create_predictions, delete_predictions
+from ml_backend.prediction.predicting import PredictedTasks
+from ml_backend.prediction.prelabels import prelabels
+
+__all__ = ["Prelabelling", "refusal"]
+
+
+class Prelabelling:
+    """One project's predictions on their way into Label Studio.
+
+    Args:
+        opened: the project.
+        in_bulk: whether they are left to be sent many at once.
+    """
+
+    def __init__(self, opened: OpenedProject, in_bulk: bool) -> None:
+        services, project = opened.services, opened.project
+        self._opened = opened
+        self._in_bulk = in_bulk
+        lock = services.mailbox.lock(project.id, "outgoing")
+        self._outgoing = Outgoing(services.store.tables, services.client, project, lock)
+
+    def waiting(self, tasks: NDArray[np.int64]) -> set[int]:
+        """Return which of some tasks have predictions on their way."""
+        return self._outgoing.waiting(tasks)
+
+    def write(
+        self,
+        page: TaskPage,
+        predicted: PredictedTasks,
+        waiting: Collection[int],
+        errors: dict[str, str],
+    ) -> tuple[list[int], NDArray[np.int64]]:
+        """Write a page's pre-labels, and delete those that they replace.
+
+        Args:
+            page: T tasks as they stand.
+            predicted: what the models say of them.
+            waiting: those that had predictions on their way before the page was read.
+            errors: takes what is wrong.
+
+        Returns:
+            the tasks that Label Studio refused;
+            by how many predictions each task holds more than before, int64 (T,).
+        """
+        errors.update({str(task): said for task, said in predicted.errors.items()})
+        for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
+            errors.update(unknown_labels(table, labels.label))
+        done = prelabels(predicted, self._opened.settings, page.inputs)
+        obsolete, right = [], set()
+        for stands in np.flatnonzero(page.standing.version == predicted.version).tolist():
+            task = int(page.id[page.standing.task[stands]])
+            # The same model says something else once labels, threshold or image have changed.
+            if task in done and done[task][0] == page.standing.result[stands]:
+                del done[task]
+                right.add(task)
+            # A second one: of two imports whose answers got lost, or that met.
+            elif task in done or task in right:
+                obsolete.append(stands)
+        refused = self.create(waiting, predicted.version, done)
+        delete_predictions(self._opened.services.client, page.standing.id[obsolete].tolist())
+        errors.update({str(task): refusal(task, "prediction") for task in refused})
+        more = np.isin(page.id, list(done)) & ~np.isin(page.id, refused)
+        gone = np.bincount(page.standing.task[obsolete], minlength=len(page))
+        return refused, more.astype(np.int64) - gone
+
+    def create(
+        self,
+        waiting: Collection[int],
+        version: str,
+        predictions: Mapping[int, tuple[Result, float]],
+    ) -> list[int]:
+        """Write predictions, or leave them to be sent with others; return the tasks refused."""
+        later = set(predictions) if self._in_bulk else set(predictions) & set(waiting)
+        # Beside a run that may be sending another of them at this moment.
+        self._outgoing.put(
+            version, {task: predictions[task] for task in later}, doubtful=not self._in_bulk
+        )
+        now = {task: made for task, made in predictions.items() if task not in later}
+        project = self._opened.project
+        return create_predictions(
+            self._opened.services.client, project.id, version, now, project.size
+        )
+
+    def send_lot(self) -> dict[str, str]:
+        """Send what waits, if it is enough for one import; return what is wrong."""
+        return self.send(self._outgoing.enough)
+
+    def send(self, least: int = 1) -> dict[str, str]:
+        """Send what waits, if it is as much; return what is wrong."""
+        refused = self._outgoing.send(least)
+        looks = self._opened.services.looks
+        looks.forget(self._opened.project.id, np.array(list(refused), dtype=np.int64))
+        return {
+            str(task): refusal(task, "suggestion" if one == SUGGESTION_VERSION else "prediction")
+            for task, one in refused.items()
+        }
+
+
+def refusal(task: int, what: str) -> str:
+    """Say that Label Studio did not take something."""
+    return f"task {task}: Label Studio refused its {what}"

@@ -1,0 +1,224 @@
+"""Approvals in Label Studio: made in bulk, found again, and taken back one by one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, cast
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+from numpy.typing import NDArray
+
+from ml_backend.errors import ProjectGoneError, SettingsError
+from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
+from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.writer import create_predictions, delete_predictions
+
+__all__ = [
+    "approve",
+    "batches",
+    "begun_approvals",
+    "clear_begun",
+    "forget_batch",
+    "take_back",
+    "tasks_of_batch",
+    "unlabelled_tasks",
+]
+
+_log = logging.getLogger(__name__)
+
+_PARALLEL: Final = 4
+_PAGE: Final = 1000
+
+
+def unlabelled_tasks(
+    client: LabelStudio,
+    project: int,
+    filters: Mapping[str, Any] | None = None,
+    tasks: Sequence[int] | None = None,
+) -> NDArray[np.int64]:
+    """Read the ids of the tasks that hold no annotation, skipped ones neither, ascending.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        filters: a filter as the Data Manager writes it, or None for all tasks.
+        tasks: only these, or None for all.
+
+    Raises:
+        SettingsError: when Label Studio does not understand the filter.
+        LabelStudioError: when the tasks cannot be read.
+    """
+    chosen = list(tasks or [])
+    parts = [chosen[start : start + _PAGE] for start in range(0, len(chosen), _PAGE)]
+    queries: list[dict[str, Any]] = [
+        {"selectedItems": {"all": False, "included": part}} for part in parts
+    ]
+    if tasks is None:
+        queries = [{"filters": dict(filters)} if filters else {}]
+    found: list[int] = []
+    for query in queries:
+        try:
+            found += _unlabelled(client, project, query)
+        except ApiError as error:
+            if filters and error.status_code in (400, 500):
+                raise SettingsError(
+                    "Label Studio does not understand the filter: it must be as the Data Manager "
+                    'writes it, such as {"conjunction": "and", "items": [{"filter": '
+                    '"filter:tasks:id", "operator": "less", "type": "Number", "value": 100}]}'
+                ) from error
+            with explained(f"listing the tasks of project {project}"):
+                raise
+    return np.unique(np.array(found, dtype=np.int64))
+
+
+def _unlabelled(client: LabelStudio, project: int, query: Mapping[str, Any]) -> list[int]:
+    pages: Any = client.tasks.list(
+        project=project,
+        fields="task_only",
+        include="id,total_annotations,cancelled_annotations",
+        query=json.dumps(query),
+        page_size=_PAGE,
+    )
+    return [
+        int(task.id)
+        for task in pages
+        if not task.total_annotations and not task.cancelled_annotations
+    ]
+
+
+def approve(
+    client: LabelStudio,
+    project: int,
+    version: str,
+    predictions: Mapping[int, tuple[Result, float]],
+) -> list[int]:
+    """Make predictions the annotations of their tasks, in bulk.
+
+    Done twice, it does nothing more: Label Studio takes no prediction twice.
+
+    Args:
+        client: a signed-in client; its user is who completed them.
+        project: the project.
+        version: as ``approval_version`` has it.
+        predictions: task id to result and score.
+
+    Returns:
+        the tasks whose prediction Label Studio refused.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
+    """
+    refused = create_predictions(client, project, version, predictions)
+    taken = [task for task in predictions if task not in refused]
+    if taken:
+        with explained(f"approving {len(taken)} tasks of project {project}"):
+            client.actions.create(
+                id="predictions_to_annotations",
+                project=project,
+                selected_items=cast(Any, {"all": False, "included": taken}),
+                request_options={"additional_body_parameters": {"model_version": version}},
+            )
+    return refused
+
+
+def begun_approvals(page: TaskPage) -> list[int]:
+    """Return the predictions that were to become annotations when an approval was cut short."""
+    standing = page.standing
+    begun = [bool(batch_of(version)) for version in standing.version.tolist()]
+    left = np.array(begun, dtype=np.bool_) & ~page.begun[standing.task]
+    return [int(prediction) for prediction in standing.id[left]]
+
+
+def clear_begun(client: LabelStudio, page: TaskPage) -> None:
+    """Delete what an approval that was cut short has left behind.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    delete_predictions(client, begun_approvals(page))
+
+
+def take_back(client: LabelStudio, approvals: Approvals) -> None:
+    """Delete approvals: the one place where Relook deletes annotations. Those gone are fine.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+
+    def delete(annotation: int) -> None:
+        try:
+            with explained(f"deleting annotation {annotation}"):
+                client.annotations.delete(id=annotation)
+        except ProjectGoneError:
+            _log.debug("annotation %s was already gone", annotation)
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(delete, approvals.id.tolist()))
+
+
+def batches(client: LabelStudio, project: int) -> dict[str, list[str]]:
+    """Return the project's batches of approvals, newest first, with the versions of each.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    with explained(f"listing the model versions of project {project}"):
+        versions = _ask(client, "GET", project)
+    found: dict[str, list[str]] = {}
+    for version in sorted(versions, reverse=True):
+        if batch := batch_of(version):
+            found.setdefault(batch, []).append(version)
+    return found
+
+
+def tasks_of_batch(client: LabelStudio, project: int, batch: str) -> NDArray[np.int64]:
+    """Read the ids of the tasks that a batch has approved, ascending.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    said = {
+        "filter": "filter:tasks:predictions_model_versions",
+        "operator": "contains",
+        "type": "List",
+        "value": [f"{APPROVED}@{batch}@"],
+    }
+    query = {"filters": {"conjunction": "and", "items": [said]}}
+    with explained(f"listing batch {batch} of project {project}"):
+        pages: Any = client.tasks.list(
+            project=project,
+            fields="task_only",
+            include="id",
+            query=json.dumps(query),
+            page_size=_PAGE,
+        )
+        return np.unique(np.array([task.id for task in pages], dtype=np.int64))
+
+
+def forget_batch(client: LabelStudio, project: int, versions: Sequence[str]) -> None:
+    """Delete the predictions that a batch's approvals were made of.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    for version in versions:
+        with explained(f"deleting the predictions of {version} in project {project}"):
+            _ask(client, "DELETE", project, {"model_version": version})
+
+
+def _ask(client: LabelStudio, method: str, project: int, body: Any = None) -> Any:
+    """Model versions are not in the SDK."""
+    answer = client._client_wrapper.httpx_client.request(
+        f"api/projects/{project}/model-versions/", method=method, json=body
+    )
+    if answer.is_error:
+        said = answer.json() if "json" in answer.headers.get("Content-Type", "") else answer.text
+        raise ApiError(status_code=answer.status_code, body=said)
+    return answer.json()

@@ -1,0 +1,78 @@
+"""What reviewers have decided, read back from Label Studio."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+from numpy.typing import NDArray
+
+from ml_backend.labelstudio.client import explained
+from ml_backend.marks import Mark
+from ml_backend.review.decide import CONFIRMED, CORRECTED
+
+__all__ = ["Verdicts", "read_verdicts"]
+
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """V verdicts.
+
+    Attributes:
+        kind: what each task was flagged for.
+        score: float32 (V,), the score that it was flagged for, in [0, 1].
+        wrong: bool (V,), whether the label was an error: corrected, not confirmed.
+    """
+
+    kind: list[str]
+    score: NDArray[np.float32]
+    wrong: NDArray[np.bool_]
+
+
+def read_verdicts(client: LabelStudio, project: int, prefix: str) -> Verdicts:
+    """Read all verdicts of a project; those whose score is not known are left out.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    flags = [
+        {
+            "filter": f"filter:tasks:data.{prefix}_flag",
+            "operator": "equal",
+            "type": "String",
+            "value": flag,
+        }
+        for flag in (CORRECTED, CONFIRMED)
+    ]
+    query = json.dumps({"filters": {"conjunction": "or", "items": flags}})
+    with explained(f"reading the verdicts of project {project}"):
+        pages: Any = client.tasks.list(
+            project=project, fields="task_only", include="id,data", query=query, page_size=_PAGE
+        )
+        tasks = [task.data for task in pages]
+    rows = [
+        (str(data.get(f"{prefix}_kind") or ""), score, data.get(f"{prefix}_flag") == CORRECTED)
+        for data in tasks
+        if (score := _score(data, prefix)) is not None
+    ]
+    return Verdicts(
+        [kind for kind, _, _ in rows],
+        np.array([score for _, score, _ in rows], dtype=np.float32),
+        np.array([wrong for _, _, wrong in rows], dtype=np.bool_),
+    )
+
+
+def _score(data: dict[str, Any], prefix: str) -> float | None:
+    """The score at the time of the flag; older marks lack it, but then the priority was it."""
+    marked = Mark.parse(str(data.get(f"{prefix}_seen") or "")).score
+    if marked is not None:
+        return marked
+    written = data.get(f"{prefix}_priority")
+    if isinstance(written, bool) or not isinstance(written, int | float):
+        return None
+    return float(written) if 0 < written <= 1 else None

@@ -1,0 +1,350 @@
+"""Label Studio fails, forgets or changes under a run: no task lost, none written twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from label_studio_sdk import LabelStudio
+from pydantic import SecretStr
+
+from ml_backend.demo.labelstudio import LabelStudioServer
+from ml_backend.demo.projects import create_project
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.graph import RunGraph
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.runs import ENDED, Run, RunBook
+from ml_backend.labelstudio.client import connect
+from ml_backend.processes import ChildProcess
+from ml_backend.settings import ServiceSettings
+from tests.faulty_proxy import FaultyProxy
+from tests.integration.conftest import MODELS, wait_for
+from tests.integration.people import Person
+from tests.integration.samples import right, scenes, wrong_class
+
+WRONG, RIGHT = 4, 2
+IMPORT = r"POST /api/projects/\d+/import/predictions"
+ACTION = r"POST /api/dm/actions"
+TASKS = r"GET /api/tasks"
+READ = r"GET /api/tasks.*fields=all"
+
+
+@dataclass
+class Site:
+    """A real Label Studio behind a faulty proxy, a Redis, and workers that look through it."""
+
+    label_studio: LabelStudioServer
+    proxy: FaultyProxy
+    redis_url: str
+    folder: Path
+    client: LabelStudio
+    workers: list[ChildProcess] = field(default_factory=list)
+
+    @property
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis_url)
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return Mailbox(self.redis)
+
+    @property
+    def book(self) -> RunBook:
+        return RunBook(self.redis)
+
+    @property
+    def graph(self) -> RunGraph:
+        return RunGraph(self.mailbox, self.book)
+
+    def settings(self, token: str | None = None) -> ServiceSettings:
+        return ServiceSettings(
+            LABEL_STUDIO_URL=self.proxy.url,
+            LABEL_STUDIO_API_KEY=SecretStr(token or self.label_studio.token()),
+            REDIS_URL=SecretStr(self.redis_url),
+            data_dir=self.folder,
+            model_dir=MODELS,
+            threads=1,
+        )
+
+    def work(self, token: str | None = None) -> None:
+        environment = {**os.environ, **self.settings(token).environment()}
+        command = [sys.executable, "-m", "tests.integration.quick_worker"]
+        log = self.folder / "worker.log"
+        self.workers.append(ChildProcess("worker", command, log, environment))
+
+    def stop_workers(self) -> None:
+        while self.workers:
+            self.workers.pop().stop()
+
+    def project(self, wrong: int = WRONG, good: int = RIGHT) -> tuple[int, list[int]]:
+        drawn = scenes(wrong + good, seed=81)
+        tasks = [wrong_class(one) for one in drawn[:wrong]] + [right(one) for one in drawn[wrong:]]
+        made, ids = create_project(self.client, self.label_studio.url, "detection", "Faults", tasks)
+        self.mailbox.remember_setup(made, {"model": "digits-detect.pt"})
+        return made, ids
+
+    def ended(self, run: Run, timeout: float = 60) -> Run:
+        wait_for(lambda: self.book.read(run.id).state in ENDED, f"the end of {run}", timeout)
+        return self.book.read(run.id)
+
+    def assert_whole(self, project: int, ids: list[int], wrong: int = WRONG) -> None:
+        """Each wrong task flagged with all that belongs to it, one pre-label per task."""
+        found: Any = self.client.tasks.list(project=project, fields="all", page_size=200)
+        tasks = {task.id: task for task in found}
+        assert set(tasks) == set(ids)
+        made = Counter((one.task, one.model_version) for one in predictions(self, project))
+        assert set(made.values()) == {1}, made
+        for at, task in enumerate(ids):
+            own = {k: v for k, v in tasks[task].data.items() if k.startswith("relook_")}
+            assert any(of == task and "digits" in str(version) for of, version in made)
+            if at < wrong:
+                assert own["relook_flag"] == "needs-review", own
+                assert all(own[f"relook_{name}"] for name in ("priority", "kind", "reason", "seen"))
+            else:
+                assert own.get("relook_flag") in (None, ""), own
+
+
+def predictions(site: Site, project: int) -> list[Any]:
+    return list(site.client.predictions.list(project=project))
+
+
+@pytest.fixture(scope="module")
+def site(
+    label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("faults")
+    direct = ServiceSettings(
+        LABEL_STUDIO_URL=label_studio.url, LABEL_STUDIO_API_KEY=SecretStr(label_studio.token())
+    )
+    with EmbeddedRedis(folder / "redis") as server, FaultyProxy(label_studio.port) as proxy:
+        made = Site(label_studio, proxy, server.url, folder, connect(direct))
+        try:
+            yield made
+        finally:
+            made.stop_workers()
+
+
+@pytest.fixture
+def worker(site: Site) -> Site:
+    """The site with one worker, which stays warm from test to test."""
+    site.proxy.clear()
+    if not site.workers:
+        site.work()
+    return site
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 429, "headers": (("Retry-After", "1"),)},
+        {"kind": "status", "status": 429},
+        {"kind": "hang", "seconds": 6},
+        {"kind": "cut"},
+        {"kind": "cut answer"},
+    ],
+    ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}{len(fault.get('headers', ()))}",
+)
+def test_requests_that_fail_are_made_up_for(worker: Site, fault: dict[str, Any]):
+    project, ids = worker.project()
+    faults = [worker.proxy.add(what, **fault) for what in (IMPORT, ACTION, TASKS)]
+    run = worker.ended(worker.graph.start(project))
+    assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
+    worker.assert_whole(project, ids)
+    assert all(one.met == 1 for one in faults)
+
+
+def test_two_lots_of_equal_prelabels_become_one(worker: Site):
+    project, ids = worker.project()
+    worker.ended(worker.graph.start(project))
+    body = [
+        {"task": one.task, "result": one.result, "score": 0.5, "model_version": one.model_version}
+        for one in predictions(worker, project)
+    ]
+    worker.client.projects.import_predictions(id=project, request=body)
+    assert len(predictions(worker, project)) == 2 * len(body)
+    run = worker.ended(worker.graph.start(project))
+    assert run.state == "done"
+    worker.assert_whole(project, ids)
+
+
+def test_a_project_that_is_deleted_under_a_run_ends_it(worker: Site):
+    project, _ = worker.project()
+    worker.proxy.add(ACTION, "call", action=lambda: worker.client.projects.delete(id=project))
+    run = worker.ended(worker.graph.start(project))
+    assert run.state == "failed"
+    assert f"project {project}" in run.errors["run"]
+    assert "404" in run.errors["run"]
+    assert worker.mailbox.runs.count == 0
+
+
+def test_a_config_that_changes_under_a_run_is_what_counts_at_its_end(worker: Site):
+    project, ids = worker.project()
+    config = worker.client.projects.get(id=project).label_config
+    # The same labels in another order: what was kept as "label 3" is another one now.
+    labels = re.findall(r"<Label [^>]*/>", config)
+    turned = config.replace("".join(labels), "".join(reversed(labels)))
+    assert turned != config
+
+    def change() -> None:
+        worker.client.projects.update(id=project, label_config=turned)
+
+    worker.proxy.add(IMPORT, "call", action=change)
+    run = worker.ended(worker.graph.start(project))
+    assert (run.state, run.attempt, run.flagged) == ("done", 1, WRONG)
+    assert any("begun anew" in line for line in run.log)
+    worker.assert_whole(project, ids)
+
+
+def test_settings_that_change_under_a_run_are_what_counts_at_its_end(worker: Site):
+    project, ids = worker.project()
+
+    def change() -> None:
+        worker.mailbox.remember_setup(
+            project, {"model": "digits-detect.pt", "review_threshold": 1.0}
+        )
+
+    worker.proxy.add(ACTION, "call", action=change)
+    run = worker.ended(worker.graph.start(project))
+    assert (run.state, run.attempt, run.flagged) == ("done", 1, 0)
+    flags = [worker.client.tasks.get(id=str(task)).data.get("relook_flag") for task in ids]
+    assert "needs-review" not in flags
+    gone = worker.ended(worker.graph.start(project))
+    assert gone.state == "done"
+
+
+def test_a_config_that_nothing_can_serve_any_more_ends_the_run(worker: Site):
+    project, _ = worker.project()
+    text = '<View><Text name="t" value="$image"/><TextArea name="a" toName="t"/></View>'
+    made = worker.client.projects
+
+    def change() -> None:
+        for annotation in worker.client.tasks.list(project=project, fields="all"):
+            worker.client.tasks.delete(id=str(annotation.id))
+        made.update(id=project, label_config=text)
+
+    worker.proxy.add(IMPORT, "call", action=change)
+    run = worker.ended(worker.graph.start(project))
+    assert run.state == "failed"
+    assert "no control tag that Relook serves" in run.errors["run"]
+
+
+def test_a_label_studio_that_crashes_under_a_run_comes_back_and_the_run_goes_on(worker: Site):
+    project, ids = worker.project()
+    crashed = threading.Event()
+
+    def crash() -> None:
+        worker.label_studio.kill()
+        crashed.set()
+
+    worker.proxy.add(ACTION, "call", action=crash)
+    started = worker.graph.start(project)
+    assert crashed.wait(60)
+    # From this thread: a child ends with the thread that started it.
+    worker.label_studio.start()
+    run = worker.ended(started)
+    assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
+    worker.assert_whole(project, ids)
+
+
+@pytest.fixture
+def small_disk(site: Site) -> Iterator[Path]:
+    """The store on a disk of 3 MiB, with an empty cache of models' answers."""
+    site.stop_workers()
+    folder = site.folder / "store"
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "relook-test", str(folder)]
+    made = subprocess.run(mount, check=False, capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"needs the right to mount a small disk: {made.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        site.stop_workers()
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_its_name_and_a_retry_goes_on(small_disk: Path, worker: Site):
+    ballast = small_disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(b"\0" * 4096)
+            except OSError:
+                break
+    project, ids = worker.project()
+    run = worker.ended(worker.graph.start(project))
+    assert run.state == "failed"
+    assert f"{small_disk} cannot be written: No space left on device" in run.errors["run"]
+    assert "retry the run" in run.errors["run"]
+    ballast.unlink()
+    worker.graph.retry(run.id)
+    again = worker.ended(run)
+    assert (again.state, again.errors, again.flagged) == ("done", {}, WRONG)
+    worker.assert_whole(project, ids)
+    assert not list(small_disk.rglob("*.part"))
+
+
+def test_a_token_that_is_revoked_under_a_run_is_named_and_a_new_one_goes_on(site: Site):
+    site.stop_workers()
+    site.proxy.clear()
+    project, ids = site.project()
+    robot = Person(site.client, site.label_studio.url, "robot")
+    token = robot.make_token()
+
+    def revoke() -> None:
+        robot.revoke(token)
+        # Label Studio lets access tokens that are out live on for minutes; here they end at once.
+        site.proxy.add(ACTION, "status", status=401, times=100)
+
+    site.work(token)
+    site.proxy.add(ACTION, "call", action=revoke)
+    run = site.ended(site.graph.start(project))
+    assert run.state == "failed"
+    assert "LABEL_STUDIO_API_KEY" in run.errors["run"]
+    assert "retry the run" in run.errors["run"]
+    assert token not in (site.folder / "worker.log").read_text()
+    site.stop_workers()
+    site.proxy.clear()
+    site.work()
+    site.graph.retry(run.id)
+    again = site.ended(run)
+    assert (again.state, again.errors) == ("done", {})
+    site.assert_whole(project, ids)
+
+
+def test_two_real_workers_on_one_shard_write_everything_once(worker: Site):
+    worker.work()
+    wait_for(lambda: worker.redis.scard("rq:workers") == 2, "the second worker")
+    project, ids = worker.project()
+    met = []
+
+    def meet(job: str, stage: str) -> None:
+        """While one worker is in the midst of a shard, send the other one into it."""
+        runs, (run,) = worker.mailbox.runs, worker.book.of_project(project)
+        for shard in worker.graph.checkpoints(run).waiting(stage):
+            twin = f"{run.id}-0-{stage}-{shard}-twin"
+            runs.enqueue(f"ml_backend.jobs.work.{job}", run.id, shard, job_id=twin)
+        at_work = runs.started_job_registry
+        wait_for(
+            lambda: any(job.endswith("twin") for job in at_work.get_job_ids(cleanup=False)),
+            "both workers at work",
+        )
+        met.append(stage)
+
+    worker.proxy.add(READ, "call", action=lambda: meet("predict", "predicting"))
+    worker.proxy.add(ACTION, "call", action=lambda: meet("score", "scoring"))
+    run = worker.ended(worker.graph.start(project))
+    assert met == ["predicting", "scoring"]
+    assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
+    worker.assert_whole(project, ids)
