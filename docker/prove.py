@@ -86,15 +86,14 @@ def copy(root: Root, text: str, stages: dict[str, Root]) -> None:
         source = stages[parts.pop(0).removeprefix("--from=")].path
     *files, target = parts
     place = root.path / os.path.join(root.folder, target).lstrip("/")
-    for name in files:
-        found = source / name.lstrip("/")
+    for found in [one for name in files for one in source.glob(name.lstrip("/"))]:
         if found.is_dir():
             shutil.copytree(
                 found,
                 place,
                 dirs_exist_ok=True,
                 symlinks=True,
-                ignore=shutil.ignore_patterns("__pycache__"),
+                ignore=shutil.ignore_patterns("__pycache__", "node_modules"),
             )
         else:
             place.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ def test_both_packages_hold_the_code_and_the_demos_models_and_nothing_of_the_tes
 def test_the_page_is_inside_where_it_is_built(built: Path):
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    page = ROOT / "ml_backend" / "web" / "page"
+    page = ROOT / "ml_backend" / "web" / "static"
     if not (page / "index.html").is_file():
         pytest.skip("the page is not built")
     here = {p.relative_to(ROOT).as_posix() for p in page.rglob("*") if p.is_file()}

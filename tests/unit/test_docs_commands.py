@@ -1,7 +1,10 @@
 """Every command in the documents is one: parsed as the shell would have it parsed."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,14 @@ def test_every_page_is_in_the_site_once():
 def test_every_link_between_documents_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    mkdocs = Path(sys.executable).parent / "mkdocs"
+    command = [mkdocs, "build", "--strict", "--quiet", "--site-dir", tmp_path]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "settings" / "index.html").is_file()
