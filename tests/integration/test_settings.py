@@ -69,6 +69,7 @@ def test_what_counts_takes_effect_at_once_and_touches_no_other_task(bench: Bench
     assert set(ids[:2]) <= read <= set(ids[:4])
 
     _, read = begun_by(bench, number, kind_thresholds={"missing": 1.0})
+    assert not read & set(ids[4:])
     assert flags(bench, ids) == [True, True, False, False, False, False]
 
     run, _ = begun_by(bench, number, review_share=0.2)
@@ -77,7 +78,8 @@ def test_what_counts_takes_effect_at_once_and_touches_no_other_task(bench: Bench
 
     _, read = begun_by(bench, number)
     assert flags(bench, ids) == [True] * 4 + [False] * 2
-    assert left not in read
+    # Learnt anew, another digit may be said of what is flagged; of the rest there is nothing to say.
+    assert not read & set(ids[4:])
     priorities = {task: bench.task(task).data["relook_priority"] for task in ids[:4]}
     assert priorities[left] == max(priorities.values())
 
