@@ -78,7 +78,7 @@ def test_what_counts_takes_effect_at_once_and_touches_no_other_task(bench: Bench
 
     _, read = begun_by(bench, number)
     assert flags(bench, ids) == [True] * 4 + [False] * 2
-    # Learnt anew, another digit may be said of what is flagged; of the rest there is nothing to say.
+    # Learnt anew, another digit may be said of what is flagged; of the rest there is no news.
     assert not read & set(ids[4:])
     priorities = {task: bench.task(task).data["relook_priority"] for task in ids[:4]}
     assert priorities[left] == max(priorities.values())
