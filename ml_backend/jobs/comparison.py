@@ -49,8 +49,8 @@ class _Stored:
     @property
     def lost(self) -> NDArray[np.bool_]:
         """Bool (T,), of which tasks predictions are lacking."""
-        found = np.stack([table.found for table in self.tables])
-        return ~found.all(axis=0)
+        lost: NDArray[np.bool_] = ~np.logical_and.reduce([one.found for one in self.tables])
+        return lost
 
 
 class Comparison:
