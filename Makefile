@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell git ls-files ml_backend/web/page 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test page unit lint format bench serving clean
+.PHONY: demo test page unit lint format settings docs sbom bench serving clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -24,7 +24,7 @@ $(LS_VENV)/.ready: constraints-labelstudio.txt
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Installing Relook and PyTorch into $(VENV) (two to three minutes, 7 GB)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev]' >&2
+	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev,docs]' >&2
 	@touch $@
 
 # What label-studio-ml pins is years old. Behind its packages it sees ours (and the redis and rq that
@@ -64,6 +64,18 @@ format: $(VENV)/.ready
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/python hatch_build.py format
+
+settings: $(VENV)/.ready
+	@$(VENV)/bin/python -m ml_backend.commands.settings_page > docs/settings.md
+
+docs: $(VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+sbom: $(VENV)/.ready
+	@mkdir -p dist
+	@$(VENV)/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-file dist/relook.cdx.json
+	@echo dist/relook.cdx.json
 
 # The peers' pins are theirs; what is measured beside them needs no more of Relook than analysis/.
 $(PEERS_VENV)/.ready: benchmarks/requirements.txt

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ml_backend import __version__
 from ml_backend.commands.batch_commands import add_batch_commands
+from ml_backend.commands.doctor import doctor
 from ml_backend.commands.progress import follow
 from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 
 add_batch_commands(app)
+app.command("doctor")(doctor)
 
 _say = Console(stderr=True)
 

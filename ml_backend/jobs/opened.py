@@ -90,8 +90,9 @@ class OpenedProject:
     def setup(self) -> int:
         """What stands for all that predictions and scores depend on, besides the tasks."""
         answers = [self.answers(control) for control in self.controls]
-        parts = [__version__, self.project.config.xml, self.project.overlap]
-        parts += [self.settings.model_dump_json(), [(one.key, one.version) for one in answers]]
+        parts = [__version__, self.controls, self.project.overlap]
+        parts += [self.settings.touching("predictions")]
+        parts += [[(one.key, one.version) for one in answers]]
         parts += [self.neighborhood.version(control) for control in self.controls]
         made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
         return int.from_bytes(made.digest(), signed=True)

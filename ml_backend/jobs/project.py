@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.jobs import learning
-from ml_backend.jobs.comparison import Comparison
+from ml_backend.jobs.comparison import Comparison, policy_of
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
 from ml_backend.labelstudio.client import explained
@@ -22,6 +22,7 @@ from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import honour
+from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
 from ml_backend.scoring.page import page_labels
 from ml_backend.services import Services
@@ -96,13 +97,12 @@ class ProjectWork:
             before_writing: raises when what was read may no longer be written upon.
         """
         outcome, opened = Outcome(), self.opened
-        threshold = opened.settings.review_threshold
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             before_writing()
             refused, more = self.prelabelling.write(page, predicted, waiting, outcome.errors)
             nearby = [opened.neighborhood.of_page(one, page.inputs) for one in opened.controls]
-            scores = learning.scores(opened, page, predicted.controls, nearby)
+            scores = learning.scores(opened, page, predicted.controls, nearby, self.policy)
             state = State(
                 flag=_strings(page.own["flag"]),
                 mark=_strings(page.own["seen"]),
@@ -111,7 +111,7 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            honoured = honour(state, decide(state, threshold), _strings(page.own["hand"]))
+            honoured = honour(state, decide(state, scores.least), _strings(page.own["hand"]))
             decision = honoured.decision
             before_writing()
             priority = opened.lessons.priority(scores)
@@ -131,14 +131,17 @@ class ProjectWork:
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
-            self.comparison.keep(
-                page, bad, more + suggested, told(scores, threshold, priority), flagged
-            )
+            self.comparison.keep(page, bad, more + suggested, told(scores, priority), flagged)
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
         """Learn from all of the project's tasks, see ``learning.fit``; return what is wrong."""
         return learning.fit(self.opened, tasks)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What counts as needing review."""
+        return policy_of(self.opened)
 
     def compact(self) -> None:
         """Merge the small files that many small writes leave behind."""
