@@ -14,6 +14,7 @@ from ml_backend import __version__
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.neighborhood import Neighborhood
+from ml_backend.jobs.noting import Noting
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project, read_project
@@ -74,6 +75,11 @@ class OpenedProject:
     def neighborhood(self) -> Neighborhood:
         """The project's embeddings."""
         return Neighborhood(self.services, self.project, self.settings)
+
+    @cached_property
+    def noting(self) -> Noting:
+        """What the review page shows."""
+        return Noting(self.services, self.project, self.settings)
 
     @cached_property
     def lessons(self) -> Lessons:

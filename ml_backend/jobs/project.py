@@ -21,6 +21,7 @@ from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
+from ml_backend.review.hand import honour
 from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
 from ml_backend.scoring.page import page_labels
@@ -83,6 +84,7 @@ class ProjectWork:
             ours = np.zeros(len(page), dtype=np.bool_)
             ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
             said = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
+            self.opened.noting.read(page, flagged)
             bad = [*predicted.errors, *refused]
             self.comparison.keep(page, bad, more, said, flagged == NEEDS_REVIEW)
         return errors
@@ -109,18 +111,22 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            decision = decide(state, scores.least)
+            honoured = honour(state, decide(state, scores.least), _strings(page.own["hand"]))
+            decision = honoured.decision
             before_writing()
             priority = opened.lessons.priority(scores)
+            shown = replace(scores, priority=priority)
             fixless, suggested = publish(
                 opened.services.client,
                 opened.project.id,
                 opened.settings.field_prefix,
                 page,
-                replace(scores, priority=priority),
+                shown,
                 decision,
                 partial(self.prelabelling.create, waiting),
             )
+            opened.noting.scored(page, predicted.controls, shown, nearby)
+            opened.noting.decided(page, honoured)
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
@@ -146,6 +152,7 @@ class ProjectWork:
         """Lay inputs and regions out on planes, for the eye."""
         for control in self.opened.controls:
             self.opened.neighborhood.lay_out(control, tasks)
+        self.opened.noting.tidy(tasks)
         self.opened.services.embeddings.compact(self.opened.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:

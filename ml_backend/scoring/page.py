@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import detection
-from analysis.findings import Findings
+from analysis.findings import KINDS, NONE, Findings
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, to_pixels
 from ml_backend.labelstudio.suggestions import Fix
@@ -24,7 +24,7 @@ from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.storage.store import StoredLabels
 
-__all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
+__all__ = ["PageScores", "RegionScores", "fit_calibration", "page_labels", "score_page"]
 
 #: How many findings a reason names; the rest are in the suggestion.
 _MOST_NAMED: Final = 3
@@ -54,6 +54,8 @@ class PageScores:
         fixes: row of a task to the row of its worst annotation and what to change in it; nothing
             where no model says what would be right.
         least: float32 (T,), the priority from which each task needs review.
+        regions: what was found about single regions, one table per control tag; None for tags
+            without regions and for models that have nothing to say.
     """
 
     priority: NDArray[np.float32]
@@ -61,6 +63,20 @@ class PageScores:
     reason: list[str]
     fixes: dict[int, tuple[int, list[Fix]]]
     least: NDArray[np.float32]
+    regions: tuple[RegionScores | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionScores:
+    """What was found about each of R human regions, in the order of ``page_labels``.
+
+    Attributes:
+        kind: int8 (R,), place in ``KINDS`` of the worst finding about it, -1 for none.
+        score: float32 (R,), of that finding, 0 for none.
+    """
+
+    kind: NDArray[np.int8]
+    score: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +154,12 @@ def score_page(
     least = policy.least(Findings(), len(page))
     found: dict[int, list[_Finding]] = defaultdict(list)
     around = nearby or [None] * len(tables)
+    regions: list[RegionScores | None] = []
     for table, labels, calibration, near in zip(
         tables, page.annotations.labels, calibrations, around, strict=True
     ):
         if calibration is not None and _SILENT in calibration:
+            regions.append(None)
             continue
         annotations = np.flatnonzero(table.found[page.annotations.task])
         task = page.annotations.task[annotations]
@@ -153,6 +171,7 @@ def score_page(
         scored = _counted(_score(units, items, calibration), policy, adds_up=adds_up)
         np.fmax.at(priority, task, scored.priority)
         np.minimum.at(least, task, policy.least(scored.findings, len(units)))
+        regions.append(_of_regions(table.control.geometry, scored, len(units.given)))
         texts = page.inputs.spelt(table.control)
         for n, unit in enumerate(scored.findings.task.tolist()):
             row = int(task[unit])
@@ -168,7 +187,8 @@ def score_page(
             )
             found[row].append(one)
     kind, reason, fixes = _by_task(priority, found, least)
-    return PageScores(priority, kind, reason, fixes, np.maximum(least, np.float32(policy.cut)))
+    least = np.maximum(least, np.float32(policy.cut))
+    return PageScores(priority, kind, reason, fixes, least, tuple(regions))
 
 
 def _counted(scored: Scored, policy: Policy, *, adds_up: bool) -> Scored:
@@ -195,6 +215,22 @@ def _counted(scored: Scored, policy: Policy, *, adds_up: bool) -> Scored:
         [scored.reason[row] for row in rows.tolist()],
         [scored.fix[row] for row in rows.tolist()],
     )
+
+
+def _of_regions(geometry: Geometry, scored: Scored, count: int) -> RegionScores | None:
+    if geometry == "choice":
+        return None
+    found = scored.findings
+    rows = np.flatnonzero(found.annotation != NONE)
+    # The worst is written last.
+    rows = rows[np.argsort(found.score[rows], kind="stable")]
+    about = found.annotation[rows]
+    kind = np.full(count, NONE, dtype=np.int8)
+    score = np.zeros(count, dtype=np.float32)
+    place = {name: n for n, name in enumerate(KINDS)}
+    kind[about] = [place[name] for name in found.kind[rows].tolist()]
+    score[about] = found.score[rows]
+    return RegionScores(kind, score)
 
 
 def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:

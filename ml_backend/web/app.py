@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from ml_backend import __version__
-from ml_backend.errors import LabelStudioError, RelookError
+from ml_backend.errors import LabelStudioError, MediaError, RelookError
 from ml_backend.jobs.schedule import begin_if_changed
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
@@ -31,8 +31,9 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 from ml_backend.web.access import Access
-from ml_backend.web.guard import BodyLimit, guarded
 from ml_backend.web.outbox import Outbox
+from ml_backend.web.page_app import add_page
+from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
@@ -73,7 +74,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         await access.close()
 
     app = FastAPI(
-        title="Relook", version=__version__, docs_url=None, redoc_url=None, lifespan=running
+        title="Relook",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=running,
     )
     app.add_api_route("/", backend.health, methods=["GET"])
     app.add_api_route("/health", backend.health, methods=["GET"])
@@ -86,6 +92,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(protocol)
     app.include_router(runs_api(backend.runs, backend.graph, access))
     app.include_router(settings_api())
+    add_page(app, services, access)
     app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)
     app.add_exception_handler(RelookError, _refuse)
     app.add_exception_handler(redis.RedisError, _no_redis)
@@ -220,16 +227,22 @@ def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -
 async def _refuse(_: Request, error: Exception) -> Response:
     say_reason(str(error))
     status = 503 if isinstance(error, LabelStudioError) else 400
-    return JSONResponse({"error": str(error)}, status_code=status)
+    status = 422 if isinstance(error, MediaError) else status
+    return _said(str(error), status)
 
 
 async def _no_redis(_: Request, error: Exception) -> Response:
     _log.error("Redis cannot be reached: %s", error)
     said = "Redis cannot be reached; check REDIS_URL and that Redis runs"
     say_reason(said)
-    return JSONResponse({"error": said}, status_code=503)
+    return _said(said, 503)
 
 
 async def _malformed(_: Request, error: Exception) -> Response:
     say_reason("the request is not one that Label Studio sends")
-    return JSONResponse({"error": str(error)[:2000]}, status_code=422)
+    return _said(str(error)[:2000], 422)
+
+
+def _said(said: str, status: int) -> Response:
+    # Label Studio reads neither; the page reads the one that FastAPI's own refusals have.
+    return JSONResponse({"error": said, "detail": said}, status_code=status)

@@ -1,137 +1,119 @@
-"""Who may speak to the ML backend's endpoints, where the machine's owner wants a password.
+"""What every request of the review page passes: its session, its origin, its answer's headers.
 
-Label Studio sends Basic auth, as its model connection has it, with all requests but events: those
-are webhooks, and carry the headers that the webhook has. So an event shows a key that is made from
-the password, which a job puts into the webhook (``labelstudio/webhooks.py``).
+A session's cookie is turned into the credential that it stands for before any route is reached, so
+that all routes ask Label Studio the same way, whoever the caller is.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request, Response
-from fastapi.routing import APIRoute
+import anyio
+import redis
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
-from ml_backend.settings import ServiceSettings
-from ml_backend.web.server import say_reason
+from ml_backend.web.sessions import Sessions
 
-__all__ = ["BodyLimit", "guarded"]
+__all__ = ["COOKIE", "OWN_HEADER", "Guard", "refusal_of_origin"]
 
-_WEBHOOK: Final = "/webhook"
-_REFUSED: Final = (
-    "Relook wants Basic authentication: set it in the model connection, with the user and the "
-    "password of RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS"
+COOKIE: Final = "relook_session"
+#: No form, image or link of another site can make a browser send it.
+OWN_HEADER: Final = "X-Relook"
+
+_READS: Final = ("GET", "HEAD", "OPTIONS")
+_GUARDED: Final = ("/api/", "/page")
+#: Nothing from elsewhere, nothing inline; thumbnails and what the page itself draws are images.
+_POLICY: Final = (
+    "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; "
+    "style-src 'self'; script-src 'self'; connect-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
 
 
-def guarded(settings: ServiceSettings) -> type[APIRoute]:
-    """Return a kind of route that lets in only who knows the password, before it reads the body."""
-
-    class GuardedRoute(APIRoute):
-        def get_route_handler(self) -> _Handler:
-            handle = super().get_route_handler()
-
-            async def handle_if_allowed(request: Request) -> Response:
-                if not _allowed(settings, request):
-                    say_reason(_REFUSED)
-                    raise HTTPException(401, _REFUSED, {"WWW-Authenticate": 'Basic realm="Relook"'})
-                return await handle(request)
-
-            return handle_if_allowed
-
-    return GuardedRoute
-
-
-def _allowed(settings: ServiceSettings, request: Request) -> bool:
-    user, password = settings.basic_auth_user, settings.basic_auth_pass
-    if password is None:
-        return True
-    secret = password.get_secret_value()
-    by_password = _same(_credentials(request), f"{user}:{secret}".encode())
-    request.state.by_password = by_password
-    if request.url.path == _WEBHOOK:
-        key = request.headers.get(KEY_HEADER, "").encode()
-        return _same(key, webhook_key(secret).encode()) | by_password
-    return by_password
-
-
-def _credentials(request: Request) -> bytes:
-    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return b""
-    try:
-        return base64.b64decode(sent, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _same(given: bytes, right: bytes) -> bool:
-    # Of equal length, so that not even the length is told by the time it takes.
-    digests = (hashlib.sha256(one).digest() for one in (given, right))
-    return hmac.compare_digest(*digests)
-
-
-class _TooLargeError(Exception):
-    pass
-
-
-class BodyLimit:
-    """Refuses request bodies that are too large, however they are sent.
+class Guard:
+    """Stands before the application.
 
     Args:
         app: the application.
-        most: bytes.
+        sessions: who is signed in.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app = app
-        self._most = most
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and count what it brings."""
-        if scope["type"] != "http":
+        """Pass a request on, with the credential that its session stands for."""
+        if scope["type"] != "http" or not scope["path"].startswith(_GUARDED):
             await self._app(scope, receive, send)
             return
-        told = dict(scope["headers"]).get(b"content-length", b"0")
-        if told.isdigit() and int(told) > self._most:
-            await self._refuse(send)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refused = await self._sign(scope)
+        if refused is not None:
+            await refused(scope, receive, with_headers)
             return
-        read, refused = 0, False
+        await self._app(scope, receive, with_headers)
 
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._most:
-                raise _TooLargeError
-            return message
-
-        async def watched(message: Message) -> None:
-            nonlocal refused
-            # Whatever the application makes of the error.
-            if read <= self._most:
-                await send(message)
-            elif not refused:
-                refused = True
-                await self._refuse(send)
-
+    async def _sign(self, scope: Scope) -> JSONResponse | None:
+        """Give the request its session's credential; return why it is refused instead."""
+        headers = Headers(scope=scope)
+        secret = _cookie(headers.get("cookie", ""))
+        if "authorization" in headers or not secret or not scope["path"].startswith("/api/"):
+            return None
+        if scope["method"] not in _READS:
+            said = refusal_of_origin(headers)
+            if said:
+                return JSONResponse({"detail": said}, HTTPStatus.FORBIDDEN)
         try:
-            await self._app(scope, counted, watched)
-        except _TooLargeError:
-            if not refused:
-                await self._refuse(send)
+            session = await anyio.to_thread.run_sync(self._sessions.find, secret)
+        except (redis.RedisError, OSError):
+            said = "Redis cannot be reached; check REDIS_URL and that Redis runs"
+            return JSONResponse({"detail": said}, HTTPStatus.SERVICE_UNAVAILABLE)
+        if session is not None:
+            # The token itself, never the cookie, is what Label Studio is asked with.
+            scheme = "Bearer" if session.token.count(".") == 2 else "Token"
+            credential = f"{scheme} {session.token}".encode("latin-1")
+            scope["headers"] = [*scope["headers"], (b"authorization", credential)]
+            scope.setdefault("state", {})["session"] = session
+        return None
 
-    async def _refuse(self, send: Send) -> None:
-        said = f"the body is larger than {self._most >> 20} MiB; RELOOK_BODY_MAX_MB allows more"
-        say_reason(said)
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": said.encode()})
+
+def refusal_of_origin(headers: Headers) -> str:
+    """Return why a request that changes something may be another site's doing; "" if it is not."""
+    if OWN_HEADER not in headers:
+        return f"a request that is known by its cookie must send the header `{OWN_HEADER}: 1`"
+    origin = headers.get("origin", "")
+    # Browsers send it with every request that changes something; scripts need not.
+    if origin and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        return f"the request comes from {origin[:200]}, not from this page"
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return "the request comes from another site, not from this page"
+    return ""
+
+
+def _cookie(text: str) -> str:
+    # Other services on this host set cookies too, and not all that they set are well formed.
+    return cookie_parser(text).get(COOKIE, "")
