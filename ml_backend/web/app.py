@@ -30,6 +30,7 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 from ml_backend.web.access import Access
+from ml_backend.web.annotators_api import annotators_api
 from ml_backend.web.outbox import Outbox
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
@@ -80,6 +81,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
     app.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
     app.include_router(runs_api(backend.runs, backend.graph, access))
+    app.include_router(annotators_api(services, access))
     app.add_exception_handler(RelookError, _refuse)
     app.add_exception_handler(redis.RedisError, _no_redis)
     app.add_exception_handler(RequestValidationError, _malformed)
