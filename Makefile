@@ -6,10 +6,12 @@ VENV := .venv
 LS_VENV := .venv-labelstudio
 PEERS_VENV := .venv-peers
 ML_VENV := .venv-ml
+PAGE := ml_backend/web/static
+PAGE_SOURCES := $(shell git ls-files ml_backend/web/page 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test unit lint format bench serving clean
+.PHONY: demo test page unit lint format settings docs sbom bench serving clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -22,7 +24,7 @@ $(LS_VENV)/.ready: constraints-labelstudio.txt
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Installing Relook and PyTorch into $(VENV) (two to three minutes, 7 GB)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev]' >&2
+	@$(VENV)/bin/pip install -c constraints.txt -e '.[dev,docs]' >&2
 	@touch $@
 
 # What label-studio-ml pins is years old. Behind its packages it sees ours (and the redis and rq that
@@ -35,24 +37,45 @@ $(ML_VENV)/.ready: constraints-ml.txt $(VENV)/.ready
 		> $$($(ML_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz-relook.pth
 	@touch $@
 
-demo: $(VENV)/.ready $(LS_VENV)/.ready
+# The review page. Node.js comes from the package index too, as a wheel.
+$(PAGE)/index.html: $(VENV)/.ready $(PAGE_SOURCES)
+	@echo "Building the review page into $(PAGE) (about half a minute)" >&2
+	@$(VENV)/bin/python hatch_build.py
+
+page: $(PAGE)/index.html
+
+demo: $(VENV)/.ready $(LS_VENV)/.ready page
 	@exec $(VENV)/bin/relook demo $(ARGS)
 
-test: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready
+test: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready page
 	@$(MAKE) --no-print-directory lint
 	@$(VENV)/bin/python -m pytest $(PYTEST)
 
 unit: $(VENV)/.ready
 	@$(VENV)/bin/python -m pytest tests/unit tests/analysis $(PYTEST)
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready page
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/python hatch_build.py check
 
 format: $(VENV)/.ready
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/python hatch_build.py format
+
+settings: $(VENV)/.ready
+	@$(VENV)/bin/python -m ml_backend.commands.settings_page > docs/settings.md
+
+docs: $(VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+sbom: $(VENV)/.ready
+	@mkdir -p dist
+	@$(VENV)/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-file dist/relook.cdx.json
+	@echo dist/relook.cdx.json
 
 # The peers' pins are theirs; what is measured beside them needs no more of Relook than analysis/.
 $(PEERS_VENV)/.ready: benchmarks/requirements.txt
@@ -70,4 +93,4 @@ serving: $(VENV)/.ready $(LS_VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.serving $(ARGS)
 
 clean:
-	rm -rf .relook $(VENV) $(LS_VENV) $(ML_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(PAGE) ml_backend/web/page/node_modules .relook $(VENV) $(LS_VENV) $(ML_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

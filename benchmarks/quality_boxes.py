@@ -21,25 +21,25 @@ from analysis.regions import Regions
 from benchmarks.measures import SHARED, measure, missing
 from benchmarks.peers import as_cleanlab
 
-__all__ = ["rows", "skipped"]
+__all__ = ["CLASSES", "DATA", "KINDS", "SEEDS", "plant", "read", "rows", "skipped"]
 
 SEEDS: Final = (0, 1, 2, 3, 4)
 RATE: Final = 0.25
 KINDS: Final = ("missing", "mislabelled", "badly_drawn", "spurious")
 CLASSES: Final = 80
-_DATA: Final = SHARED / "coco-val128"
+DATA: Final = SHARED / "coco-val128"
 
 
 def skipped() -> str | None:
     """Why this benchmark cannot run here, or None."""
-    return missing(_DATA)
+    return missing(DATA)
 
 
 def rows() -> list[dict[str, Any]]:
     """Measure every score of the images on every seed; none where ``skipped`` says why."""
     if skipped():
         return []
-    people, model, size = _read()
+    people, model, size = read()
     tasks = np.arange(len(size))
     found = []
     for data, kinds in [("all kinds", KINDS), *((kind, (kind,)) for kind in KINDS)]:
@@ -120,9 +120,10 @@ def _scores(
     yield "FiftyOne mistakenness_loc", loose
 
 
-def _read() -> tuple[Regions, Regions, NDArray[np.float64]]:
-    people = json.loads((_DATA / "annotations.json").read_text())
-    found = json.loads((_DATA / "predictions.yolox_nano.json").read_text())
+def read() -> tuple[Regions, Regions, NDArray[np.float64]]:
+    """Return people's boxes, the model's, and each image's width and height, float64 (N, 2)."""
+    people = json.loads((DATA / "annotations.json").read_text())
+    found = json.loads((DATA / "predictions.yolox_nano.json").read_text())
     image = {one["id"]: row for row, one in enumerate(people["images"])}
     size = np.array([[one["width"], one["height"]] for one in people["images"]], dtype=np.float64)
 

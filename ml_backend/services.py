@@ -21,6 +21,7 @@ from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
 from ml_backend.storage.embedding_store import EmbeddingStore
 from ml_backend.storage.looks import LookBook
+from ml_backend.storage.page_columns import PageColumns
 from ml_backend.storage.store import Store
 from ml_backend.upstream.registry import UpstreamRegistry
 
@@ -78,6 +79,11 @@ class Services:
         return LookBook(self.store.tables)
 
     @cached_property
+    def page(self) -> PageColumns:
+        """What the review page shows of each task."""
+        return PageColumns(self.store.tables)
+
+    @cached_property
     def embeddings(self) -> EmbeddingStore:
         """Vectors on disk."""
         return EmbeddingStore(self.settings.store_location)
@@ -98,11 +104,21 @@ class Services:
         return RecentPredictions(self.store)
 
     @cached_property
+    def media(self) -> MediaReader:
+        """Files of tasks."""
+        return MediaReader(self.client, self.settings)
+
+    @cached_property
     def prediction(self) -> Prediction:
         """Models over tasks."""
-        images = MediaReader(self.client, self.settings)
+        images = self.media
         store = self.store if self._patient else self.recent
         return Prediction(self.choice, images, TextReader(images.fetch), store)
+
+    @cached_property
+    def kept(self) -> Prediction:
+        """Predictions as they are on disk: all that were ever made, none of a moment ago."""
+        return Prediction(self.choice, self.media, TextReader(self.media.fetch), self.store)
 
     def close(self) -> None:
         """Return when nothing is left to be written."""

@@ -16,6 +16,7 @@ from rich.table import Table
 from ml_backend import __version__
 from ml_backend.commands.annotators import add_annotator_commands
 from ml_backend.commands.batch_commands import add_batch_commands
+from ml_backend.commands.doctor import doctor
 from ml_backend.commands.progress import follow
 from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 add_batch_commands(app)
 add_annotator_commands(app)
+app.command("doctor")(doctor)
 
 _say = Console(stderr=True)
 

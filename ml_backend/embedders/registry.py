@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.patches import MARGIN
 from ml_backend.errors import ModelError
-from ml_backend.predictors import files
+from ml_backend.predictors import files, hub
 from ml_backend.predictors.base import Predictor
 
 if TYPE_CHECKING:
     # PyTorch takes seconds, and names are read where no model runs.
     from ml_backend.embedders.shared import SharedFeatures
 
-__all__ = ["KINDS", "make_embedder", "shared_features"]
+__all__ = ["KINDS", "check_name", "make_embedder", "shared_features"]
 
 KINDS: Final = ("timm", "transformers", "sentence-transformers")
 
@@ -44,12 +45,7 @@ def make_embedder(
     """
     kind, _, inner = name.partition(":")
     if kind not in KINDS:
-        path = files.locate(folder, name)
-        if path.suffix != ".onnx":
-            raise ModelError(
-                f"embedder {name[:120]!r} is of no known kind: name an .onnx file, or put "
-                f"{', '.join(f'{known}:' for known in KINDS)} before a folder's name"
-            )
+        path = _file(name, folder)
         from ml_backend.embedders import onnx_models  # noqa: PLC0415
 
         return onnx_models.load(path, files.version(name, path), margin, threads)
@@ -65,6 +61,43 @@ def make_embedder(
     from ml_backend.embedders import sentence_models  # noqa: PLC0415
 
     return sentence_models.load(inner, folder, downloads=downloads)
+
+
+def check_name(name: str, folder: Path, reads: Collection[str], *, downloads: bool) -> None:
+    """See to it that an embedder can be meant by a name; nothing is loaded or downloaded.
+
+    Args:
+        name: as ``make_embedder`` takes it.
+        folder: the model folder.
+        reads: what the project's tags label: "image", "text".
+        downloads: whether the machine's owner lets models be downloaded.
+
+    Raises:
+        ModelError: when it is not there, or reads nothing of what the tags label.
+    """
+    kind, _, inner = name.partition(":")
+    if kind not in KINDS:
+        _file(name, folder)
+    elif inner and downloads and hub.is_name(inner):
+        pass  # whether it is offered, the run finds out
+    else:
+        files.locate(folder, inner)
+    what = "text" if kind == "sentence-transformers" else "image"
+    if what not in reads:
+        raise ModelError(
+            f"embedder {name[:120]!r} reads {what}s, and no tag of the labelling config labels any;"
+            " name one that reads what they label, or none"
+        )
+
+
+def _file(name: str, folder: Path) -> Path:
+    path = files.locate(folder, name)
+    if path.suffix != ".onnx":
+        raise ModelError(
+            f"embedder {name[:120]!r} is of no known kind: name an .onnx file, or put "
+            f"{', '.join(f'{known}:' for known in KINDS)} before a folder's name"
+        )
+    return path
 
 
 def shared_features(predictor: Predictor, margin: float = 0.0) -> SharedFeatures | None:

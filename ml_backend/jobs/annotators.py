@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from ml_backend.jobs import learning
+from ml_backend.jobs.comparison import policy_of
 from ml_backend.jobs.opened import OpenedProject
-from ml_backend.labelstudio.authorship import Authored, read_names
+from ml_backend.labelstudio.annotators import names_of_people
+from ml_backend.labelstudio.authorship import Authored
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.corrections import read_answered
 from ml_backend.labelstudio.reader import read_tasks
@@ -34,12 +36,14 @@ class _Scored:
     Attributes:
         annotation: int64 (A,), annotation ids, ascending.
         score: float64 (A,), in [0, 1]; NaN where nothing was scored.
+        needs_review: bool (A,), whether the score is enough for a flag.
         suspicions: annotation id, control tag, label given and the better one, of those that would
             be flagged.
     """
 
     annotation: NDArray[np.int64]
     score: NDArray[np.float64]
+    needs_review: NDArray[np.bool_]
     suspicions: list[tuple[int, str, int, int]]
 
     def of(self, annotation: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -60,14 +64,15 @@ def annotators(services: Services, project: int) -> Report:
     work = _read(opened)
     if work is None:
         return Report(project, [], [])
-    names = read_names(services.client)
+    names = names_of_people(services.client)
     said, scored = judged(work), _score(opened, np.unique(work.task))
     now = scored.of(work.id)
     # A label that a newer one says again is as likely wrong as that one.
     newest = np.searchsorted(work.task, work.task, side="right") - 1
     again = np.isnan(now) & (work.digest == work.digest[newest])
     now = np.where(again, now[newest], now)
-    waits = (work.flag == NEEDS_REVIEW) & (now >= opened.settings.review_threshold)
+    suspicious = np.isin(work.id, scored.annotation[scored.needs_review])
+    waits = (work.flag == NEEDS_REVIEW) & suspicious
     # A verdict is on the label as it was flagged, not on what it was mended to.
     probability = np.where(said.verdict != NONE, work.score, now)
     rows = Labelled(work.task, work.author, work.made, waits, probability, said)
@@ -97,12 +102,18 @@ def _read(opened: OpenedProject) -> Authored | None:
 
 def _score(opened: OpenedProject, tasks: NDArray[np.int64]) -> _Scored:
     """Score each current annotation by itself, from what the store has."""
-    store, project = opened.services.store, opened.project.id
-    tables = [opened.stored(control, tasks) for control in opened.controls]
-    labels = [store.get_labels(project, control.name, tasks) for control in opened.controls]
+    services, project = opened.services, opened.project
+    # As they are on disk: the web server's own memory holds those of a moment ago alone.
+    tables = [
+        services.kept.stored(project.id, project.config, control, opened.settings, tasks)
+        for control in opened.controls
+    ]
+    labels = [
+        services.store.get_labels(project.id, control.name, tasks) for control in opened.controls
+    ]
     nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
     page, said, around = one_by_one(stored_page(tasks, labels), tables, nearby)
-    found = learning.scores(opened, page, said, around)
+    found = learning.scores(opened, page, said, around, policy_of(opened))
     by_name = {
         control.name: table
         for control, table in zip(opened.controls, page.annotations.labels, strict=True)
@@ -113,7 +124,12 @@ def _score(opened: OpenedProject, tasks: NDArray[np.int64]) -> _Scored:
         for fix in fixes
     ]
     order = np.argsort(page.annotations.id)
-    return _Scored(page.annotations.id[order], found.priority[order].astype(float), suspicions)
+    return _Scored(
+        page.annotations.id[order],
+        found.priority[order].astype(np.float64),
+        (np.nan_to_num(found.priority) >= found.least)[order],
+        suspicions,
+    )
 
 
 def _pair(fix: Fix, labels: Labels) -> tuple[int, int]:

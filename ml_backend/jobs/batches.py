@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +41,7 @@ from ml_backend.labelstudio.corrections import (
     read_relabelled,
 )
 from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
-from ml_backend.review.batch import Fate, choose, confirmed, fates
+from ml_backend.review.batch import Fate, Waiting, choose, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.services import Services
 
@@ -62,7 +62,7 @@ class Order:
     Attributes:
         token: names the batch; the same order given again goes on with the same batch.
         to: "", "new", "here" or a project's id.
-        top: how many from the top of the queue; None for all.
+        top: how many from the top of the queue; None for as many as the settings say.
         kinds: only these kinds of suspicion; empty for all.
         tasks: these tasks instead of the queue's; empty for the queue.
     """
@@ -125,6 +125,7 @@ class Batches:
             SettingsError: when the project named cannot take them.
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
+        order = replace(order, to=order.to or self._settings.batch_to)
         with self._services.mailbox.lock(self._source.id, "batches"):
             chosen = self._chosen(order)
             if order.to == HERE:
@@ -142,7 +143,7 @@ class Batches:
     def send_when_full(self, token: str) -> tuple[str, int]:
         """Send what waits in no batch, if it is as much as the project's settings ask for."""
         least = self._settings.batch_every
-        if not least or len(self._chosen(Order(token))) < least:
+        if not least or self._waiting() < least:
             return "", 0
         return self.send(Order(token))
 
@@ -205,14 +206,25 @@ class Batches:
     def _prefix(self) -> str:
         return self._settings.field_prefix
 
-    def _chosen(self, order: Order) -> NDArray[np.int64]:
+    def _waiting(self) -> int:
+        """Return how many flagged tasks are in no batch."""
+        waiting, out = self._queue()
+        return len(choose(waiting, out))
+
+    def _queue(self) -> tuple[Waiting, set[int]]:
+        """Return the queue, and the tasks that are in a batch and unanswered."""
         waiting = read_waiting(self._client, self._source.id, self._prefix)
         out = set(waiting.task[waiting.batch != ""].tolist())
         for target in find_relabel_projects(self._client, self._source.id):
             out |= read_out(self._client, target, self._source.id)
+        return waiting, out
+
+    def _chosen(self, order: Order) -> NDArray[np.int64]:
+        waiting, out = self._queue()
         if order.tasks:
             return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
-        return choose(waiting, out, order.top, order.kinds)
+        chosen = choose(waiting, out, order.top, order.kinds)
+        return chosen[: self._settings.batch_size or None] if order.top is None else chosen
 
     def _target(self, order: Order) -> int:
         note, client = f"[{order.token}]", self._client

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,13 +14,43 @@ from ml_backend.jobs.learning import scores
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.labelstudio.changes import TaskStates
 from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.review.policy import Policy, cut_for
+from ml_backend.scoring.nearby import Nearby
+from ml_backend.scoring.page import PageScores
 from ml_backend.scoring.stored import stored_page
 from ml_backend.storage.looks import Looks, told
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "policy_of"]
 
 #: Under which it is noted how a project's tasks were when nothing was left to say.
 _SETTLED: Final = "settled"
+#: Under which it is kept from which priority a task is among as many as are wanted.
+_CUT: Final = "cut"
+
+
+def policy_of(opened: OpenedProject) -> Policy:
+    """Return what counts as needing review in a project."""
+    kept = None
+    if opened.settings.review_share < 1:
+        kept = opened.services.store.get_arrays(opened.project.id, _CUT)
+    return Policy.of(opened.settings, cut=0.0 if kept is None else float(kept["cut"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """T tasks scored from the store's columns alone."""
+
+    page: TaskPage
+    tables: Sequence[ControlPredictions]
+    nearby: Sequence[Nearby | None]
+    scores: PageScores
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Bool (T,), of which tasks predictions are lacking."""
+        lost: NDArray[np.bool_] = ~np.logical_and.reduce([one.found for one in self.tables])
+        return lost
 
 
 class Comparison:
@@ -55,15 +87,44 @@ class Comparison:
         looks = self._looks.get(self._id, tasks)
         if settled or not len(tasks):
             return looks, np.zeros(len(tasks), dtype=np.bool_)
+        stored = self._stored_scores(tasks, self._policy)
+        priority = self._opened.lessons.priority(stored.scores)
+        shown = replace(stored.scores, priority=priority)
+        self._opened.noting.scored(stored.page, stored.tables, shown, stored.nearby)
+        now = told(stored.scores, priority)
+        return looks, (now != looks.told) | (looks.stamp == 0) | stored.lost
+
+    def find_cut(self, pages: Sequence[NDArray[np.int64]]) -> None:
+        """Find the priority from which a task is among as many as the admin wants to see.
+
+        Args:
+            pages: int64, the ids of all of the project's tasks, in parts.
+        """
+        share = self._opened.settings.review_share
+        if share >= 1:
+            return
+        every = Policy.of(self._opened.settings)
+        priority, least, labelled = [], [], 0
+        for tasks in pages:
+            stored = self._stored_scores(tasks, every)
+            priority.append(stored.scores.priority)
+            least.append(stored.scores.least)
+            labelled += len(np.unique(stored.page.annotations.task))
+        cut = cut_for(np.concatenate(priority), np.concatenate(least), labelled, share)
+        self._store.put_arrays(self._id, _CUT, {"cut": np.array(cut)})
+        self.__dict__.pop("_policy", None)
+
+    @cached_property
+    def _policy(self) -> Policy:
+        return policy_of(self._opened)
+
+    def _stored_scores(self, tasks: NDArray[np.int64], policy: Policy) -> _Stored:
         opened = self._opened
         tables = [opened.stored(control, tasks) for control in opened.controls]
         labels = [self._store.get_labels(self._id, one.name, tasks) for one in opened.controls]
         page = stored_page(tasks, labels)
         nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
-        found = scores(opened, page, tables, nearby)
-        now = told(found, opened.settings.review_threshold, opened.lessons.priority(found))
-        lost = ~np.logical_and.reduce([table.found for table in tables])
-        return looks, (now != looks.told) | (looks.stamp == 0) | lost
+        return _Stored(page, tables, nearby, scores(opened, page, tables, nearby, policy))
 
     def settled(self, tasks: NDArray[np.int64]) -> bool:
         """Whether all tasks are as they were when a run last ended with nothing left to say."""
@@ -97,4 +158,6 @@ class Comparison:
         self._looks.put(self._id, looks.take(~np.isin(page.id, list(bad))))
 
     def _digest(self, tasks: NDArray[np.int64]) -> str:
-        return self._looks.get(self._id, tasks).digest()
+        """Stand for how the tasks are and for what the admin wants to see of them."""
+        looks = self._looks.get(self._id, tasks).digest()
+        return f"{looks} {self._opened.settings.touching('queue')}"

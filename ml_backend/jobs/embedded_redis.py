@@ -6,14 +6,27 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import redis
 
 from ml_backend.errors import SettingsError
 from ml_backend.processes import ChildProcess
 
-__all__ = ["EmbeddedRedis"]
+__all__ = ["EmbeddedRedis", "running_address"]
+
+#: Where other commands with the same data folder find it.
+_FOLDER: Final = "redis"
+_ADDRESS: Final = "address"
+
+
+def running_address(data_dir: Path) -> str:
+    """Return the address of the Redis that `relook start` runs with a data folder; "" for none."""
+    try:
+        url = (data_dir / _FOLDER / _ADDRESS).read_text()
+    except OSError:
+        return ""
+    return url if Path(url.removeprefix("unix://")).is_socket() else ""
 
 
 class EmbeddedRedis:
@@ -51,6 +64,7 @@ class EmbeddedRedis:
             command += [f"--{name}", value]
         self._process = ChildProcess("Redis", command, self._folder / "redis.log")
         self._process.wait_ready(self._answers, timeout=20)
+        (self._folder / _ADDRESS).write_text(self.url)
 
     def stop(self) -> None:
         """Stop it; what it holds stays on disk."""
@@ -58,6 +72,7 @@ class EmbeddedRedis:
             self._process.stop()
             self._process = None
         shutil.rmtree(self._socket_folder, ignore_errors=True)
+        (self._folder / _ADDRESS).unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End it without warning, as a crash would; ``start`` brings it back with its data."""

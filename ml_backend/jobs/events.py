@@ -15,10 +15,12 @@ from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, Settin
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.schedule import begin_if_due
 from ml_backend.jobs.shards import SHARD, score_tasks, services
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
+from ml_backend.labelstudio.webhooks import put_key
 
-__all__ = ["let_pass", "look_at_pending", "reconcile", "tend_batches"]
+__all__ = ["let_pass", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +77,23 @@ def reconcile(project: int) -> None:
         # Should only our access have gone: Label Studio names the project again when it is opened.
         services().mailbox.forget_setup(project)
         return
+    put_webhook_key(project)
     tend_batches(project)
+    begin_if_due(services().mailbox, project)
+
+
+def put_webhook_key(project: int) -> None:
+    """See to it that a project's events carry the key that lets them in."""
+    settings = services().settings
+    if settings.basic_auth_pass is None:
+        return
+    try:
+        secret = settings.basic_auth_pass.get_secret_value()
+        if put_key(services().client, project, settings.basic_auth_user, secret):
+            # What was refused meanwhile is found again.
+            find_lost_events(services().client, services().mailbox, project)
+    except ProjectGoneError:
+        services().mailbox.forget_setup(project)
 
 
 def tend_batches(project: int) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.review.policy import Policy
 from ml_backend.scoring.columns import Calibration
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, fit_calibration, score_page
@@ -52,10 +53,11 @@ def scores(
     page: TaskPage,
     tables: Sequence[ControlPredictions],
     nearby: Sequence[Nearby | None],
+    policy: Policy,
 ) -> PageScores:
     """Score a page by what was learnt, see ``score_page``."""
     calibrations = [_calibration(opened, table) for table in tables]
-    return score_page(page, tables, calibrations, opened.settings.review_threshold, nearby)
+    return score_page(page, tables, calibrations, policy, nearby)
 
 
 def unknown_labels(table: ControlPredictions, given: NDArray[np.int32]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from analysis import projection
 from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn
+from analysis.outliers import outlier_scores
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.choice import NO_EMBEDDER
 from ml_backend.embedders.embedding import Wanted, embed_missing, places
@@ -48,6 +49,8 @@ _REGIONS: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
 _FEW: Final = 20
 #: As many as UMAP reads; those who vote on labels are the first of them.
 _NEIGHBORS: Final = 14
+#: Of more regions than this the neighbours are not searched for outlier scores alone.
+_SEARCHED: Final = 200_000
 #: Task ids whose neighbourhood is kept in one file: a page reads one or two.
 _BUCKET: Final = 4096
 
@@ -226,10 +229,15 @@ class Neighborhood:
         same = before is not None and np.array_equal(before.digest, keys.digest)
         if same or len(keys) < _FEW:
             return
-        graph = self._graph(control, embedder, keys, vectors) if part == "inputs" else None
+        graph = None
+        if part == "inputs":
+            graph = self._graph(control, embedder, keys, vectors)
+        elif len(keys) <= _SEARCHED:
+            graph = knn(vectors, _NEIGHBORS)
         at = projection.project(vectors, graph)
         region = np.array(keys.region, dtype=np.str_)
-        plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest)
+        far = np.full(len(keys), np.nan, np.float32) if graph is None else outlier_scores(graph)
+        plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest, far)
         put_plane(store, project, control.name, part, plane)
 
     def _embedder(self, control: Control) -> Embedder | None:

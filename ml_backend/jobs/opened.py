@@ -14,6 +14,7 @@ from ml_backend import __version__
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.neighborhood import Neighborhood
+from ml_backend.jobs.noting import Noting
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project, read_project
@@ -76,6 +77,11 @@ class OpenedProject:
         return Neighborhood(self.services, self.project, self.settings)
 
     @cached_property
+    def noting(self) -> Noting:
+        """What the review page shows."""
+        return Noting(self.services, self.project, self.settings)
+
+    @cached_property
     def lessons(self) -> Lessons:
         """What reviewers' verdicts have taught."""
         return Lessons(self.services, self.project.id, self.settings.field_prefix)
@@ -84,8 +90,9 @@ class OpenedProject:
     def setup(self) -> int:
         """What stands for all that predictions and scores depend on, besides the tasks."""
         answers = [self.answers(control) for control in self.controls]
-        parts = [__version__, self.project.config.xml, self.project.overlap]
-        parts += [self.settings.model_dump_json(), [(one.key, one.version) for one in answers]]
+        parts = [__version__, self.controls, self.project.overlap]
+        parts += [self.settings.touching("predictions")]
+        parts += [[(one.key, one.version) for one in answers]]
         parts += [self.neighborhood.version(control) for control in self.controls]
         made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
         return int.from_bytes(made.digest(), signed=True)

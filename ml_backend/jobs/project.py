@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.jobs import learning
-from ml_backend.jobs.comparison import Comparison
+from ml_backend.jobs.comparison import Comparison, policy_of
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
 from ml_backend.labelstudio.client import explained
@@ -21,6 +21,8 @@ from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import NEEDS_REVIEW, State, decide
+from ml_backend.review.hand import honour
+from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
 from ml_backend.scoring.page import page_labels
 from ml_backend.services import Services
@@ -82,6 +84,7 @@ class ProjectWork:
             ours = np.zeros(len(page), dtype=np.bool_)
             ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
             said = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
+            self.opened.noting.read(page, flagged)
             bad = [*predicted.errors, *refused]
             self.comparison.keep(page, bad, more, said, flagged == NEEDS_REVIEW)
         return errors
@@ -94,13 +97,12 @@ class ProjectWork:
             before_writing: raises when what was read may no longer be written upon.
         """
         outcome, opened = Outcome(), self.opened
-        threshold = opened.settings.review_threshold
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             before_writing()
             refused, more = self.prelabelling.write(page, predicted, waiting, outcome.errors)
             nearby = [opened.neighborhood.of_page(one, page.inputs) for one in opened.controls]
-            scores = learning.scores(opened, page, predicted.controls, nearby)
+            scores = learning.scores(opened, page, predicted.controls, nearby, self.policy)
             state = State(
                 flag=_strings(page.own["flag"]),
                 mark=_strings(page.own["seen"]),
@@ -109,30 +111,37 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
             )
-            decision = decide(state, threshold)
+            honoured = honour(state, decide(state, scores.least), _strings(page.own["hand"]))
+            decision = honoured.decision
             before_writing()
             priority = opened.lessons.priority(scores)
+            shown = replace(scores, priority=priority)
             fixless, suggested = publish(
                 opened.services.client,
                 opened.project.id,
                 opened.settings.field_prefix,
                 page,
-                replace(scores, priority=priority),
+                shown,
                 decision,
                 partial(self.prelabelling.create, waiting),
             )
+            opened.noting.scored(page, predicted.controls, shown, nearby)
+            opened.noting.decided(page, honoured)
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
-            self.comparison.keep(
-                page, bad, more + suggested, told(scores, threshold, priority), flagged
-            )
+            self.comparison.keep(page, bad, more + suggested, told(scores, priority), flagged)
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
         """Learn from all of the project's tasks, see ``learning.fit``; return what is wrong."""
         return learning.fit(self.opened, tasks)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What counts as needing review."""
+        return policy_of(self.opened)
 
     def compact(self) -> None:
         """Merge the small files that many small writes leave behind."""
@@ -143,6 +152,7 @@ class ProjectWork:
         """Lay inputs and regions out on planes, for the eye."""
         for control in self.opened.controls:
             self.opened.neighborhood.lay_out(control, tasks)
+        self.opened.noting.tidy(tasks)
         self.opened.services.embeddings.compact(self.opened.project.id)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final, cast
 
 import redis
@@ -14,6 +15,7 @@ from rq import Queue, Retry
 
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.clock import SteadyJob
+from ml_backend.jobs.embedded_redis import running_address
 from ml_backend.jobs.locks import LivingLock
 from ml_backend.settings import ServiceSettings
 
@@ -31,6 +33,9 @@ _JOB_TIMEOUT_S: Final = 900
 _DOOR_S: Final = 60
 #: A Redis that does not answer within this time is away.
 _ANSWER_S: Final = 5.0
+#: Seconds between two looks at a webhook's key, and until the first.
+_KEY_S: Final = 60
+_KEY_AFTER_S: Final = 2
 _AT_ONCE_S: Final = 1.0
 
 #: Forget a pending task only if no newer event has named it since.
@@ -47,21 +52,24 @@ def open_redis(settings: ServiceSettings, patient: bool = True) -> redis.Redis:
     """Return a connection to the service's Redis.
 
     Args:
-        settings: the service's settings.
+        settings: the service's settings; where they name none, it is the one that `relook start`
+            runs with the same data folder.
         patient: whether a Redis that is away is waited for a few seconds, as jobs want it; else
             it is said at once, as requests want it.
 
     Raises:
         SettingsError: when no address is set, or it is not an address of a Redis.
     """
-    if settings.redis_url is None:
+    given = settings.redis_url
+    address = running_address(settings.data_dir) if given is None else given.get_secret_value()
+    if not address:
         raise SettingsError(
             "REDIS_URL is not set: name a Redis, or use `relook start`, which runs one of its own"
         )
     reconnect = Reconnect(ExponentialWithJitterBackoff(cap=2, base=0.1), 6 if patient else 1)
     try:
         return redis.Redis.from_url(
-            settings.redis_url.get_secret_value(),
+            address,
             socket_timeout=_ANSWER_S if patient else _AT_ONCE_S,
             socket_connect_timeout=_ANSWER_S if patient else _AT_ONCE_S,
             retry=reconnect,
@@ -107,6 +115,26 @@ class Mailbox:
         """Return whether Label Studio has sent a project's extra params, and what they are."""
         kept = cast(bytes | None, self.redis.hget("relook:setup", str(project)))
         return kept is not None, json.loads(kept) if kept is not None else None
+
+    def note_heard(self, project: int) -> None:
+        """Note that a change of a project itself was told us."""
+        self.redis.hincrby("relook:heard", str(project))
+
+    def heard(self, project: int) -> int:
+        """Return how often a change of a project itself was told us."""
+        return int(cast(bytes | None, self.redis.hget("relook:heard", str(project))) or 0)
+
+    def see_to_key(self, project: int) -> None:
+        """Enqueue the job that puts our key into a project's webhook, unless it ran just now."""
+        if self.redis.set(f"relook:key-seen:{project}", 1, nx=True, ex=_KEY_S):
+            # Label Studio makes the webhook right after the answer that follows.
+            self.events.enqueue_in(
+                timedelta(seconds=_KEY_AFTER_S),
+                "ml_backend.jobs.events.put_webhook_key",
+                project,
+                job_id=f"key-{project}-{uuid.uuid4().hex[:8]}",
+                retry=retry(),
+            )
 
     def add_tasks(self, project: int, tasks: Iterable[int]) -> None:
         """Note that tasks changed and see to it that a job will look at them.

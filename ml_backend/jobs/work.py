@@ -156,11 +156,13 @@ def fit(run: Run, _: int) -> None:
         work, tasks = _open(run), checkpoints.all_tasks()
         book.note_errors(run.id, work.prelabelling.send())
         settled = work.comparison.settled(tasks)
+        pages = np.split(tasks, range(_COMPARED, len(tasks), _COMPARED))
         if not settled:
             book.note_errors(run.id, work.fit(tasks))
+            work.comparison.find_cut(pages)
         again: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
         flagged = 0
-        for page in np.split(tasks, range(_COMPARED, len(tasks), _COMPARED)):
+        for page in pages:
             looks, other = work.comparison.compare(page, settled)
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
-from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.annotators import NOBODY
 from ml_backend.labelstudio.approval_marks import seconds
-from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, decode, digest
 from ml_backend.marks import Mark
 from ml_backend.outlines import Outlines
 
-__all__ = ["NOBODY", "Authored", "read_names"]
-
-#: The author of an annotation that was imported without one.
-NOBODY: Final = -1
+__all__ = ["Authored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +103,6 @@ class Authored:
             for tag in range(len(parts[0].labels))
         )
         return cls(**columns, labels=labels)
-
-
-def read_names(client: LabelStudio) -> dict[int, str]:
-    """Return what to call each user: their mail address.
-
-    Raises:
-        LabelStudioError: when they cannot be listed.
-    """
-    with explained("listing the users"):
-        people = client.users.list()
-    return {
-        int(one.id): one.email or one.username or str(one.id)
-        for one in people
-        if one.id is not None
-    }
 
 
 def _joined(parts: Sequence[Labels], starts: NDArray[np.int64]) -> Labels:

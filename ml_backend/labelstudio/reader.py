@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Fields of a task's data that Relook owns, without their prefix.
-OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen", "batch")
+OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen", "batch", "hand", "tags")
 
 _PAGE_SIZE = 200
 

@@ -66,7 +66,8 @@ def tab_data(tab: Tab, prefix: str, data_keys: Sequence[str], others: Sequence[s
         others: keys of the task's data that have no place in a reviewer's list.
     """
     priority, flag = f"tasks:data.{prefix}_priority", f"tasks:data.{prefix}_flag"
-    hidden = [f"tasks:data.{prefix}_seen", *(f"tasks:{name}" for name in _HIDDEN)]
+    own = [f"tasks:data.{prefix}_{name}" for name in ("seen", "hand")]
+    hidden = [*own, *(f"tasks:{name}" for name in _HIDDEN)]
     hidden += [f"tasks:data.{key}" for key in others]
     if tab.newest:
         hidden.remove("tasks:updated_at")

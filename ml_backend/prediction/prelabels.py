@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.results import Result, encode_choices, encode_each
 from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.overlaps import surest
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.settings import ProjectSettings
 
@@ -26,14 +29,14 @@ def prelabels(
     for table in predicted.controls:
         if table.stands:
             continue
-        threshold = table.control.score_threshold
-        threshold = settings.score_threshold if threshold is None else threshold
+        threshold = _thresholds(table.control, settings)
         rows = np.flatnonzero(table.found)
         if table.control.geometry == "choice":
             results = _choices(table, threshold)
         else:
             texts = inputs.spelt(table.control)
-            results = _regions(table, threshold, [texts[row] for row in rows])
+            shown = _shown(table, threshold, settings.iou_threshold)
+            results = _regions(table, shown, [texts[row] for row in rows])
         for task, result in zip(inputs.id[rows].tolist(), results, strict=True):
             before, _ = done.get(task, ([], 0.0))
             done[task] = (before + result, 0.0)
@@ -44,7 +47,35 @@ def prelabels(
     }
 
 
-def _choices(table: ControlPredictions, threshold: float) -> list[Result]:
+def _thresholds(control: Control, settings: ProjectSettings) -> NDArray[np.float32]:
+    """Return the lowest confidence of a pre-label for each of a control tag's labels."""
+    threshold = control.score_threshold
+    threshold = settings.score_threshold if threshold is None else threshold
+    each = [settings.class_thresholds.get(label, threshold) for label in control.labels]
+    return np.array(each, dtype=np.float32)
+
+
+def _shown(
+    table: ControlPredictions, threshold: NDArray[np.float32], iou_threshold: float
+) -> NDArray[np.int64]:
+    """Return which regions are confident enough and are no second ones of the same object."""
+    said = table.predictions
+    rows = np.flatnonzero((said.score >= threshold[said.label]) & (said.label >= 0))
+    if iou_threshold < 1:
+        rows = rows[
+            surest(
+                table.control.geometry,
+                said.item[rows],
+                said.label[rows],
+                said.score[rows],
+                said.outline.take(rows),
+                iou_threshold,
+            )
+        ]
+    return rows
+
+
+def _choices(table: ControlPredictions, threshold: NDArray[np.float32]) -> list[Result]:
     probs = table.predictions.probs
     # Where a model says nothing of a task, all are 0.
     kept = (probs >= threshold) & (probs > 0)
@@ -59,16 +90,15 @@ def _choices(table: ControlPredictions, threshold: float) -> list[Result]:
 
 
 def _regions(
-    table: ControlPredictions, threshold: float, texts: Sequence[str | None]
+    table: ControlPredictions, shown: NDArray[np.int64], texts: Sequence[str | None]
 ) -> list[Result]:
     said = table.predictions
-    keep = np.flatnonzero((said.score >= threshold) & (said.label >= 0))
     return encode_each(
         table.control,
-        said.item[keep],
-        said.label[keep],
-        said.score[keep],
-        said.outline.take(keep),
+        said.item[shown],
+        said.label[shown],
+        said.score[shown],
+        said.outline.take(shown),
         said.size,
         texts,
     )

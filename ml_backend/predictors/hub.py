@@ -10,7 +10,7 @@ from typing import Final
 from ml_backend.errors import ModelError
 from ml_backend.predictors.files import locate
 
-__all__ = ["model_folder"]
+__all__ = ["is_name", "model_folder"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 #: Configuration and vocabularies, and weights that hold no code. Nothing of subfolders: those
@@ -36,11 +36,16 @@ def model_folder(root: Path, name: str, *, downloads: bool) -> Path:
     try:
         return locate(root, name)
     except ModelError as error:
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise
         if not downloads:
             raise ModelError(f"{error}; models of the Hugging Face hub are not allowed") from error
     return _download(name)
+
+
+def is_name(name: str) -> bool:
+    """Tell whether the hub could have a model by this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=64)

@@ -66,7 +66,7 @@ class Decision:
     resolved: NDArray[np.bool_]
 
 
-def decide(state: State, threshold: float) -> Decision:
+def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     """Decide the flag of each task.
 
     - Somebody saved the labels of a flagged task again: *confirmed* when they say the same,
@@ -74,7 +74,8 @@ def decide(state: State, threshold: float) -> Decision:
       Of several annotators' labels, one that gave way to another counts as a change when nothing
       suspicious is left, and as a confirmation when it is.
     - A reviewed task is left alone while its labels and the model stay what they were.
-    - Everything else that is labelled is flagged from ``threshold`` on, and unflagged below.
+    - Everything else that is labelled is flagged from ``threshold`` on (one for all, or one for
+      each task), and unflagged below.
       Verdicts change the queue's order, never what is in it: they say nothing of what is not.
     - What could not be scored (a broken image) is left as it stands.
     """

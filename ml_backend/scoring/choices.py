@@ -12,7 +12,7 @@ from analysis.findings import NONE, Findings
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.scoring.columns import ACTIONS, Calibration, Scored, Units
 
-__all__ = ["fit", "score"]
+__all__ = ["answers", "classes", "fit", "score"]
 
 #: What is learnt with the neighbours' labels stands beside what is learnt without.
 _NEAR: Final = "near_"
@@ -23,9 +23,9 @@ _LEAST_MASS: Final = 0.05
 def fit(units: Units) -> Calibration:
     """Learn from a whole project how far its model can be trusted."""
     if units.table.control.multiple:
-        given, judged = _answers(units)
+        given, judged = answers(units)
         return multilabel.fit(given[judged], units.model.probs[judged]).to_arrays()
-    label, probs = _classes(units)
+    label, probs = classes(units)
     learnt = classification.fit(label, probs).to_arrays()
     if units.nearby is None:
         return learnt
@@ -47,7 +47,7 @@ def score(units: Units, items: NDArray[np.int64], calibration: Calibration | Non
     item[units.unit] = items
     if units.table.control.multiple:
         return _several(units, item, calibration)
-    label, probs = _classes(units)
+    label, probs = classes(units)
     found = _mistaken(units, label, probs, calibration)
     judged = label != NONE
     found = found.take(judged[found.task])
@@ -83,7 +83,7 @@ def _mistaken(
 
 
 def _several(units: Units, item: NDArray[np.int64], calibration: Calibration | None) -> Scored:
-    given, judged = _answers(units)
+    given, judged = answers(units)
     rows = np.flatnonzero(judged)
     trust = None if calibration is None else multilabel.Calibration.from_arrays(calibration)
     probs = units.model.probs
@@ -144,8 +144,8 @@ def _with_remarks(units: Units, scored: Scored) -> Scored:
     )
 
 
-def _classes(units: Units) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The class each unit was given, -1 where none or unknown to the model, and the model's."""
+def classes(units: Units) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return each unit's class, -1 where none or unknown to the model, and the model's."""
     given = np.full(len(units), NONE, dtype=np.int32)
     given[units.unit] = units.given
     # Among the labels that the model knows; where it sees none of them it says nothing.
@@ -157,8 +157,8 @@ def _classes(units: Units) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     return given, scaled.astype(np.float32)
 
 
-def _answers(units: Units) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which labels each unit was given, bool (U, K), and which units were given any, bool (U,)."""
+def answers(units: Units) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return each unit's labels, bool (U, K), and which units were given any, bool (U,)."""
     given = np.zeros((len(units), len(units.table.control.labels)), dtype=np.bool_)
     known = units.given != NONE
     given[units.unit[known], units.given[known]] = True

@@ -11,17 +11,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import detection
+from analysis.findings import KINDS, NONE, Findings
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, to_pixels
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.review.policy import Policy
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.storage.store import StoredLabels
 
-__all__ = ["PageScores", "fit_calibration", "page_labels", "score_page"]
+__all__ = ["PageScores", "RegionScores", "fit_calibration", "page_labels", "score_page"]
 
 #: How many findings a reason names; the rest are in the suggestion.
 _MOST_NAMED: Final = 3
@@ -50,12 +53,30 @@ class PageScores:
         reason: the worst findings of each task in plain words.
         fixes: row of a task to the row of its worst annotation and what to change in it; nothing
             where no model says what would be right.
+        least: float32 (T,), the priority from which each task needs review.
+        regions: what was found about single regions, one table per control tag; None for tags
+            without regions and for models that have nothing to say.
     """
 
     priority: NDArray[np.float32]
     kind: list[str]
     reason: list[str]
     fixes: dict[int, tuple[int, list[Fix]]]
+    least: NDArray[np.float32]
+    regions: tuple[RegionScores | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegionScores:
+    """What was found about each of R human regions, in the order of ``page_labels``.
+
+    Attributes:
+        kind: int8 (R,), place in ``KINDS`` of the worst finding about it, -1 for none.
+        score: float32 (R,), of that finding, 0 for none.
+    """
+
+    kind: NDArray[np.int8]
+    score: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +137,7 @@ def score_page(
     page: TaskPage,
     tables: Sequence[ControlPredictions],
     calibrations: Sequence[Calibration | None],
-    threshold: float,
+    policy: Policy,
     nearby: Sequence[Nearby | None] | None = None,
 ) -> PageScores:
     """Score the human labels of one page of tasks.
@@ -125,17 +146,20 @@ def score_page(
         page: tasks with their labels.
         tables: predictions, one table per control tag.
         calibrations: what ``fit_calibration`` learnt per control tag, None where nothing yet.
-        threshold: score from which a finding is worth naming.
+        policy: what counts, and from which score on.
         nearby: what the neighbours of the page's inputs say per control tag, one row a task; None
             where nothing is known.
     """
     priority = np.full(len(page), np.nan, dtype=np.float32)
+    least = policy.least(Findings(), len(page))
     found: dict[int, list[_Finding]] = defaultdict(list)
     around = nearby or [None] * len(tables)
+    regions: list[RegionScores | None] = []
     for table, labels, calibration, near in zip(
         tables, page.annotations.labels, calibrations, around, strict=True
     ):
         if calibration is not None and _SILENT in calibration:
+            regions.append(None)
             continue
         annotations = np.flatnonzero(table.found[page.annotations.task])
         task = page.annotations.task[annotations]
@@ -143,8 +167,11 @@ def score_page(
         place = (np.cumsum(table.found) - 1)[task]
         of_units = None if near is None else near.take(task)
         units = Units.of(table, page_labels(page, table, labels), place, of_units)
-        scored = _score(units, items, calibration)
+        adds_up = table.control.geometry != "choice"
+        scored = _counted(_score(units, items, calibration), policy, adds_up=adds_up)
         np.fmax.at(priority, task, scored.priority)
+        np.minimum.at(least, task, policy.least(scored.findings, len(units)))
+        regions.append(_of_regions(table.control.geometry, scored, len(units.given)))
         texts = page.inputs.spelt(table.control)
         for n, unit in enumerate(scored.findings.task.tolist()):
             row = int(task[unit])
@@ -159,7 +186,51 @@ def score_page(
                 fix=fix,
             )
             found[row].append(one)
-    return _by_task(priority, found, threshold)
+    kind, reason, fixes = _by_task(priority, found, least)
+    least = np.maximum(least, np.float32(policy.cut))
+    return PageScores(priority, kind, reason, fixes, least, tuple(regions))
+
+
+def _counted(scored: Scored, policy: Policy, *, adds_up: bool) -> Scored:
+    """Leave out the findings that do not count, as if nobody had looked for them.
+
+    Args:
+        scored: what was found.
+        policy: what counts.
+        adds_up: whether the findings of one region add up, as ``detection.task_scores`` has it.
+    """
+    counts = policy.counts(scored.findings)
+    if counts.all():
+        return scored
+    rows = np.flatnonzero(counts)
+    found = scored.findings.take(rows)
+    priority: NDArray[np.float32] = np.zeros(len(scored.priority), dtype=np.float32)
+    if adds_up:
+        priority = detection.task_scores(found, np.arange(len(priority)))
+    np.maximum.at(priority, found.task, found.score)
+    priority[np.isnan(scored.priority)] = np.nan
+    return Scored(
+        priority,
+        found,
+        [scored.reason[row] for row in rows.tolist()],
+        [scored.fix[row] for row in rows.tolist()],
+    )
+
+
+def _of_regions(geometry: Geometry, scored: Scored, count: int) -> RegionScores | None:
+    if geometry == "choice":
+        return None
+    found = scored.findings
+    rows = np.flatnonzero(found.annotation != NONE)
+    # The worst is written last.
+    rows = rows[np.argsort(found.score[rows], kind="stable")]
+    about = found.annotation[rows]
+    kind = np.full(count, NONE, dtype=np.int8)
+    score = np.zeros(count, dtype=np.float32)
+    place = {name: n for n, name in enumerate(KINDS)}
+    kind[about] = [place[name] for name in found.kind[rows].tolist()]
+    score[about] = found.score[rows]
+    return RegionScores(kind, score)
 
 
 def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | None) -> Scored:
@@ -176,13 +247,16 @@ def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | No
 
 
 def _by_task(
-    priority: NDArray[np.float32], found: Mapping[int, list[_Finding]], threshold: float
-) -> PageScores:
+    priority: NDArray[np.float32],
+    found: Mapping[int, list[_Finding]],
+    least: NDArray[np.float32],
+) -> tuple[list[str], list[str], dict[int, tuple[int, list[Fix]]]]:
+    """Return kind, reason and fixes of each task's worst findings, as ``PageScores`` has them."""
     kind, reason = [""] * len(priority), [""] * len(priority)
     fixes: dict[int, tuple[int, list[Fix]]] = {}
     for row, all_of_task in found.items():
         ranked = sorted(all_of_task, key=lambda one: -one.score)
-        named = [one for one in ranked if one.score >= threshold] or ranked[:1]
+        named = [one for one in ranked if one.score >= least[row]] or ranked[:1]
         kind[row] = named[0].kind
         reason[row] = "; ".join(one.reason for one in named[:_MOST_NAMED])
         if len(named) > _MOST_NAMED:
@@ -190,4 +264,4 @@ def _by_task(
         worst = named[0].annotation
         mend = [one.fix for one in named if one.annotation == worst and one.fix is not None]
         fixes[row] = worst, mend
-    return PageScores(priority, kind, reason, fixes)
+    return kind, reason, fixes

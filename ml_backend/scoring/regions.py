@@ -16,10 +16,11 @@ from ml_backend.outlines import Outlines, boxes, shapes
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.drawn import DrawnScorer
 
-__all__ = ["fit", "score"]
+__all__ = ["fit", "score", "tables"]
 
 
-def _tables(units: Units) -> tuple[Regions, Regions]:
+def tables(units: Units) -> tuple[Regions, Regions]:
+    """Return people's regions and the model's; their task is the unit."""
     geometry = units.table.control.geometry
     human, model = units.labels.outline, units.model
     # One table of both: either all are upright boxes, or both have shapes to compare.
@@ -47,7 +48,7 @@ def _overlap(people: Regions, model: Regions, found: Findings) -> NDArray[np.flo
 
 _SCORER: Final = DrawnScorer(
     "box",
-    _tables,
+    tables,
     lambda people, model, count: detection.fit(people, model, num_classes=count),
     detection.Calibration.from_arrays,
     lambda people, model, count, trust: detection.find(

@@ -178,6 +178,45 @@ class EmbeddingStore:
         both = np.concatenate(vectors) if vectors else np.empty((0, 0), dtype=np.float16)
         return keys.take(order), both[order]
 
+    def nearest(
+        self, project: int, control: str, task: int, region: str, count: int
+    ) -> tuple[NDArray[np.int64], list[str], NDArray[np.float32]]:
+        """Return what looks most like one input or region, by the angle between vectors.
+
+        Inputs are found for an input, regions for a region, of the version that embedded it.
+
+        Args:
+            project: id of the project.
+            control: name of the control tag.
+            task: the task.
+            region: the region's key; "" for the whole input.
+            count: how many at most; itself is none of them.
+
+        Returns:
+            int64 (R,), task ids, nearest first;
+            R keys of regions;
+            float32 (R,), cosine distances, in [0, 2].
+        """
+        where = f"control = {_quoted(control)} AND region {'!=' if region else '='} ''"
+        itself = f"task = {task} AND region = {_quoted(region)}"
+        for table in self._of(project):
+            own = table.search().where(f"{where} AND {itself}").select(["vector", "version"])
+            rows = own.limit(1).to_arrow()
+            if not len(rows):
+                continue
+            vector = np.asarray(rows["vector"][0].as_py(), dtype=np.float32)
+            version = _quoted(rows["version"][0].as_py())
+            search = table.search(vector, vector_column_name="vector").distance_type("cosine")
+            search = search.where(f"{where} AND version = {version} AND NOT ({itself})")
+            found = search.select(["task", "region", "_distance"]).limit(count).to_arrow()
+            return (
+                found["task"].to_numpy(),
+                found["region"].to_pylist(),
+                found["_distance"].to_numpy().astype(np.float32),
+            )
+        nothing = np.empty(0, dtype=np.int64)
+        return nothing, [], nothing.astype(np.float32)
+
     def prune(self, project: int, control: str, version: str, keys: Keys) -> None:
         """Delete a control tag's vectors of other versions, and of regions that are gone.
 

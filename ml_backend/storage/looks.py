@@ -127,16 +127,15 @@ class LookBook:
         self._tables.compact(named("looks", _LOOKS, project))
 
 
-def told(scores: PageScores, threshold: float, priority: NDArray[np.float32]) -> NDArray[np.int64]:
+def told(scores: PageScores, priority: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return what stands for all that Label Studio is told of T tasks, int64 (T,).
 
     Args:
         scores: of the tasks.
-        threshold: from which score on something is told.
         priority: float32 (T,), the priority that is written where the score is high enough.
     """
     made = np.full(len(scores.priority), QUIET, dtype=np.int64)
-    rows = np.flatnonzero(np.nan_to_num(scores.priority) >= threshold)
+    rows = np.flatnonzero(np.nan_to_num(scores.priority) >= scores.least)
     fixes = [
         [
             (fix.control.name, fix.action, fix.label, _place(fix))

@@ -17,7 +17,7 @@ __all__ = ["Part", "Plane", "get_plane", "put_plane"]
 #: Whole inputs, or regions of them.
 Part = Literal["inputs", "regions"]
 
-_COLUMNS: Final = ("task", "region", "x", "y", "digest")
+_COLUMNS: Final = ("task", "region", "x", "y", "digest", "outlier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Plane:
         x: float32 (R,).
         y: float32 (R,).
         digest: int64 (R,), stands for what was laid out.
+        outlier: float32 (R,), how far out each lies among the others' vectors, in [0, 1].
     """
 
     task: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Plane:
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     digest: NDArray[np.int64]
+    outlier: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.task)

@@ -280,6 +280,10 @@ class Store:
         with np.load(io.BytesIO(rows["arrays"][0].as_py()), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
 
+    def arrays_version(self, project: int) -> int:
+        """Return a number that rises whenever named arrays are put."""
+        return self.tables.version(named("arrays", _ARRAYS, project))
+
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         self.tables.compact(named("predictions", _PREDICTIONS, project))

@@ -25,6 +25,9 @@ _COMPACTED_AFTER: Final = 64
 _CACHE_BYTES: Final = 64 << 20
 #: Tasks named in one condition.
 _AT_ONCE: Final = 10_000
+#: So few tasks, so far apart, are named one by one rather than by the range of their ids.
+_FEW: Final = 1000
+_SCATTERED: Final = 4
 
 #: Two writers met at one table, or somebody deleted the store at this moment; LanceDB raises
 #: errors of these kinds for both. The work is then done anew on what stands.
@@ -93,6 +96,8 @@ class Tables:
         conditions = [where] if where else []
         if tasks is not None:
             conditions.append(f"task >= {tasks.min()} AND task <= {tasks.max()}")
+            if len(tasks) <= _FEW and int(tasks.max() - tasks.min()) >= _SCATTERED * len(tasks):
+                conditions.append(f"task IN ({', '.join(map(str, tasks.tolist()))})")
         rows = table.search()
         if conditions:
             rows = rows.where(" AND ".join(conditions))
@@ -105,6 +110,12 @@ class Tables:
         """Return how many rows a table has."""
         table = open_table(self._tables, name)
         return 0 if table is None else int(table.count_rows())
+
+    @_again
+    def version(self, name: str) -> int:
+        """Return a number that rises with each write to a table; 0 where there is no such table."""
+        table = open_table(self._tables, name)
+        return 0 if table is None else int(table.version)
 
     @_again
     def delete(self, name: str, tasks: NDArray[np.int64], version: str | None = None) -> None:

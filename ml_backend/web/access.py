@@ -23,6 +23,7 @@ _TIMEOUT_S: Final = 5.0
 _HOLDS_S: Final = 30.0
 _MOST_KEPT: Final = 10_000
 _SESSION: Final = "sessionid"
+_WHOAMI: Final = "/api/current-user/whoami"
 #: No form, image or link of another site can make a browser send it.
 _OWN_HEADER: Final = "X-Relook"
 
@@ -96,6 +97,45 @@ class Access:
             raise _refused(HTTPStatus.FORBIDDEN, "no access to this project")
         if status != HTTPStatus.OK:
             raise _refused(HTTPStatus.SERVICE_UNAVAILABLE, "Label Studio cannot be asked just now")
+
+    async def whoami(self, token: str) -> dict[str, Any] | None:
+        """Return what Label Studio says of a token's owner, None where it does not accept it.
+
+        Raises:
+            HTTPException: 503 when Label Studio cannot be asked.
+        """
+        if not token.isascii() or not token.isprintable():
+            return None
+        scheme = "Bearer" if _token_type(token) else "Token"
+        answer = await self._asked({"Authorization": f"{scheme} {token}"}, _WHOAMI)
+        return None if answer is None else dict(answer)
+
+    async def ask(self, request: Request, path: str) -> Any:
+        """Read something from Label Studio with the caller's own credential.
+
+        Raises:
+            HTTPException: 401 without a valid credential, 503 when Label Studio cannot be asked.
+        """
+        credential = _credential(request)
+        answer = await self._asked(credential, path) if credential else None
+        if answer is None:
+            raise _refused(HTTPStatus.UNAUTHORIZED, "sign in with a Label Studio token")
+        return answer
+
+    async def _asked(self, credential: dict[str, str], path: str) -> Any:
+        try:
+            headers = await self._signed_in(credential)
+            if headers is None:
+                return None
+            answer = await self._http.get(path, headers=headers)
+            if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                return None
+            answer.raise_for_status()
+            return answer.json()
+        except (httpx.HTTPError, ValueError):
+            raise _refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Label Studio cannot be asked just now"
+            ) from None
 
     async def close(self) -> None:
         """Close the connections to Label Studio."""

@@ -16,13 +16,14 @@ from typing import Any, Final
 import anyio
 import numpy as np
 import redis
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from ml_backend import __version__
-from ml_backend.errors import LabelStudioError, RelookError
+from ml_backend.errors import LabelStudioError, MediaError, RelookError
+from ml_backend.jobs.schedule import begin_if_changed
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
 from ml_backend.prediction.inputs import TaskInputs
@@ -32,9 +33,12 @@ from ml_backend.settings import ProjectSettings, ServiceSettings, project_settin
 from ml_backend.web.access import Access
 from ml_backend.web.annotators_api import annotators_api
 from ml_backend.web.outbox import Outbox
+from ml_backend.web.page_app import add_page
+from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
+from ml_backend.web.settings_api import check_names, settings_api
 
 __all__ = ["create_app"]
 
@@ -71,17 +75,27 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         await access.close()
 
     app = FastAPI(
-        title="Relook", version=__version__, docs_url=None, redoc_url=None, lifespan=running
+        title="Relook",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=running,
     )
     app.add_api_route("/", backend.health, methods=["GET"])
     app.add_api_route("/health", backend.health, methods=["GET"])
-    app.add_api_route("/setup", backend.setup, methods=["POST"])
-    app.add_api_route("/predict", backend.predict, methods=["POST"])
-    app.add_api_route("/webhook", backend.webhook, methods=["POST"])
-    app.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
-    app.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
+    protocol = APIRouter(route_class=guarded(settings))
+    protocol.add_api_route("/setup", backend.setup, methods=["POST"])
+    protocol.add_api_route("/predict", backend.predict, methods=["POST"])
+    protocol.add_api_route("/webhook", backend.webhook, methods=["POST"])
+    protocol.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
+    protocol.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
+    app.include_router(protocol)
     app.include_router(runs_api(backend.runs, backend.graph, access))
     app.include_router(annotators_api(services, access))
+    app.include_router(settings_api())
+    add_page(app, services, access)
+    app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)
     app.add_exception_handler(RelookError, _refuse)
     app.add_exception_handler(redis.RedisError, _no_redis)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -105,8 +119,15 @@ class _Backend:
     def setup(self, request: SetupRequest) -> dict[str, Any]:
         settings = project_settings(request.extra_params)
         config = parse_config(request.label_config)
-        version = self._version_in_time(request.project_id, config, settings)
-        self._services.mailbox.remember_setup(request.project_id, request.extra_params)
+        project, mailbox = request.project_id, self._services.mailbox
+        # What stands already is not refused: a label that went from the config stops nobody.
+        if mailbox.setup_of(project) != (True, request.extra_params):
+            check_names(settings, config, self._services.settings)
+        version = self._version_in_time(project, config, settings)
+        mailbox.remember_setup(project, request.extra_params)
+        begin_if_changed(mailbox, project, request.label_config)
+        if self._services.settings.basic_auth_user:
+            mailbox.see_to_key(project)
         return {"model_version": version}
 
     async def predict(self, request: PredictRequest) -> Response:
@@ -129,14 +150,22 @@ class _Backend:
         results = [_answer(done.get(task), predicted.version) for task in tasks.tolist()]
         return JSONResponse({"results": results})
 
-    async def webhook(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def webhook(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         event = WebhookRequest.from_body(body)
         self._metrics.events.labels(event.action).inc()
         if event.action == "START_TRAINING":
+            # The key of events stands where a project's people can read it.
+            if not getattr(request.state, "by_password", True):
+                raise HTTPException(403, "a run is begun with the connection's Basic auth only")
             run = await anyio.to_thread.run_sync(self._services.graph.start, event.project)
             return {"status": "queued", "job": run.id}
         if event.action in _CHANGES:
             delivered = await self.outbox.add(event.project, tasks=event.tasks)
+        elif event.action == "PROJECT_UPDATED":
+            mailbox = self._services.mailbox
+            await anyio.to_thread.run_sync(begin_if_changed, mailbox, event.project, event.config)
+            await anyio.to_thread.run_sync(mailbox.note_heard, event.project)
+            return {"status": "queued"}
         elif event.action == "ANNOTATIONS_DELETED":
             delivered = await self.outbox.add(event.project, deleted=event.annotations)
         else:
@@ -200,16 +229,22 @@ def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -
 async def _refuse(_: Request, error: Exception) -> Response:
     say_reason(str(error))
     status = 503 if isinstance(error, LabelStudioError) else 400
-    return JSONResponse({"error": str(error)}, status_code=status)
+    status = 422 if isinstance(error, MediaError) else status
+    return _said(str(error), status)
 
 
 async def _no_redis(_: Request, error: Exception) -> Response:
     _log.error("Redis cannot be reached: %s", error)
     said = "Redis cannot be reached; check REDIS_URL and that Redis runs"
     say_reason(said)
-    return JSONResponse({"error": said}, status_code=503)
+    return _said(said, 503)
 
 
 async def _malformed(_: Request, error: Exception) -> Response:
     say_reason("the request is not one that Label Studio sends")
-    return JSONResponse({"error": str(error)[:2000]}, status_code=422)
+    return _said(str(error)[:2000], 422)
+
+
+def _said(said: str, status: int) -> Response:
+    # Label Studio reads neither; the page reads the one that FastAPI's own refusals have.
+    return JSONResponse({"error": said, "detail": said}, status_code=status)

@@ -54,13 +54,14 @@ class WebhookRequest(_Received):
     """POST /webhook: something changed, or somebody pressed "Start training".
 
     ``task`` and ``annotation`` are one object or a list, by the kind of action; deletions name
-    annotations without their task.
+    annotations without their task. ``config`` is the project's labelling config, where it is sent.
     """
 
     action: str
     project: int
     tasks: list[int] = []
     annotations: list[int] = []
+    config: str = ""
 
     @field_validator("project", mode="before")
     @classmethod
@@ -70,10 +71,13 @@ class WebhookRequest(_Received):
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> WebhookRequest:
         """Read any of Label Studio's event bodies."""
+        project = body.get("project")
+        config = project.get("label_config") if isinstance(project, dict) else None
         return cls.model_validate(
             {
+                "config": config or "",
                 "action": body.get("action"),
-                "project": body.get("project"),
+                "project": project,
                 "tasks": _ids(body.get("task")) + _ids(body.get("tasks")),
                 "annotations": _ids(body.get("annotation")) + _ids(body.get("annotations")),
             }

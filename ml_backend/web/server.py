@@ -7,14 +7,20 @@ has no field for that reason, so it travels beside the response.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextvars import ContextVar
+from types import FrameType
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 
-__all__ = ["say_reason", "serve"]
+__all__ = ["say_reason", "serve", "stopping"]
 
 _LONGEST = 600
+#: Set when the server ends; answers that never end by themselves look at it.
+stopping: Final = threading.Event()
 _reason: ContextVar[bytes] = ContextVar("reason", default=b"")
 
 
@@ -23,13 +29,24 @@ class _Phrases(dict[int, bytes]):
         return _reason.get() or super().__getitem__(status)
 
 
+class _Server(uvicorn.Server):
+    """A server that says when it is told to stop: it waits until every answer has ended."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        stopping.set()
+        super().handle_exit(sig, frame)
+
+
 def say_reason(text: str) -> None:
     """Give the response to the current request this reason phrase."""
     line = " ".join(text.split())[:_LONGEST]
     _reason.set(line.encode("latin-1", "replace"))
 
 
-def serve(app: object, host: str, port: int) -> None:
+def serve(app: Callable[..., Any], host: str, port: int) -> None:
     """Serve an ASGI application until told to stop."""
     h11_impl.STATUS_PHRASES = _Phrases(h11_impl.STATUS_PHRASES)
-    uvicorn.run(app, host=host, port=port, http="h11", log_level="info", access_log=False)  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        app, host=host, port=port, http="h11", log_level="info", access_log=False
+    )
+    _Server(config).run()

@@ -133,8 +133,13 @@ def test_a_deleted_store_is_computed_again_and_says_the_same(bench: Bench, analy
 
 def test_another_config_invalidates_all(bench: Bench, analysed, configs):
     project, ids = analysed
-    config = configs["detection"].replace("<RectangleLabels", '<RectangleLabels opacity="0.9"')
-    bench.client.projects.update(id=project, label_config=config)
+    painted = configs["detection"].replace("<RectangleLabels", '<RectangleLabels opacity="0.9"')
+    bench.client.projects.update(id=project, label_config=painted)
+    traffic = Traffic(bench)
+    bench.analyze(project)
+    assert traffic.read(project)[0] == set(), "of another colour nothing follows"
+    mapped = painted.replace('value="1"', 'value="1" predicted_values="7"')
+    bench.client.projects.update(id=project, label_config=mapped)
     traffic = Traffic(bench)
     bench.analyze(project)
     assert traffic.read(project)[0] == set(ids)

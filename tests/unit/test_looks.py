@@ -66,19 +66,20 @@ def test_the_newest_look_counts_and_a_forgotten_one_does_not(book):
 
 def scores(priority, reason):
     kinds = ["missing"] * len(priority)
-    return PageScores(np.array(priority, dtype=np.float32), kinds, list(reason), {})
+    least = np.full(len(priority), 0.5, dtype=np.float32)
+    return PageScores(np.array(priority, dtype=np.float32), kinds, list(reason), {}, least)
 
 
 def test_of_what_is_below_the_threshold_or_unscored_nothing_is_told():
     found = scores([0.2, np.nan, 0.7], "abc")
     # What verdicts have taught changes what is said, not of which tasks.
-    said = told(found, 0.5, np.array([0.9, np.nan, 0.1]))
+    said = told(found, np.array([0.9, np.nan, 0.1]))
     assert said[:2].tolist() == [QUIET, QUIET]
     assert said[2] not in (QUIET, UNKNOWN)
 
 
 def test_what_is_told_is_another_thing_once_a_visible_digit_or_word_changes():
     written = np.array([0.7, 0.7, 0.7])
-    first = told(scores([0.7, 0.7, 0.7], "aaa"), 0.5, written)
-    other = told(scores([0.8, 0.7, 0.7], "aab"), 0.5, np.array([0.701, 0.71, 0.7]))
+    first = told(scores([0.7, 0.7, 0.7], "aaa"), written)
+    other = told(scores([0.8, 0.7, 0.7], "aab"), np.array([0.701, 0.71, 0.7]))
     assert (first == other).tolist() == [True, False, False]

@@ -1,0 +1,46 @@
+"""Bulk approval as one of the review page's actions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ml_backend.jobs import approval
+from ml_backend.jobs.action_book import Action, ActionBook, Wish
+from ml_backend.jobs.approval import ApprovalWork, Tally
+from ml_backend.review.approve import REASONS
+from ml_backend.services import Services
+
+__all__ = ["approve", "take_back"]
+
+
+def approve(
+    services: Services, action: Action, book: ActionBook, wish: Wish
+) -> tuple[int, Counter[str]]:
+    """Approve what the model is sure of; return how many, and how many were left out for what.
+
+    Run again, it goes on: what is approved is labelled by then.
+    """
+    work = ApprovalWork.open(services, action.project)
+    tasks = work.tasks(None, wish.tasks)
+    # Named by the action, so that each try adds to the same batch.
+    batch = f"page-{action.id}"
+    book.keep_batch(action.id, batch)
+    tally = Tally()
+    labelled = len(wish.tasks) - len(tasks)
+    for page in work.approve(tasks, wish.confidence, batch):
+        tally.add(page)
+        book.note(action.id, done=labelled + tally.looked_at, undoable=1)
+    left = Counter(tally.left)
+    left[REASONS[0]] += labelled
+    left["refused by Label Studio"] += len(tally.refused)
+    return tally.approved, +left
+
+
+def take_back(services: Services, action: Action, book: ActionBook) -> tuple[int, int]:
+    """Take an action's approvals back; return how many, and how many stay or are gone already."""
+    _, _, pages = approval.undo(services, action.project, book.batch(action.id))
+    tally = Tally()
+    for page in pages:
+        tally.add(page)
+        book.note(action.id, done=tally.looked_at)
+    return tally.approved, tally.looked_at - tally.approved

@@ -1,0 +1,249 @@
+"""What the review page shows of tasks, written down as they are read and scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analysis.findings import NONE
+from ml_backend.embedders.embedding import places
+from ml_backend.embedders.patches import around
+from ml_backend.jobs.queue_history import QueueHistory
+from ml_backend.labelstudio.annotators import made_by
+from ml_backend.labelstudio.config import Control
+from ml_backend.labelstudio.reader import Project, TaskPage
+from ml_backend.labelstudio.tags import SEPARATOR, split_tags
+from ml_backend.labelstudio.writer import write_field
+from ml_backend.outlines import Geometry
+from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.review.hand import Honoured
+from ml_backend.scoring.matched import matched
+from ml_backend.scoring.nearby import Nearby
+from ml_backend.scoring.page import PageScores, RegionScores, page_labels
+from ml_backend.services import Services
+from ml_backend.settings import ProjectSettings
+from ml_backend.storage.page_columns import FOUND, TASKS
+from ml_backend.storage.store import StoredLabels
+
+__all__ = ["Noting", "region_ids"]
+
+#: Of longer texts the page shows and searches the beginning.
+_MOST_TEXT: Final = 2000
+_EMBEDDED: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Writes down what the page shows of one project.
+
+    Attributes:
+        services: this worker's parts.
+        project: the project.
+        settings: its settings.
+    """
+
+    services: Services
+    project: Project
+    settings: ProjectSettings
+
+    def read(
+        self, page: TaskPage, flag: NDArray[np.str_], ended: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Note what Label Studio says of tasks.
+
+        Args:
+            page: the tasks as they were read.
+            flag: str (T,), the flag that stands on each by now.
+            ended: bool (T,), where what was set by hand has just ended.
+        """
+        notes = page.annotations
+        order = np.lexsort((notes.id, notes.task))
+        units = np.searchsorted(notes.task[order], np.arange(len(page) + 1))
+        by = made_by(page)
+        hand = np.array(_texts(page.own["hand"]), dtype=object)
+        if ended is not None:
+            hand[ended] = ""
+        columns = {
+            "task": page.id,
+            "flag": flag.tolist(),
+            "hand": hand.tolist(),
+            "tags": ["\n".join(split_tags(text)[0]) for text in _texts(page.own["tags"])],
+            "updated": np.where(page.labelled_at > 0, page.labelled_at, np.nan),
+            "sources": self._sources(page),
+            "text": self._spelt(page),
+            "unit": _ragged(units, notes.id[order]),
+            "by": _ragged(units, by[order]),
+            "region_tags": self._region_tags(page),
+        }
+        rows = pa.table(columns, schema=TASKS)
+        self.services.page.put_tasks(self.project.id, rows)
+
+    def scored(
+        self,
+        page: TaskPage,
+        tables: Sequence[ControlPredictions],
+        scores: PageScores,
+        nearby: Sequence[Nearby | None],
+    ) -> None:
+        """Note what was found in tasks, control tag by control tag."""
+        each = scores.regions or [None] * len(tables)
+        for table, given, near, some in zip(
+            tables, page.annotations.labels, nearby, each, strict=True
+        ):
+            labels = page_labels(page, table, given)
+            rows = self._found(page.id, table, labels, scores, near, some)
+            self.services.page.put_found(self.project.id, rows)
+
+    def decided(self, page: TaskPage, honoured: Honoured) -> None:
+        """Note what was decided: the flags, the queue's history, and where a hand's word ends."""
+        flag = honoured.decision.flag
+        ended = page.id[honoured.ended].tolist()
+        write_field(
+            self.services.client,
+            self.project.id,
+            f"{self.settings.field_prefix}_hand",
+            dict.fromkeys(ended, ""),
+        )
+        self.read(page, flag, honoured.ended)
+        before = np.array(_texts(page.own["flag"]), dtype=np.str_)
+        QueueHistory(self.services.mailbox.redis).note(self.project.id, before, flag)
+
+    def tidy(self, tasks: NDArray[np.int64]) -> None:
+        """Forget tasks that are gone, int64 (T,) being all there are, and merge small files."""
+        self.services.page.keep_only(self.project.id, tasks)
+        self.services.page.compact(self.project.id)
+
+    def _found(
+        self,
+        tasks: NDArray[np.int64],
+        table: ControlPredictions,
+        labels: StoredLabels,
+        scores: PageScores,
+        near: Nearby | None,
+        some: RegionScores | None,
+    ) -> pa.Table:
+        control = table.control
+        said = matched(table, labels, tasks, self._threshold(control))
+        row, order = _order(tasks, labels)
+        cut = np.searchsorted(row[order], np.arange(len(tasks) + 1))
+        nothing = np.zeros(len(order), dtype=np.float32)
+        kind = np.full(len(order), NONE, dtype=np.int8) if some is None else some.kind
+        score = nothing if some is None else some.score
+        outlier: NDArray[np.float32] = np.full(len(tasks), np.nan, np.float32)
+        if near is not None:
+            outlier = np.where(near.known, near.outlier, np.nan).astype(np.float32)
+        place = [""] * len(order)
+        if control.geometry in _EMBEDDED and len(order):
+            place = places(around(labels.outline.take(order), control.geometry))
+        columns = {
+            "task": tasks,
+            "control": [control.name] * len(tasks),
+            "priority": scores.priority,
+            "kind": scores.kind,
+            "reason": scores.reason,
+            "outlier": outlier,
+            "label": said.label,
+            "predicted": said.predicted,
+            "confidence": said.confidence,
+            "iou": said.iou,
+            "false_positives": said.false_positives.astype(np.uint8),
+            "false_negatives": said.false_negatives.astype(np.uint8),
+            "r_unit": _ragged(cut, labels.region_unit[order]),
+            "r_place": _ragged(cut, np.array(place, dtype=object)),
+            "r_label": _ragged(cut, labels.label[order]),
+            "r_predicted": _ragged(cut, said.region_predicted[order]),
+            "r_confidence": _ragged(cut, said.region_confidence[order]),
+            "r_iou": _ragged(cut, said.region_iou[order]),
+            "r_kind": _ragged(cut, kind[order] if len(kind) == len(order) else kind),
+            "r_priority": _ragged(cut, score[order] if len(score) == len(order) else nothing),
+        }
+        return pa.table(columns, schema=FOUND)
+
+    def _threshold(self, control: Control) -> float:
+        own = control.score_threshold
+        return self.settings.score_threshold if own is None else own
+
+    def _sources(self, page: TaskPage) -> list[str]:
+        keys = {one.data_key: None for one in self.project.config.controls if _by_address(one)}
+        values = [page.inputs.values(key) for key in keys]
+        return [
+            json.dumps(dict(zip(keys, row, strict=True)))
+            for row in (zip(*values, strict=True) if keys else [()] * len(page))
+        ]
+
+    def _spelt(self, page: TaskPage) -> list[str]:
+        keys = {one.data_key: None for one in self.project.config.controls if not _by_address(one)}
+        values = [page.inputs.values(key) for key in keys]
+        texts = zip(*values, strict=True) if keys else [()] * len(page)
+        return [
+            "\n".join(row)[:_MOST_TEXT].encode(errors="backslashreplace").decode() for row in texts
+        ]
+
+    def _region_tags(self, page: TaskPage) -> list[list[str]]:
+        """Tags of single regions by their place among the regions of their control tag."""
+        found: list[list[str]] = [[] for _ in range(len(page))]
+        tagged = [split_tags(text)[1] for text in _texts(page.own["tags"])]
+        if not any(tagged):
+            return found
+        for control, labels in zip(
+            self.project.config.controls, page.annotations.labels, strict=True
+        ):
+            for row in (n for n, some in enumerate(tagged) if some):
+                known = region_ids(page, labels.annotation, labels.item, row)
+                for (annotation, region), names in tagged[row].items():
+                    if (annotation, region) in known:
+                        place = known.index((annotation, region))
+                        found[row] += [
+                            SEPARATOR.join((control.name, str(place), name)) for name in names
+                        ]
+        return found
+
+
+def region_ids(
+    page: TaskPage, annotation: NDArray[np.int64], item: NDArray[np.int64], row: int
+) -> list[tuple[int, str]]:
+    """Return annotation and id of each region of one task, as the page counts them.
+
+    Args:
+        page: the tasks.
+        annotation: int64 (R,), row of the annotation of each region.
+        item: int64 (R,), place of each region in its annotation.
+        row: the task's row.
+    """
+    notes = page.annotations
+    here = np.flatnonzero(notes.task[annotation] == row)
+    here = here[np.argsort(notes.id[annotation[here]], kind="stable")]
+    ids = []
+    for one in here.tolist():
+        result: Mapping[str, Any] = notes.result[int(annotation[one])][int(item[one])]
+        ids.append((int(notes.id[annotation[one]]), str(result.get("id", ""))))
+    return ids
+
+
+def _order(
+    tasks: NDArray[np.int64], labels: StoredLabels
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row of each region's task, and the regions by task, annotation and place in it."""
+    by_task = np.argsort(tasks, kind="stable")
+    by_unit = np.argsort(labels.unit)
+    unit = by_unit[np.searchsorted(labels.unit, labels.region_unit, sorter=by_unit)]
+    row = by_task[np.searchsorted(tasks, labels.task[unit], sorter=by_task)]
+    return row, np.lexsort((labels.region_unit, row))
+
+
+def _by_address(control: Control) -> bool:
+    return control.reads == "image" or control.by_url
+
+
+def _ragged(cut: NDArray[np.int64], values: NDArray[Any]) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(cut, pa.int32()), pa.array(values))
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    return [value if isinstance(value, str) else "" for value in values]

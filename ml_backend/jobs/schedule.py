@@ -1,0 +1,83 @@
+"""Runs that begin by themselves: every so many hours, and when settings or config have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Final, cast
+
+from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.jobs.graph import RunGraph
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.runs import ENDED, RunBook
+from ml_backend.labelstudio.config import parse_config
+from ml_backend.settings import project_settings
+
+__all__ = ["begin_if_changed", "begin_if_due"]
+
+_log = logging.getLogger(__name__)
+
+#: Project to what its last known settings and config stand for.
+_KNOWN: Final = "relook:setup-digests"
+_HOUR_S: Final = 3600
+
+
+def begin_if_due(mailbox: Mailbox, project: int) -> bool:
+    """Begin a run if the project's settings want one by now; return whether one was begun.
+
+    A run that a person began counts too, so the hours are those since the last of any.
+    """
+    known, extra_params = mailbox.setup_of(project)
+    try:
+        hours = project_settings(extra_params).analyze_every_hours if known else 0
+    except SettingsError as error:
+        _log.warning("project %s: no run begins by itself: %s", project, error)
+        return False
+    if not hours:
+        return False
+    book = RunBook(mailbox.redis)
+    with mailbox.lock(project, "schedule"):
+        runs = book.of_project(project)
+        if runs and (runs[0].state not in ENDED or book.now() - runs[0].started < hours * _HOUR_S):
+            return False
+        RunGraph(mailbox, book).start(project)
+    return True
+
+
+def begin_if_changed(mailbox: Mailbox, project: int, xml: str) -> bool:
+    """Begin a run if settings or config have changed in what an analysis says; return whether.
+
+    Only where the project was analysed before: the first run is a person's to begin.
+
+    Args:
+        mailbox: the service's queues.
+        project: the project.
+        xml: its labelling config as it now is; its settings are those last remembered.
+    """
+    known, extra_params = mailbox.setup_of(project)
+    if not known:
+        return False
+    try:
+        settings = project_settings(extra_params)
+        # What the config says besides, such as a header or a colour, changes no answer.
+        controls = parse_config(xml).controls
+    except (SettingsError, ConfigError):
+        return False  # said where it was typed, and by the next run
+    parts = settings.touching("predictions", "queue"), controls
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+    before = _exchange(mailbox, project, digest)
+    if before in ("", digest) or not settings.analyze_on_change:
+        return False
+    book = RunBook(mailbox.redis)
+    if not book.of_project(project):
+        return False
+    RunGraph(mailbox, book).start(project)
+    return True
+
+
+def _exchange(mailbox: Mailbox, project: int, digest: str) -> str:
+    with mailbox.redis.pipeline() as pipe:
+        pipe.hget(_KNOWN, str(project))
+        pipe.hset(_KNOWN, str(project), digest)
+        before = cast(bytes | None, pipe.execute()[0])
+    return before.decode() if before is not None else ""

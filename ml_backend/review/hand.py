@@ -1,0 +1,78 @@
+"""Flags that somebody set or cleared by hand: later runs keep to them.
+
+They stand in a field of their own beside the flag, and end when the labels they were about change:
+a flag with the reviewer's answer, a clearance with the next edit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.marks import SEPARATOR, Mark
+from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, Decision, State
+
+__all__ = ["CLEARED", "Honoured", "honour"]
+
+#: What stands in the field where somebody said that nothing needs review; else ``NEEDS_REVIEW``.
+CLEARED: Final = "clear"
+
+
+@dataclass(frozen=True, slots=True)
+class Honoured:
+    """A decision that keeps to what was set by hand.
+
+    Attributes:
+        decision: what should stand on the tasks.
+        ended: bool (T,), where the hand's word has had its answer and goes.
+    """
+
+    decision: Decision
+    ended: NDArray[np.bool_]
+
+
+def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured:
+    """Keep to flags that were set by hand.
+
+    Args:
+        state: what is known of T tasks.
+        decision: what would be decided without a hand.
+        hand: str (T,), what stands in the field: ``NEEDS_REVIEW``, ``CLEARED`` or nothing.
+    """
+    if not (hand != "").any():
+        return Honoured(decision, np.zeros(len(hand), dtype=np.bool_))
+    fresh = [
+        Mark(frozenset(filter(None, said.split(SEPARATOR))), at, state.model)
+        for said, at in zip(state.digest.tolist(), state.labelled_at.tolist(), strict=True)
+    ]
+    unmarked = state.mark == ""
+    # Without a mark nobody can have answered: the flag has only just been set.
+    answered = np.isin(decision.flag, (CONFIRMED, CORRECTED)) & ~unmarked
+    flagged = (hand == NEEDS_REVIEW) & ~answered
+    same = np.fromiter(
+        (
+            now.digests == Mark.parse(text).digests
+            for now, text in zip(fresh, state.mark.tolist(), strict=True)
+        ),
+        dtype=np.bool_,
+    )
+    cleared = (hand == CLEARED) & (same | unmarked)
+    ours = flagged | cleared
+    flag = decision.flag.astype("<U12")
+    flag[flagged], flag[cleared] = NEEDS_REVIEW, ""
+    marks = np.array([str(mark) for mark in fresh], dtype=object)
+    first = np.where(decision.describe, decision.mark, marks)
+    mark = np.where(ours & unmarked, first, np.where(ours, state.mark, decision.mark))
+    honoured = replace(
+        decision,
+        flag=flag,
+        mark=mark.astype(np.str_),
+        # Of what scoring says nothing, the hand's own words stay.
+        describe=decision.describe & ~cleared,
+        clear=(decision.clear & ~flagged) | (cleared & (state.flag == NEEDS_REVIEW)),
+        resolved=(decision.resolved & ~flagged) | cleared,
+    )
+    return Honoured(honoured, (hand != "") & ~ours)

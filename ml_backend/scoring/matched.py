@@ -1,0 +1,226 @@
+"""People's regions beside the model's, as the review page shows them: which is which, how alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.evaluation import flags
+from analysis.findings import NONE
+from analysis.geometry.assignment import match, match_at
+from analysis.regions import Regions
+from ml_backend.outlines import Outlines
+from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.scoring import regions
+from ml_backend.scoring.columns import Units
+from ml_backend.storage.store import StoredLabels
+
+__all__ = ["Matched", "as_regions", "matched"]
+
+#: From where two regions are of one thing, and from where a region that has no such partner is
+#: still shown beside one.
+_SAME: Final = 0.5
+_NEAR: Final = 0.1
+#: Key points are of one place within this share of the image's longer side.
+_REACH: Final = 0.025
+_MOST: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What the model says beside the labels of T tasks with R human regions.
+
+    Attributes:
+        label: int32 (T,), the class that people gave most often, -1 for none.
+        predicted: int32 (T,), the class that the model gives most often, or is surest of.
+        confidence: float32 (T,), of the surest false positive where there is one, else of the
+            surest prediction; NaN where there is none.
+        iou: float32 (T,), of the worst drawn pair; NaN where there is none.
+        false_positives: int64 (T,), predictions that no human region of their class accounts for,
+            of the annotation that has most.
+        false_negatives: int64 (T,), human regions that no prediction of their class accounts for.
+        region_predicted: int32 (R,), class that the model sees there, -1 for none.
+        region_confidence: float32 (R,), how sure it is; NaN.
+        region_iou: float32 (R,), NaN.
+    """
+
+    label: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    confidence: NDArray[np.float32]
+    iou: NDArray[np.float32]
+    false_positives: NDArray[np.int64]
+    false_negatives: NDArray[np.int64]
+    region_predicted: NDArray[np.int32]
+    region_confidence: NDArray[np.float32]
+    region_iou: NDArray[np.float32]
+
+
+def matched(
+    table: ControlPredictions, labels: StoredLabels, tasks: NDArray[np.int64], threshold: float
+) -> Matched:
+    """Put the labels of some tasks beside the model's.
+
+    Args:
+        table: predictions of the tasks.
+        labels: the human labels of those tasks that have a prediction.
+        tasks: int64 (T,), task ids.
+        threshold: confidence from which a prediction counts as one.
+    """
+    found = np.flatnonzero(table.found)
+    order = np.argsort(tasks[found], kind="stable")
+    place = order[np.searchsorted(tasks[found], labels.task, sorter=order)]
+    units = Units.of(table, labels, place)
+    task = found[place]
+    if table.control.geometry == "choice":
+        return _choices(table, units, task, found, len(tasks), threshold)
+    return _regions(table, units, task, found, len(tasks), threshold)
+
+
+def as_regions(units: Units) -> tuple[Regions, Regions]:
+    """Return people's regions and the model's as boxes or shapes; their task is the unit.
+
+    A span is a box one high over its characters, a key point one around it, within which another
+    counts as the same place.
+    """
+    geometry = units.table.control.geometry
+    if geometry not in ("span", "point"):
+        return regions.tables(units)
+    model = units.model
+    boxes = _spans if geometry == "span" else _points
+    size = model.size.max(axis=1, initial=0)
+    mine = boxes(units.labels.outline, size[units.unit])
+    theirs = boxes(model.outline, size[model.item])
+    return (
+        Regions(units.unit, units.given, mine),
+        Regions(model.item, model.label, theirs, model.score),
+    )
+
+
+def _spans(outline: Outlines, _: NDArray[np.int32]) -> NDArray[np.float32]:
+    start, end = outline.table(2).astype(np.float32).T
+    zero = np.zeros_like(start)
+    return np.stack([start, zero, np.maximum(end, start), zero + 1], axis=1)
+
+
+def _points(outline: Outlines, longest: NDArray[np.int32]) -> NDArray[np.float32]:
+    at = outline.table(3)[:, :2].astype(np.float32)
+    reach = (longest * _REACH).astype(np.float32)[:, None]
+    return np.hstack([at - reach, at + reach])
+
+
+def _regions(
+    table: ControlPredictions,
+    units: Units,
+    task: NDArray[np.int64],
+    found: NDArray[np.int64],
+    count: int,
+    threshold: float,
+) -> Matched:
+    people, model = as_regions(units)
+    partner, iou = _partners(people, model)
+    there = partner != NONE
+    score = np.append(units.model.score, np.nan).astype(np.float32)
+    predicted = np.where(there, np.append(model.label, NONE)[partner], NONE).astype(np.int32)
+    confidence = np.where(there, score[partner], np.nan).astype(np.float32)
+    same = match(people, model, iou=_SAME)
+    flagged = flags(people, model, same, confidence=threshold)
+    by_unit = [
+        np.bincount(column, minlength=len(units))
+        for column in (model.task[flagged.false_positive], people.task[flagged.false_negative])
+    ]
+    surest = np.full(count, np.nan, dtype=np.float32)
+    every = table.predictions.only(table.predictions.label >= 0)
+    np.fmax.at(surest, found[every.item], every.score)
+    wrong = np.full(count, np.nan, dtype=np.float32)
+    false = np.flatnonzero(flagged.false_positive)
+    np.fmax.at(wrong, task[model.task[false]], units.model.score[false])
+    worst = np.full(count, np.nan, dtype=np.float32)
+    np.fmin.at(worst, task[units.unit], iou)
+    kept = every.only(every.score >= threshold)
+    kinds = len(table.control.labels)
+    return Matched(
+        label=_most_frequent(task[units.unit], units.labels.label, count, kinds),
+        predicted=_most_frequent(found[kept.item], kept.label, count, kinds),
+        confidence=np.where(np.isnan(wrong), surest, wrong),
+        iou=worst,
+        false_positives=_worst_unit(task, by_unit[0], count),
+        false_negatives=_worst_unit(task, by_unit[1], count),
+        region_predicted=predicted,
+        region_confidence=confidence,
+        region_iou=iou,
+    )
+
+
+def _partners(people: Regions, model: Regions) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Which prediction, of any class, stands beside each human region, and their overlap."""
+    same, near = match_at(people, model, (_SAME, _NEAR), classwise=False)
+    partner = same.prediction.copy()
+    free = np.append(same.annotation == NONE, False)
+    loose = (partner == NONE) & free[near.prediction]
+    partner[loose] = near.prediction[loose]
+    iou = np.append(np.maximum(same.iou, near.iou), np.nan)[partner]
+    strict = same.prediction != NONE
+    iou[strict] = same.iou[same.prediction[strict]]
+    iou[loose] = near.iou[near.prediction[loose]]
+    return partner, np.where(partner == NONE, np.nan, iou).astype(np.float32)
+
+
+def _choices(
+    table: ControlPredictions,
+    units: Units,
+    task: NDArray[np.int64],
+    found: NDArray[np.int64],
+    count: int,
+    threshold: float,
+) -> Matched:
+    kinds = len(table.control.labels)
+    probs = np.zeros((count, kinds), dtype=np.float32)
+    if table.predictions.probs.size:
+        probs[found] = table.predictions.probs
+    sure = probs.max(axis=1, initial=0)
+    predicted = np.where(sure > 0, probs.argmax(axis=1) if kinds else 0, NONE).astype(np.int32)
+    said = probs >= threshold
+    if not table.control.multiple:
+        said = (np.arange(kinds) == predicted[:, None]) & said
+    # A label that the config or the model does not know is judged by nobody.
+    given = np.zeros((len(units), kinds), dtype=np.bool_)
+    known = units.given != NONE
+    given[units.unit[known], units.given[known]] = True
+    judged = given.any(axis=1)
+    false = [(said[task] & ~given).sum(axis=1), (given & ~said[task]).sum(axis=1)]
+    of_region = task[units.unit]
+    return Matched(
+        label=_most_frequent(of_region, units.labels.label, count, kinds),
+        predicted=predicted,
+        confidence=np.where(sure > 0, sure, np.nan).astype(np.float32),
+        iou=np.full(count, np.nan, dtype=np.float32),
+        false_positives=_worst_unit(task, np.where(judged, false[0], 0), count),
+        false_negatives=_worst_unit(task, np.where(judged, false[1], 0), count),
+        region_predicted=predicted[of_region],
+        region_confidence=np.where(sure > 0, sure, np.nan)[of_region].astype(np.float32),
+        region_iou=np.full(len(of_region), np.nan, dtype=np.float32),
+    )
+
+
+def _worst_unit(
+    task: NDArray[np.int64], counted: NDArray[np.integer], count: int
+) -> NDArray[np.int64]:
+    most = np.zeros(count, dtype=np.int64)
+    np.maximum.at(most, task, counted)
+    return np.minimum(most, _MOST)
+
+
+def _most_frequent(
+    task: NDArray[np.int64], label: NDArray[np.int32], count: int, kinds: int
+) -> NDArray[np.int32]:
+    """The class that stands most often in each task, the first of equals; -1 where none does."""
+    known = label != NONE
+    pair, often = np.unique(task[known] * kinds + label[known], return_counts=True)
+    order = np.lexsort((-pair, often))
+    most = np.full(count, NONE, dtype=np.int32)
+    if kinds:
+        most[pair[order] // kinds] = pair[order] % kinds
+    return most

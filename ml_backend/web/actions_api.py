@@ -1,0 +1,223 @@
+"""What a reviewer does with a selection: flag, clear, tag, send as a batch, approve; and undo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated, Final, Literal
+
+import anyio
+import numpy as np
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from ml_backend.jobs.action_book import ActionBook, Wish, enqueue
+from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
+from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
+from ml_backend.labelstudio.tags import check_tag
+from ml_backend.web.access import Access
+from ml_backend.web.approval_preview import preview
+from ml_backend.web.projects import Projects
+from ml_backend.web.threads import Threads
+
+__all__ = ["actions_api"]
+
+_NO_PROJECT: Final = 0
+_MOST: Final = 1_000_000
+_EXAMPLES: Final = 10
+TaskId = Annotated[int, Field(ge=0, lt=1 << 53)]
+
+
+class Options(BaseModel):
+    """How an action is meant."""
+
+    tag: str = Field("", max_length=200, description="The tag, for tag and untag.")
+    to: str = Field(
+        "",
+        max_length=20,
+        description="Where a batch goes: empty, new, here, or the id of a project.",
+    )
+    confidence: float = Field(
+        0.9,
+        ge=0.5,
+        le=1,
+        description="From where the model's word is enough to approve.",
+    )
+    control: str = Field("", max_length=200, description="Whose regions are meant.")
+    dry_run: bool = Field(False, description="Only say what would be done.")
+
+
+class ActionRequest(BaseModel):
+    """What is to be done with which tasks; regions are named as the points name them."""
+
+    action: Literal["flag", "clear", "tag", "untag", "batch", "approve"]
+    tasks: list[TaskId] = Field([], max_length=_MOST)
+    regions: list[tuple[TaskId, Annotated[int, Field(ge=0)]]] = Field([], max_length=_MOST)
+    options: Options = Options()
+
+
+class DryRun(BaseModel):
+    """What an action would do."""
+
+    count: int
+    examples: list[int]
+    left_out: dict[str, int]
+
+
+class Begun(BaseModel):
+    """An action that was begun; its progress comes as events."""
+
+    id: str
+
+
+class ActionState(BaseModel):
+    """An action as it stands."""
+
+    id: str
+    project: int
+    action: str
+    state: Literal["queued", "doing", "done", "failed"]
+    done: int
+    total: int
+    said: str
+    undoable: bool
+
+
+class Batch(BaseModel):
+    """How a relabel batch stands, in tasks."""
+
+    id: str
+    project: int
+    url: str
+    sent: int
+    open: int
+    ready: int
+    done: int
+    corrected: int
+    confirmed: int
+    gone: int
+    conflicts: int
+    said: dict[int, str]
+
+
+def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
+    """Return the routes of actions and batches.
+
+    Args:
+        projects: the projects.
+        access: who says which project a caller may change.
+        threads: where Redis and Label Studio are asked.
+    """
+    router = APIRouter(prefix="/api", tags=["actions"])
+    mailbox = projects.services.mailbox
+    book = ActionBook(mailbox.redis)
+
+    @router.post(
+        "/projects/{project}/actions",
+        status_code=202,
+        response_model=Begun,
+        responses={200: {"model": DryRun}},
+    )
+    async def begin(project: int, wanted: ActionRequest, request: Request) -> Begun | Response:
+        """Begin an action, or say what it would do."""
+        await access.require_change(request, project)
+        wish = _wish(wanted)
+        if wish.to.isdecimal():
+            # Tasks are not carried where their sender may not go.
+            await access.require_change(request, int(wish.to))
+        if wanted.options.dry_run:
+            found = await threads.heavy(_dry_run, projects, project, wish)
+            return JSONResponse(found.model_dump())
+        tasks = {*wish.tasks, *(task for task, _ in wish.regions)}
+
+        def keep() -> str:
+            opened = book.open(project, wish, len(tasks))
+            enqueue(mailbox, "act", opened.id)
+            return opened.id
+
+        return Begun(id=await anyio.to_thread.run_sync(keep))
+
+    @router.get("/projects/{project}/actions")
+    async def listed(project: int, request: Request) -> list[ActionState]:
+        """The project's newest actions, the newest first."""
+        await access.require(request, project)
+        found = await threads.light(book.of_project, project)
+        return [ActionState.model_validate(asdict(one)) for one in found]
+
+    @router.post("/actions/{action}/undo", status_code=202)
+    async def undo(action: str, request: Request) -> Begun:
+        """Take an action back, as far as nobody has changed since what it did."""
+        try:
+            found = await threads.light(book.read, action[:40])
+        except KeyError:
+            # Whose action it is not may not learn either that there is none.
+            await access.require_change(request, _NO_PROJECT)
+            raise HTTPException(403, "no access to this action") from None
+        await access.require_change(request, found.project)
+        if not await threads.light(book.claim_undo, found.id):
+            raise HTTPException(409, "this action cannot be undone, or it is being undone")
+        await threads.light(enqueue, mailbox, "undo", found.id)
+        return Begun(id=found.id)
+
+    @router.get("/projects/{project}/batches")
+    async def batches(project: int, request: Request) -> list[Batch]:
+        """The project's relabel batches as they stand in Label Studio."""
+        await access.require(request, project)
+        await threads.light(projects.open, project)
+        found = await threads.light(lambda: Batches(projects.services, project).progress())
+        return [_batch(one, projects.url) for one in found]
+
+    return router
+
+
+def _wish(wanted: ActionRequest) -> Wish:
+    options = wanted.options
+    if not wanted.tasks and not wanted.regions:
+        raise HTTPException(422, "name at least one task in tasks, or a region in regions")
+    if wanted.regions and wanted.action not in ("tag", "untag"):
+        raise HTTPException(422, f"{wanted.action} is about tasks; regions can be tagged only")
+    tag = check_tag(options.tag) if wanted.action in ("tag", "untag") else ""
+    if options.to not in ("", NEW, HERE) and not options.to.isdecimal():
+        raise HTTPException(422, f"to is {options.to!r}; allowed is new, here or a project's id")
+    return Wish(
+        action=wanted.action,
+        tasks=tuple(sorted(set(wanted.tasks))),
+        regions=tuple(sorted(set(wanted.regions))),
+        tag=tag,
+        to=options.to,
+        confidence=options.confidence,
+        control=options.control,
+    )
+
+
+def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
+    """What would be done, by what the store knows of the tasks."""
+    tasks = np.unique([*wish.tasks, *(task for task, _ in wish.regions)]).astype(np.int64)
+    if wish.action == "approve":
+        count, examples, why = preview(projects.open(project), tasks, wish.confidence)
+        return DryRun(count=count, examples=examples[:_EXAMPLES], left_out=why)
+    rows = projects.services.page.tasks(project, tasks, ("task", "flag", "tags"))
+    left: Counter[str] = Counter()
+    if len(tasks) > len(rows):
+        left["not in this project, or not read yet"] = len(tasks) - len(rows)
+    kept = []
+    change = FIELD_CHANGES.get(wish.action)
+    for task, flag, tags in zip(
+        *(rows[name].to_pylist() for name in rows.schema.names), strict=True
+    ):
+        own = {"flag": flag, "tags": ", ".join(tags.split("\n"))}
+        made = change(own, wish.tag, []) if change and not wish.regions else {}
+        if isinstance(made, Refused):
+            left[made.why] += 1
+        else:
+            kept.append(task)
+    return DryRun(count=len(kept), examples=kept[:_EXAMPLES], left_out=dict(left))
+
+
+def _batch(one: Progress, url: str) -> Batch:
+    said = asdict(one)
+    conflicts = said.pop("conflicts")
+    batch = said.pop("batch")
+    place = f"{url}/projects/{one.project}/data"
+    return Batch(id=batch, url=place, conflicts=len(conflicts), said=conflicts, **said)

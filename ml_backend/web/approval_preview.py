@@ -1,0 +1,60 @@
+"""What bulk approval would do, by what the store knows: the job itself reads Label Studio."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.review.approve import REASONS, Candidates, judge
+from ml_backend.storage.plane import get_plane
+from ml_backend.web.projects import OpenProject
+
+__all__ = ["preview"]
+
+
+def preview(
+    opened: OpenProject, tasks: NDArray[np.int64], confidence: float
+) -> tuple[int, list[int], dict[str, int]]:
+    """Return how many tasks would be approved, which, and how many not for what reason.
+
+    Args:
+        opened: the project.
+        tasks: int64 (T,), task ids, ascending.
+        confidence: from where the model's word is enough.
+    """
+    rows = opened.services.page.tasks(opened.id, tasks, ("task", "flag", "unit"))
+    known = rows["task"].to_numpy()
+    left: Counter[str] = Counter()
+    left["not in this project, or not read yet"] = len(tasks) - len(known)
+    controls = opened.project.config.controls
+    tables = [opened.predictions(control, known) for control in controls]
+    there = [table for table in tables if table is not None]
+    if not len(known) or len(there) < len(tables):
+        left[REASONS[3]] += len(known)
+        return 0, [], dict(+left)
+    candidates = Candidates(
+        begun=rows["unit"].combine_chunks().value_lengths().to_numpy() > 0,
+        flag=np.array(rows["flag"].to_pylist(), dtype=np.str_),
+        outlier=_outliers(opened, known),
+        tables=there,
+    )
+    found = judge(candidates, confidence)
+    left += Counter(REASONS[why] for why in found.why[found.why >= 0].tolist())
+    approved = known[found.approved].tolist()
+    return len(approved), approved, dict(+left)
+
+
+def _outliers(opened: OpenProject, tasks: NDArray[np.int64]) -> NDArray[np.float32]:
+    """How far out inputs lie on any tag's plane, NaN where they do not."""
+    scores = np.full(len(tasks), np.nan, dtype=np.float32)
+    for control in opened.project.config.controls:
+        plane = get_plane(opened.services.store, opened.id, control.name, "inputs")
+        if plane is None or not len(plane):
+            continue
+        order = np.argsort(plane.task)
+        place = order[np.searchsorted(plane.task, tasks, sorter=order).clip(max=len(order) - 1)]
+        here = plane.task[place] == tasks
+        np.fmax(scores, np.where(here, plane.outlier[place], np.nan), out=scores)
+    return scores

@@ -1,0 +1,233 @@
+"""A project at a glance: agreement by class, the queue, and how many labels are wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import Annotated, Any, Final
+
+import numpy as np
+from fastapi import APIRouter, HTTPException, Query, Request
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from analysis import error_rate
+from analysis.findings import NONE
+from ml_backend.jobs.queue_history import QueueHistory
+from ml_backend.labelstudio.config import Control
+from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.scoring.agreed import agreed
+from ml_backend.storage.plane import get_plane
+from ml_backend.web.access import Access
+from ml_backend.web.projects import OpenProject, Projects
+from ml_backend.web.threads import Threads
+
+__all__ = ["overview_api"]
+
+_BINS: Final = 20
+_SHOWN: Final = ("priority", "confidence", "outlier")
+_MOST_KEPT: Final = 64
+
+
+class ClassScore(BaseModel):
+    """Agreement of people and model on one class; null where there was nothing to count."""
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    ap: float | None
+    support: int
+
+
+class Confusion(BaseModel):
+    """Rows are people's classes, columns the model's; the last of each is the background."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class Histogram(BaseModel):
+    """How many tasks have a value between two edges."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class ErrorShare(BaseModel):
+    """The estimated share of labelled tasks with an error, with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+    reviewed: int
+
+
+class QueueHour(BaseModel):
+    """The queue at one time: open by then, and resolved until then."""
+
+    time: float
+    open: int
+    resolved: int
+
+
+class Queue(BaseModel):
+    """The queue as it stands, in tasks."""
+
+    open: int
+    corrected: int
+    confirmed: int
+
+
+class Overview(BaseModel):
+    """A project at a glance."""
+
+    classes: list[ClassScore]
+    confusion: Confusion
+    histograms: dict[str, Histogram]
+    error_share: ErrorShare | None
+    burn_down: list[QueueHour]
+    queue: Queue
+
+
+def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
+    """Return the route ``/api/projects/{project}/overview``.
+
+    Args:
+        projects: the projects.
+        access: who says which project a caller may read.
+        threads: where columns are counted.
+    """
+    router = APIRouter(prefix="/api/projects/{project}", tags=["overview"])
+    made = _Made()
+
+    @router.get("/overview")
+    async def overview(
+        project: int,
+        request: Request,
+        control: str = "",
+        iou: Annotated[float, Query(gt=0, le=1)] = 0.5,
+        confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
+    ) -> Overview:
+        """Numbers at one overlap and confidence; the project's own where none are given."""
+        await access.require(request, project)
+        opened = await threads.light(projects.open, project)
+        tag = opened.control(control)
+        least = opened.threshold(tag) if confidence is None else confidence
+        found = await threads.heavy(made.get, opened, tag, iou, least)
+        if found is None:
+            raise HTTPException(404, f"nothing of {tag.name!r} has been scored yet: start a run")
+        history = QueueHistory(projects.services.mailbox.redis)
+        hours = await threads.light(history.burn_down, project)
+        return Overview(**found, burn_down=[QueueHour.model_validate(one) for one in hours])
+
+    return router
+
+
+class _Made:
+    """Numbers that were counted, by the version of what they were counted of."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(
+        self, opened: OpenProject, control: Control, iou: float, confidence: float
+    ) -> dict[str, Any] | None:
+        said = (
+            *(opened.id, control.name, control.labels, iou, confidence),
+            opened.services.page.version(opened.id),
+        )
+        key = hashlib.blake2b(repr(said).encode()).hexdigest()
+        with self._lock:
+            if key in self._kept:
+                return self._kept[key]
+        found = _count(opened, control, iou, confidence)
+        if found is not None:
+            with self._lock:
+                self._kept[key] = found
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+        return found
+
+
+def _count(
+    opened: OpenProject, control: Control, iou: float, confidence: float
+) -> dict[str, Any] | None:
+    columns = opened.services.page
+    found = columns.found(opened.id, control.name, columns=("task", "control", *_SHOWN))
+    if not len(found):
+        return None
+    tasks = columns.tasks(opened.id, columns=("task", "flag", "unit"))
+    flag = np.array(tasks["flag"].to_pylist(), dtype=np.str_)
+    values = {name: found[name].to_numpy() for name in _SHOWN}
+    plane = get_plane(opened.services.store, opened.id, control.name, "inputs")
+    if plane is not None and np.isnan(values["outlier"]).all():
+        values["outlier"] = plane.outlier
+    return {
+        **_agreement(opened, control, iou, confidence),
+        "histograms": {name: _histogram(column) for name, column in values.items()},
+        "error_share": _error_share(
+            found["task"].to_numpy(), values["priority"], tasks["task"].to_numpy(), flag
+        ),
+        "queue": Queue(
+            open=int((flag == NEEDS_REVIEW).sum()),
+            corrected=int((flag == CORRECTED).sum()),
+            confirmed=int((flag == CONFIRMED).sum()),
+        ),
+    }
+
+
+def _agreement(
+    opened: OpenProject, control: Control, iou: float, confidence: float
+) -> dict[str, Any]:
+    labels = opened.services.store.get_labels(opened.id, control.name)
+    tasks = np.unique(labels.task)
+    table = opened.predictions(control, tasks)
+    if table is None or not table.found.any():
+        return {"classes": [], "confusion": Confusion(labels=[], counts=[])}
+    found = agreed(table, labels, tasks, iou, confidence)
+    classes = [
+        ClassScore(
+            label=name,
+            precision=_known(found.precision[k]),
+            recall=_known(found.recall[k]),
+            f1=_known(found.f1[k]),
+            ap=_known(found.ap[k]),
+            support=int(found.support[k]),
+        )
+        for k, name in enumerate(control.labels)
+    ]
+    names = [*control.labels, "background"]
+    return {
+        "classes": classes,
+        "confusion": Confusion(labels=names, counts=found.confusion.tolist()),
+    }
+
+
+def _histogram(values: NDArray[np.float32]) -> Histogram:
+    known = values[~np.isnan(values)]
+    counts, edges = np.histogram(known, bins=_BINS, range=(0, 1))
+    return Histogram(edges=edges.round(4).tolist(), counts=counts.tolist())
+
+
+def _error_share(
+    scored: NDArray[np.int64],
+    priority: NDArray[np.float32],
+    tasks: NDArray[np.int64],
+    flag: NDArray[np.str_],
+) -> ErrorShare | None:
+    """Estimate it from what scoring says and what reviewers have answered."""
+    known = ~np.isnan(priority)
+    if not known.any() or not len(tasks):
+        return None
+    place = np.searchsorted(tasks, scored[known]).clip(max=len(tasks) - 1)
+    word = np.where(tasks[place] == scored[known], flag[place], "")
+    verdict = np.where(word == CORRECTED, 1, np.where(word == CONFIRMED, 0, NONE))
+    found = error_rate.from_queue(priority[known].clip(0, 1), verdict)
+    return ErrorShare(estimate=found.share, low=found.low, high=found.high, reviewed=found.verdicts)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

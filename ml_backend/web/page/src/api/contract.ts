@@ -1,0 +1,158 @@
+/** What the server answers, as the OpenAPI description at /api/openapi.json says it. */
+
+export type Geometry = "box" | "polygon" | "mask" | "point" | "span" | "choice";
+export type Part = "inputs" | "regions";
+
+export interface User {
+  id: number;
+  name: string;
+  email: string;
+}
+
+export interface Session {
+  user: User;
+  label_studio: string;
+}
+
+export interface ProjectSummary {
+  id: number;
+  title: string;
+  tasks: number;
+  url: string;
+}
+
+export interface Control {
+  name: string;
+  geometry: Geometry;
+  labels: string[];
+  parts: Part[];
+  scored: boolean;
+}
+
+export interface Project extends ProjectSummary {
+  controls: Control[];
+  threshold: number;
+  batch: unknown;
+  approval: unknown;
+}
+
+/** Rings of a box, polygon or mask; [x, y] of a point; [start, end] of a span; null of a choice. */
+export type Outline = [number, number][][] | [number, number] | null;
+
+export interface HumanRegion {
+  annotation: number;
+  annotator: string;
+  label: string;
+  outline: Outline;
+}
+
+export interface ModelRegion {
+  label: string;
+  score: number;
+  outline: Outline;
+}
+
+export interface TaskDetail {
+  task: number;
+  url: string;
+  width: number | null;
+  height: number | null;
+  text: string | null;
+  reason: string;
+  kind: string;
+  priority: number | null;
+  flag: string;
+  tags: string[];
+  human: HumanRegion[];
+  model: ModelRegion[];
+}
+
+export interface Neighbor {
+  task: number;
+  region: number;
+  distance: number;
+}
+
+export interface ClassScore {
+  label: string;
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
+  ap: number | null;
+  support: number;
+}
+
+export interface Histogram {
+  edges: number[];
+  counts: number[];
+}
+
+export interface Overview {
+  classes: ClassScore[];
+  confusion: { labels: string[]; counts: number[][] };
+  histograms: Record<string, Histogram>;
+  error_share: { estimate: number; low: number; high: number; reviewed: number } | null;
+  burn_down: { time: number; open: number; resolved: number }[];
+  queue: { open: number; corrected: number; confirmed: number };
+}
+
+export interface Run {
+  id: string;
+  project: number;
+  kind: string;
+  state: string;
+  stage: string;
+  attempt: number;
+  done: number;
+  total: number;
+  flagged: number;
+  rate: number;
+  left: number | null;
+  started: number;
+  ended: number;
+  errors: Record<string, string>;
+  log: string[];
+}
+
+export interface Batch {
+  id: string;
+  title?: string;
+  created?: number;
+  sent: number;
+  open?: number;
+  done: number;
+  corrected: number;
+  confirmed: number;
+  conflicts: number;
+  url?: string;
+}
+
+/** One row of the annotator report; its columns are named by the server. */
+export type AnnotatorRow = Record<string, string | number | null>;
+
+export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve";
+
+export interface ActionOptions {
+  tag?: string;
+  to?: string;
+  confidence?: number;
+  dry_run?: boolean;
+}
+
+export interface DryRun {
+  count: number;
+  examples: number[];
+  left_out: Record<string, number>;
+}
+
+export interface ActionState {
+  id: string;
+  action: ActionName;
+  state: "queued" | "doing" | "done" | "failed";
+  done: number;
+  total: number;
+  said: string;
+  undoable: boolean;
+}
+
+export type Views = Record<string, string>;

@@ -1,0 +1,227 @@
+/**
+ * Filters answered for every row at once.
+ *
+ * Each dimension owns one bit of a row's mask, set where the row fails it: a row passes when its mask
+ * is 0. The counts of a dimension are of the rows that no *other* dimension refuses, so that they say
+ * what another choice there would bring.
+ */
+
+import {
+  AMOUNT_FIELDS,
+  type AmountField,
+  indexTags,
+  type TagIndex,
+  WORD_FIELDS,
+  type WordField,
+} from "./fields";
+import type { Filters } from "./filters";
+import type { Points } from "./points";
+
+export const BINS = 24;
+const UNKNOWN_BIN = BINS;
+/** Numbers of false positives and negatives are counted up to here. */
+export const MOST_MISTAKES = 9;
+
+const DIMENSIONS = [
+  ...WORD_FIELDS,
+  ...AMOUNT_FIELDS,
+  "updated",
+  "falsePositives",
+  "falseNegatives",
+  "search",
+  "amid",
+  "area",
+  "similar",
+] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+
+export const bitOf = (dimension: Dimension): number => 1 << DIMENSIONS.indexOf(dimension);
+const AREA = bitOf("area");
+
+export interface Counts {
+  /** Rows that pass everything. */
+  passing: number;
+  /** Rows that pass everything but the area. */
+  filtered: number;
+  words: Record<WordField, ReadonlyMap<string, number>>;
+  /** Per field, rows in each of BINS even bins over [0, 1]. */
+  amounts: Record<AmountField, Uint32Array>;
+  /** At place n: rows with at least n. */
+  falsePositives: Uint32Array;
+  falseNegatives: Uint32Array;
+  amid: number;
+}
+
+type Test = (row: number) => boolean;
+
+export class Counting {
+  /** Per row, one bit for each dimension that refuses it. */
+  readonly mask: Uint32Array;
+  private readonly bins: Record<AmountField, Uint8Array>;
+  private readonly tags: TagIndex;
+  private filters: Filters | null = null;
+
+  constructor(
+    readonly points: Points,
+    private readonly amid: Uint8Array,
+  ) {
+    this.mask = new Uint32Array(points.length);
+    this.tags = indexTags(points.tags);
+    const binned = AMOUNT_FIELDS.map((field) => [field, binsOf(points[field])]);
+    this.bins = Object.fromEntries(binned) as Record<AmountField, Uint8Array>;
+  }
+
+  /** Let filters decide; only what differs from the last ones is looked at. */
+  apply(filters: Filters): void {
+    const { points } = this;
+    const before = this.filters;
+    for (const field of WORD_FIELDS) {
+      if (same(before?.words[field], filters.words[field])) continue;
+      this.set(field, this.wordTest(field, filters.words[field]));
+    }
+    for (const field of AMOUNT_FIELDS) {
+      const range = filters.amounts[field];
+      if (!same(before?.amounts[field], range)) this.set(field, rangeTest(points[field], range));
+    }
+    if (!same(before?.updated ?? undefined, filters.updated ?? undefined)) {
+      this.set("updated", rangeTest(points.updated, filters.updated));
+    }
+    for (const field of ["falsePositives", "falseNegatives"] as const) {
+      const least = filters[field];
+      if (before?.[field] === least) continue;
+      const column = points[field];
+      this.set(field, least ? (row) => column[row] >= least : null);
+    }
+    if (before?.amid !== filters.amid) {
+      this.set("amid", filters.amid ? (row) => this.amid[row] === 1 : null);
+    }
+    this.filters = filters;
+  }
+
+  /** Let only rows pass that pass a test; null lets all pass. */
+  set(dimension: Dimension, test: Test | null): void {
+    const { mask } = this;
+    const bit = bitOf(dimension);
+    const keep = ~bit;
+    if (!test) {
+      for (let row = 0; row < mask.length; row++) mask[row] &= keep;
+      return;
+    }
+    for (let row = 0; row < mask.length; row++) {
+      mask[row] = test(row) ? mask[row] & keep : mask[row] | bit;
+    }
+  }
+
+  count(): Counts {
+    const { points, mask, bins } = this;
+    const codes = WORD_FIELDS.map((field) => points[field].codes);
+    const words = WORD_FIELDS.map((field) => new Uint32Array(points[field].words.length));
+    const binned = AMOUNT_FIELDS.map((field) => bins[field]);
+    const amounts = AMOUNT_FIELDS.map(() => new Uint32Array(BINS + 1));
+    const falsePositives = new Uint32Array(256);
+    const falseNegatives = new Uint32Array(256);
+    let passing = 0;
+    let filtered = 0;
+    let amid = 0;
+    for (let row = 0; row < mask.length; row++) {
+      const refused = mask[row];
+      if ((refused & ~AREA) === 0) filtered++;
+      if (refused === 0) {
+        passing++;
+        for (let f = 0; f < codes.length; f++) words[f][codes[f][row]]++;
+        for (let f = 0; f < binned.length; f++) amounts[f][binned[f][row]]++;
+        falsePositives[points.falsePositives[row]]++;
+        falseNegatives[points.falseNegatives[row]]++;
+        amid += this.amid[row];
+      } else if ((refused & (refused - 1)) === 0) {
+        const d = 31 - Math.clz32(refused);
+        const f = d - codes.length;
+        if (d < codes.length) words[d][codes[d][row]]++;
+        else if (f < binned.length) amounts[f][binned[f][row]]++;
+        else if (refused === bitOf("falsePositives")) falsePositives[points.falsePositives[row]]++;
+        else if (refused === bitOf("falseNegatives")) falseNegatives[points.falseNegatives[row]]++;
+        else if (refused === bitOf("amid")) amid += this.amid[row];
+      }
+    }
+    const named = WORD_FIELDS.map((field, f) => [field, this.byWord(field, words[f])]);
+    const spread = AMOUNT_FIELDS.map((field, f) => [field, amounts[f].subarray(0, BINS)]);
+    return {
+      passing,
+      filtered,
+      words: Object.fromEntries(named) as Counts["words"],
+      amounts: Object.fromEntries(spread) as Counts["amounts"],
+      falsePositives: atLeast(falsePositives),
+      falseNegatives: atLeast(falseNegatives),
+      amid,
+    };
+  }
+
+  /** The rows that pass everything, in the order of `order` or their own. */
+  rows(order: Uint32Array | null, limit = Number.POSITIVE_INFINITY): Uint32Array {
+    const { mask } = this;
+    const found = new Uint32Array(mask.length);
+    let n = 0;
+    for (let i = 0; i < mask.length && n < limit; i++) {
+      const row = order ? order[i] : i;
+      if (mask[row] === 0) found[n++] = row;
+    }
+    return found.subarray(0, n);
+  }
+
+  private wordTest(field: WordField, words: readonly string[] | undefined): Test | null {
+    if (!words) return null;
+    const column = this.points[field];
+    const wanted = new Set(words);
+    const has = (word: string, code: number) =>
+      field === "tags"
+        ? this.tags.lists[code].some((tag) => wanted.has(this.tags.words[tag]))
+        : wanted.has(word);
+    const good = Uint8Array.from(column.words, (word, code) => Number(has(word, code)));
+    const { codes } = column;
+    return (row) => good[codes[row]] === 1;
+  }
+
+  private byWord(field: WordField, counts: Uint32Array): ReadonlyMap<string, number> {
+    const found = new Map<string, number>();
+    const add = (word: string, n: number) => found.set(word, (found.get(word) ?? 0) + n);
+    counts.forEach((n, code) => {
+      if (field !== "tags") add(this.points[field].words[code], n);
+      else for (const tag of this.tags.lists[code]) add(this.tags.words[tag], n);
+    });
+    return found;
+  }
+}
+
+/** Filters read from an address are new values each time, though they may ask the same. */
+function same(
+  a: readonly (string | number)[] | undefined,
+  b: readonly (string | number)[] | undefined,
+): boolean {
+  return a?.length === b?.length && (a ?? []).every((value, i) => value === b?.[i]);
+}
+
+function binsOf(values: Float32Array): Uint8Array {
+  return Uint8Array.from(values, (value) =>
+    Number.isNaN(value) ? UNKNOWN_BIN : Math.min(Math.floor(value * BINS), BINS - 1),
+  );
+}
+
+function rangeTest(
+  values: Float32Array | Float64Array,
+  range: readonly [number, number] | null | undefined,
+): Test | null {
+  if (!range) return null;
+  // What is stored is float32, and 0.7 there is a little less than the 0.7 that was asked for.
+  const [low, high] = values instanceof Float32Array ? range.map(Math.fround) : range;
+  return (row) => values[row] >= low && values[row] <= high;
+}
+
+function atLeast(exact: Uint32Array): Uint32Array {
+  const found = new Uint32Array(MOST_MISTAKES + 1);
+  let sum = 0;
+  for (let n = exact.length - 1; n >= 0; n--) {
+    sum += exact[n];
+    if (n <= MOST_MISTAKES) found[n] = sum;
+  }
+  return found;
+}

@@ -1,0 +1,80 @@
+/** The fields of a point: what they are called, and in which column they are. */
+
+import type { Points, Words } from "./points";
+
+export const WORD_FIELDS = ["label", "predicted", "kind", "flag", "annotator", "tags"] as const;
+export const AMOUNT_FIELDS = ["confidence", "iou", "priority", "outlier"] as const;
+
+export type WordField = (typeof WORD_FIELDS)[number];
+export type AmountField = (typeof AMOUNT_FIELDS)[number];
+export type Field = WordField | AmountField;
+
+export const TITLES: Readonly<Record<Field, string>> = {
+  label: "Human label",
+  predicted: "Model label",
+  kind: "Kind of finding",
+  flag: "Review state",
+  annotator: "Annotator",
+  tags: "Tag",
+  confidence: "Confidence",
+  iou: "IoU with the model",
+  priority: "Priority",
+  outlier: "Outlier score",
+};
+
+const NAMES: Readonly<Record<string, string>> = {
+  "needs-review": "Needs review",
+  corrected: "Corrected",
+  confirmed: "Confirmed",
+  mislabelled: "Mislabelled",
+  missing: "Missing",
+  spurious: "Spurious",
+  badly_drawn: "Badly drawn",
+  duplicate: "Duplicate",
+  outlier: "Outlier",
+};
+
+const NOTHING: Readonly<Record<WordField, string>> = {
+  label: "No label",
+  predicted: "Nothing predicted",
+  kind: "No finding",
+  flag: "Not flagged",
+  annotator: "Nobody",
+  tags: "No tag",
+};
+
+/** How a word is shown; labels, people and tags as they are. */
+export function wordTitle(field: WordField, word: string): string {
+  if (word === "") return NOTHING[field];
+  if (field === "kind" || field === "flag") return NAMES[word] ?? word.replaceAll("_", " ");
+  return word;
+}
+
+export function isWordField(field: Field): field is WordField {
+  return (WORD_FIELDS as readonly string[]).includes(field);
+}
+
+/** Each tag of a row counts, so tags are read as lists of codes per distinct text. */
+export interface TagIndex {
+  words: readonly string[];
+  /** Codes of the tags in each distinct text of the column. */
+  lists: readonly (readonly number[])[];
+}
+
+export function indexTags(column: Words): TagIndex {
+  const words: string[] = [];
+  const known = new Map<string, number>();
+  const lists = column.words.map((text) =>
+    text.split("\n").map((tag) => {
+      const code = known.get(tag);
+      if (code !== undefined) return code;
+      known.set(tag, words.length);
+      return words.push(tag) - 1;
+    }),
+  );
+  return { words, lists };
+}
+
+export function wordColumn(points: Points, field: WordField): Words {
+  return points[field];
+}

@@ -1,0 +1,133 @@
+/** What can be done with what is picked or shown, and on how many. */
+
+import { NO_FILTERS } from "../core/filters";
+import { count, plural } from "../core/format";
+import { excludeFlagged, FLAGGED, performOrAsk, question, target } from "../state/actions";
+import { answer } from "../state/project";
+import { changeView, view } from "../state/route";
+import { Icon, type IconName } from "./icons";
+
+export function ActionBar() {
+  const now = answer.value;
+  if (!now) return null;
+  const { tasks, rows, said, narrowed } = target.value;
+  const none = tasks.length === 0;
+  const several = count(tasks.length);
+  const flagged = now.counts.words.flag.get(FLAGGED) ?? 0;
+  return (
+    <div class="action-bar" role="toolbar" aria-label="Actions">
+      <div class="action-target" aria-live="polite">
+        <strong>{said}</strong>
+        {tasks.length !== rows && <span>in {plural(tasks.length, "task")}</span>}
+        <Narrowed />
+      </div>
+      <label class="check" title="Leave out tasks that need review">
+        <input
+          type="checkbox"
+          checked={excludeFlagged.value}
+          disabled={flagged === 0 && !excludeFlagged.value}
+          onChange={() => {
+            excludeFlagged.value = !excludeFlagged.value;
+          }}
+        />
+        Exclude flagged
+      </label>
+      <div class="action-buttons">
+        <Act
+          icon="flag"
+          title={`Flag ${several}`}
+          hint="Mark as needing review (F)"
+          off={none}
+          act={() => performOrAsk("flag", target.peek())}
+        />
+        <Act
+          icon="close"
+          title="Clear flag"
+          hint={`Take the flag from ${several}`}
+          off={none}
+          act={() => performOrAsk("clear", target.peek())}
+        />
+        <Act
+          icon="tag"
+          title="Tag…"
+          hint={`Put a tag on ${several}, or take it off`}
+          off={none}
+          act={() => {
+            question.value = { action: "tag", tasks };
+          }}
+        />
+        <Act
+          icon="send"
+          title="Relabel…"
+          hint={`Send ${several} as a relabel batch`}
+          off={none}
+          act={() => {
+            question.value = { action: "batch", tasks };
+          }}
+        />
+        <Act
+          icon="check"
+          title={`Approve ${several}…`}
+          hint="Take what the model is sure of as labels (A)"
+          off={none}
+          strong={narrowed}
+          act={() => {
+            question.value = { action: "approve", tasks };
+          }}
+        />
+      </div>
+    </div>
+  );
+}
+
+interface ActProps {
+  icon: IconName;
+  title: string;
+  hint: string;
+  off: boolean;
+  strong?: boolean;
+  act: () => void;
+}
+
+function Act({ icon, title, hint, off, strong, act }: ActProps) {
+  const kind = strong ? "button button-strong" : "button";
+  return (
+    <button type="button" class={kind} title={hint} disabled={off} onClick={act}>
+      <Icon name={icon} /> <span>{title}</span>
+    </button>
+  );
+}
+
+/** What narrows the view, each with a way out of it. */
+function Narrowed() {
+  const { area, picked, similar } = view.value;
+  return (
+    <>
+      {picked.length > 0 && (
+        <Chip said="Unpick" label="Unpick all" act={() => changeView({ picked: [] })} />
+      )}
+      {area.length > 0 && (
+        <Chip said="Area" label="Remove the area" act={() => changeView({ area: [] })} />
+      )}
+      {similar && (
+        <Chip
+          said={`Like task ${similar[0]}`}
+          label="Show not only similar items"
+          act={() => changeView({ similar: null })}
+        />
+      )}
+    </>
+  );
+}
+
+function Chip({ said, label, act }: { said: string; label: string; act: () => void }) {
+  return (
+    <button type="button" class="chip" aria-label={label} title={label} onClick={act}>
+      {said} <Icon name="close" />
+    </button>
+  );
+}
+
+export function clearEverything(): void {
+  changeView({ filters: NO_FILTERS, area: [], picked: [], similar: null });
+}

@@ -1,0 +1,222 @@
+/** What Relook is doing and has done: runs, batches, annotators. */
+
+import { useEffect } from "preact/hooks";
+import * as client from "../api/client";
+import type { AnnotatorRow, Batch, Run } from "../api/contract";
+import { count, duration, plural, when } from "../core/format";
+import { type Loader, loader } from "../state/loading";
+import { projectId } from "../state/route";
+import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
+import { Icon } from "./icons";
+import { Card } from "./overview";
+import { Failed, Waiting } from "./states";
+
+const batches = loader<Batch[]>();
+const annotators = loader<AnnotatorRow[]>();
+const MOST_RUNS = 12;
+
+export function Activity() {
+  const id = projectId.value as number;
+  useEffect(() => {
+    void runs.load(() => client.runs(id));
+    void batches.load(() => client.batches(id));
+    void annotators.load(() => client.annotators(id));
+  }, [id]);
+  return (
+    <main class="page">
+      <div class="cards cards-one">
+        <Card title="Runs">
+          <Runs />
+        </Card>
+        <Card title="Relabel batches">
+          <Loaded from={batches}>{(found) => <Batches found={found} />}</Loaded>
+        </Card>
+        <Card title="Annotators">
+          <Loaded from={annotators}>{(found) => <Annotators found={found} />}</Loaded>
+        </Card>
+      </div>
+    </main>
+  );
+}
+
+interface LoadedProps<T> {
+  from: Loader<T>;
+  children: (found: T) => preact.ComponentChildren;
+}
+
+function Loaded<T>({ from, children }: LoadedProps<T>) {
+  const now = from.value.value;
+  if (now.state === "failed" && now.status === 404) return <p class="hint">Nothing yet.</p>;
+  if (now.state === "failed") return <Failed title="Could not be read" message={now.message} />;
+  return <>{now.state === "ready" ? children(now.value) : <Waiting title="Reading" />}</>;
+}
+
+const ENDED = ["done", "failed", "cancelled", "superseded"];
+
+function Runs() {
+  const now = runs.value.value;
+  const listed = now.state === "ready" ? now.value : [];
+  const live = liveRuns.value;
+  const known = new Set(listed.map((run) => run.id));
+  const fresh = [...live.values()].filter((run) => !known.has(run.id));
+  const all = [...fresh, ...listed.map((run) => live.get(run.id) ?? run)]
+    .toSorted((a, b) => b.started - a.started)
+    .slice(0, MOST_RUNS);
+  const busy = all.some((run) => !ENDED.includes(run.state));
+  return (
+    <>
+      <button
+        type="button"
+        class="button"
+        onClick={() => void startRun()}
+        title={busy ? "Takes the place of the run that is under way" : ""}
+      >
+        <Icon name="run" /> Analyse the project
+      </button>
+      {refused.value && (
+        <p class="error" role="alert">
+          {refused.value}
+        </p>
+      )}
+      {now.state === "failed" && <Failed title="Could not be read" message={now.message} />}
+      {all.length === 0 && now.state === "ready" && <p class="hint">No run yet.</p>}
+      <ul class="runs">
+        {all.map((run) => (
+          <RunItem key={run.id} run={run} />
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function RunItem({ run }: { run: Run }) {
+  const ended = ENDED.includes(run.state);
+  const errors = Object.entries(run.errors);
+  return (
+    <li class="run">
+      <div class="run-head">
+        <span class={`state-badge state-${run.state}`}>{run.state}</span>
+        <span>{when(run.started)}</span>
+        <span class="hint">
+          {ended
+            ? `${duration(Math.max(run.ended - run.started, 0))}, ${count(run.flagged)} flagged`
+            : run.stage}
+        </span>
+        <span class="top-gap" />
+        {!ended && (
+          <button type="button" class="button" onClick={() => void changeRun(run, "cancel")}>
+            Cancel
+          </button>
+        )}
+        {ended && run.state !== "done" && (
+          <button type="button" class="button" onClick={() => void changeRun(run, "retry")}>
+            <Icon name="retry" /> Retry
+          </button>
+        )}
+      </div>
+      {!ended && (
+        <>
+          <progress max={Math.max(run.total, 1)} value={run.done} aria-label={run.stage} />
+          <p class="hint">
+            {count(run.done)} of {count(run.total)}
+            {run.rate > 0 && ` · ${count(Math.round(run.rate))} tasks/s`}
+            {run.left !== null && ` · ${duration(run.left)} left in this stage`}
+          </p>
+        </>
+      )}
+      {(errors.length > 0 || run.log.length > 0) && (
+        <details class="run-log">
+          <summary>{errors.length > 0 ? plural(errors.length, "error") : "Log"}</summary>
+          <ul>
+            {errors.map(([task, said]) => (
+              <li key={task}>
+                <strong>{task === "run" ? "The run" : `Task ${task}`}</strong>: {said}
+              </li>
+            ))}
+          </ul>
+          <pre>{run.log.map((line) => line.replace(/^\d+\.\d+ /, "")).join("\n")}</pre>
+        </details>
+      )}
+    </li>
+  );
+}
+
+function Batches({ found }: { found: Batch[] }) {
+  if (found.length === 0) {
+    return <p class="hint">None yet. Pick samples in Review and choose “Relabel…”.</p>;
+  }
+  return (
+    <div class="table-room">
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col">Batch</th>
+            <th scope="col">Sent</th>
+            <th scope="col">Done</th>
+            <th scope="col">Corrected</th>
+            <th scope="col">Confirmed</th>
+            <th scope="col">Conflicts</th>
+          </tr>
+        </thead>
+        <tbody>
+          {found.map((batch) => (
+            <tr key={batch.id}>
+              <th scope="row">
+                {batch.url ? (
+                  <a href={batch.url}>{batch.title ?? batch.id}</a>
+                ) : (
+                  (batch.title ?? batch.id)
+                )}
+              </th>
+              <td>{count(batch.sent)}</td>
+              <td>{count(batch.done)}</td>
+              <td>{count(batch.corrected)}</td>
+              <td>{count(batch.confirmed)}</td>
+              <td>{count(batch.conflicts)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Annotators({ found }: { found: AnnotatorRow[] }) {
+  const columns = Object.keys(found[0] ?? {});
+  const id = projectId.value as number;
+  if (found.length === 0) return <p class="hint">Nobody has labelled anything yet.</p>;
+  return (
+    <>
+      <a class="button" href={client.annotatorsFile(id)} download>
+        Download CSV
+      </a>
+      <div class="table-room">
+        <table class="table">
+          <thead>
+            <tr>
+              {columns.map((name) => (
+                <th key={name} scope="col">
+                  {name.replaceAll("_", " ")}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {found.map((row) => (
+              <tr key={columns.map((name) => row[name]).join(" ")}>
+                {columns.map((name) => (
+                  <td key={name}>{cell(row[name])}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+function cell(value: string | number | null | undefined): string {
+  if (typeof value !== "number") return value ?? "–";
+  return Number.isInteger(value) ? count(value) : value.toFixed(2);
+}

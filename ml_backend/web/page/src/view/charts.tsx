@@ -1,0 +1,73 @@
+/** Small drawings of numbers; each has its numbers in words beside it for those who do not see it. */
+
+import type { Histogram, Overview } from "../api/contract";
+import { count, when } from "../core/format";
+
+export function HistogramChart({ title, histogram }: { title: string; histogram: Histogram }) {
+  const { counts, edges } = histogram;
+  const most = Math.max(1, ...counts);
+  const total = counts.reduce((sum, n) => sum + n, 0);
+  const width = 100 / Math.max(counts.length, 1);
+  return (
+    <figure class="chart">
+      <figcaption>{title}</figcaption>
+      <svg
+        viewBox="0 0 100 40"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${title}: ${count(total)} values in ${counts.length} bins, at most ${count(most)}`}
+      >
+        {counts.map((n, bin) => {
+          const height = (n / most) * 40;
+          return (
+            <rect
+              key={edges[bin]}
+              class="bar"
+              x={bin * width + width * 0.08}
+              y={40 - height}
+              width={width * 0.84}
+              height={height}
+            >
+              <title>{`${edges[bin]?.toFixed(2)} to ${edges[bin + 1]?.toFixed(2)}: ${count(n)}`}</title>
+            </rect>
+          );
+        })}
+      </svg>
+      <div class="chart-ends">
+        <span>{edges[0]?.toFixed(1)}</span>
+        <span>{edges.at(-1)?.toFixed(1)}</span>
+      </div>
+    </figure>
+  );
+}
+
+export function BurnDown({ points }: { points: Overview["burn_down"] }) {
+  const first = points[0];
+  const last = points.at(-1);
+  if (!first || !last || points.length < 2) {
+    return <p class="hint">Drawn once the queue has been worked on for a while.</p>;
+  }
+  const most = Math.max(1, ...points.map(({ open }) => open));
+  const span = Math.max(last.time - first.time, 1);
+  const places = points.map(
+    ({ time, open }) => `${((time - first.time) / span) * 100} ${40 - (open / most) * 38}`,
+  );
+  return (
+    <figure class="chart">
+      <figcaption>Open in the queue</figcaption>
+      <svg
+        viewBox="0 0 100 40"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`Open tasks: ${count(first.open)} at first, ${count(last.open)} now`}
+      >
+        <path class="burn-area" d={`M0 40L${places.join("L")}L100 40Z`} />
+        <path class="burn-line" d={`M${places.join("L")}`} />
+      </svg>
+      <div class="chart-ends">
+        <span>{when(first.time)}</span>
+        <span>{count(last.open)} open</span>
+      </div>
+    </figure>
+  );
+}

@@ -1,0 +1,112 @@
+/** The samples as tiles; only those that are seen exist. The whole of it works by keyboard. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { focused, TILE_PX, tile } from "../state/focus";
+import { answer } from "../state/project";
+import { gridKey } from "./grid_keys";
+import { Tile } from "./tile";
+
+const GAP = 8;
+const CAPTION = 44;
+const MARGIN_LINES = 2;
+
+interface Window {
+  top: number;
+  width: number;
+  height: number;
+}
+
+export function Grid() {
+  const now = answer.value;
+  const box = useRef<HTMLDivElement>(null);
+  const [seen, setSeen] = useState<Window>({ top: 0, width: 600, height: 400 });
+  const side = TILE_PX[tile.value];
+  const columns = Math.max(1, Math.floor((seen.width + GAP) / (side + GAP)));
+  const line = Math.floor((seen.width + GAP) / columns) - GAP + CAPTION + GAP;
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const look = () => {
+      const { scrollTop, clientWidth, clientHeight } = element;
+      setSeen({ top: scrollTop, width: clientWidth - 2 * GAP, height: clientHeight });
+    };
+    const watcher = new ResizeObserver(look);
+    watcher.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      watcher.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, []);
+
+  // The cursor stays in sight.
+  const at = now ? positionOf(now.rows, focused.value) : -1;
+  useEffect(() => {
+    const element = box.current;
+    if (!element || at < 0) return;
+    const top = Math.floor(at / columns) * line;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + line > element.scrollTop + element.clientHeight) {
+      element.scrollTop = top + line + GAP - element.clientHeight;
+    }
+  }, [at, columns, line]);
+
+  if (!now) return null;
+  const lines = Math.ceil(now.rows.length / columns);
+  const first = Math.max(0, Math.floor(seen.top / line) - MARGIN_LINES);
+  const last = Math.min(lines, Math.ceil((seen.top + seen.height) / line) + MARGIN_LINES);
+  const shown = Array.from({ length: Math.max(last - first, 0) }, (_, i) =>
+    Array.from(now.rows.subarray((first + i) * columns, (first + i + 1) * columns)),
+  );
+  return (
+    <div
+      ref={box}
+      id="grid"
+      class="grid"
+      role="grid"
+      aria-label="Samples"
+      aria-rowcount={lines}
+      aria-colcount={columns}
+      aria-multiselectable="true"
+      aria-activedescendant={at >= 0 ? `tile-${focused.value}` : undefined}
+      tabIndex={0}
+      onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line))}
+      onFocus={() => {
+        if (focused.peek() < 0 && now.rows.length) focused.value = now.rows[0];
+      }}
+    >
+      <div class="grid-room" role="none" style={{ height: `${lines * line + GAP}px` }}>
+        <div
+          class="grid-seen"
+          role="none"
+          style={{
+            transform: `translateY(${first * line}px)`,
+            gridTemplateColumns: `repeat(${columns}, 1fr)`,
+          }}
+        >
+          {shown.map((rows, i) => (
+            // biome-ignore lint/a11y/useFocusableInteractive: the grid itself has the focus.
+            <div key={first + i} class="grid-line" role="row" aria-rowindex={first + i + 1}>
+              {rows.map((row, column) => (
+                <Tile
+                  key={row}
+                  row={row}
+                  column={column}
+                  answer={now}
+                  height={line - GAP}
+                  size={side > 180 ? 384 : 256}
+                />
+              ))}
+            </div>
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Rows are in the order of a score, so the cursor's place has to be looked for. */
+function positionOf(rows: Uint32Array, row: number): number {
+  return row < 0 ? -1 : rows.indexOf(row);
+}

@@ -1,0 +1,88 @@
+/** Keys that work wherever one is, and the list of all. */
+
+import { useEffect } from "preact/hooks";
+import { perform, question, tasksAtHand } from "../state/actions";
+import { keysOpen } from "../state/focus";
+import { changeView, view } from "../state/route";
+import { Dialog } from "./dialog";
+
+const KEYS: readonly (readonly [string, string])[] = [
+  ["← ↑ ↓ →", "Move in the grid, or move the map"],
+  ["Space", "Pick the sample, or put it back"],
+  ["Shift + arrows", "Pick on the way"],
+  ["Enter", "Open the task in Label Studio"],
+  ["F", "Flag what is picked, else the sample at the cursor"],
+  ["A", "Approve it"],
+  ["T", "Tag it"],
+  ["M", "More like this"],
+  ["/", "Search"],
+  ["G", "Go to the grid"],
+  ["Esc", "Unpick, then remove the area"],
+  ["+ − 0", "Zoom the map, see everything"],
+  ["?", "These keys"],
+];
+
+export function KeyHelp() {
+  if (!keysOpen.value) return null;
+  const close = () => {
+    keysOpen.value = false;
+  };
+  return (
+    <Dialog title="Keys" close={close}>
+      <dl class="keys">
+        {KEYS.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <div class="dialog-answers">
+        <button type="button" class="button" onClick={close}>
+          Close
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("input, select, textarea, dialog") !== null;
+}
+
+function act(key: string): boolean {
+  const tasks = tasksAtHand();
+  if (key === "?") keysOpen.value = true;
+  else if (key === "/") document.getElementById("search")?.focus();
+  else if (key === "g") document.getElementById("grid")?.focus();
+  else if (key === "Escape") return stepBack();
+  else if (tasks.length === 0) return false;
+  else if (key === "f") void perform("flag", tasks);
+  else if (key === "a") question.value = { action: "approve", tasks };
+  else if (key === "t") question.value = { action: "tag", tasks };
+  else return false;
+  return true;
+}
+
+function stepBack(): boolean {
+  const { picked, area, similar } = view.peek();
+  if (picked.length) changeView({ picked: [] });
+  else if (similar) changeView({ similar: null });
+  else if (area.length) changeView({ area: [] });
+  else return false;
+  return true;
+}
+
+export function useKeys(): void {
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if (isTyping(event.target)) return;
+      if (act(event.key)) event.preventDefault();
+    };
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, []);
+}

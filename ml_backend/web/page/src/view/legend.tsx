@@ -1,0 +1,95 @@
+/** What the colours mean; a click on a class filters by it. */
+
+import {
+  AMOUNT_FIELDS,
+  type Field,
+  isWordField,
+  TITLES,
+  WORD_FIELDS,
+  wordTitle,
+} from "../core/fields";
+import { toggleWord, withWords } from "../core/filters";
+import { shortCount } from "../core/format";
+import { amountColor, css } from "../core/palette";
+import { answer, coloring } from "../state/project";
+import { changeView, view } from "../state/route";
+
+const STOPS = 12;
+
+export function Legend() {
+  return (
+    <div class="legend">
+      <label class="legend-by">
+        <span>Colour by</span>
+        <select
+          value={view.value.color}
+          onChange={(event) => changeView({ color: event.currentTarget.value as Field })}
+        >
+          {[...WORD_FIELDS, ...AMOUNT_FIELDS].map((field) => (
+            <option key={field} value={field}>
+              {TITLES[field]}
+            </option>
+          ))}
+        </select>
+      </label>
+      {isWordField(view.value.color) ? <Classes /> : <Scale />}
+    </div>
+  );
+}
+
+function Classes() {
+  const now = coloring.value;
+  if (!now || !isWordField(now.field)) return null;
+  const { field } = now;
+  const wanted = view.value.filters.words[field];
+  const counts = answer.value?.counts.words[field];
+  const choose = (word: string, more: boolean) => {
+    const { filters } = view.peek();
+    const alone = wanted?.length === 1 && wanted[0] === word;
+    const next = more
+      ? toggleWord(filters, field, word)
+      : withWords(filters, field, alone ? null : [word]);
+    changeView({ filters: next });
+  };
+  return (
+    <ul class="legend-classes" aria-label={`Colours: ${TITLES[field]}`}>
+      {now.legend.map(({ word, color }) => (
+        <li key={word}>
+          <button
+            type="button"
+            class="legend-class"
+            aria-pressed={wanted?.includes(word) ?? false}
+            data-off={wanted !== undefined && !wanted.includes(word)}
+            title="Show only this class (Shift: this one too)"
+            onClick={(event) => choose(word, event.shiftKey)}
+          >
+            <span class="swatch" style={{ background: css(color) }} />
+            <span class="cut">{wordTitle(field, word)}</span>
+            <span class="legend-count">{shortCount(counts?.get(word) ?? 0)}</span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Scale() {
+  const stops = Array.from({ length: STOPS }, (_, stop) => stop / (STOPS - 1));
+  return (
+    <div class="legend-scale">
+      <svg viewBox={`0 0 ${STOPS} 1`} preserveAspectRatio="none" aria-hidden="true">
+        {stops.map((stop, at) => (
+          <rect key={stop} x={at} y={0} width={1.02} height={1} fill={css(amountColor(stop))} />
+        ))}
+      </svg>
+      <div class="legend-ends">
+        <span>0</span>
+        <span>0.5</span>
+        <span>1</span>
+      </div>
+      <div class="legend-unknown">
+        <span class="swatch" style={{ background: css(amountColor(Number.NaN)) }} /> Unknown
+      </div>
+    </div>
+  );
+}

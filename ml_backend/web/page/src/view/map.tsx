@@ -1,0 +1,230 @@
+/** The projector: the scatter plot, its tools, what is laid over it, and its legend. */
+
+import { computed, effect } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Rgb } from "../core/palette";
+import { drawn, toggleItem } from "../core/selection";
+import { layersOf } from "../scatter/layers";
+import { type How, Plot, type Tool } from "../scatter/plot";
+import { gather, type Scene, shuffledRows } from "../scatter/scene";
+import { focused, hovered, showAmid } from "../state/focus";
+import { type Answer, answer, coloring, control, currentData, part } from "../state/project";
+import { changeView, projectId, view } from "../state/route";
+import { isDark } from "../state/theme";
+import { HoverCard } from "./hover_card";
+import { Icon, type IconName } from "./icons";
+import { Legend } from "./legend";
+
+const GHOST: Rgb = [140, 145, 155];
+const ACCENT_LIGHT: Rgb = [67, 83, 214];
+const ACCENT_DARK: Rgb = [139, 152, 255];
+const INK_LIGHT: Rgb = [20, 22, 28];
+const INK_DARK: Rgb = [245, 246, 250];
+const RENDERER_KEY = "relook-renderer";
+
+/** Rows in the order in which they are drawn, and where they are. */
+const arrangement = computed(() => {
+  const points = currentData.value?.points;
+  if (!points) return null;
+  const rows = shuffledRows(points.x);
+  return { rows, x: gather(points.x, rows), y: gather(points.y, rows) };
+});
+
+const colors = computed(() => {
+  const [now, order] = [coloring.value, arrangement.value];
+  if (!now || !order) return null;
+  return { color: Uint8Array.from(order.rows, (row) => now.codes[row]), palette: now.palette };
+});
+
+const scene = computed<{ scene: Scene; answer: Answer } | null>(() => {
+  const [now, order, ink] = [answer.value, arrangement.value, colors.value];
+  if (!now || !order || !ink) return null;
+  const layers = layersOf({
+    rows: order.rows,
+    mask: now.data.counting.mask,
+    amid: now.data.amid,
+    showAmid: showAmid.value,
+    picked: now.picked,
+    ghost: GHOST,
+    frame: isDark() ? INK_DARK : INK_LIGHT,
+    accent: isDark() ? ACCENT_DARK : ACCENT_LIGHT,
+  });
+  return { scene: { x: order.x, y: order.y, ...ink, layers }, answer: now };
+});
+
+interface Hover {
+  row: number;
+  left: number;
+  top: number;
+}
+
+const TOOLS: readonly { tool: Tool; icon: IconName; title: string }[] = [
+  { tool: "pan", icon: "pan", title: "Move (hold Shift to draw an area)" },
+  { tool: "lasso", icon: "lasso", title: "Lasso: Shift adds, Alt takes away" },
+  { tool: "box", icon: "box", title: "Box: Shift adds, Alt takes away" },
+];
+
+export function MapPanel() {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<Plot | null>(null);
+  const [tool, setTool] = useState<Tool>("lasso");
+  const [hover, setHover] = useState<Hover | null>(null);
+  const [ring, setRing] = useState<number[] | null>(null);
+  const [moves, setMoves] = useState(0);
+
+  useEffect(() => {
+    const made = new Plot(
+      box.current as HTMLDivElement,
+      {
+        ring: drawArea,
+        click: clickRow,
+        drawing: (now) => setRing(now && [...now]),
+        hover: (row, left, top) => {
+          hovered.value = row;
+          setHover(row < 0 ? null : { row, left, top });
+        },
+        moved: () => setMoves((n) => n + 1),
+      },
+      localStorage.getItem(RENDERER_KEY),
+    );
+    plot.current = made;
+    const stop = effect(() => {
+      const now = scene.value;
+      if (!now) return;
+      const { mask } = now.answer.data.counting;
+      const of = `${projectId.value} ${control.value?.name} ${part.value}`;
+      made.show(of, now.scene, now.answer.data.space, (row) => mask[row] === 0);
+    });
+    return () => {
+      stop();
+      made.dispose();
+    };
+  }, []);
+  if (plot.current) plot.current.tool = tool;
+
+  const now = answer.value;
+  const missing = now ? now.data.points.length - now.data.space.placed : 0;
+  return (
+    <section class="panel map-panel" aria-label="Map">
+      <div
+        ref={box}
+        id="plot"
+        class={`plot plot-${tool}`}
+        role="application"
+        aria-roledescription="map"
+        aria-label="All points. The grid lists the same ones. Arrows move, plus and minus zoom."
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: arrows, plus and minus move the map.
+        tabIndex={0}
+        onKeyDown={(event) => plot.current && plotKey(event, plot.current)}
+      >
+        <Marks plot={plot.current} ring={ring} moves={moves} />
+        {hover && now && <HoverCard {...hover} points={now.data.points} box={box.current} />}
+      </div>
+      <div class="map-tools" role="toolbar" aria-label="Map tools">
+        {TOOLS.map((one) => (
+          <button
+            key={one.tool}
+            type="button"
+            class="tool"
+            title={one.title}
+            aria-label={one.title}
+            aria-pressed={tool === one.tool}
+            onClick={() => setTool(one.tool)}
+          >
+            <Icon name={one.icon} />
+          </button>
+        ))}
+        <span class="tool-gap" />
+        <ToolButton icon="plus" title="Zoom in" act={() => plot.current?.zoom(1.6)} />
+        <ToolButton icon="minus" title="Zoom out" act={() => plot.current?.zoom(1 / 1.6)} />
+        <ToolButton icon="whole" title="See everything" act={() => plot.current?.reset()} />
+        <span class="tool-gap" />
+        <button
+          type="button"
+          class="tool"
+          title="Make points of one class amid another's cluster stand out"
+          aria-label="Make points of one class amid another's cluster stand out"
+          aria-pressed={showAmid.value}
+          onClick={() => {
+            showAmid.value = !showAmid.value;
+          }}
+        >
+          <Icon name="odd" />
+        </button>
+      </div>
+      <Legend />
+      {missing > 0 && <p class="map-note">{missing.toLocaleString()} not laid out yet</p>}
+    </section>
+  );
+}
+
+function ToolButton({ icon, title, act }: { icon: IconName; title: string; act: () => void }) {
+  return (
+    <button type="button" class="tool" title={title} aria-label={title} onClick={act}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+interface MarksProps {
+  plot: Plot | null;
+  ring: number[] | null;
+  /** Another number each time the camera moves: with the same ones nothing is drawn anew. */
+  moves: number;
+}
+
+/** The ring being drawn, the area drawn before, and the row at the cursor. */
+function Marks({ plot, ring }: MarksProps) {
+  const points = currentData.value?.points;
+  if (!plot || !points) return null;
+  const area = view.value.area.map(({ how, ring: corners }) => ({
+    how,
+    text: pixelText(plot, corners),
+  }));
+  const row = hovered.value >= 0 ? hovered.value : focused.value;
+  const at = row >= 0 && row < points.length ? plot.place(points.x[row], points.y[row]) : null;
+  return (
+    <svg class="marks" aria-hidden="true">
+      {area.map(({ how, text }) => (
+        <polygon class={`area area-${how}`} points={text} />
+      ))}
+      {ring && <polygon class="area area-drawing" points={ring.join(" ")} />}
+      {at && !Number.isNaN(at[0]) && <circle class="mark-at" cx={at[0]} cy={at[1]} r={9} />}
+    </svg>
+  );
+}
+
+function pixelText(plot: Plot, ring: readonly number[]): string {
+  const places: string[] = [];
+  for (let i = 0; i < ring.length; i += 2) places.push(plot.place(ring[i], ring[i + 1]).join(","));
+  return places.join(" ");
+}
+
+function drawArea(ring: number[], how: How): void {
+  changeView({ area: drawn(view.peek().area, how, ring), picked: [] });
+}
+
+function clickRow(row: number, how: How): void {
+  const points = currentData.peek()?.points;
+  if (!points) return;
+  if (row < 0) {
+    if (how === "replace") changeView({ area: [] });
+    return;
+  }
+  focused.value = row;
+  const item = [points.task[row], points.region[row]] as const;
+  if (how !== "replace") changeView({ picked: toggleItem(view.peek().picked, item) }, "replace");
+}
+
+function plotKey(event: KeyboardEvent, plot: Plot): void {
+  const pans: Record<string, [number, number]> = {
+    ...{ ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] },
+  };
+  const pan = pans[event.key];
+  if (pan) plot.pan(...pan);
+  else if (event.key === "+" || event.key === "=") plot.zoom(1.4);
+  else if (event.key === "-") plot.zoom(1 / 1.4);
+  else if (event.key === "0") plot.reset();
+  else return;
+  event.preventDefault();
+}

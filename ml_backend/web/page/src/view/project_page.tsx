@@ -1,0 +1,44 @@
+/** One project: its bar, and the room one is in. */
+
+import * as client from "../api/client";
+import { data, project } from "../state/project";
+import { projectId, view } from "../state/route";
+import { Activity } from "./activity";
+import { KeyHelp, useKeys } from "./keys";
+import { Overview } from "./overview";
+import { Questions } from "./questions";
+import { Review } from "./review";
+import { Failed, Waiting } from "./states";
+import { Toasts } from "./toasts";
+import { TopBar } from "./top_bar";
+
+export function ProjectPage() {
+  useKeys();
+  return (
+    <>
+      <TopBar />
+      <Room />
+      <Toasts />
+      <Questions />
+      <KeyHelp />
+    </>
+  );
+}
+
+function Room() {
+  const id = projectId.value as number;
+  const now = project.value.value;
+  // Read here, so that points are on their way whatever room is open.
+  void data.value.value;
+  if (now.state === "failed") {
+    const retry = () => void project.load(() => client.project(id));
+    return (
+      <main class="page">
+        <Failed title="This project cannot be shown" message={now.message} retry={retry} />
+      </main>
+    );
+  }
+  if (now.state !== "ready") return <Waiting title="Opening the project" />;
+  if (view.value.room === "overview") return <Overview />;
+  return view.value.room === "activity" ? <Activity /> : <Review />;
+}

@@ -1,0 +1,216 @@
+/** What is asked before something is written: how many, what is left out, and the one yes. */
+
+import { useEffect, useState } from "preact/hooks";
+import type { ActionName, ActionOptions, DryRun } from "../api/contract";
+import { count, plural } from "../core/format";
+import { perform, type Question, question, tryOut } from "../state/actions";
+import { answer, openProject } from "../state/project";
+import { Dialog } from "./dialog";
+
+const close = () => {
+  question.value = null;
+};
+
+export function Questions() {
+  const now = question.value;
+  if (!now) return null;
+  if (now.action === "approve") return <Approve asked={now} />;
+  if (now.action === "batch") return <SendBatch asked={now} />;
+  if (now.action === "tag") return <TagTasks asked={now} />;
+  return <Sure asked={now} />;
+}
+
+const SURE: Readonly<Partial<Record<ActionName, string>>> = {
+  flag: "Flag",
+  clear: "Clear the flag of",
+};
+
+/** Very many at once, of what can be taken back. */
+function Sure({ asked }: { asked: Question }) {
+  const verb = `${SURE[asked.action] ?? asked.action} ${plural(asked.tasks.length, "task")}`;
+  return (
+    <Dialog title={`${verb}?`} close={close}>
+      <p>No annotation is written, and it can be undone.</p>
+      <Answers yes={verb} off={false} act={() => void perform(asked.action, asked.tasks)} />
+    </Dialog>
+  );
+}
+
+type Tried = DryRun | string | null;
+
+function useDryRun(asked: Question, options: ActionOptions): Tried {
+  const [tried, setTried] = useState<Tried>(null);
+  const key = JSON.stringify(options);
+  useEffect(() => {
+    let current = true;
+    setTried(null);
+    tryOut(asked.action, asked.tasks, options).then(
+      (found) => current && setTried(found),
+      (error: Error) => current && setTried(error.message),
+    );
+    return () => {
+      current = false;
+    };
+  }, [asked, key]);
+  return tried;
+}
+
+function Outcome({ tried, of }: { tried: Tried; of: number }) {
+  if (tried === null) return <p role="status">Counting…</p>;
+  if (typeof tried === "string") {
+    return (
+      <p class="error" role="alert">
+        {tried}
+      </p>
+    );
+  }
+  const left = Object.entries(tried.left_out);
+  if (tried.count === of && left.length === 0) return null;
+  return (
+    <div class="outcome">
+      <p>
+        {count(tried.count)} of {count(of)} will be done.
+      </p>
+      {left.length > 0 && (
+        <ul>
+          {left.map(([reason, n]) => (
+            <li key={reason}>
+              {count(n)} left out: {reason}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+interface AnswerProps {
+  yes: string;
+  off: boolean;
+  act: () => void;
+}
+
+function Answers({ yes, off, act }: AnswerProps) {
+  return (
+    <div class="dialog-answers">
+      <button type="button" class="button" onClick={close}>
+        Cancel
+      </button>
+      <button
+        type="button"
+        class="button button-strong"
+        disabled={off}
+        onClick={() => {
+          act();
+          close();
+        }}
+      >
+        {yes}
+      </button>
+    </div>
+  );
+}
+
+const countOf = (tried: Tried): number =>
+  tried !== null && typeof tried === "object" ? tried.count : 0;
+
+const SURE_ENOUGH = 0.9;
+
+function Approve({ asked }: { asked: Question }) {
+  const [confidence, setConfidence] = useState(SURE_ENOUGH);
+  const options = { confidence };
+  const tried = useDryRun(asked, options);
+  const ready = countOf(tried);
+  return (
+    <Dialog title={`Approve ${plural(asked.tasks.length, "task")}?`} close={close}>
+      <p>
+        What the model is sure of becomes the label of tasks that nobody has begun. It can be undone
+        until somebody changes it.
+      </p>
+      <label class="field">
+        <span>Sure from a confidence of</span>
+        <input
+          class="input"
+          type="number"
+          min={0.5}
+          max={1}
+          step={0.05}
+          value={confidence}
+          onChange={(event) => {
+            const next = event.currentTarget.valueAsNumber;
+            if (next >= 0.5 && next <= 1) setConfidence(next);
+          }}
+        />
+      </label>
+      <Outcome tried={tried} of={asked.tasks.length} />
+      <Answers
+        yes={ready ? `Approve ${count(ready)}` : "Approve"}
+        off={ready === 0}
+        act={() => void perform("approve", asked.tasks, options)}
+      />
+    </Dialog>
+  );
+}
+
+function SendBatch({ asked }: { asked: Question }) {
+  const [to, setTo] = useState("");
+  const options: ActionOptions = to ? { to } : {};
+  const tried = useDryRun(asked, options);
+  const ready = countOf(tried);
+  return (
+    <Dialog
+      title={`Send ${plural(asked.tasks.length, "task")} to be labelled again?`}
+      close={close}
+    >
+      <label class="field">
+        <span>Where</span>
+        <select class="input" value={to} onChange={(event) => setTo(event.currentTarget.value)}>
+          <option value="">The relabel project of “{openProject.value?.title}”</option>
+          <option value="new">A new project</option>
+          <option value="here">A tab of this project</option>
+        </select>
+      </label>
+      <Outcome tried={tried} of={asked.tasks.length} />
+      <Answers
+        yes={ready ? `Send ${count(ready)}` : "Send"}
+        off={ready === 0}
+        act={() => void perform("batch", asked.tasks, options)}
+      />
+    </Dialog>
+  );
+}
+
+function TagTasks({ asked }: { asked: Question }) {
+  const [tag, setTag] = useState("");
+  const [off, setOff] = useState(false);
+  const known = [...(answer.value?.counts.words.tags.keys() ?? [])].filter((one) => one !== "");
+  const several = plural(asked.tasks.length, "task");
+  return (
+    <Dialog title={`Tag ${several}`} close={close}>
+      <label class="field">
+        <span>Tag</span>
+        <input
+          class="input"
+          list="known-tags"
+          value={tag}
+          autofocus
+          onInput={(event) => setTag(event.currentTarget.value)}
+        />
+        <datalist id="known-tags">
+          {known.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+      </label>
+      <label class="check">
+        <input type="checkbox" checked={off} onChange={() => setOff(!off)} />
+        Take the tag off
+      </label>
+      <Answers
+        yes={off ? `Untag ${several}` : `Tag ${several}`}
+        off={tag.trim() === ""}
+        act={() => void perform(off ? "untag" : "tag", asked.tasks, { tag: tag.trim() })}
+      />
+    </Dialog>
+  );
+}

@@ -1,0 +1,273 @@
+/** The room where labels are looked at: filters, map, grid, and what to do about it. */
+
+import type { Part } from "../api/contract";
+import type { Layout } from "../core/address";
+import { countFilters } from "../core/filters";
+import type { SortKey } from "../core/sorting";
+import { showHuman, showModel, sidebarOpen, type Tile, tile } from "../state/focus";
+import {
+  answer,
+  control,
+  data,
+  fetchPointsAgain,
+  openProject,
+  part,
+  similarity,
+} from "../state/project";
+import { changeView, view } from "../state/route";
+import { refused, startRun } from "../state/runs";
+import { ActionBar, clearEverything } from "./action_bar";
+import { Grid } from "./grid";
+import { Icon } from "./icons";
+import { MapPanel } from "./map";
+import { Sidebar } from "./sidebar";
+import { Empty, Failed, Waiting } from "./states";
+
+export function Review() {
+  if (!control.value) {
+    return (
+      <main class="page">
+        <Empty title="Nothing to look at">
+          The labelling config of this project has no tag that Relook can read. Add one in Label
+          Studio: Settings › Labeling Interface.
+        </Empty>
+      </main>
+    );
+  }
+  return (
+    <main class="review" data-layout={view.value.layout}>
+      <Sidebar />
+      <div class="review-main">
+        <Bar />
+        <Panels />
+        <ActionBar />
+      </div>
+    </main>
+  );
+}
+
+function Panels() {
+  const now = data.value.value;
+  if (now.state === "failed") return <NoPoints status={now.status} message={now.message} />;
+  if (!answer.value) return <Waiting title="Reading points" />;
+  const { layout } = view.value;
+  return (
+    <div class="panels">
+      {layout !== "grid" && <MapPanel />}
+      {layout !== "map" && <GridPanel />}
+    </div>
+  );
+}
+
+function NoPoints({ status, message }: { status: number; message: string }) {
+  if (status !== 404) {
+    return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
+  }
+  const start = async () => {
+    if (await startRun()) changeView({ room: "activity" });
+  };
+  return (
+    <Empty title="Nothing has been laid out yet">
+      <p>{message}</p>
+      <button type="button" class="button button-strong" onClick={() => void start()}>
+        <Icon name="run" /> Analyse the project
+      </button>
+      {refused.value && (
+        <p class="error" role="alert">
+          {refused.value}
+        </p>
+      )}
+    </Empty>
+  );
+}
+
+const LAYOUTS: readonly { layout: Layout; title: string }[] = [
+  { layout: "both", title: "Both" },
+  { layout: "map", title: "Map" },
+  { layout: "grid", title: "Grid" },
+];
+const PARTS: readonly { part: Part; title: string }[] = [
+  { part: "inputs", title: "Whole" },
+  { part: "regions", title: "Regions" },
+];
+
+function Bar() {
+  const controls = openProject.value?.controls ?? [];
+  const parts = control.value?.parts ?? [];
+  const asked = countFilters(view.value.filters);
+  return (
+    <div class="bar">
+      <button
+        type="button"
+        class="button bar-filters"
+        aria-expanded={sidebarOpen.value}
+        aria-controls="filters"
+        onClick={() => {
+          sidebarOpen.value = !sidebarOpen.value;
+        }}
+      >
+        <Icon name="filter" /> Filters{asked > 0 && ` (${asked})`}
+      </button>
+      {controls.length > 1 && (
+        <select
+          class="input input-small"
+          aria-label="Control tag"
+          value={control.value?.name}
+          onChange={(event) =>
+            changeView({ control: event.currentTarget.value, area: [], picked: [], similar: null })
+          }
+        >
+          {controls.map(({ name }) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      )}
+      {parts.length > 1 && (
+        <Choice
+          label="What a point is"
+          options={PARTS.map((one) => ({ value: one.part, title: one.title }))}
+          value={part.value}
+          change={(next) => changeView({ part: next, area: [], picked: [], similar: null })}
+        />
+      )}
+      <span class="top-gap" />
+      <Choice
+        label="What is shown"
+        options={LAYOUTS.map((one) => ({ value: one.layout, title: one.title }))}
+        value={view.value.layout}
+        change={(layout) => changeView({ layout }, "replace")}
+      />
+    </div>
+  );
+}
+
+interface ChoiceProps<T extends string> {
+  label: string;
+  options: readonly { value: T; title: string }[];
+  value: T;
+  change: (value: T) => void;
+}
+
+function Choice<T extends string>({ label, options, value, change }: ChoiceProps<T>) {
+  return (
+    <fieldset class="choice">
+      <legend class="hidden">{label}</legend>
+      {options.map((one) => (
+        <button
+          key={one.value}
+          type="button"
+          aria-pressed={one.value === value}
+          onClick={() => change(one.value)}
+        >
+          {one.title}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+const SORTS: readonly { key: SortKey; title: string }[] = [
+  { key: "priority", title: "Priority" },
+  { key: "confidence", title: "Confidence" },
+  { key: "iou", title: "IoU" },
+  { key: "outlier", title: "Outlier score" },
+  { key: "updated", title: "Last changed" },
+  { key: "task", title: "Task number" },
+];
+const TILES: readonly { value: Tile; title: string }[] = [
+  { value: "small", title: "S" },
+  { value: "medium", title: "M" },
+  { value: "large", title: "L" },
+];
+
+function GridPanel() {
+  const { sort, similar } = view.value;
+  return (
+    <section class="panel grid-panel" aria-label="Grid">
+      <div class="grid-tools">
+        {similar ? (
+          <span class="hint">Nearest first</span>
+        ) : (
+          <label class="sort">
+            Sort
+            <select
+              class="input input-small"
+              value={sort.key}
+              onChange={(event) =>
+                changeView({ sort: { ...sort, key: event.currentTarget.value as SortKey } })
+              }
+            >
+              {SORTS.map(({ key, title }) => (
+                <option key={key} value={key}>
+                  {title}
+                </option>
+              ))}
+            </select>
+            <button
+              type="button"
+              class="tool"
+              aria-label={sort.descending ? "Highest first" : "Lowest first"}
+              title={sort.descending ? "Highest first" : "Lowest first"}
+              onClick={() => changeView({ sort: { ...sort, descending: !sort.descending } })}
+            >
+              {sort.descending ? "↓" : "↑"}
+            </button>
+          </label>
+        )}
+        <span class="top-gap" />
+        <button
+          type="button"
+          class="key key-human-on"
+          aria-pressed={showHuman.value}
+          onClick={() => {
+            showHuman.value = !showHuman.value;
+          }}
+        >
+          <span class="key-human" /> Human
+        </button>
+        <button
+          type="button"
+          class="key"
+          aria-pressed={showModel.value}
+          onClick={() => {
+            showModel.value = !showModel.value;
+          }}
+        >
+          <span class="key-model" /> Model
+        </button>
+        <Choice
+          label="Size of tiles"
+          options={TILES}
+          value={tile.value}
+          change={(size) => {
+            tile.value = size;
+          }}
+        />
+      </div>
+      <GridOrNothing />
+    </section>
+  );
+}
+
+function GridOrNothing() {
+  const near = similarity.value;
+  if (near.state === "failed") {
+    return (
+      <Failed
+        title="No similar items could be found"
+        message={near.message}
+        retry={() => changeView({ similar: null })}
+      />
+    );
+  }
+  if (answer.value?.rows.length === 0) {
+    return (
+      <Empty title="Nothing matches">
+        <button type="button" class="button" onClick={clearEverything}>
+          Clear filters and areas
+        </button>
+      </Empty>
+    );
+  }
+  return <Grid />;
+}

@@ -1,0 +1,101 @@
+/** One input or region as a picture or text, with people's and the model's regions over it. */
+
+import { useState } from "preact/hooks";
+import { imageAddress } from "../api/client";
+import type { HumanRegion, ModelRegion, Outline, TaskDetail } from "../api/contract";
+import { type Box, boxOf, cropAround, isPair, pathOf } from "../core/outlines";
+import { showHuman, showModel } from "../state/focus";
+import { projectId } from "../state/route";
+
+interface SampleProps {
+  detail: TaskDetail;
+  /** The region that is cut out; -1 shows the whole input. */
+  region: number;
+  /** Longer side of the picture that is asked for, pixels. */
+  size: number;
+}
+
+export function Sample({ detail, region, size }: SampleProps) {
+  if (detail.text !== null && detail.text !== "") return <TextSample detail={detail} />;
+  return <ImageSample detail={detail} region={region} size={size} />;
+}
+
+function ImageSample({ detail, region, size }: SampleProps) {
+  const [failed, setFailed] = useState(false);
+  const { width, height } = detail;
+  const whole: Box = [0, 0, width ?? 1, height ?? 1];
+  const one = region >= 0 ? boxOf(detail.human[region]?.outline ?? null) : null;
+  const seen = one && width && height ? cropAround(one, width, height) : whole;
+  const crop = seen === whole ? undefined : [...seen];
+  const source = imageAddress(projectId.value as number, detail.task, size, crop);
+  if (failed) return <p class="no-picture">No picture: open the task to see why</p>;
+  return (
+    <>
+      <img src={source} alt="" loading="lazy" decoding="async" onError={() => setFailed(true)} />
+      {width && height && <Overlay detail={detail} region={region} seen={seen} />}
+    </>
+  );
+}
+
+interface OverlayProps {
+  detail: TaskDetail;
+  region: number;
+  seen: Box;
+}
+
+function Overlay({ detail, region, seen }: OverlayProps) {
+  const [x0, y0, x1, y1] = seen;
+  const side = Math.max(x1 - x0, y1 - y0);
+  const shape = (outline: Outline, kind: string) => {
+    const path = pathOf(outline, side);
+    return path && <path class={kind} d={path} />;
+  };
+  const view = `${x0} ${y0} ${x1 - x0} ${y1 - y0}`;
+  return (
+    <svg class="overlay" viewBox={view} preserveAspectRatio="xMidYMid meet" aria-hidden="true">
+      {showModel.value && detail.model.map((one) => shape(one.outline, "model-outline"))}
+      {showHuman.value &&
+        detail.human.map((one, at) =>
+          shape(one.outline, region < 0 || at === region ? "human-outline" : "other-outline"),
+        )}
+    </svg>
+  );
+}
+
+function TextSample({ detail }: { detail: TaskDetail }) {
+  const text = detail.text ?? "";
+  const human = showHuman.value ? detail.human : [];
+  const model = showModel.value ? detail.model : [];
+  return (
+    <p class="text-sample">
+      {cutText(text, human, model).map(({ said, isHuman, isModel }) => {
+        const kind = `${isHuman ? "human-span " : ""}${isModel ? "model-span" : ""}`;
+        return kind ? <mark class={kind}>{said}</mark> : said;
+      })}
+    </p>
+  );
+}
+
+interface Piece {
+  said: string;
+  isHuman: boolean;
+  isModel: boolean;
+}
+
+/** A text in pieces, each covered by the same spans throughout. */
+function cutText(text: string, human: HumanRegion[], model: ModelRegion[]): Piece[] {
+  // Spans count characters, and one of them may be two of JavaScript's.
+  const characters = [...text];
+  const spans = (regions: { outline: Outline }[]) =>
+    regions.map(({ outline }) => outline).filter(isPair);
+  const [theirs, its] = [spans(human), spans(model)];
+  const ends = new Set([0, characters.length, ...theirs.flat(), ...its.flat()]);
+  const cuts = [...ends].filter((cut) => cut <= characters.length).sort((a, b) => a - b);
+  const covers = (list: [number, number][], start: number) =>
+    list.some(([from, to]) => from <= start && start < to);
+  return cuts.slice(0, -1).map((start, at) => ({
+    said: characters.slice(start, cuts[at + 1]).join(""),
+    isHuman: covers(theirs, start),
+    isModel: covers(its, start),
+  }));
+}

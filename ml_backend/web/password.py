@@ -1,0 +1,137 @@
+"""Who may speak to the ML backend's endpoints, where the machine's owner wants a password.
+
+Label Studio sends Basic auth, as its model connection has it, with all requests but events: those
+are webhooks, and carry the headers that the webhook has. So an event shows a key that is made from
+the password, which a job puts into the webhook (``labelstudio/webhooks.py``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
+from ml_backend.settings import ServiceSettings
+from ml_backend.web.server import say_reason
+
+__all__ = ["BodyLimit", "guarded"]
+
+_WEBHOOK: Final = "/webhook"
+_REFUSED: Final = (
+    "Relook wants Basic authentication: set it in the model connection, with the user and the "
+    "password of RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS"
+)
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def guarded(settings: ServiceSettings) -> type[APIRoute]:
+    """Return a kind of route that lets in only who knows the password, before it reads the body."""
+
+    class GuardedRoute(APIRoute):
+        def get_route_handler(self) -> _Handler:
+            handle = super().get_route_handler()
+
+            async def handle_if_allowed(request: Request) -> Response:
+                if not _allowed(settings, request):
+                    say_reason(_REFUSED)
+                    raise HTTPException(401, _REFUSED, {"WWW-Authenticate": 'Basic realm="Relook"'})
+                return await handle(request)
+
+            return handle_if_allowed
+
+    return GuardedRoute
+
+
+def _allowed(settings: ServiceSettings, request: Request) -> bool:
+    user, password = settings.basic_auth_user, settings.basic_auth_pass
+    if password is None:
+        return True
+    secret = password.get_secret_value()
+    by_password = _same(_credentials(request), f"{user}:{secret}".encode())
+    request.state.by_password = by_password
+    if request.url.path == _WEBHOOK:
+        key = request.headers.get(KEY_HEADER, "").encode()
+        return _same(key, webhook_key(secret).encode()) | by_password
+    return by_password
+
+
+def _credentials(request: Request) -> bytes:
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return base64.b64decode(sent, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _same(given: bytes, right: bytes) -> bool:
+    # Of equal length, so that not even the length is told by the time it takes.
+    digests = (hashlib.sha256(one).digest() for one in (given, right))
+    return hmac.compare_digest(*digests)
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+class BodyLimit:
+    """Refuses request bodies that are too large, however they are sent.
+
+    Args:
+        app: the application.
+        most: bytes.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and count what it brings."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told = dict(scope["headers"]).get(b"content-length", b"0")
+        if told.isdigit() and int(told) > self._most:
+            await self._refuse(send)
+            return
+        read, refused = 0, False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise _TooLargeError
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal refused
+            # Whatever the application makes of the error.
+            if read <= self._most:
+                await send(message)
+            elif not refused:
+                refused = True
+                await self._refuse(send)
+
+        try:
+            await self._app(scope, counted, watched)
+        except _TooLargeError:
+            if not refused:
+                await self._refuse(send)
+
+    async def _refuse(self, send: Send) -> None:
+        said = f"the body is larger than {self._most >> 20} MiB; RELOOK_BODY_MAX_MB allows more"
+        say_reason(said)
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": said.encode()})

@@ -1,0 +1,128 @@
+"""Which projects a caller may see, and what each of them is made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from fastapi import APIRouter, HTTPException, Request
+from pydantic import BaseModel
+
+from ml_backend.outlines import Geometry
+from ml_backend.web.access import Access
+from ml_backend.web.projects import OpenProject, Projects
+from ml_backend.web.threads import Threads
+
+__all__ = ["projects_api"]
+
+_LISTED: Final = "/api/projects/?page_size=1000&include=id,title,task_number"
+_DRAWN: Final = ("box", "polygon", "mask", "point", "span")
+
+
+class Summary(BaseModel):
+    """One project of a list; ``url`` is where Label Studio shows it."""
+
+    id: int
+    title: str
+    tasks: int
+    url: str
+
+
+class ControlInfo(BaseModel):
+    """A control tag; ``scored``: whether there are points to show."""
+
+    name: str
+    geometry: Geometry
+    labels: list[str]
+    parts: list[str]
+    scored: bool
+
+
+class ProjectInfo(Summary):
+    """One project.
+
+    ``threshold`` is the priority from which a task needs review; ``batch`` and ``approval`` say
+    whether the caller may send batches and approve; ``may_change`` whether they may act at all.
+    """
+
+    controls: list[ControlInfo]
+    threshold: float
+    batch: bool
+    approval: bool
+    may_change: bool
+
+
+def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
+    """Return the routes ``/api/projects`` and ``/api/projects/{project}``.
+
+    Args:
+        projects: the projects.
+        access: who says which project a caller may read or change.
+        threads: where look-ups are done.
+    """
+    router = APIRouter(prefix="/api/projects", tags=["projects"])
+
+    @router.get("")
+    async def listed(request: Request) -> list[Summary]:
+        answer = await access.ask(request, _LISTED)
+        known = set(await threads.light(projects.services.mailbox.projects))
+        found = answer.get("results", []) if isinstance(answer, dict) else answer
+        return [
+            Summary(
+                id=one["id"],
+                title=one.get("title") or "",
+                tasks=one.get("task_number") or 0,
+                url=f"{projects.url}/projects/{one['id']}/data",
+            )
+            for one in found
+            if one["id"] in known
+        ]
+
+    @router.get("/{project}")
+    async def one(project: int, request: Request) -> ProjectInfo:
+        await access.require(request, project)
+        may_change = await _may_change(request, project)
+        opened = await threads.light(projects.open, project)
+        return await threads.light(_info, opened, may_change)
+
+    @router.post("/{project}/runs", status_code=202, tags=["runs"])
+    async def start(project: int, request: Request) -> dict[str, Any]:
+        """Begin a run; it takes the place of one under way."""
+        await access.require_change(request, project)
+        await threads.light(projects.open, project)
+        run = await threads.light(projects.services.graph.start, project)
+        return asdict(run)
+
+    async def _may_change(request: Request, project: int) -> bool:
+        try:
+            await access.require_change(request, project)
+        except HTTPException:
+            return False
+        return True
+
+    return router
+
+
+def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
+    columns = opened.services.page
+    controls = [
+        ControlInfo(
+            name=one.name,
+            geometry=one.geometry,
+            labels=list(one.labels),
+            parts=["inputs", "regions"] if one.geometry in _DRAWN else ["inputs"],
+            scored=columns.any_found(opened.id, one.name),
+        )
+        for one in opened.project.config.controls
+    ]
+    return ProjectInfo(
+        id=opened.id,
+        title=opened.project.title,
+        tasks=opened.project.size,
+        url=opened.address(),
+        controls=controls,
+        threshold=opened.settings.review_threshold,
+        batch=may_change,
+        approval=may_change,
+        may_change=may_change,
+    )

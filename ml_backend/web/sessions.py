@@ -1,0 +1,132 @@
+"""Who is signed in to the review page.
+
+A session's cookie is one random secret. Redis holds the person's Label Studio token encrypted with
+a key that follows from the secret, under a name that follows from it too, and forgets both after a
+while: neither Redis nor a copy of it opens a session.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Final, cast
+
+import redis
+from cryptography.fernet import Fernet, InvalidToken
+
+__all__ = ["SESSION_S", "Attempts", "Session", "Sessions"]
+
+#: A working day; then the token is asked for again.
+SESSION_S: Final = 12 * 3600
+_SECRET_BYTES: Final = 32
+_LONGEST: Final = 100
+
+#: So many refused tokens from one address within this time, and the address waits.
+_MOST_REFUSED: Final = 10
+_WAIT_S: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A person who is signed in.
+
+    Attributes:
+        token: their Label Studio token.
+        user: Label Studio's id of them.
+        name: what to call them.
+        email: their address.
+    """
+
+    token: str
+    user: int
+    name: str
+    email: str
+
+
+class Sessions:
+    """Where sessions are kept.
+
+    Args:
+        connection: the service's Redis.
+    """
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._redis = connection
+
+    def open(self, session: Session) -> str:
+        """Keep a session; return the secret that its cookie holds, a new one each time."""
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        sealed = Fernet(_key(secret)).encrypt(json.dumps(asdict(session)).encode())
+        self._redis.set(_name(secret), sealed, ex=SESSION_S)
+        return secret
+
+    def find(self, secret: str) -> Session | None:
+        """Return a session, None where there is none or it has ended."""
+        if not secret or len(secret) > _LONGEST:
+            return None
+        sealed = cast(bytes | None, self._redis.get(_name(secret)))
+        if sealed is None:
+            return None
+        try:
+            return Session(**json.loads(Fernet(_key(secret)).decrypt(sealed, ttl=SESSION_S)))
+        except (InvalidToken, TypeError, ValueError):
+            return None
+
+    def close(self, secret: str) -> None:
+        """End a session."""
+        if secret and len(secret) <= _LONGEST:
+            self._redis.delete(_name(secret))
+
+
+class Attempts:
+    """Refused tokens by address: who guesses has to wait.
+
+    Args:
+        connection: the service's Redis.
+    """
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._redis = connection
+
+    def wait_s(self, address: str) -> int:
+        """Return for how many seconds an address has to wait, 0 for none."""
+        refused = cast(bytes | None, self._redis.get(_refused(address)))
+        if refused is None or int(refused) < _MOST_REFUSED:
+            return 0
+        return max(self._redis.ttl(_refused(address)), 1)
+
+    def note(self, address: str) -> None:
+        """Count one refused token."""
+        with self._redis.pipeline() as pipe:
+            # The time runs from the first; counting on does not prolong it.
+            pipe.set(_refused(address), 0, ex=_WAIT_S, nx=True)
+            pipe.incr(_refused(address))
+            pipe.execute()
+
+    def forget(self, address: str) -> None:
+        """Count anew: somebody there has signed in."""
+        self._redis.delete(_refused(address))
+
+
+def _name(secret: str) -> str:
+    return f"relook:session:{hashlib.blake2b(secret.encode(), person=b'relook-name').hexdigest()}"
+
+
+def _key(secret: str) -> bytes:
+    made = hashlib.blake2b(secret.encode(), digest_size=32, person=b"relook-key")
+    return base64.urlsafe_b64encode(made.digest())
+
+
+def _refused(address: str) -> str:
+    """Of IPv6, one subscriber has a whole network."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return f"relook:refused:{address[:_LONGEST]}"
+    if found.version == 6:
+        address = str(ipaddress.ip_network(f"{found}/64", strict=False))
+    return f"relook:refused:{address}"

@@ -1,0 +1,107 @@
+"""The built page in Chromium, with a stand-in for its server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.page.data import points
+from tests.page.stand_in import STATIC, TOKEN, StandIn, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-unsafe-swiftshader"]
+AXE = Path(__file__).parents[2] / "ml_backend/web/page/node_modules/axe-core/axe.min.js"
+TASKS = 1500
+
+
+@dataclass
+class Bench:
+    """A page that is signed in, and what answers it."""
+
+    page: Page
+    address: str
+    server: StandIn
+
+    def open(self, query: str = "", project: int = 1) -> None:
+        self.page.goto(f"{self.address}/page/projects/{project}?{query}")
+
+    def review(self, query: str = "") -> None:
+        self.open(query)
+        if "layout=grid" not in query:
+            self.page.wait_for_selector("#plot[data-drawn]")
+        self.page.wait_for_selector(".tile img")
+
+    def said(self) -> str:
+        """What the actions would act on."""
+        return self.page.inner_text(".action-target strong")
+
+    def table(self, part: str = "inputs") -> pa.Table:
+        return pa.ipc.open_stream(points(self.server.project, part)).read_all()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def stand_in() -> Iterator[tuple[str, StandIn]]:
+    assert (STATIC / "index.html").exists(), "the page is not built: run make page"
+    with serving(TASKS) as served:
+        yield served
+
+
+@pytest.fixture
+def new_page(browser: Browser, stand_in) -> Iterator[Callable[..., Page]]:
+    """Makes pages; in none of them may the policy be broken or anybody else be asked."""
+    address, _ = stand_in
+    broken: list[str] = []
+    contexts = []
+
+    def make(**options) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: broken.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda said: "Content Security" in said.text and broken.append(said.text),
+        )
+        page.on("request", lambda request: _own(request.url) or broken.append(request.url))
+        return page
+
+    def _own(url: str) -> bool:
+        return urlsplit(url).scheme in {"blob", "data"} or url.startswith(f"{address}/")
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not broken
+
+
+def sign_in(page: Page, address: str) -> None:
+    page.goto(f"{address}/page/")
+    page.fill("input[type=password]", TOKEN)
+    page.click("button[type=submit]")
+    page.wait_for_selector(".project-card")
+
+
+@pytest.fixture
+def bench(new_page, stand_in) -> Bench:
+    address, server = stand_in
+    page = new_page()
+    sign_in(page, address)
+    return Bench(page, address, server)

@@ -1,0 +1,275 @@
+"""What is seen: filters and their counts, areas, addresses, similar items, numbers."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow.compute as pc
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import sign_in
+from tests.page.data import LABELS
+
+
+def counted(bench) -> int:
+    """The number that the action bar names."""
+    return int(re.search(r"[\d,]+", bench.said())[0].replace(",", ""))
+
+
+def expect_count(bench, count: int) -> None:
+    said = bench.page.locator(".action-target strong")
+    expect(said).to_have_text(re.compile(rf"(^|\s){count:,}\s"))
+
+
+def draw_box(page, x0: float, y0: float, x1: float, y1: float, key: str = "") -> None:
+    """Draw a box over the plot; places are shares of its width and height."""
+    page.get_by_role("button", name=re.compile("^Box")).click()
+    box = page.locator("#plot").bounding_box()
+    at = [
+        (box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in ((x0, y0), (x1, y1))
+    ]
+    if key:
+        page.keyboard.down(key)
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=4)
+    page.mouse.up()
+    if key:
+        page.keyboard.up(key)
+
+
+def test_a_wrong_token_is_refused_with_the_mend(new_page, stand_in):
+    address, _ = stand_in
+    page = new_page()
+    page.goto(f"{address}/page/")
+    page.fill("input[type=password]", "wrong")
+    page.click("button[type=submit]")
+    expect(page.get_by_role("alert")).to_contain_text("Make a new one")
+    sign_in(page, address)
+    expect(page.locator(".project-card")).to_have_count(2)
+
+
+def test_a_false_positive_and_confidence_are_two_clicks(bench):
+    bench.review()
+    bench.page.get_by_role("button", name=re.compile("False positives ≥ 1")).click()
+    bench.page.get_by_role("button", name=re.compile("Confidence > 0.75")).click()
+    table = bench.table()
+    wanted = pc.and_(
+        pc.greater_equal(table["false_positives"], 1), pc.greater_equal(table["confidence"], 0.75)
+    )
+    assert pc.sum(wanted).as_py() > 0
+    expect_count(bench, pc.sum(wanted).as_py())
+    # What other kinds there are among them is said beside each.
+    missing = bench.page.locator(".word", has_text="Missing").locator(".word-count")
+    expect(missing).to_have_text(str(pc.sum(wanted).as_py()))
+
+
+def test_counts_are_of_what_another_choice_would_bring(bench):
+    bench.review()
+    table = bench.table()
+    corrected = pc.sum(pc.equal(table["flag"], "corrected")).as_py()
+    flagged = pc.sum(pc.equal(table["flag"], "needs-review")).as_py()
+    bench.page.locator(".word", has_text="Needs review").click()
+    expect_count(bench, flagged)
+    row = bench.page.locator(".word", has_text="Corrected").locator(".word-count")
+    expect(row).to_have_text(str(corrected))
+    bench.page.locator(".word", has_text="Corrected").click()
+    expect_count(bench, flagged + corrected)
+
+
+def test_the_legend_filters(bench):
+    bench.review()
+    label = bench.page.locator(".legend-class").first
+    name = label.locator(".cut").inner_text()
+    label.click()
+    expect_count(bench, pc.sum(pc.equal(bench.table()["label"], name)).as_py())
+    label.click()
+    expect_count(bench, bench.table().num_rows)
+
+
+def test_areas_add_and_take_away(bench):
+    bench.review()
+    draw_box(bench.page, 0.01, 0.01, 0.5, 0.99)
+    left = bench.page.locator(".action-target strong")
+    expect(left).to_contain_text("in the area")
+    half = counted(bench)
+    draw_box(bench.page, 0.01, 0.01, 0.5, 0.5, "Alt")
+    expect(left).not_to_contain_text(f"{half:,} ")
+    quarter = counted(bench)
+    assert 0 < quarter < half
+    draw_box(bench.page, 0.5, 0.5, 0.99, 0.99, "Shift")
+    expect(left).not_to_contain_text(f"{quarter:,} ")
+    draw_box(bench.page, 0.5, 0.01, 0.99, 0.5, "Shift")
+    draw_box(bench.page, 0.01, 0.01, 0.5, 0.5, "Shift")
+    # All that has a place in the plane is within one of the four quarters.
+    placed = bench.table().num_rows - pc.sum(pc.is_nan(bench.table()["x"])).as_py()
+    expect_count(bench, placed)
+
+
+def test_an_area_is_what_lies_within_it(bench):
+    """A lasso around the cluster of one label holds that cluster."""
+    bench.review()
+    bench.page.get_by_role("button", name=re.compile("^Lasso")).click()
+    table = bench.table()
+    box = bench.page.locator("#plot").bounding_box()
+    scale = min(box["width"], box["height"]) * 0.46
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    # The first label's cluster lies to the right: 0.66, 0.
+    corners = [(0.4, -0.19), (0.92, -0.19), (0.92, 0.19), (0.4, 0.19)]
+    for place, (x, y) in enumerate(corners):
+        bench.page.mouse.move(middle[0] + x * scale, middle[1] - y * scale, steps=6)
+        if place == 0:
+            bench.page.mouse.down()
+    bench.page.mouse.up()
+    expect(bench.page.locator(".action-target strong")).to_contain_text("in the area")
+    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    within = (x > 0.4) & (x < 0.92) & (abs(y) < 0.19)
+    # A pixel more or less is a hand's doing.
+    assert counted(bench) == pytest.approx(within.sum(), rel=0.03)
+    wanted = pc.equal(table["label"], LABELS[0]).to_numpy()
+    assert (within & wanted).sum() / within.sum() > 0.9
+
+
+def test_a_view_survives_its_address(bench, new_page, stand_in):
+    bench.review("color=priority&sort=confidence")
+    draw_box(bench.page, 0.5, 0.1, 1, 0.9)
+    bench.page.locator(".word", has_text="Mislabelled").click()
+    bench.page.focus("#grid")
+    for key in ("Space", "ArrowRight", "Space"):
+        bench.page.keyboard.press(key)
+    expect(bench.page.locator(".action-target strong")).to_have_text("2 items picked")
+    picked = bench.page.locator(".tile[aria-selected=true]").evaluate_all(
+        "all => all.map(e => e.id)"
+    )
+    other = new_page()
+    sign_in(other, bench.address)
+    other.goto(bench.page.url)
+    expect(other.locator(".action-target strong")).to_have_text("2 items picked")
+    again = other.locator(".tile[aria-selected=true]").evaluate_all("all => all.map(e => e.id)")
+    assert again == picked
+    expect(other.locator(".area-add")).to_have_count(1)
+    assert other.locator(".legend select").input_value() == "priority"
+
+
+def test_views_are_saved_opened_and_deleted(bench):
+    bench.review("kind=missing&color=kind")
+    page = bench.page
+    page.locator("summary", has_text="Views").click()
+    page.get_by_label("Name of this view").fill("Missing ones")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".view-open")).to_have_text("Missing ones")
+    bench.review()
+    expect_count(bench, bench.table().num_rows)
+    page.locator("summary", has_text="Views").click()
+    page.get_by_role("button", name="Missing ones", exact=True).click()
+    expect_count(bench, pc.sum(pc.equal(bench.table()["kind"], "missing")).as_py())
+    page.get_by_role("button", name="Delete the view Missing ones").click()
+    expect(page.locator(".view-open")).to_have_count(0)
+    assert bench.server.views == {}
+
+
+def test_search_narrows_to_what_the_server_finds(bench):
+    bench.review()
+    bench.page.keyboard.press("/")
+    bench.page.keyboard.type("149")
+    found = [task for task in bench.server.project.ids() if "149" in str(task)]
+    expect_count(bench, len(found))
+
+
+def test_hovering_shows_the_regions_of_both(bench):
+    bench.review()
+    box = bench.page.locator("#plot").bounding_box()
+    scale = min(box["width"], box["height"]) * 0.46
+    table = bench.table()
+    x, y = table["x"][3].as_py(), table["y"][3].as_py()
+    bench.page.mouse.move(
+        box["x"] + box["width"] / 2 + x * scale, box["y"] + box["height"] / 2 - y * scale
+    )
+    card = bench.page.locator(".hover-card")
+    expect(card.locator("img")).to_be_visible()
+    assert card.locator(".human-outline").count() > 0
+    assert card.locator(".model-outline").count() > 0
+
+
+def test_more_like_this_lists_the_nearest_first(bench):
+    bench.review("sort=task&layout=grid")
+    bench.page.focus("#grid")
+    bench.page.keyboard.press("m")
+    expect(bench.page.locator(".tile").nth(1)).to_have_id("tile-48")
+    expect(bench.page.locator(".tile").first).to_have_id("tile-0")
+    bench.page.keyboard.press("Escape")
+    expect_count(bench, bench.table().num_rows)
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_items(bench):
+    bench.open("room=overview")
+    bench.page.get_by_role("button", name=re.compile("Human 3, model 8")).click()
+    bench.page.wait_for_selector("#plot[data-drawn]")
+    assert "label=3" in bench.page.url
+    assert "predicted=8" in bench.page.url
+    bench.open("room=overview")
+    bench.page.get_by_role("button", name="7", exact=True).first.click()
+    bench.page.wait_for_selector("#plot[data-drawn]")
+    expect_count(bench, pc.sum(pc.equal(bench.table()["label"], "7")).as_py())
+
+
+def test_regions_are_cut_out(bench):
+    bench.review("part=regions&layout=grid")
+    source = bench.page.locator(".tile img").first.get_attribute("src")
+    assert re.search(r"crop=\d+%2C\d+%2C\d+%2C\d+", source)
+    expect(bench.page.locator(".action-target")).to_contain_text(
+        f"in {bench.server.project.tasks:,}"
+    )
+
+
+def test_what_is_not_there_names_the_next_step(bench):
+    bench.open(project=2)
+    expect(bench.page.get_by_text("Nothing has been laid out yet")).to_be_visible()
+    bench.page.get_by_role("button", name="Analyse the project").click()
+    expect(bench.page.locator(".run").first).to_contain_text("queued")
+    bench.open("label=no+such+label")
+    expect(bench.page.get_by_text("Nothing matches")).to_be_visible()
+    bench.page.get_by_role("button", name="Clear filters and areas").click()
+    expect_count(bench, bench.table().num_rows)
+    bench.open(project=3)
+    expect(bench.page.get_by_role("alert")).to_contain_text("no access to this project")
+
+
+def test_both_ways_of_drawing_draw_the_same(new_page, stand_in):
+    address, _ = stand_in
+    inked = {}
+    for renderer in ("raster", "webgl"):
+        page = new_page()
+        sign_in(page, address)
+        page.evaluate("name => localStorage.setItem('relook-renderer', name)", renderer)
+        page.goto(f"{address}/page/projects/1?layout=map")
+        page.wait_for_selector(f"#plot[data-drawn][data-renderer={renderer}]")
+        inked[renderer] = page.evaluate(INKED)
+    raster, webgl = inked["raster"], inked["webgl"]
+    assert raster[0] > 2000
+    assert webgl[0] == pytest.approx(raster[0], rel=0.25)
+    # The middle of all ink is at the same place.
+    assert webgl[1] == pytest.approx(raster[1], abs=2)
+    assert webgl[2] == pytest.approx(raster[2], abs=2)
+
+
+#: How many pixels of the plot have ink, and their middle.
+INKED = """async () => {
+  const canvas = document.querySelector('#plot canvas');
+  const copy = document.createElement('canvas');
+  [copy.width, copy.height] = [canvas.width, canvas.height];
+  const context = copy.getContext('2d');
+  document.querySelector('[aria-label="See everything"]').click();
+  await new Promise(requestAnimationFrame);
+  context.drawImage(canvas, 0, 0);
+  const { data } = context.getImageData(0, 0, copy.width, copy.height);
+  let [count, x, y] = [0, 0, 0];
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3] < 100) continue;
+    count += 1;
+    x += (i / 4) % copy.width;
+    y += Math.floor(i / 4 / copy.width);
+  }
+  return [count, x / count, y / count];
+}"""

@@ -1,0 +1,81 @@
+"""Who can use it: by screen reader, in light and dark, on small screens."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.page.conftest import AXE, sign_in
+
+ROOMS = ["", "part=regions&color=confidence&kind=missing", "room=overview", "room=activity"]
+
+
+def findings(page) -> list[str]:
+    """What axe finds serious or critical."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document)")
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
+
+
+def settle(page) -> None:
+    page.wait_for_load_state("load")
+    page.wait_for_selector(".tile img, .figure, .run, .state h2, .project-card, .sign-in-card")
+    # Bars and lists come a moment after their frame.
+    page.wait_for_timeout(500)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_no_serious_findings(new_page, stand_in, scheme):
+    address, _ = stand_in
+    page = new_page(color_scheme=scheme)
+    page.goto(f"{address}/page/")
+    settle(page)
+    found = {"sign in": findings(page)}
+    sign_in(page, address)
+    found["projects"] = findings(page)
+    for room in ROOMS:
+        page.goto(f"{address}/page/projects/1?{room}")
+        settle(page)
+        found[room] = findings(page)
+    page.goto(f"{address}/page/projects/1")
+    settle(page)
+    for key in ("g", "Space", "?"):
+        page.keyboard.press(key)
+    found["keys"] = findings(page)
+    said = [f"{room}: {one}" for room, all_of_it in found.items() for one in all_of_it]
+    assert not said, "\n".join(said)
+
+
+@pytest.mark.parametrize("width", [820, 1024, 1280])
+def test_nothing_runs_out_of_the_screen(new_page, stand_in, width):
+    address, _ = stand_in
+    page = new_page(viewport={"width": width, "height": 900})
+    sign_in(page, address)
+    for room in ROOMS:
+        page.goto(f"{address}/page/projects/1?{room}")
+        settle(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, room
+        for name in ("Views", "Keys"):
+            box = page.get_by_text(name).or_(page.get_by_label(name)).first.bounding_box()
+            assert box["x"] + box["width"] <= width
+    if width < 900:
+        page.goto(f"{address}/page/projects/1")
+        settle(page)
+        page.get_by_role("button", name="Filters", exact=True).click()
+        page.locator(".word", has_text="Missing").click()
+        page.get_by_role("button", name="Close the filters").click()
+        page.wait_for_url("**kind=missing**")
+
+
+def test_light_and_dark_are_kept(new_page, stand_in):
+    address, _ = stand_in
+    page = new_page(color_scheme="light")
+    sign_in(page, address)
+    page.get_by_role("button", name="Use dark colours").click()
+    page.reload()
+    settle(page)
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"

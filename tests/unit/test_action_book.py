@@ -1,0 +1,62 @@
+"""Actions of the review page as they are written down, and the queue's history."""
+
+import numpy as np
+import pytest
+import redis
+
+from ml_backend.jobs.action_book import ActionBook, Lot, Wish
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queue_history import QueueHistory
+from ml_backend.review.decide import CONFIRMED, NEEDS_REVIEW
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory):
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield redis.Redis.from_url(server.url)
+
+
+def test_an_action_is_read_as_it_was_wished(connection):
+    book = ActionBook(connection)
+    wish = Wish("tag", (3, 5), ((5, 0),), tag="late", control="box")
+    opened = book.open(7, wish, 2)
+    assert book.wish(opened.id) == wish
+    assert (opened.state, opened.total, opened.undoable) == ("queued", 2, False)
+    book.note(opened.id, state="done", said="2 tasks changed", done=2)
+    assert book.of_project(7) == [book.read(opened.id)]
+    assert book.read(opened.id).said == "2 tasks changed"
+    with pytest.raises(KeyError):
+        book.read("none")
+
+
+def test_an_action_is_undone_once(connection):
+    book = ActionBook(connection)
+    opened = book.open(8, Wish("flag", (1,)), 1)
+    assert not book.claim_undo(opened.id)
+    book.note(opened.id, state="done", undoable=1)
+    assert [book.claim_undo(opened.id) for _ in range(2)] == [True, False]
+    assert (book.read(opened.id).state, book.read(opened.id).undoable) == ("queued", False)
+
+
+def test_what_stood_before_is_kept_lot_by_lot(connection):
+    book = ActionBook(connection)
+    opened = book.open(9, Wish("clear", (1, 2)), 2)
+    lot = Lot({1: {"flag": NEEDS_REVIEW, "priority": 0.5}}, {1: {"flag": "", "priority": 0.0}})
+    book.keep_lot(opened.id, 1, lot)
+    book.keep_lot(opened.id, 0, Lot({}, {}))
+    book.keep_batch(opened.id, "12-ab")
+    assert book.lots(opened.id) == [0, 1]
+    assert book.lot(opened.id, 1) == lot
+    assert book.lot(opened.id, 2) is None
+    assert book.batch(opened.id) == "12-ab"
+
+
+def test_the_queue_burns_down(connection):
+    history = QueueHistory(connection)
+    assert history.burn_down(1) == []
+    clean, flagged = np.array(["", ""]), np.array([NEEDS_REVIEW] * 2)
+    history.note(1, clean, flagged)
+    history.note(1, flagged, flagged)
+    history.note(1, flagged, np.array([CONFIRMED, ""]))
+    (hour,) = history.burn_down(1)[-1:]
+    assert (hour["open"], hour["resolved"]) == (0, 1)

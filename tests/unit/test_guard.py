@@ -1,0 +1,156 @@
+"""A backend with a password, and bodies that are too large."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr, ValidationError
+
+from ml_backend.errors import SettingsError
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
+from ml_backend.settings import ServiceSettings, service_settings, variable
+from ml_backend.web.app import create_app
+
+PASSWORD = "correct horse battery staple"
+CLOSED = [("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/versions")]
+EVENT = {"action": "TASKS_CREATED", "project": 3, "tasks": [{"id": 7}]}
+
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+RIGHT = basic("label-studio", PASSWORD)
+WRONG = [
+    {},
+    basic("label-studio", PASSWORD[:-1]),
+    basic("label-studio", ""),
+    basic("", PASSWORD),
+    basic("Label-studio", PASSWORD),
+    basic("label-studio", PASSWORD + ":"),
+    {"Authorization": "Basic"},
+    {"Authorization": "Basic ***"},
+    {"Authorization": "Bearer " + PASSWORD},
+    {KEY_HEADER: PASSWORD},
+    {KEY_HEADER: webhook_key("another password, as long")},
+]
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
+        yield running.url
+
+
+def settings(redis_url, folder, **more):
+    return ServiceSettings(
+        LABEL_STUDIO_URL="http://127.0.0.1:9",
+        REDIS_URL=SecretStr(redis_url),
+        data_dir=folder,
+        **more,
+    )
+
+
+@pytest.fixture
+def client(redis_url, tmp_path):
+    wanted = settings(
+        redis_url,
+        tmp_path,
+        basic_auth_user="label-studio",
+        basic_auth_pass=SecretStr(PASSWORD),
+        body_max_mb=1,
+    )
+    with TestClient(create_app(wanted)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("headers", WRONG, ids=str)
+def test_who_does_not_know_the_password_is_refused_before_the_body_is_read(client, headers):
+    for method, path in [*CLOSED, ("GET", "/metrics")]:
+        answer = client.request(method, path, headers=headers, content=b"not JSON")
+        assert (answer.status_code, path) == (401, path)
+        assert answer.headers["WWW-Authenticate"].startswith("Basic")
+        assert PASSWORD not in answer.text
+
+
+def test_who_knows_it_is_let_in(client):
+    assert client.get("/versions", headers=RIGHT).status_code == 200
+    assert client.get("/metrics", headers=RIGHT).status_code == 200
+    assert client.post("/webhook", headers=RIGHT, json=EVENT).json() == {"status": "queued"}
+
+
+def test_health_tells_anybody_that_it_is_up(client):
+    assert client.get("/health").status_code == 200
+    assert client.get("/").status_code == 200
+
+
+def test_the_key_of_events_opens_events_and_nothing_else(client):
+    key = {KEY_HEADER: webhook_key(PASSWORD)}
+    assert client.post("/webhook", headers=key, json=EVENT).json() == {"status": "queued"}
+    training = {"action": "START_TRAINING", "project": {"id": 3}}
+    assert client.post("/webhook", headers=key, json=training).status_code == 403
+    assert client.post("/webhook", headers=RIGHT, json=training).json()["status"] == "queued"
+    for method, path in CLOSED:
+        if path != "/webhook":
+            assert client.request(method, path, headers=key).status_code == 401
+
+
+def test_without_a_password_all_is_open_as_label_studio_expects(redis_url, tmp_path):
+    with TestClient(create_app(settings(redis_url, tmp_path))) as client:
+        assert client.post("/webhook", json=EVENT).json() == {"status": "queued"}
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/predict", "/setup", "/nothing"])
+@pytest.mark.parametrize("told", [True, False], ids=["told", "in pieces"])
+def test_a_body_that_is_too_large_is_refused(client, path, told):
+    body = b'{"a": "' + b"x" * (1 << 20) + b'"}'
+    content = body if told else iter([body[:1000], body[1000:]])
+    answer = client.post(path, headers=RIGHT, content=content)
+    if path == "/nothing" and not told:
+        assert answer.status_code == 404, "nobody read it"
+    else:
+        assert answer.status_code == 413
+        assert "RELOOK_BODY_MAX_MB" in answer.text
+
+
+def test_a_body_of_the_largest_size_is_read(client):
+    empty = len(b'{"action": "X", "project": 3, "filler": ""}')
+    filler = b"x" * ((1 << 20) - empty)
+    body = b'{"action": "X", "project": 3, "filler": "' + filler + b'"}'
+    json = {**RIGHT, "Content-Type": "application/json"}
+    answer = client.post("/webhook", headers=json, content=body)
+    assert answer.json() == {"status": "ignored"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"basic_auth_user": "a"},
+        {"basic_auth_pass": "x" * 16},
+        {"basic_auth_user": "a", "basic_auth_pass": "short"},
+        {"basic_auth_user": "a:b", "basic_auth_pass": "x" * 16},
+    ],
+)
+def test_half_a_password_or_a_weak_one_is_refused_and_not_shown(monkeypatch, given):
+    with pytest.raises(ValidationError) as error:
+        ServiceSettings(**given)
+    monkeypatch.delenv("RELOOK_BASIC_AUTH_USER", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(variable(name), value)
+    service_settings.cache_clear()
+    with pytest.raises(SettingsError) as said:
+        service_settings()
+    service_settings.cache_clear()
+    for text in (str(error.value), str(said.value)):
+        assert "basic_auth" in text.lower()
+        assert "'short'" not in text
+        assert "xxxx" not in text
+
+
+def test_a_secret_is_in_no_text_of_the_settings(tmp_path):
+    made = ServiceSettings(basic_auth_user="a", basic_auth_pass=PASSWORD, data_dir=Path(tmp_path))
+    assert PASSWORD not in repr(made)
+    assert PASSWORD not in str(made)
+    assert made.environment()["RELOOK_BASIC_AUTH_PASS"] == PASSWORD

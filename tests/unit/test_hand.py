@@ -1,0 +1,79 @@
+"""Flags set and cleared by hand stand until the labels that they are about change."""
+
+import numpy as np
+
+from ml_backend.marks import Mark
+from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
+from ml_backend.review.hand import CLEARED, honour
+
+
+def one(flag, mark, digest="d", at=5.0, priority=0.1):
+    return State(
+        flag=np.array([flag]),
+        mark=np.array([mark]),
+        digest=np.array([digest]),
+        labelled_at=np.array([at]),
+        model="m",
+        priority=np.array([priority], dtype=np.float32),
+    )
+
+
+def mark(digest="d", at=5.0):
+    return str(Mark(frozenset({digest} if digest else ()), at, "m"))
+
+
+def kept(state, hand):
+    honoured = honour(state, decide(state, 0.5), np.array([hand]))
+    said = honoured.decision
+    rows = (said.flag, said.mark, said.describe, said.clear, said.resolved, honoured.ended)
+    return tuple(column[0] for column in rows)
+
+
+def test_a_fresh_flag_stands_and_is_marked_whatever_scoring_says():
+    flag, marked, describe, clear, resolved, ended = kept(one(NEEDS_REVIEW, ""), NEEDS_REVIEW)
+    assert (flag, marked) == (NEEDS_REVIEW, mark())
+    assert {describe, clear, resolved, ended} == {False}
+
+
+def test_a_flag_stands_while_nobody_answers():
+    assert kept(one(NEEDS_REVIEW, mark()), NEEDS_REVIEW)[:2] == (NEEDS_REVIEW, mark())
+    # The service was told before the field reached it.
+    assert kept(one("", mark()), NEEDS_REVIEW)[0] == NEEDS_REVIEW
+    assert kept(one(CONFIRMED, mark()), NEEDS_REVIEW)[0] == CONFIRMED
+
+
+def test_a_flag_on_an_unlabelled_task_waits_for_its_label():
+    flag, marked, *_ = kept(one(NEEDS_REVIEW, "", "", 0.0, np.nan), NEEDS_REVIEW)
+    assert (flag, marked) == (NEEDS_REVIEW, mark("", 0.0))
+    flag, *_, ended = kept(one(NEEDS_REVIEW, marked, "d", 9.0), NEEDS_REVIEW)
+    assert (flag, ended) == (CORRECTED, True)
+
+
+def test_an_answer_ends_a_flag():
+    flag, *_, ended = kept(one(NEEDS_REVIEW, mark(), "d", 9.0), NEEDS_REVIEW)
+    assert (flag, ended) == (CONFIRMED, True)
+    flag, *_, ended = kept(one(NEEDS_REVIEW, mark(), "e", 9.0), NEEDS_REVIEW)
+    assert (flag, ended) == (CORRECTED, True)
+
+
+def test_a_suspicion_is_described_beside_a_flag():
+    flag, _, describe, *_ = kept(one(NEEDS_REVIEW, mark(), priority=0.9), NEEDS_REVIEW)
+    assert (flag, describe) == (NEEDS_REVIEW, True)
+
+
+def test_a_clearance_stands_against_scoring_until_the_labels_change():
+    flag, marked, describe, clear, resolved, ended = kept(one("", mark(), priority=0.9), CLEARED)
+    assert (flag, marked, resolved) == ("", mark(), True)
+    assert {describe, clear, ended} == {False}
+    # A flag that a job had under way meanwhile is emptied again.
+    assert kept(one(NEEDS_REVIEW, mark(), priority=0.9), CLEARED)[3]
+    flag, *_, ended = kept(one("", mark(), "e", 9.0, 0.9), CLEARED)
+    assert (flag, ended) == (NEEDS_REVIEW, True)
+
+
+def test_without_a_hand_nothing_is_changed():
+    state = one("", "", priority=0.9)
+    plain = decide(state, 0.5)
+    honoured = honour(state, plain, np.array([""]))
+    assert honoured.decision is plain
+    assert not honoured.ended.any()
