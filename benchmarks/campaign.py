@@ -108,7 +108,8 @@ def campaign(kinds: tuple[str, ...], seed: int, each: int = 1) -> Campaign:
     spoilt, wrong = plant(people, size, kinds, seed)
     for more in range(1, each):
         # The same images again, but those that have lost their only box by now.
-        spoilt, _ = plant(spoilt, size, (*kinds[more % len(kinds) :], *kinds[: more % len(kinds)]), seed)
+        turned = np.roll(kinds, -more).tolist()
+        spoilt, _ = plant(spoilt, size, turned, seed + 1000 * more, wrong)
     project = _Project(people, spoilt, model, size.astype(np.int32))
     first = project.run()
     least = _POLICY.threshold

@@ -52,14 +52,27 @@ def rows() -> list[dict[str, Any]]:
 
 
 def plant(
-    people: Regions, size: NDArray[np.float64], kinds: Sequence[str], seed: int
+    people: Regions,
+    size: NDArray[np.float64],
+    kinds: Sequence[str],
+    seed: int,
+    images: NDArray[np.int64] | None = None,
 ) -> tuple[Regions, NDArray[np.int64]]:
-    """Return a spoilt copy and the images that hold an error, one each, kinds in turn."""
+    """Return a spoilt copy and the images that hold an error, one each, kinds in turn.
+
+    Args:
+        people: boxes.
+        size: float64 (N, 2), width and height of each image.
+        kinds: of errors.
+        seed: of what is drawn.
+        images: which to spoil; drawn where None are named.
+    """
     random = np.random.default_rng(seed)
     label, box = people.label.copy(), people.box.astype(np.float64)
     kept = np.ones(len(people), dtype=bool)
     added: list[tuple[int, int, NDArray[np.float64]]] = []
-    images = random.permutation(len(size))[: round(RATE * len(size))]
+    if images is None:
+        images = random.permutation(len(size))[: round(RATE * len(size))]
     images = images[np.isin(images, people.task)]
     for turn, image in enumerate(images.tolist()):
         row = random.choice(np.flatnonzero(people.task == image))
