@@ -62,7 +62,7 @@ def annotators(services: Services, project: int) -> Report:
     """
     opened = OpenedProject.open(services, project)
     work = _read(opened)
-    if work is None:
+    if work is None or not len(work):
         return Report(project, [], [])
     names = names_of_people(services.client)
     said, scored = judged(work), _score(opened, np.unique(work.task))
