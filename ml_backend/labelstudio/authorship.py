@@ -22,7 +22,7 @@ __all__ = ["Authored"]
 
 @dataclass(frozen=True, slots=True)
 class Authored:
-    """All annotations that people made, N rows, by task and then by when they were last saved.
+    """All annotations that people made, N rows, by task id and then by when they were last saved.
 
     Skipped ones and what the model gave are left out.
 
@@ -59,12 +59,12 @@ class Authored:
 
     @classmethod
     def of_page(cls, page: TaskPage, config: LabelingConfig) -> Self:
-        """Take them out of some tasks as they were read."""
+        """Take them out of some tasks as they were read, in whatever order."""
         models = set(page.approvals.id.tolist())
         rows = [
             (row, one)
-            for row, body in enumerate(page.inputs.body)
-            for one in sorted(map(_plain, body.get("annotations") or []), key=_saved)
+            for row in np.argsort(page.id, kind="stable").tolist()
+            for one in sorted(map(_plain, _all(page.inputs.body[row])), key=_saved)
             if not one.get("was_cancelled") and one["id"] not in models
         ]
         at = np.array([row for row, _ in rows], dtype=np.int64)
@@ -91,7 +91,7 @@ class Authored:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Authored]) -> Self:
-        """Stack the annotations of one or more pages."""
+        """Stack the annotations of one or more pages, whose task ids ascend from page to page."""
         starts = np.cumsum([0, *(len(part) for part in parts)])
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -113,6 +113,10 @@ def _joined(parts: Sequence[Labels], starts: NDArray[np.int64]) -> Labels:
         np.concatenate([part.label for part in parts]),
         Outlines.concatenate([part.outline for part in parts]),
     )
+
+
+def _all(task: Mapping[str, Any]) -> list[Any]:
+    return task.get("annotations") or []
 
 
 def _saved(annotation: Mapping[str, Any]) -> float:
