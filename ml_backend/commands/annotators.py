@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -17,7 +18,7 @@ from ml_backend.settings import service_settings
 
 __all__ = ["add_annotator_commands"]
 
-_TYPICAL = 3
+_TYPICAL: Final = 3
 
 
 def add_annotator_commands(app: typer.Typer) -> None:
@@ -48,16 +49,13 @@ def annotators(
 
 def _show(found: Report, console: Console) -> None:
     counts = ("tasks", "findings", "confirmed", "kept", "open")
-    table = Table("annotator", *counts, "error share", "typical")
+    table = Table("annotator", *counts, "error share")
     for one in found.annotators:
         numbers = [str(getattr(one, name)) for name in counts]
-        table.add_row(escape(one.name), *numbers, _share(one), escape(_typical(one)))
+        table.add_row(escape(one.name), *numbers, _share(one))
     console.print(table)
-    for tag in found.agreement:
-        for pair in tag.pairs:
-            kappa = "" if pair.kappa is None else f", kappa {pair.kappa:.2f}"
-            said = f"{pair.first} and {pair.second} agree by {pair.agreement:.2f}{kappa}"
-            console.print(f"{tag.control}: {said} ({pair.tasks} tasks)", markup=False)
+    for line in [*_confusions(found), *_agreement(found)]:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _share(one: Annotator) -> str:
@@ -66,9 +64,19 @@ def _share(one: Annotator) -> str:
     return f"{one.share.share:.1%} ({one.share.low:.1%} to {one.share.high:.1%})"
 
 
-def _typical(one: Annotator) -> str:
-    return "\n".join(
-        f"{pair.given or 'nothing'} for {pair.better or 'nothing'}: {pair.confirmed} confirmed, "
-        f"{pair.suspected} suspected, as in task {pair.tasks[0]}"
-        for pair in one.confusions[:_TYPICAL]
-    )
+def _confusions(found: Report) -> Iterator[str]:
+    for one in found.annotators:
+        for pair in one.confusions[:_TYPICAL]:
+            yield (
+                f"{one.name} has {pair.given or 'nothing'} for {pair.better or 'nothing'} in "
+                f"{pair.control}: {pair.confirmed} confirmed, {pair.suspected} suspected, as in "
+                f"task {pair.tasks[0]}"
+            )
+
+
+def _agreement(found: Report) -> Iterator[str]:
+    for tag in found.agreement:
+        for pair in tag.pairs:
+            kappa = "" if pair.kappa is None else f", kappa {pair.kappa:.2f}"
+            said = f"{pair.first} and {pair.second} agree by {pair.agreement:.2f}{kappa}"
+            yield f"{tag.control}: {said} ({pair.tasks} tasks)"

@@ -153,17 +153,17 @@ def test_the_command_line_tells_the_same_and_cells_are_no_formulas(bench: Bench,
     assert fetched.headers["content-type"].startswith("text/csv")
     assert list(csv.DictReader(io.StringIO(fetched.text))) == rows
     shown = relook("annotators", str(team.project), **environment)
-    assert "5 for 3: 2 confirmed" in shown.stdout
+    assert "=careless@relook.example has 5 for 3 in digit: 2 confirmed, 1 suspected" in shown.stdout
 
 
 def test_only_who_may_read_the_project_is_told(bench: Bench, team: Team):
-    former = Person(bench.client, bench.server.url, "former")
-    bearer = {"Authorization": f"Bearer {former.make_token()}"}
-    assert report(bench, team, **bearer).status_code == 200
+    member, former = (Person(bench.client, bench.server.url, name) for name in ("member", "former"))
+    (allowed, refused) = (
+        {"Authorization": f"Bearer {person.make_token()}"} for person in (member, former)
+    )
+    assert report(bench, team, **allowed).status_code == 200
     assert report(bench, team).status_code == 401
-    # What Label Studio said of a credential is remembered for a while: another one.
-    again = {"Authorization": f"Bearer {former.make_token()}"}
     bench.client.organizations.members.delete(id=1, user_pk=former.id)
-    assert report(bench, team, **again).status_code == 403
-    csv_address = f"{bench.stack.url}/api/projects/{team.project}/annotators.csv"
-    assert httpx.get(csv_address, headers=again, timeout=60).status_code == 403
+    assert report(bench, team, **refused).status_code == 403
+    address = f"{bench.stack.url}/api/projects/{team.project}/annotators.csv"
+    assert httpx.get(address, headers=refused, timeout=60).status_code == 403
