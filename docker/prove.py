@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -175,7 +176,9 @@ def start(root: Root) -> None:
 def serve(inside: Root, root: Root) -> None:
     # `start` brings its own Redis; the image's own command, `serve`, is one of its children.
     more = {"LABEL_STUDIO_URL": "http://127.0.0.1:9", "LABEL_STUDIO_API_KEY": "none"}
-    more["RELOOK_PORT"] = "9191"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        more["RELOOK_PORT"] = str(probe.getsockname()[1])
     command = inside.inside(*root.entry, "start", user=root.user, **more)
     with subprocess.Popen(command) as running:
         try:

@@ -18,6 +18,7 @@ from ml_backend.processes import free_port
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
 
+MODEL = {"model": "digits-detect.pt"}
 USER, PASSWORD = "label-studio", "a password of these tests"
 
 
@@ -32,6 +33,11 @@ def closed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
         }
     )
     with Stack(settings) as stack:
+        # Its first answer takes as long as PyTorch's import; Label Studio waits three seconds.
+        body = {"project": "0.0", "schema": CONFIGS["detection"], "extra_params": MODEL}
+        httpx.post(
+            stack.url + "/setup", json=body, auth=(USER, PASSWORD), timeout=120
+        ).raise_for_status()
         yield replace(bench, settings=settings, stack=stack)
 
 
@@ -40,7 +46,7 @@ def connect(bench: Bench, project: int, password: str) -> Any:
         url=bench.stack.url,
         project=project,
         title="Relook",
-        extra_params={"model": "digits-detect.pt"},
+        extra_params=MODEL,
         auth_method="BASIC_AUTH",
         basic_auth_user=USER,
         basic_auth_pass=password,

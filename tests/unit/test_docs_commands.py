@@ -26,7 +26,7 @@ def commands(first):
     """All commands of one program, with the page that has them."""
     found = []
     for page in PAGES:
-        text = page.read_text()
+        text = page.read_text().replace("\\\n", " ")
         lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
         lines += [line.replace("\n", " ") for line in INLINE.findall(text)]
         for line in lines:

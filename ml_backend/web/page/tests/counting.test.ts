@@ -28,6 +28,13 @@ describe("counting", () => {
     expect(counts.amid).toBe(1);
   });
 
+  test("words that no row has are not offered", () => {
+    const points = { ...POINTS, kind: { codes: POINTS.kind.codes, words: ["", "outlier"] } };
+    const all = new Counting(points, new Uint8Array(4));
+    all.apply(NO_FILTERS);
+    expect([...all.count().words.kind.keys()]).toEqual([""]);
+  });
+
   test("filters are combined, and let go of again", () => {
     const all = counting();
     const cats = withWords(NO_FILTERS, "label", ["cat"]);

@@ -43,7 +43,8 @@ function colorByWord(points: Points, field: WordField, onDark: boolean): Colorin
   const colors = ranked.map((_, rank) => classColor(rank, onDark));
   const palette = [UNKNOWN, ...colors.slice(0, MOST_CLASSES)];
   const legend = ranked.map((word, rank) => ({ word, color: colors[rank] }));
-  if (words.includes("")) legend.push({ word: "", color: UNKNOWN });
+  const none = words.indexOf("");
+  if (none >= 0 && codes.includes(none)) legend.push({ word: "", color: UNKNOWN });
   return { field, codes: Uint8Array.from(codes, (code) => ofCode[code]), palette, legend };
 }
 

@@ -15,7 +15,7 @@ import {
   type WordField,
 } from "./fields";
 import type { Filters } from "./filters";
-import type { Points } from "./points";
+import type { Points, Words } from "./points";
 
 export const BINS = 24;
 const UNKNOWN_BIN = BINS;
@@ -59,6 +59,8 @@ export class Counting {
   readonly mask: Uint32Array;
   private readonly bins: Record<AmountField, Uint8Array>;
   private readonly tags: TagIndex;
+  /** Per field, 1 for each code that any row has: a dictionary may hold words that none has. */
+  private readonly used: Record<WordField, Uint8Array>;
   private filters: Filters | null = null;
 
   constructor(
@@ -67,6 +69,8 @@ export class Counting {
   ) {
     this.mask = new Uint32Array(points.length);
     this.tags = indexTags(points.tags);
+    const used = WORD_FIELDS.map((field) => [field, usedCodes(points[field])]);
+    this.used = Object.fromEntries(used) as Record<WordField, Uint8Array>;
     const binned = AMOUNT_FIELDS.map((field) => [field, binsOf(points[field])]);
     this.bins = Object.fromEntries(binned) as Record<AmountField, Uint8Array>;
   }
@@ -157,15 +161,24 @@ export class Counting {
   }
 
   /** The rows that pass everything, in the order of `order` or their own. */
-  rows(order: Uint32Array | null, limit = Number.POSITIVE_INFINITY): Uint32Array {
+  rows(order: Uint32Array | null): Uint32Array {
     const { mask } = this;
-    const found = new Uint32Array(mask.length);
-    let n = 0;
-    for (let i = 0; i < mask.length && n < limit; i++) {
-      const row = order ? order[i] : i;
-      if (mask[row] === 0) found[n++] = row;
+    // Rows in another order are looked up all over the column: a byte each stays in the cache.
+    const passes = new Uint8Array(mask.length);
+    let count = 0;
+    for (let row = 0; row < mask.length; row++) {
+      if (mask[row] === 0) {
+        passes[row] = 1;
+        count++;
+      }
     }
-    return found.subarray(0, n);
+    const found = new Uint32Array(count);
+    let n = 0;
+    for (let i = 0; i < mask.length; i++) {
+      const row = order ? order[i] : i;
+      if (passes[row]) found[n++] = row;
+    }
+    return found;
   }
 
   private wordTest(field: WordField, words: readonly string[] | undefined): Test | null {
@@ -185,6 +198,7 @@ export class Counting {
     const found = new Map<string, number>();
     const add = (word: string, n: number) => found.set(word, (found.get(word) ?? 0) + n);
     counts.forEach((n, code) => {
+      if (!this.used[field][code]) return;
       if (field !== "tags") add(this.points[field].words[code], n);
       else for (const tag of this.tags.lists[code]) add(this.tags.words[tag], n);
     });
@@ -198,6 +212,12 @@ function same(
   b: readonly (string | number)[] | undefined,
 ): boolean {
   return a?.length === b?.length && (a ?? []).every((value, i) => value === b?.[i]);
+}
+
+function usedCodes({ codes, words }: Words): Uint8Array {
+  const used = new Uint8Array(words.length);
+  for (const code of codes) used[code] = 1;
+  return used;
 }
 
 function binsOf(values: Float32Array): Uint8Array {

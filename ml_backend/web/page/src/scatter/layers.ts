@@ -29,37 +29,43 @@ function sizeFor(count: number): number {
   return count > 5_000 ? 4 : 5;
 }
 
-export function layersOf({
-  rows,
-  mask,
-  amid,
-  showAmid,
-  picked,
-  ghost,
-  frame,
-  accent,
-}: LayerInput): Layer[] {
-  const places = Array.from({ length: 5 }, () => new Uint32Array(rows.length));
-  const filled = [0, 0, 0, 0, 0];
-  const some = picked.size > 0;
-  const [GHOST, DIM, PLAIN, ODD, PICKED] = [0, 1, 2, 3, 4];
-  for (let place = 0; place < rows.length; place++) {
-    const row = rows[place];
+const [GHOST, DIM, PLAIN, ODD, PICKED] = [0, 1, 2, 3, 4];
+
+/** Which layer each row belongs to. */
+function layerOfRows({ mask, amid, showAmid, picked }: LayerInput): Uint8Array {
+  const layer = new Uint8Array(mask.length).fill(PLAIN);
+  for (let row = 0; row < mask.length; row++) {
     const refused = mask[row];
-    let layer = PLAIN;
-    if (some && picked.has(row)) layer = PICKED;
-    else if (refused & ~AREA) layer = GHOST;
-    else if (refused) layer = DIM;
-    else if (showAmid && amid[row]) layer = ODD;
-    places[layer][filled[layer]++] = place;
+    if (refused) layer[row] = refused & ~AREA ? GHOST : DIM;
+    else if (showAmid && amid[row]) layer[row] = ODD;
   }
-  const of = (layer: number) => places[layer].slice(0, filled[layer]);
-  const size = sizeFor(filled[DIM] + filled[PLAIN] + filled[ODD]);
-  const [odd, chosen] = [of(ODD), of(PICKED)];
+  for (const row of picked) layer[row] = PICKED;
+  return layer;
+}
+
+/** The places of each layer, ascending. */
+function placesByLayer(rows: Uint32Array, layerOf: Uint8Array): Uint32Array[] {
+  const layers = Uint8Array.from(rows, (row) => layerOf[row]);
+  const counts = new Uint32Array(PICKED + 1);
+  for (const layer of layers) counts[layer]++;
+  const places = Array.from(counts, (count) => new Uint32Array(count));
+  counts.fill(0);
+  for (let place = 0; place < layers.length; place++) {
+    const layer = layers[place];
+    places[layer][counts[layer]++] = place;
+  }
+  return places;
+}
+
+export function layersOf(input: LayerInput): Layer[] {
+  const { rows, ghost, frame, accent } = input;
+  const places = placesByLayer(rows, layerOfRows(input));
+  const [odd, chosen] = [places[ODD], places[PICKED]];
+  const size = sizeFor(places[DIM].length + places[PLAIN].length + odd.length);
   return [
-    { places: of(GHOST), size: Math.min(size, 2), alpha: 0.16, tint: ghost },
-    { places: of(DIM), size, alpha: 0.22, tint: null },
-    { places: of(PLAIN), size, alpha: rows.length > 60_000 ? 0.75 : 0.85, tint: null },
+    { places: places[GHOST], size: Math.min(size, 2), alpha: 0.16, tint: ghost },
+    { places: places[DIM], size, alpha: 0.22, tint: null },
+    { places: places[PLAIN], size, alpha: rows.length > 60_000 ? 0.75 : 0.85, tint: null },
     { places: odd, size: size + 4, alpha: 1, tint: frame },
     { places: odd, size: size + 2, alpha: 1, tint: null },
     { places: chosen, size: size + 7, alpha: 1, tint: accent },

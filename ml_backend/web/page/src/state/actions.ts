@@ -31,8 +31,9 @@ export const target = computed<Target>(() => {
   const now = answer.value;
   if (!now) return { tasks: [], rows: 0, said: "", narrowed: false };
   const { points } = now.data;
-  const picked = now.rows.filter((row) => now.picked.has(row));
-  const chosen = picked.length > 0 ? picked : now.rows;
+  const some = now.picked.size > 0;
+  const picked = some ? now.rows.filter((row) => now.picked.has(row)) : [];
+  const chosen = picked.length > 0 ? Uint32Array.from(picked) : now.rows;
   const kept = excludeFlagged.value ? notFlagged(chosen) : chosen;
   const found = { tasks: tasksOf(points, kept), rows: kept.length, narrowed: true };
   const things = plural(kept.length, part.value === "regions" ? "region" : "item");

@@ -10,11 +10,17 @@ const BACKGROUND = "background";
 /** Percent of the colour; more would make the numbers hard to read. */
 const STRONGEST = 45;
 
-/** What a cell's items have in common, as filters. */
+/** Show what a cell counts. */
 function show(human: string, model: string): void {
   const word = (label: string) => [label === BACKGROUND ? "" : label];
-  const filters = withWords(withWords(NO_FILTERS, "label", word(human)), "predicted", word(model));
   const regions = control.peek()?.parts.includes("regions") ?? false;
+  if (regions && human === BACKGROUND) {
+    // No person drew these regions, so they are no points of their own: their inputs are shown.
+    const filters = { ...NO_FILTERS, falsePositives: 1 };
+    changeView({ room: "review", filters, area: [], part: "inputs" });
+    return;
+  }
+  const filters = withWords(withWords(NO_FILTERS, "label", word(human)), "predicted", word(model));
   changeView({ room: "review", filters, area: [], part: regions ? "regions" : "inputs" });
 }
 

@@ -1,0 +1,21 @@
+"""Settings: the service's from the environment, a project's from its model connection."""
+
+from ml_backend.settings.project import (
+    Kind,
+    ProjectSettings,
+    Touched,
+    project_settings,
+    touched_by,
+)
+from ml_backend.settings.service import ServiceSettings, service_settings, variable
+
+__all__ = [
+    "Kind",
+    "ProjectSettings",
+    "ServiceSettings",
+    "Touched",
+    "project_settings",
+    "service_settings",
+    "touched_by",
+    "variable",
+]

@@ -1,0 +1,37 @@
+"""What is wrong with settings, in words that name the key, its value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+from pydantic import BaseModel, ValidationError
+
+__all__ = ["refusal"]
+
+
+def refusal(
+    what: str, error: ValidationError, model: type[BaseModel], secret: Collection[str] = ()
+) -> str:
+    """Return what is wrong, in one line.
+
+    Args:
+        what: whose settings they are.
+        error: what validation found.
+        model: the settings as they should be.
+        secret: names of settings whose values are not said.
+    """
+    said = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(key, model.model_fields, n=1)
+            hint = f", did you mean {close[0]!r}" if close else ""
+            said.append(f"{key!r} is not a setting{hint}; allowed: {', '.join(model.model_fields)}")
+        elif not key:
+            said.append(problem["msg"])
+        elif problem["loc"][0] in secret:
+            said.append(f"{key}: {problem['msg']}")
+        else:
+            said.append(f"{key} is {str(problem['input'])[:60]!r}: {problem['msg']}")
+    return f"{what}: " + "; ".join(said)

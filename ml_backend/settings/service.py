@@ -1,0 +1,156 @@
+"""What the owner of the machine sets, by environment variables."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml_backend.errors import SettingsError
+from ml_backend.settings.refusal import refusal
+
+__all__ = ["ServiceSettings", "service_settings", "variable"]
+
+
+class ServiceSettings(BaseSettings):
+    """What the owner of the machine sets, by environment variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RELOOK_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    label_studio_url: str = Field(
+        "",
+        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
+        description="Address of Label Studio, as this machine reaches it.",
+    )
+    label_studio_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="LABEL_STUDIO_API_KEY",
+        description="Personal access token of the Label Studio user that Relook acts as.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("RELOOK_REDIS_URL", "REDIS_URL"),
+        description="Address of Redis. Empty: `relook start` runs a Redis of its own.",
+    )
+    data_dir: Path = Field(
+        Path(".relook"), description="Folder of what can be computed again: predictions, images."
+    )
+    store: str = Field(
+        "",
+        description="Where predictions, labels and scores are kept: a folder, also a shared one, "
+        "or an address such as s3://bucket/folder. Empty: below the data folder.",
+    )
+    model_dir: Path = Field(
+        Path("models"), description="The one folder that model files are loaded from."
+    )
+    model: str = Field("", description="Model used where neither project nor tag names one.")
+    host: str = Field("127.0.0.1", description="Address that the backend listens on.")
+    port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    basic_auth_user: str = Field(
+        "",
+        pattern=r"^[^:]*$",
+        description="User that Label Studio signs in as, as in the model connection's Basic auth. "
+        "Empty: whoever reaches the port is let in.",
+    )
+    basic_auth_pass: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Its password, at least 16 characters, so that nobody guesses it.",
+    )
+    body_max_mb: int = Field(128, ge=1, description="Largest request body, in MiB.")
+    media_hosts: tuple[str, ...] = Field(
+        (), description="Hosts besides Label Studio that images may be fetched from (JSON list)."
+    )
+    model_hosts: tuple[str, ...] = Field(
+        (),
+        description="Other ML backends that may be asked, as host or host:port (JSON list).",
+    )
+    model_classes: tuple[str, ...] = Field(
+        (),
+        description="Model classes that may be run, as package.module:Class (JSON list).",
+    )
+    image_max_mb: int = Field(64, ge=1, description="Largest image file that is read, in MiB.")
+    image_max_megapixels: int = Field(200, ge=1, description="Largest image that is decoded.")
+    worker_max_jobs: int = Field(
+        1000, ge=0, description="Jobs after which a worker starts afresh; 0: never."
+    )
+    worker_max_mb: int = Field(
+        0, ge=0, description="Memory above which a worker starts afresh, in MiB; 0: never."
+    )
+    reconcile_s: int = Field(
+        600, ge=10, description="Seconds between two searches for events that never arrived."
+    )
+    image_cache_mb: int = Field(
+        2048, ge=0, description="Disk for files fetched before, in MiB; 0: none."
+    )
+    threads: int = Field(0, ge=0, description="CPU threads of the model; 0: one per core.")
+    model_memory_mb: int = Field(
+        4096, ge=1, description="Memory that loaded models may take together, in MiB."
+    )
+    downloads: bool = Field(
+        False, description="Whether official weights may be downloaded when a project names them."
+    )
+
+    @model_validator(mode="after")
+    def _user_and_password(self) -> Self:
+        if bool(self.basic_auth_user) != (self.basic_auth_pass is not None):
+            raise ValueError(
+                "RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS go together: set both or none"
+            )
+        return self
+
+    @property
+    def store_location(self) -> str:
+        """Where the store lies: a folder's path or an address of object storage."""
+        return self.store or str(self.data_dir.resolve() / "store")
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give another process these settings, secrets included."""
+        return {
+            variable(name): _as_text(getattr(self, name))
+            for name in type(self).model_fields
+            if getattr(self, name) is not None
+        }
+
+
+@cache
+def service_settings() -> ServiceSettings:
+    """Read the environment, once per process.
+
+    Raises:
+        SettingsError: naming each variable that is wrong.
+    """
+    try:
+        return ServiceSettings()
+    except ValidationError as error:
+        raise SettingsError(refusal("RELOOK_ settings", error, ServiceSettings, _SECRET)) from error
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of one of the service's settings."""
+    alias = ServiceSettings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias or f"RELOOK_{name.upper()}")
+
+
+#: Whose values are not said, however wrong they are.
+_SECRET: Final = {
+    known
+    for name in ("label_studio_api_key", "redis_url", "basic_auth_pass")
+    for known in (name, variable(name), "REDIS_URL")
+}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return value if isinstance(value, str) else json.dumps(value)
