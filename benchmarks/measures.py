@@ -11,17 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-__all__ = ["SHARED", "measure", "missing"]
+__all__ = ["SHARED", "measure", "missing", "no_data"]
 
 SHARED: Final = (
     Path(os.environ.get("RELOOK_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 )
 
 
+def no_data(folder: Path) -> str | None:
+    """Why there is nothing to measure on, or None."""
+    return None if folder.is_dir() else f"no data at {folder}"
+
+
 def missing(folder: Path) -> str | None:
-    """Why quality cannot be measured on the data in a folder, or None."""
-    if not folder.is_dir():
-        return f"no data at {folder}"
+    """Why quality cannot be measured beside the peers on the data in a folder, or None."""
+    if reason := no_data(folder):
+        return reason
     if find_spec("cleanlab") is None:
         return "cleanlab is not installed"
     return None

@@ -104,8 +104,14 @@ def running(workers: int = 1) -> Iterator[Site]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_project(site: Site, count: int) -> tuple[int, list[int]]:
-    """Make a connected project of labelled scenes; return its id and its tasks'."""
+def make_project(site: Site, count: int, wrong: int = _WRONG) -> tuple[int, list[int]]:
+    """Make a connected project of labelled scenes; return its id and its tasks'.
+
+    Args:
+        site: where.
+        count: how many tasks.
+        wrong: one in so many has a wrong label.
+    """
     random = np.random.default_rng(0)
     scenes = [draw_scene(split_digits()[1], random) for _ in range(_IMAGES)]
     client = site.client
@@ -118,7 +124,7 @@ def make_project(site: Site, count: int) -> tuple[int, list[int]]:
         for number in range(start, min(start + _IMPORTED, count)):
             scene = scenes[number % _IMAGES]
             label = np.array(scene.label)
-            if number % _WRONG == 0:
+            if number % wrong == 0:
                 label[0] = (label[0] + 5) % 10
             result = human_result("detection", SampleTask(scene.image, label, scene.box))
             image = images[number % _IMAGES]

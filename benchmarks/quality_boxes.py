@@ -21,25 +21,25 @@ from analysis.regions import Regions
 from benchmarks.measures import SHARED, measure, missing
 from benchmarks.peers import as_cleanlab
 
-__all__ = ["rows", "skipped"]
+__all__ = ["CLASSES", "DATA", "KINDS", "SEEDS", "plant", "read", "rows", "skipped"]
 
 SEEDS: Final = (0, 1, 2, 3, 4)
 RATE: Final = 0.25
 KINDS: Final = ("missing", "mislabelled", "badly_drawn", "spurious")
 CLASSES: Final = 80
-_DATA: Final = SHARED / "coco-val128"
+DATA: Final = SHARED / "coco-val128"
 
 
 def skipped() -> str | None:
     """Why this benchmark cannot run here, or None."""
-    return missing(_DATA)
+    return missing(DATA)
 
 
 def rows() -> list[dict[str, Any]]:
     """Measure every score of the images on every seed; none where ``skipped`` says why."""
     if skipped():
         return []
-    people, model, size = _read()
+    people, model, size = read()
     tasks = np.arange(len(size))
     found = []
     for data, kinds in [("all kinds", KINDS), *((kind, (kind,)) for kind in KINDS)]:
@@ -52,14 +52,27 @@ def rows() -> list[dict[str, Any]]:
 
 
 def plant(
-    people: Regions, size: NDArray[np.float64], kinds: Sequence[str], seed: int
+    people: Regions,
+    size: NDArray[np.float64],
+    kinds: Sequence[str],
+    seed: int,
+    images: NDArray[np.int64] | None = None,
 ) -> tuple[Regions, NDArray[np.int64]]:
-    """Return a spoilt copy and the images that hold an error, one each, kinds in turn."""
+    """Return a spoilt copy and the images that hold an error, one each, kinds in turn.
+
+    Args:
+        people: boxes.
+        size: float64 (N, 2), width and height of each image.
+        kinds: of errors.
+        seed: of what is drawn.
+        images: which to spoil; drawn where None are named.
+    """
     random = np.random.default_rng(seed)
     label, box = people.label.copy(), people.box.astype(np.float64)
     kept = np.ones(len(people), dtype=bool)
     added: list[tuple[int, int, NDArray[np.float64]]] = []
-    images = random.permutation(len(size))[: round(RATE * len(size))]
+    if images is None:
+        images = random.permutation(len(size))[: round(RATE * len(size))]
     images = images[np.isin(images, people.task)]
     for turn, image in enumerate(images.tolist()):
         row = random.choice(np.flatnonzero(people.task == image))
@@ -120,9 +133,10 @@ def _scores(
     yield "FiftyOne mistakenness_loc", loose
 
 
-def _read() -> tuple[Regions, Regions, NDArray[np.float64]]:
-    people = json.loads((_DATA / "annotations.json").read_text())
-    found = json.loads((_DATA / "predictions.yolox_nano.json").read_text())
+def read() -> tuple[Regions, Regions, NDArray[np.float64]]:
+    """Return people's boxes, the model's, and each image's width and height, float64 (N, 2)."""
+    people = json.loads((DATA / "annotations.json").read_text())
+    found = json.loads((DATA / "predictions.yolox_nano.json").read_text())
     image = {one["id"]: row for row, one in enumerate(people["images"])}
     size = np.array([[one["width"], one["height"]] for one in people["images"]], dtype=np.float64)
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_backend import __version__
+from ml_backend.commands.annotators import add_annotator_commands
 from ml_backend.commands.batch_commands import add_batch_commands
 from ml_backend.commands.doctor import doctor
 from ml_backend.commands.progress import follow
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 add_batch_commands(app)
+add_annotator_commands(app)
 app.command("doctor")(doctor)
 
 _say = Console(stderr=True)

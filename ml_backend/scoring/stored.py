@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,11 @@ from ml_backend.labelstudio.approval_marks import Approvals
 from ml_backend.labelstudio.reader import Annotations, Standing, TaskPage
 from ml_backend.labelstudio.results import Labels
 from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.scoring.nearby import Nearby
 from ml_backend.storage.store import StoredLabels
 
-__all__ = ["stored_page"]
+__all__ = ["one_by_one", "stored_page"]
 
 
 def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> TaskPage:
@@ -64,3 +67,42 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
         approvals=Approvals(nothing, nothing, np.empty(0, dtype=np.str_)),
         begun=np.zeros(len(tasks), dtype=np.bool_),
     )
+
+
+def one_by_one(
+    page: TaskPage, tables: Sequence[ControlPredictions], nearby: Sequence[Nearby | None]
+) -> tuple[TaskPage, list[ControlPredictions], list[Nearby | None]]:
+    """Return each annotation of a stored page as a page's row of its own, to score it by itself.
+
+    A label's place in its annotation becomes its row in its table, so that a fix tells which label
+    it changes.
+
+    Args:
+        page: T tasks with A annotations, as ``stored_page`` makes it.
+        tables: predictions of the tasks, one table per control tag.
+        nearby: what the neighbours of the tasks' inputs say, one per control tag.
+
+    Returns:
+        a page of A rows, and as many rows of predictions and neighbours.
+    """
+    notes, of_task = page.annotations, page.annotations.task
+    count = len(of_task)
+    alone = replace(
+        page,
+        inputs=TaskInputs(page.id[of_task], [page.inputs.body[row] for row in of_task.tolist()]),
+        labelled_at=page.labelled_at[of_task],
+        stamp=page.stamp[of_task],
+        digest=page.digest[of_task],
+        begun=page.begun[of_task],
+        annotations=replace(
+            notes,
+            task=np.arange(count),
+            labels=tuple(replace(one, item=np.arange(len(one))) for one in notes.labels),
+        ),
+    )
+    said = []
+    for table in tables:
+        found = table.found[of_task]
+        place = (np.cumsum(table.found) - 1)[of_task[found]]
+        said.append(replace(table, found=found, predictions=table.predictions.take(place)))
+    return alone, said, [None if one is None else one.take(of_task) for one in nearby]

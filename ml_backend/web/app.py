@@ -31,6 +31,7 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 from ml_backend.web.access import Access
+from ml_backend.web.annotators_api import annotators_api
 from ml_backend.web.outbox import Outbox
 from ml_backend.web.page_app import add_page
 from ml_backend.web.password import BodyLimit, guarded
@@ -91,6 +92,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     protocol.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
     app.include_router(protocol)
     app.include_router(runs_api(backend.runs, backend.graph, access))
+    app.include_router(annotators_api(services, access))
     app.include_router(settings_api())
     add_page(app, services, access)
     app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)

@@ -46,6 +46,12 @@ class Person:
         answer.raise_for_status()
         return answer.json()
 
+    def queue(self, project: int, tab: int) -> list[int]:
+        """List the tasks of a tab as it shows them."""
+        answer = self.session.get("/api/tasks/", params={"project": project, "view": tab})
+        answer.raise_for_status()
+        return [int(task["id"]) for task in answer.json()["tasks"]]
+
     def submit(self, task: int, result: list[dict], **more: Any) -> dict[str, Any]:
         """Submit an annotation."""
         body = {"result": result, "lead_time": 2.5, **more}

@@ -1,0 +1,62 @@
+"""Which annotations review has judged, and how: told from what stands in Label Studio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.findings import NONE
+from ml_backend.labelstudio.authorship import Authored
+from ml_backend.review.decide import CONFIRMED, CORRECTED
+
+__all__ = ["RIGHT", "WRONG", "Judged", "judged"]
+
+RIGHT: Final = 0
+WRONG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of N annotations.
+
+    Attributes:
+        review: bool (N,), whether it is a reviewer's answer and no annotator's work.
+        verdict: int64 (N,), ``WRONG``, ``RIGHT`` or -1 where nobody has judged it.
+        answer: int64 (N,), row of the reviewer's annotation that says what is right; -1 where
+            there is none, as where the label itself was edited.
+    """
+
+    review: NDArray[np.bool_]
+    verdict: NDArray[np.int64]
+    answer: NDArray[np.int64]
+
+
+def judged(work: Authored) -> Judged:
+    """Tell what review has said of each annotation.
+
+    What came out of a relabel batch is a review. So is the newest annotation of a task with a
+    verdict, where it holds more than its overlap asks for. It says what is right: whoever said the
+    same is right, all else was wrong. Where the label itself was saved again, the one saved last is
+    what the verdict is of. Of a task without a verdict nothing is said.
+
+    Args:
+        work: N annotations, by task and then by when they were last saved.
+    """
+    count = len(work)
+    rows = np.arange(count)
+    begins = np.flatnonzero(np.append(True, work.task[1:] != work.task[:-1])[:count])
+    sizes = np.diff(np.append(begins, count))
+    last = np.repeat(begins + sizes - 1, sizes)
+    reviewed = np.isin(work.flag, (CORRECTED, CONFIRMED))
+    several = np.repeat(sizes, sizes) > work.overlap
+    review = work.answers | (reviewed & several & (rows == last))
+    answered = review[last] & (rows != last)
+
+    corrected = work.flag == CORRECTED
+    same = work.digest == work.digest[last]
+    wrong = corrected & np.where(answered, ~same, rows == last)
+    verdict = np.where(reviewed & ~review, np.where(wrong, WRONG, RIGHT), NONE)
+    return Judged(review, verdict, np.where(answered & reviewed & ~review, last, NONE))

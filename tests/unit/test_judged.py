@@ -1,0 +1,81 @@
+"""What review says of each annotation, told from what stands in Label Studio."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ml_backend.labelstudio.authorship import Authored
+from ml_backend.review.judged import RIGHT, WRONG, judged
+
+OPEN = -1
+
+
+def work(*rows: tuple[int, str, str, bool], overlap: int = 1) -> Authored:
+    """Annotations as (task, flag, what they say, out of a relabel batch), as they were saved."""
+    count = len(rows)
+    nothing = np.zeros(count)
+    return Authored(
+        task=np.array([task for task, *_ in rows]),
+        id=np.arange(count),
+        author=np.arange(count),
+        made=nothing,
+        saved=np.arange(count, dtype=np.float64),
+        digest=np.array([said for _, _, said, _ in rows]),
+        answers=np.array([answers for *_, answers in rows], dtype=np.bool_),
+        overlap=np.full(count, overlap),
+        flag=np.array([flag for _, flag, *_ in rows]),
+        kind=np.full(count, ""),
+        score=nothing,
+        labels=(),
+    )
+
+
+def test_nothing_is_said_of_a_task_without_a_verdict():
+    found = judged(work((1, "", "a", False), (2, "needs-review", "a", False)))
+    assert found.verdict.tolist() == [OPEN, OPEN]
+    assert not found.review.any()
+
+
+def test_a_reviewers_annotation_says_what_is_right():
+    found = judged(work((1, "corrected", "a", False), (1, "corrected", "b", False)))
+    assert found.review.tolist() == [False, True]
+    assert found.verdict.tolist() == [WRONG, OPEN]
+    assert found.answer.tolist() == [1, -1]
+
+
+def test_of_two_annotators_only_who_said_something_else_was_wrong():
+    rows = [(1, "corrected", said, False) for said in ("a", "b", "b")]
+    found = judged(work(*rows, overlap=2))
+    assert found.verdict.tolist() == [WRONG, RIGHT, OPEN]
+    assert found.answer.tolist() == [2, 2, -1]
+
+
+def test_a_label_that_was_mended_in_place_was_wrong():
+    found = judged(work((1, "corrected", "b", False)))
+    assert found.verdict.tolist() == [WRONG]
+    assert found.answer.tolist() == [-1]
+
+
+def test_of_two_labels_the_one_that_was_saved_last_was_mended():
+    found = judged(work((1, "corrected", "a", False), (1, "corrected", "b", False), overlap=2))
+    assert found.verdict.tolist() == [RIGHT, WRONG]
+
+
+def test_a_confirmed_label_was_right_whoever_confirmed_it():
+    found = judged(
+        work(
+            (1, "confirmed", "a", False), (2, "confirmed", "a", False), (2, "confirmed", "a", True)
+        )
+    )
+    assert found.verdict.tolist() == [RIGHT, RIGHT, OPEN]
+    assert found.review.tolist() == [False, False, True]
+
+
+def test_an_answer_out_of_a_batch_is_no_annotators_work_whatever_became_of_it():
+    found = judged(work((1, "needs-review", "a", False), (1, "needs-review", "b", True)))
+    assert found.review.tolist() == [False, True]
+    assert found.verdict.tolist() == [OPEN, OPEN]
+
+
+def test_no_annotations_are_no_annotations():
+    assert judged(work()).verdict.tolist() == []
