@@ -163,7 +163,5 @@ def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():
 
 
 def test_the_mark_of_a_relabel_project_is_read_as_it_was_written():
-    said = (
-        f"Ours {batches._mark(7)} {batches._mark(12)} [relook: relabels -3]"
-    )
+    said = f"Ours {batches._mark(7)} {batches._mark(12)} [relook: relabels -3]"
     assert batches._MARKED.findall(said) == ["7", "12"]
