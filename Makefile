@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell git ls-files ml_backend/web/page 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test page unit lint format settings docs sbom bench serving clean
+.PHONY: demo test page unit lint format settings docs sbom bench serving soak fuzz clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -91,6 +91,13 @@ bench: $(PEERS_VENV)/.ready
 
 serving: $(VENV)/.ready $(LS_VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.serving $(ARGS)
+
+soak: $(VENV)/.ready $(LS_VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.soak $(ARGS)
+
+# Bad input in bulk, other each time: ARGS='--count 1000000'.
+fuzz: $(VENV)/.ready
+	@$(VENV)/bin/python -m tests.fuzzing $(ARGS)
 
 clean:
 	rm -rf $(PAGE) ml_backend/web/page/node_modules .relook $(VENV) $(LS_VENV) $(ML_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -14,13 +14,14 @@ import redis
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.labelstudio.own_fields import OwnFields
 
-__all__ = ["ACTIONS", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
+__all__ = ["ACTIONS", "KEPT", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
 
 ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
 _TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
-_MOST: Final = 50
+#: Actions of a project that are kept; older ones are forgotten with what they named.
+KEPT: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,12 @@ class ActionBook:
             pipe.set(_wish(action), _packed(said), ex=_KEPT_S)
             pipe.expire(_key(action), _KEPT_S)
             pipe.lpush(_of(project), action)
-            pipe.ltrim(_of(project), 0, _MOST - 1)
+            pipe.lrange(_of(project), KEPT, -1)
+            pipe.ltrim(_of(project), 0, KEPT - 1)
             pipe.expire(_of(project), _KEPT_S)
-            pipe.execute()
+            done = pipe.execute()
+        for old in (one.decode() for one in cast(list[bytes], done[4])):
+            self._redis.delete(_key(old), _wish(old), _before(old))
         return self.read(action)
 
     def read(self, action: str) -> Action:

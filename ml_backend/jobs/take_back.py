@@ -10,6 +10,7 @@ import numpy as np
 
 from ml_backend.errors import ConfigError, ProjectGoneError, SettingsError
 from ml_backend.jobs.queue import Mailbox
+from ml_backend.labelstudio.batches import sources_of
 from ml_backend.labelstudio.corrections import (
     Relabelled,
     originals,
@@ -39,8 +40,13 @@ def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
     written = 0
+    # What a task says of where it comes from, whoever may import tasks can have written.
+    sources = sources_of(services.client, target)
     for start in range(0, len(tasks), _PAGE):
         for table in read_relabelled(services.client, target, tasks[start : start + _PAGE]):
+            if table.source not in sources:
+                _log.warning("project %s relabels nothing of project %s", target, table.source)
+                continue
             try:
                 source = read_project(services.client, table.source)
                 prefix = known_settings(services.mailbox, source.id).field_prefix

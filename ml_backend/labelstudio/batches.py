@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -29,6 +30,7 @@ __all__ = [
     "read_waiting",
     "relabel_task",
     "send_tasks",
+    "sources_of",
     "withdraw",
 ]
 
@@ -41,6 +43,8 @@ _TITLE: Final = 50
 _ACTIONS: Final = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 #: Addresses that Label Studio opens only for a project with the storage they lie in.
 _CLOUD: Final = ("s3://", "gs://", "azure-blob://", "azure_spi://")
+#: What ``_mark`` writes.
+_MARKED: Final = re.compile(r"\[relook: relabels ([0-9]{1,15})\]")
 
 
 def find_relabel_projects(client: LabelStudio, source: int) -> dict[int, str]:
@@ -55,6 +59,17 @@ def find_relabel_projects(client: LabelStudio, source: int) -> dict[int, str]:
         pages: Any = client.projects.list(include="id,description", page_size=100)
         found = {int(one.id): one.description or "" for one in pages}
     return {one: found[one] for one in sorted(found) if _mark(source) in found[one]}
+
+
+def sources_of(client: LabelStudio, target: int) -> set[int]:
+    """Return the projects whose tasks a relabel project was made or adopted for.
+
+    Raises:
+        LabelStudioError: when it cannot be read.
+    """
+    with explained(f"reading project {target}"):
+        description = client.projects.get(id=target).description or ""
+    return {int(source) for source in _MARKED.findall(description)}
 
 
 def read_out(client: LabelStudio, target: int, source: int) -> set[int]:

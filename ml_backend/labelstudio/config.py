@@ -32,6 +32,11 @@ SERVED: Final[Mapping[str, Geometry]] = {
 _READ: Final[Mapping[str, Literal["image", "text"]]] = {"Image": "image", "Text": "text"}
 _CHOICE: Final = ("single", "single-radio", "multiple")
 _TRUE: Final = ("true", "1")
+#: Label Studio's own configs stay far below both. Each control tag is searched for its labels.
+_DEEPEST: Final = 100
+_LONGEST: Final = 8 << 20
+#: Digits of the number of a key point.
+_DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +136,15 @@ def parse_config(xml: str) -> LabelingConfig:
     Raises:
         ConfigError: when it is not XML, holds no tag that Relook serves, or an attribute is wrong.
     """
+    if len(xml) > _LONGEST:
+        raise ConfigError(
+            f"The labelling config has {len(xml)} characters, more than {_LONGEST}; shorten it."
+        )
     try:
         root = defusedxml.ElementTree.fromstring(xml)
     except (SyntaxError, ValueError, DefusedXmlException) as error:
         raise ConfigError(f"The labelling config is not valid XML: {error}.") from error
+    _check_depth(root)
     objects = {tag.get("name"): tag for tag in root.iter() if tag.get("value") and tag.get("name")}
     controls, skipped = [], []
     for tag in root.iter():
@@ -151,6 +161,17 @@ def parse_config(xml: str) -> LabelingConfig:
             + f". Use one of {', '.join(SERVED)} on {' or '.join(_READ)}."
         )
     return LabelingConfig(tuple(controls), tuple(skipped), xml)
+
+
+def _check_depth(root: Element) -> None:
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        if depth > _DEEPEST:
+            raise ConfigError(
+                f"The labelling config has tags within tags deeper than {_DEEPEST}; flatten it."
+            )
+        level = [child for tag in level for child in tag]
 
 
 def _on_a_whole_object(tag: Element, objects: Mapping[str | None, Element]) -> bool:
@@ -228,9 +249,9 @@ def _model_index(children: Sequence[Element], where: str) -> dict[str, int]:
     index = {label: i for i, label in enumerate(dict.fromkeys(map(_stored, children)))}
     given = {child: child.get("model_index", "") for child in children}
     for child, number in given.items():
-        if number and not number.isdecimal():
+        if number and not (number.isdecimal() and len(number) <= _DIGITS):
             raise ConfigError(
-                f"{where} has model_index={number!r} on label {_stored(child)!r}; "
+                f"{where} has model_index={number[:80]!r} on label {_stored(child)!r}; "
                 "allowed is the number of one of the model's key points, from 0."
             )
     return {str(int(number)): index[_stored(child)] for child, number in given.items() if number}

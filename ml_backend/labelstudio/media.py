@@ -37,7 +37,7 @@ _PATIENCE_S: Final = 60.0
 #: and ours to see.
 _FRESH_S: Final = 300.0
 _MIB: Final = 1 << 20
-_FILE_PATH: Final = re.compile(r"/data/.|/(tasks|projects)/\d+/(presign|resolve)/?$")
+_FILE_PATH: Final = re.compile(r"/data/.|/(tasks|projects)/(\d+)/(presign|resolve)/?$")
 #: The answer's header that names a version of a file, and the request's that asks for a newer one.
 _VALIDATORS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
@@ -208,8 +208,12 @@ class MediaReader:
             inside = unquote(parts.path).removeprefix(home.path.rstrip("/")).lstrip("/")
             path = posixpath.normpath("/" + inside) + ("/" if inside.endswith("/") else "")
             # With our token any page of Label Studio would answer; files lie in these alone.
-            if not _FILE_PATH.match(path):
+            door = _FILE_PATH.match(path)
+            if not door:
                 raise MediaError("is not below /data/ of Label Studio; upload it there")
+            # Our token opens the storages of all tasks; who wrote this task's data may not.
+            if door[1] == "tasks" and door[2] != str(task):
+                raise MediaError(f"is a file of task {door[2][:20]}; name it as its storage does")
             query = f"?{parts.query}" if parts.query else ""
             return urljoin(self._base, quote(path.lstrip("/"))) + query, True
         if parts.scheme in ("http", "https"):

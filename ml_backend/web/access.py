@@ -203,7 +203,8 @@ def _token_type(token: str) -> str:
         claims = token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
         return str(found.get("token_type", ""))
-    except (IndexError, ValueError, AttributeError, binascii.Error):
+    # RecursionError: anybody may send brackets within brackets.
+    except (IndexError, ValueError, AttributeError, RecursionError, binascii.Error):
         return ""
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Final, Literal
 
 import anyio
 import numpy as np
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from ml_backend.jobs.action_book import ActionBook, Wish, enqueue
+from ml_backend.jobs.action_book import KEPT, Action, ActionBook, Wish, enqueue
 from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag
 from ml_backend.web.access import Access
 from ml_backend.web.approval_preview import preview
+from ml_backend.web.numbers import Id
 from ml_backend.web.projects import Projects
 from ml_backend.web.threads import Threads
 
@@ -26,7 +29,10 @@ __all__ = ["actions_api"]
 _NO_PROJECT: Final = 0
 _MOST: Final = 1_000_000
 _EXAMPLES: Final = 10
-TaskId = Annotated[int, Field(ge=0, lt=1 << 53)]
+#: Each is kept until it is done, with all that it names.
+_MOST_WAITING: Final = 20
+_UNDER_WAY: Final = ("queued", "doing")
+ActionId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
 class Options(BaseModel):
@@ -52,8 +58,8 @@ class ActionRequest(BaseModel):
     """What is to be done with which tasks; regions are named as the points name them."""
 
     action: Literal["flag", "clear", "tag", "untag", "batch", "approve"]
-    tasks: list[TaskId] = Field([], max_length=_MOST)
-    regions: list[tuple[TaskId, Annotated[int, Field(ge=0)]]] = Field([], max_length=_MOST)
+    tasks: list[Id] = Field([], max_length=_MOST)
+    regions: list[tuple[Id, Id]] = Field([], max_length=_MOST)
     options: Options = Options()
 
 
@@ -112,6 +118,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     router = APIRouter(prefix="/api", tags=["actions"])
     mailbox = projects.services.mailbox
     book = ActionBook(mailbox.redis)
+    require_target = _target_check(projects, access, threads)
 
     @router.post(
         "/projects/{project}/actions",
@@ -119,49 +126,41 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         response_model=Begun,
         responses={200: {"model": DryRun}},
     )
-    async def begin(project: int, wanted: ActionRequest, request: Request) -> Begun | Response:
+    async def begin(project: Id, wanted: ActionRequest, request: Request) -> Begun | Response:
         """Begin an action, or say what it would do."""
         await access.require_change(request, project)
         wish = _wish(wanted)
-        if wish.to.isdecimal():
-            # Tasks are not carried where their sender may not go.
-            await access.require_change(request, int(wish.to))
+        await require_target(request, project, wish)
         if wanted.options.dry_run:
             found = await threads.heavy(_dry_run, projects, project, wish)
             return JSONResponse(found.model_dump())
-        tasks = {*wish.tasks, *(task for task, _ in wish.regions)}
-
-        def keep() -> str:
-            opened = book.open(project, wish, len(tasks))
-            enqueue(mailbox, "act", opened.id)
-            return opened.id
-
-        return Begun(id=await anyio.to_thread.run_sync(keep))
+        return Begun(id=await anyio.to_thread.run_sync(_keep, mailbox, book, project, wish))
 
     @router.get("/projects/{project}/actions")
-    async def listed(project: int, request: Request) -> list[ActionState]:
+    async def listed(project: Id, request: Request) -> list[ActionState]:
         """The project's newest actions, the newest first."""
         await access.require(request, project)
         found = await threads.light(book.of_project, project)
         return [ActionState.model_validate(asdict(one)) for one in found]
 
     @router.post("/actions/{action}/undo", status_code=202)
-    async def undo(action: str, request: Request) -> Begun:
+    async def undo(action: ActionId, request: Request) -> Begun:
         """Take an action back, as far as nobody has changed since what it did."""
-        try:
-            found = await threads.light(book.read, action[:40])
-        except KeyError:
-            # Whose action it is not may not learn either that there is none.
-            await access.require_change(request, _NO_PROJECT)
-            raise HTTPException(403, "no access to this action") from None
-        await access.require_change(request, found.project)
+        found, wish = await threads.light(_written_down, book, action)
+        # Whose action it is not may not learn either that there is none.
+        await access.require_change(request, found.project if found else _NO_PROJECT)
+        if found is None:
+            raise HTTPException(403, "no access to this action")
+        if wish is None:
+            raise HTTPException(409, "this action is too long ago to be undone")
+        await require_target(request, found.project, wish)
         if not await threads.light(book.claim_undo, found.id):
             raise HTTPException(409, "this action cannot be undone, or it is being undone")
         await threads.light(enqueue, mailbox, "undo", found.id)
         return Begun(id=found.id)
 
     @router.get("/projects/{project}/batches")
-    async def batches(project: int, request: Request) -> list[Batch]:
+    async def batches(project: Id, request: Request) -> list[Batch]:
         """The project's relabel batches as they stand in Label Studio."""
         await access.require(request, project)
         await threads.light(projects.open, project)
@@ -169,6 +168,43 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         return [_batch(one, projects.url) for one in found]
 
     return router
+
+
+def _target_check(
+    projects: Projects, access: Access, threads: Threads
+) -> Callable[[Request, int, Wish], Awaitable[None]]:
+    """Tasks are not carried to, nor taken from, where their sender may not go."""
+
+    async def require(request: Request, project: int, wish: Wish) -> None:
+        if wish.action != "batch":
+            return
+        # An admin of this project may have named any other in the settings.
+        to = wish.to or (await threads.light(projects.open, project)).settings.batch_to
+        if to.isdecimal():
+            await access.require_change(request, int(to))
+
+    return require
+
+
+def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish) -> str:
+    waiting = [one for one in book.of_project(project, KEPT) if one.state in _UNDER_WAY]
+    if len(waiting) >= _MOST_WAITING:
+        raise HTTPException(429, f"{len(waiting)} actions of this project wait; let one end")
+    tasks = {*wish.tasks, *(task for task, _ in wish.regions)}
+    opened = book.open(project, wish, len(tasks))
+    enqueue(mailbox, "act", opened.id)
+    return opened.id
+
+
+def _written_down(book: ActionBook, action: str) -> tuple[Action | None, Wish | None]:
+    try:
+        found = book.read(action)
+    except KeyError:
+        return None, None
+    try:
+        return found, book.wish(action)
+    except KeyError:
+        return found, None
 
 
 def _wish(wanted: ActionRequest) -> Wish:

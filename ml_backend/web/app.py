@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -55,6 +55,16 @@ _CHANGES: Final = {
     "ANNOTATION_UPDATED",
     "TASKS_CREATED",
 }
+_KNOWN: Final = _CHANGES | {
+    "START_TRAINING",
+    "PROJECT_CREATED",
+    "PROJECT_UPDATED",
+    "PROJECT_DELETED",
+    "TASKS_DELETED",
+    "ANNOTATIONS_DELETED",
+}
+#: Mistakes of a body that are named.
+_MOST_NAMED: Final = 5
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -152,7 +162,8 @@ class _Backend:
 
     async def webhook(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         event = WebhookRequest.from_body(body)
-        self._metrics.events.labels(event.action).inc()
+        # Each name is kept for good, so a sender makes up none.
+        self._metrics.events.labels(event.action if event.action in _KNOWN else "other").inc()
         if event.action == "START_TRAINING":
             # The key of events stands where a project's people can read it.
             if not getattr(request.state, "by_password", True):
@@ -242,7 +253,17 @@ async def _no_redis(_: Request, error: Exception) -> Response:
 
 async def _malformed(_: Request, error: Exception) -> Response:
     say_reason("the request is not one that Label Studio sends")
-    return _said(str(error)[:2000], 422)
+    # Where and why, never what was sent: it may be a token in the wrong place, or 100 MB.
+    if isinstance(error, ValidationError):
+        found: Sequence[Any] = error.errors(include_input=False, include_url=False)
+    else:
+        found = error.errors() if isinstance(error, RequestValidationError) else []
+    named = (
+        f"{'.'.join(str(part)[:80] for part in one['loc'])}: {one['msg'][:200]}"
+        for one in found[:_MOST_NAMED]
+    )
+    more = f" (and {len(found) - _MOST_NAMED} more)" if len(found) > _MOST_NAMED else ""
+    return _said("; ".join(named).encode("utf-8", "replace").decode() + more, 422)
 
 
 def _said(said: str, status: int) -> Response:

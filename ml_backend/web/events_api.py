@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -17,6 +20,7 @@ from ml_backend.errors import RelookError
 from ml_backend.jobs.action_book import ActionBook
 from ml_backend.services import Services
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.server import stopping
 from ml_backend.web.threads import Threads
 
@@ -29,6 +33,9 @@ _POINTS_S: Final = 5.0
 #: Who has lost the project meanwhile is told no more.
 _ASKED_S: Final = 60.0
 _MOST_RUNS: Final = 3
+#: Each page that looks is a look at Redis a second.
+_MOST_LOOKING: Final = 300
+_MOST_OF_ONE: Final = 20
 _MOST_ACTIONS: Final = 10
 
 
@@ -69,6 +76,26 @@ class _Looker:
         return [text]
 
 
+class _Pages:
+    """How many pages look at once, by caller."""
+
+    def __init__(self) -> None:
+        self._looking: Counter[str] = Counter()
+
+    def full(self, who: str) -> bool:
+        """Tell whether a caller may open no more."""
+        return self._looking[who] >= _MOST_OF_ONE or self._looking.total() >= _MOST_LOOKING
+
+    @contextmanager
+    def one(self, who: str) -> Iterator[None]:
+        """Count a page while the body runs."""
+        self._looking[who] += 1
+        try:
+            yield
+        finally:
+            self._looking -= Counter({who: 1})
+
+
 def events_api(services: Services, access: Access, threads: Threads) -> APIRouter:
     """Return the route ``/api/projects/{project}/events``.
 
@@ -78,40 +105,61 @@ def events_api(services: Services, access: Access, threads: Threads) -> APIRoute
         threads: where Redis and the store are looked at.
     """
     router = APIRouter(prefix="/api/projects/{project}", tags=["events"])
+    pages = _Pages()
 
     @router.get("/events", response_class=StreamingResponse)
-    async def events(project: int, request: Request) -> StreamingResponse:
+    async def events(project: Id, request: Request) -> StreamingResponse:
         """Events `run`, `action` and `points`, when something changed."""
         await access.require(request, project)
+        who = _who(request)
+        if pages.full(who):
+            raise HTTPException(429, "too many open pages; close one", {"Retry-After": "30"})
 
         async def told() -> AsyncIterator[str]:
-            looker = _Looker(services, project)
-            yield "retry: 3000\n\n"
-            beat = asked = time.monotonic()
-            while not stopping.is_set():
-                now = time.monotonic()
-                if now - asked >= _ASKED_S:
-                    asked = now
-                    try:
-                        await access.require(request, project)
-                    except HTTPException as error:
-                        if error.status_code < 500:
-                            return
-                try:
-                    news = await threads.light(looker.news)
-                except (redis.RedisError, OSError, RelookError):
-                    news = []
-                for one in news:
+            with pages.one(who):
+                async for one in _told(_Looker(services, project), threads, still_allowed):
                     yield one
-                if news or now - beat >= _BEAT_S:
-                    beat = now
-                    yield ": beat\n\n"
-                await asyncio.sleep(_LOOK_S)
+
+        async def still_allowed() -> bool:
+            try:
+                await access.require(request, project)
+            except HTTPException as error:
+                return error.status_code >= 500
+            return True
 
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
 
     return router
+
+
+async def _told(
+    looker: _Looker, threads: Threads, still_allowed: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[str]:
+    yield "retry: 3000\n\n"
+    beat = asked = time.monotonic()
+    while not stopping.is_set():
+        now = time.monotonic()
+        if now - asked >= _ASKED_S:
+            asked = now
+            if not await still_allowed():
+                return
+        try:
+            news = await threads.light(looker.news)
+        except (redis.RedisError, OSError, RelookError):
+            news = []
+        for one in news:
+            yield one
+        if news or now - beat >= _BEAT_S:
+            beat = now
+            yield ": beat\n\n"
+        await asyncio.sleep(_LOOK_S)
+
+
+def _who(request: Request) -> str:
+    """Tell callers apart without keeping what they are known by."""
+    known_by = request.headers.get("Authorization") or request.headers.get("Cookie", "")
+    return hashlib.sha256(known_by.encode()).hexdigest()
 
 
 def _event(kind: str, record: dict[str, Any]) -> str:

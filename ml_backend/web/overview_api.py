@@ -20,6 +20,7 @@ from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.scoring.agreed import agreed
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
@@ -104,7 +105,7 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
 
     @router.get("/overview")
     async def overview(
-        project: int,
+        project: Id,
         request: Request,
         control: str = "",
         iou: Annotated[float, Query(gt=0, le=1)] = 0.5,

@@ -15,6 +15,7 @@ from ml_backend.labelstudio.config import Control
 from ml_backend.storage.plane import Part, get_plane
 from ml_backend.web import points
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
@@ -52,7 +53,7 @@ def points_api(projects: Projects, access: Access, threads: Threads) -> APIRoute
         responses={200: {"content": {_ARROW: {}}}, 304: {}, 404: {}},
     )
     async def all_points(
-        project: int,
+        project: Id,
         request: Request,
         control: str = "",
         part: Literal["inputs", "regions"] = "inputs",
@@ -77,7 +78,7 @@ def points_api(projects: Projects, access: Access, threads: Threads) -> APIRoute
 
     @router.get("/search")
     async def search(
-        project: int, request: Request, q: Annotated[str, Query(max_length=200)]
+        project: Id, request: Request, q: Annotated[str, Query(max_length=200)]
     ) -> Found:
         """Tasks by what stands in their texts, file names, tags and reasons, or by their id."""
         await access.require(request, project)

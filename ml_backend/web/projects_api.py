@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ml_backend.outlines import Geometry
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
@@ -79,14 +80,14 @@ def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         ]
 
     @router.get("/{project}")
-    async def one(project: int, request: Request) -> ProjectInfo:
+    async def one(project: Id, request: Request) -> ProjectInfo:
         await access.require(request, project)
         may_change = await _may_change(request, project)
         opened = await threads.light(projects.open, project)
         return await threads.light(_info, opened, may_change)
 
     @router.post("/{project}/runs", status_code=202, tags=["runs"])
-    async def start(project: int, request: Request) -> dict[str, Any]:
+    async def start(project: Id, request: Request) -> dict[str, Any]:
         """Begin a run; it takes the place of one under way."""
         await access.require_change(request, project)
         await threads.light(projects.open, project)

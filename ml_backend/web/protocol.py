@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ml_backend.web.numbers import Id
+
 __all__ = ["PredictRequest", "SetupRequest", "Task", "WebhookRequest"]
+
+#: Label Studio sends a project's id with the time it was made: "12.1700000000".
+_PROJECT: Final = r"^[0-9]{1,15}(\.[0-9]{0,20})?$"
+_ProjectText = Annotated[str, Field(pattern=_PROJECT)]
 
 
 class _Received(BaseModel):
@@ -17,7 +23,7 @@ class _Received(BaseModel):
 class SetupRequest(_Received):
     """POST /setup: on connecting, on saving the connection, and at nearly every task opened."""
 
-    project: str
+    project: _ProjectText
     label_config: str = Field(alias="schema")
     extra_params: Any = None
 
@@ -32,7 +38,7 @@ class Task(_Received):
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
+    id: Id
     data: dict[str, Any]
     predictions: list[dict[str, Any]] = []
 
@@ -41,7 +47,7 @@ class PredictRequest(_Received):
     """POST /predict: one task opened, or all tasks selected in the Data Manager at once."""
 
     tasks: list[Task]
-    project: str
+    project: _ProjectText
     label_config: str
 
     @property
@@ -57,10 +63,10 @@ class WebhookRequest(_Received):
     annotations without their task. ``config`` is the project's labelling config, where it is sent.
     """
 
-    action: str
-    project: int
-    tasks: list[int] = []
-    annotations: list[int] = []
+    action: str = Field(max_length=100)
+    project: Id
+    tasks: list[Id] = []
+    annotations: list[Id] = []
     config: str = ""
 
     @field_validator("project", mode="before")

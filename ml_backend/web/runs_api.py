@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import anyio
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Path, Request
 
 from ml_backend.errors import RunError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.runs import Run, RunBook
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 
 __all__ = ["runs_api"]
 
 _NO_PROJECT: Final = 0
+RunId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
 def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
@@ -33,21 +35,21 @@ def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.get("/projects/{project}/runs")
-    async def runs_of_project(project: int, request: Request) -> dict[str, Any]:
+    async def runs_of_project(project: Id, request: Request) -> dict[str, Any]:
         await access.require(request, project)
         runs = await anyio.to_thread.run_sync(book.of_project, project)
         return {"runs": [asdict(run) for run in runs]}
 
     @router.get("/runs/{run}")
-    async def one_run(run: str, request: Request) -> dict[str, Any]:
+    async def one_run(run: RunId, request: Request) -> dict[str, Any]:
         return asdict(await _permitted(run, request, access.require))
 
     @router.post("/runs/{run}/cancel")
-    async def cancel(run: str, request: Request) -> dict[str, Any]:
+    async def cancel(run: RunId, request: Request) -> dict[str, Any]:
         return await _change(run, request, graph.cancel)
 
     @router.post("/runs/{run}/retry")
-    async def retry(run: str, request: Request) -> dict[str, Any]:
+    async def retry(run: RunId, request: Request) -> dict[str, Any]:
         return await _change(run, request, graph.retry)
 
     async def _change(run: str, request: Request, change: Callable[[str], Run]) -> dict[str, Any]:

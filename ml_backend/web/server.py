@@ -39,7 +39,8 @@ class _Server(uvicorn.Server):
 
 def say_reason(text: str) -> None:
     """Give the response to the current request this reason phrase."""
-    line = " ".join(text.split())[:_LONGEST]
+    shown = (one if one.isprintable() else "?" for one in " ".join(text.split())[:_LONGEST])
+    line = "".join(shown)
     _reason.set(line.encode("latin-1", "replace"))
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ml_backend.labelstudio.config import Control
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
@@ -36,9 +37,9 @@ def similar_api(projects: Projects, access: Access, threads: Threads) -> APIRout
 
     @router.get("/similar")
     async def similar(
-        project: int,
+        project: Id,
         request: Request,
-        task: int,
+        task: Id,
         control: str = "",
         region: Annotated[int, Query(ge=-1)] = -1,
         k: Annotated[int, Query(ge=1, le=500)] = 60,

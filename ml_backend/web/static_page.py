@@ -34,8 +34,8 @@ def static_page(folder: Path = FOLDER) -> APIRouter:
     @router.get("/page/{path:path}")
     async def file(path: str) -> Response:
         root = folder.resolve()
-        found = (root / path).resolve()
-        if path and found.is_relative_to(root) and found.is_file():
+        found = _below(root, path)
+        if found is not None:
             # The build names files by what they hold, all but the page itself.
             hashed = found.parent.name == "assets"
             return FileResponse(
@@ -47,3 +47,13 @@ def static_page(folder: Path = FOLDER) -> APIRouter:
         return FileResponse(index, headers={"Cache-Control": "no-cache"})
 
     return router
+
+
+def _below(root: Path, path: str) -> Path | None:
+    """Return the file of a path, None where there is none below the folder."""
+    try:
+        found = (root / path).resolve()
+        return found if path and found.is_relative_to(root) and found.is_file() else None
+    except (ValueError, OSError):
+        # A zero byte, or a name longer than any file's.
+        return None

@@ -14,6 +14,7 @@ from ml_backend.labelstudio.annotators import NOBODY
 from ml_backend.labelstudio.config import Control
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.rings import drawable
 from ml_backend.web.threads import Threads
@@ -78,7 +79,7 @@ def tasks_api(
 
     @router.get("")
     async def some(
-        project: int,
+        project: Id,
         request: Request,
         ids: Annotated[str, Query(max_length=10_000)],
         control: str = "",
@@ -94,7 +95,7 @@ def tasks_api(
         return await threads.light(_details, opened, tag, people, list(map(int, parts)))
 
     @router.get("/{task}")
-    async def one(project: int, task: int, request: Request, control: str = "") -> TaskDetail:
+    async def one(project: Id, task: Id, request: Request, control: str = "") -> TaskDetail:
         await access.require(request, project)
         opened = await threads.light(projects.open, project)
         tag = opened.control(control)
@@ -106,8 +107,8 @@ def tasks_api(
 
     @router.get("/{task}/image", response_class=Response)
     async def image(
-        project: int,
-        task: int,
+        project: Id,
+        task: Id,
         request: Request,
         size: Annotated[int, Query(ge=64, le=2048)] = 256,
         crop: Annotated[str, Query(max_length=100)] = "",

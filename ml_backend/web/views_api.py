@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from pydantic import BaseModel, Field
 
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 from ml_backend.web.threads import Threads
 
 __all__ = ["views_api"]
@@ -37,13 +38,13 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
     router = APIRouter(prefix="/api/projects/{project}/views", tags=["views"])
 
     @router.get("")
-    async def listed(project: int, request: Request) -> dict[str, str]:
+    async def listed(project: Id, request: Request) -> dict[str, str]:
         await access.require(request, project)
         raw = cast(Mapping[bytes, bytes], await threads.light(connection.hgetall, _key(project)))
         return {name.decode(): query.decode() for name, query in sorted(raw.items())}
 
     @router.put("/{name}", status_code=204)
-    async def save(project: int, name: Name, view: View, request: Request) -> None:
+    async def save(project: Id, name: Name, view: View, request: Request) -> None:
         await access.require_change(request, project)
         count = cast(int, await threads.light(connection.hlen, _key(project)))
         known = await threads.light(connection.hexists, _key(project), name)
@@ -52,7 +53,7 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
         await threads.light(connection.hset, _key(project), name, view.query)
 
     @router.delete("/{name}", status_code=204)
-    async def forget(project: int, name: Name, request: Request) -> None:
+    async def forget(project: Id, name: Name, request: Request) -> None:
         await access.require_change(request, project)
         await threads.light(connection.hdel, _key(project), name)
 

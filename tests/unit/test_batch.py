@@ -7,6 +7,7 @@ import base64
 import numpy as np
 import pytest
 
+from ml_backend.labelstudio import batches
 from ml_backend.labelstudio.batches import readable
 from ml_backend.review.batch import Answers, Originals, Sent, Waiting, choose, confirmed, fates
 
@@ -159,3 +160,8 @@ def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():
     ]
     assert readable("a text about s3://", 5) == "a text about s3://"
     assert readable({"any": 1}, 5) == {"any": 1}
+
+
+def test_the_mark_of_a_relabel_project_is_read_as_it_was_written():
+    said = f"Ours {batches._mark(7)} {batches._mark(12)} [relook: relabels -3]"
+    assert batches._MARKED.findall(said) == ["7", "12"]

@@ -58,6 +58,8 @@ def test_where_images_come_from(reader, address, url, trusted):
         "file:///etc/passwd",
         "/api/users/",
         "/data/../api/users/",
+        "/tasks/8/presign/?fileuri=czM6Ly9hL2I=",
+        "/tasks/8/resolve/?fileuri=czM6Ly9hL2I=",
         "/data/%2e%2e/api/users/",
         f"{ROOT}/user/logout",
         "http://[x",
@@ -99,3 +101,11 @@ def test_nothing_is_decoded_of_too_many_pixels():
     (error,) = reader.fetch_all([7], [f"data:image/png;base64,{content}"])
     assert "task 7" in str(error)
     assert "more than 1 megapixels" in str(error)
+
+
+@pytest.mark.parametrize("door", ["presign", "resolve"])
+def test_a_task_names_no_file_of_another_tasks_storage(reader, door):
+    (error,) = reader.fetch_all([7], [f"/tasks/8/{door}/?fileuri=czM6Ly9hL2I="])
+    assert "is a file of task 8" in str(error)
+    own = f"/tasks/7/{door}/?fileuri=czM6Ly9hL2I="
+    assert reader._locate(7, own) == (ROOT + own, True)

@@ -1,0 +1,398 @@
+"""Bad input in bulk: what only the named errors may come of.
+
+A bounded, repeatable part runs with the other tests (``tests/unit/test_fuzz.py``). More of it,
+other each time: ``make fuzz ARGS="--count 1000000"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+from fastapi import FastAPI, Response
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.labelstudio.config import SERVED, LabelingConfig, parse_config
+from ml_backend.labelstudio.reader import _page
+from ml_backend.labelstudio.units import to_pixels
+from ml_backend.outlines import Outlines
+from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.predictors.base import Predictions
+from ml_backend.review.policy import Policy
+from ml_backend.scoring.page import fit_calibration, page_labels, score_page
+from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
+from ml_backend.web.access import Access
+from ml_backend.web.app import create_app
+from tests.unit.regions import IMAGE, SPAN, region
+from tests.unit.test_results import RLE, TRIANGLE
+
+__all__ = ["TARGETS", "main", "opened", "requests_of"]
+
+MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
+#: No request may take longer, on however slow a machine.
+_HANGS_S: Final = 60.0
+
+numbers = (
+    st.integers()
+    | st.floats()
+    | st.sampled_from([0, -1, 1 << 31, 1 << 53, 1 << 63, 10**30, 1e308, 5e-324])
+)
+texts = st.text(max_size=8) | st.sampled_from(["", "\x00", "\u202e", "٣", "<script>", "../..", "%"])
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+# Labelling configs.
+
+_TAGS = (*SERVED, "Image", "Text", "Label", "Choice", "View", "Audio")
+_VALUES = st.sampled_from(
+    ["i", "$i", "a", "b", "multiple", "single", "true", "url", "0.5", "1e400", "nan", "-1", "٣"]
+) | st.text(max_size=6)
+_ATTRIBUTES = st.dictionaries(
+    st.sampled_from(
+        [
+            *("name", "toName", "value", "valueType", "alias", "choice", "perRegion"),
+            *("model_path", "model_skip", "model_index", "model_score_threshold"),
+            "predicted_values",
+        ]
+    ),
+    _VALUES,
+    max_size=6,
+)
+
+
+def _written(tag: str, attributes: dict[str, str], inside: list[str]) -> str:
+    # As XML has it; what XML cannot hold stands there all the same.
+    marks = {"&": "&amp;", "<": "&lt;", '"': "&quot;"}
+    said = "".join(
+        f' {name}="{"".join(marks.get(one, one) for one in value)}"'
+        for name, value in attributes.items()
+    )
+    return f"<{tag}{said}>{''.join(inside)}</{tag}>"
+
+
+_elements = st.recursive(
+    st.builds(_written, st.sampled_from(_TAGS), _ATTRIBUTES, st.just([])),
+    lambda inner: st.builds(
+        _written, st.sampled_from(_TAGS), _ATTRIBUTES, st.lists(inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+configs = st.one_of(
+    st.text(max_size=40),
+    _elements,
+    _elements.map(lambda one: f'<View><Image name="i" value="$i"/>{one}</View>'),
+    _elements.map(lambda one: f"<!DOCTYPE a [<!ENTITY b 'c'>]>{one}"),
+)
+
+
+def check_config(xml: str) -> None:
+    """A labelling config is read, or refused by name."""
+    with contextlib.suppress(ConfigError):
+        assert parse_config(xml).controls
+
+
+# Settings.
+
+extra_params = st.dictionaries(
+    st.sampled_from(list(ProjectSettings.model_fields)) | texts, anything, max_size=4
+) | anything.map(lambda value: json.dumps(value) if value != value else value)
+
+
+def check_settings(given_params: Any) -> None:
+    """Extra params are read, or refused by name."""
+    with contextlib.suppress(SettingsError):
+        assert project_settings(given_params)
+
+
+# Regions of every kind, through decoding and scoring to findings.
+
+_FIELDS = ("x", "y", "width", "height", "rotation", "points", "rle", "start", "end", "text")
+_near = st.floats(-20, 120) | st.integers(0, 100) | numbers
+_pairs = st.lists(st.lists(_near, min_size=2, max_size=2), max_size=8)
+_likely = {
+    **dict.fromkeys(("x", "y", "width", "height", "rotation"), _near),
+    "points": _pairs | st.just(TRIANGLE["points"]),
+    "rle": st.just(RLE) | st.lists(st.integers(0, 255), max_size=30),
+    "start": st.integers(-2, 60),
+    "end": st.integers(-2, 60),
+    "text": texts,
+}
+
+
+@st.composite
+def regions(draw: Callable[..., Any]) -> Any:
+    """A region: nearly right, or anything."""
+    control = draw(st.sampled_from([*IMAGE, SPAN]))
+    label = draw(st.sampled_from(["a", "b", "x", "unknown"]) | st.lists(anything, max_size=3))
+    value = {
+        name: draw(st.one_of(_likely[name], _likely[name], anything))
+        for name in draw(st.sets(st.sampled_from(_FIELDS)))
+    }
+    whole = {"x": 10, "y": 20, "width": 30, "height": 40, "points": TRIANGLE["points"]}
+    item = region(control, label, {**whole, "start": 2, "end": 9, "rle": RLE, **value})
+    item |= draw(st.sampled_from([{}, {"original_width": 4, "original_height": 2}]))
+    keys = st.sampled_from(["original_width", "original_height", "id", "parentID", "type", "value"])
+    return draw(st.sampled_from([item, item | draw(st.dictionaries(keys, anything, max_size=2))]))
+
+
+_time = st.sampled_from(["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456Z"])
+
+
+@st.composite
+def tasks(draw: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Tasks as Label Studio sends them: what it writes itself is right, what people wrote not."""
+    made = []
+    for number in range(draw(st.integers(1, 3))):
+        annotations = [
+            {
+                "id": 100 * number + n,
+                "result": draw(st.lists(regions() | anything, max_size=4)),
+                "was_cancelled": draw(st.booleans()),
+                "completed_by": draw(st.integers(0, 3)),
+                "created_at": draw(_time),
+                "updated_at": draw(_time),
+            }
+            for n in range(draw(st.integers(0, 2)))
+        ]
+        data = draw(st.dictionaries(st.sampled_from(["image", "text", "relook_flag"]), anything))
+        prediction = {"id": 7, "model_version": draw(texts), "result": draw(anything)}
+        made.append(
+            {
+                "id": number,
+                "data": data,
+                "annotations": annotations,
+                "predictions": draw(st.sampled_from([[], [prediction]])),
+                "updated_at": draw(_time),
+            }
+        )
+    return made
+
+
+_CONFIG = LabelingConfig((*IMAGE, SPAN), (), "")
+
+
+def check_tasks(given_tasks: list[dict[str, Any]]) -> None:
+    """Whatever people wrote becomes findings in [0, 1], or is left out."""
+    page = _page(given_tasks, _CONFIG, "relook")
+    tables = [_predicted(control, len(page)) for control in _CONFIG.controls]
+    learnt = [
+        fit_calibration(*_of_labelled(table, page_labels(page, table, labels)))
+        for table, labels in zip(tables, page.annotations.labels, strict=True)
+    ]
+    for calibrations in (learnt, [None] * len(tables)):
+        found = score_page(page, tables, calibrations, Policy(threshold=0.5))
+        known = found.priority[~np.isnan(found.priority)]
+        assert ((known >= 0) & (known <= 1)).all()
+        assert len(found.reason) == len(page)
+
+
+def _predicted(control: Any, count: int) -> ControlPredictions:
+    """One region, or a class, that the model sees in each task."""
+    place = {
+        "box": [10, 20, 30, 40, 0],
+        "polygon": [10, 10, 50, 10, 50, 60],
+        "mask": [100, 200, 5, 90],
+        "point": [10, 20, 0],
+        "span": [2, 9],
+    }.get(control.geometry)
+    size = np.tile(np.array([[200, 100]], dtype=np.int32), (count, 1))
+    drawn = place is not None
+    outline = Outlines.of_rows([np.array(place, dtype=np.float64)] * count if drawn else [])
+    probs = np.tile(np.array([[0.9, 0.1]], dtype=np.float32), (count, 1))
+    said = Predictions(
+        size,
+        np.arange(count if drawn else 0),
+        np.zeros(count if drawn else 0, dtype=np.int32),
+        np.full(count if drawn else 0, 0.9, dtype=np.float32),
+        to_pixels(control.geometry, outline, size) if drawn else outline,
+        np.empty((count, 0), dtype=np.float32) if drawn else probs,
+    )
+    every = np.ones(2, dtype=np.bool_)
+    return ControlPredictions(control, "v", False, np.ones(count, dtype=np.bool_), said, every)
+
+
+def _of_labelled(table: ControlPredictions, labels: Any) -> tuple[ControlPredictions, Any]:
+    there = np.unique(labels.task)
+    return _predicted(table.control, len(there)), labels
+
+
+# Requests, as the interface's own description has them, and not so.
+
+
+def requests_of(document: dict[str, Any]) -> st.SearchStrategy[tuple[str, str, dict[str, Any]]]:
+    """Return requests to every route: method, address, and what is sent along."""
+    routes = [
+        (method, path, said)
+        for path, methods in document["paths"].items()
+        for method, said in methods.items()
+        # Streams have no end.
+        if not path.endswith("/events")
+    ]
+    return st.sampled_from(routes).flatmap(lambda route: _request(document, *route))
+
+
+@st.composite
+def _request(
+    draw: Callable[..., Any], document: dict[str, Any], method: str, path: str, said: dict[str, Any]
+) -> tuple[str, str, dict[str, Any]]:
+    query: dict[str, str] = {}
+    for one in said.get("parameters", []):
+        value = str(draw(_of_schema(document, one["schema"]) | texts | st.sampled_from([1, 0])))
+        # What no client can send is not sent.
+        value = value.encode("utf-8", "replace").decode()
+        if one["in"] == "path":
+            path = path.replace(f"{{{one['name']}}}", quote(value, safe="") or "1")
+        elif draw(st.booleans()) or one.get("required"):
+            query[one["name"]] = value
+    sent: dict[str, Any] = {"params": query}
+    content = said.get("requestBody", {}).get("content", {}).get("application/json")
+    if content:
+        body = draw(_of_schema(document, content["schema"]) | anything)
+        # NaN and lone surrogates too: neither is JSON, and anybody can send them.
+        sent["content"] = json.dumps(body).encode()
+        sent["headers"] = {"Content-Type": "application/json"}
+    return method.upper(), path, sent
+
+
+def _of_schema(document: dict[str, Any], schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values nearly as a schema has them."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", maxsplit=1)[-1]
+        return st.deferred(lambda: _of_schema(document, document["components"]["schemas"][name]))
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    for word in ("anyOf", "oneOf"):
+        if word in schema:
+            return st.one_of([_of_schema(document, one) for one in schema[word]])
+    kind = schema.get("type")
+    if kind == "object" and "properties" in schema:
+        parts = {
+            name: st.one_of(*[_of_schema(document, one)] * 4, anything)
+            for name, one in schema["properties"].items()
+        }
+        return st.fixed_dictionaries({}, optional=parts) | st.fixed_dictionaries(parts)
+    if kind == "array":
+        items = schema.get("items", {})
+        if "prefixItems" in schema:
+            return st.tuples(*[_of_schema(document, one) for one in schema["prefixItems"]])
+        return st.lists(_of_schema(document, items), max_size=4)
+    simple: dict[str, st.SearchStrategy[Any]] = {
+        "integer": st.integers(0, 9) | st.integers(),
+        "number": st.floats(0, 1) | numbers,
+        "string": texts | st.sampled_from(["1", "1,2", "1.5", "flag", "0,0,9,9"]),
+        "boolean": st.booleans(),
+    }
+    return simple.get(str(kind), anything)
+
+
+class _Reader(Access):
+    """Lets everybody pass: what lies behind is meant here."""
+
+    async def _require(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def opened(folder: Path, **more: Any) -> Iterator[TestClient]:
+    """Serve the application in this process, with Redis and the demo's detector."""
+    require = Access._require
+    Access._require = _Reader._require  # type: ignore[method-assign]
+    try:
+        with EmbeddedRedis(folder / "redis") as running:
+            app: FastAPI = create_app(
+                ServiceSettings(
+                    LABEL_STUDIO_URL="http://127.0.0.1:9",
+                    LABEL_STUDIO_API_KEY=SecretStr("token"),
+                    REDIS_URL=SecretStr(running.url),
+                    data_dir=folder / "data",
+                    model_dir=MODELS,
+                    threads=1,
+                    **more,
+                )
+            )
+            with TestClient(app, raise_server_exceptions=False) as client:
+                client.headers |= {"Authorization": "Token any", "X-Relook": "1"}
+                yield client
+    finally:
+        Access._require = require  # type: ignore[method-assign]
+
+
+def check_request(client: TestClient, request: tuple[str, str, dict[str, Any]]) -> None:
+    """No request ends in 500, none hangs, and what is refused says why."""
+    method, path, sent = request
+    start = time.monotonic()
+    answer: Response = client.request(method, path, **sent)  # type: ignore[assignment]
+    spent = time.monotonic() - start
+    assert answer.status_code != 500, (request, answer)
+    assert spent < _HANGS_S, (request, spent)
+
+
+TARGETS: Final[dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]]] = {
+    "configs": (configs, check_config),
+    "settings": (extra_params, check_settings),
+    "tasks": (tasks(), check_tasks),
+}
+
+
+def main() -> None:
+    """Try bad input until so much has been tried."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000, help="of all kinds together")
+    count = parser.parse_args().count
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as client:
+        kinds = dict(TARGETS)
+        document = client.get("/api/openapi.json").json()
+        kinds["requests"] = (requests_of(document), lambda one: check_request(client, one))
+        for name, (strategy, check) in kinds.items():
+            start = time.monotonic()
+            tried = run(strategy, check, -(-count // len(kinds)), derandomize=False)
+            print(f"{name}: {tried} tried in {time.monotonic() - start:.0f} s, none failed")
+
+
+def run(
+    strategy: st.SearchStrategy[Any],
+    check: Callable[[Any], None],
+    count: int,
+    *,
+    derandomize: bool,
+) -> int:
+    """Check so many inputs; return how many were tried."""
+    tried = 0
+
+    @settings(
+        max_examples=count,
+        derandomize=derandomize,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def each(one: Any) -> None:
+        nonlocal tried
+        tried += 1
+        check(one)
+
+    each()
+    return tried
+
+
+if __name__ == "__main__":
+    main()
