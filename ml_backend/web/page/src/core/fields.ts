@@ -32,6 +32,7 @@ const NAMES: Readonly<Record<string, string>> = {
   badly_drawn: "Badly drawn",
   duplicate: "Duplicate",
   outlier: "Outlier",
+  disagreement: "Disagreement",
 };
 
 const NOTHING: Readonly<Record<WordField, string>> = {
