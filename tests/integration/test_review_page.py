@@ -25,7 +25,8 @@ DIGITS = (0, 1, 4, 7)
 EACH, BARE = 12, 2
 #: Some of one cluster are said to be something else.
 PLANTED, SAID, WRONG = 7, 4, 2
-ACTED_MS = 120_000
+#: How long a busy machine may take to draw, and to do what was asked.
+SHOWN_MS, ACTED_MS = 30_000, 120_000
 ROOMS = ("", "part=inputs&color=confidence&kind=mislabelled", "room=overview", "room=activity")
 
 
@@ -96,6 +97,13 @@ def browser(page: Page) -> Browser:
     found = page.context.browser
     assert found is not None
     return found
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    expect.set_options(timeout=SHOWN_MS)
+    yield
+    expect.set_options(timeout=None)
 
 
 @pytest.fixture
