@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import redis
 from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
 from playwright.sync_api import Page, sync_playwright
 from pydantic import SecretStr
 
@@ -82,7 +83,7 @@ class Bench:
     def project(self, kind: str, tasks: list[SampleTask], **params: Any) -> tuple[int, list[int]]:
         """Make a project of people's labels, connected as an admin would."""
         made, ids = create_project(self.client, self.server.url, kind, f"Test {kind}", tasks)
-        connect_backend(self.client, made, self.stack.url, {"model": MODEL[kind], **params})
+        self._connect(made, {"model": MODEL[kind], **params})
         return made, ids
 
     def labelled(self, case: Case, *, connect: bool = True) -> tuple[int, list[int]]:
@@ -103,8 +104,16 @@ class Bench:
         return project, [int(task) for task in made.task_ids]
 
     def connect(self, project: int, case: Case) -> None:
-        settings = {"model": case.model, **case.params}
-        connect_backend(self.client, project, self.stack.url, settings)
+        self._connect(project, {"model": case.model, **case.params})
+
+    def _connect(self, project: int, settings: dict[str, Any]) -> None:
+        try:
+            connect_backend(self.client, project, self.stack.url, settings)
+        except ApiError as error:
+            # Label Studio waits three seconds; a cold backend on a busy machine takes longer.
+            if "Read timed out" not in str(error.body):
+                raise
+            connect_backend(self.client, project, self.stack.url, settings)
 
     def analyze(self, project: int) -> Run:
         """Press "Start training" and wait for the run."""

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from label_studio_sdk import LabelStudio
 
+from ml_backend.demo.labelstudio import find_label_studio
 from ml_backend.labelstudio.client import access_headers
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bench
+
+OTHER_ORGANIZATION = """
+from users.models import User
+from organizations.models import Organization
+user = User.objects.get(pk={user})
+user.active_organization = Organization.create_organization(created_by=user, title="Others")
+user.save(update_fields=["active_organization"])
+"""
 
 
 class Person:
@@ -84,3 +97,14 @@ class Person:
         answer = self.session.request(method, address, json=body, headers=headers)
         assert answer.is_success, f"{address}: {answer.status_code} {answer.text[:500]}"
         return answer.json() if answer.content else {}
+
+
+def stranger(bench: Bench, name: str) -> str:
+    """Return the token of somebody who belongs to another organization."""
+    person = Person(bench.client, bench.server.url, name)
+    token = person.make_token()
+    shell = [str(find_label_studio()), "shell"]
+    script = OTHER_ORGANIZATION.format(user=person.id)
+    environment = bench.server._environment()
+    subprocess.run(shell, input=script, text=True, env=environment, check=True, timeout=120)
+    return token

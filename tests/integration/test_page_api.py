@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from ml_backend.demo.labelstudio import find_label_studio
 from tests.integration.conftest import Bench, wait_for
-from tests.integration.people import Person
+from tests.integration.people import stranger
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_approve import unlabelled
 
@@ -366,29 +364,8 @@ def test_the_interface_describes_itself(bench: Bench):
     assert "TaskDetail" in said["components"]["schemas"]
 
 
-OTHER_ORGANIZATION = """
-from users.models import User
-from organizations.models import Organization
-user = User.objects.get(pk={user})
-user.active_organization = Organization.create_organization(created_by=user, title="Others")
-user.save(update_fields=["active_organization"])
-"""
-
-
-def stranger(bench: Bench) -> str:
-    """Return the token of somebody who belongs to another organization."""
-    person = Person(bench.client, bench.server.url, "stranger")
-    token = person._write("POST", "/api/token/", {})["token"]
-    shell = [str(find_label_studio()), "shell"]
-    script = OTHER_ORGANIZATION.format(user=person.id)
-    subprocess.run(
-        shell, input=script, text=True, env=bench.server._environment(), check=True, timeout=120
-    )
-    return token
-
-
 def test_who_has_no_access_sees_and_does_nothing(bench: Bench, analysed: Project, signed_in):
-    token = stranger(bench)
+    token = stranger(bench, "stranger")
     action = done(signed_in, analysed.id, "tag", analysed.tasks[20:21], tag="ours")["id"]
     with httpx.Client(base_url=bench.stack.url, headers=OWN, timeout=30) as client:
         assert client.post("/api/session", json={"token": token}).status_code == 200

@@ -5,19 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.page.data import points
+from tests.page.pages import watched_pages
 from tests.page.stand_in import STATIC, TOKEN, StandIn, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-unsafe-swiftshader"]
-AXE = Path(__file__).parents[2] / "ml_backend/web/page/node_modules/axe-core/axe.min.js"
 TASKS = 1500
 
 
@@ -67,29 +65,8 @@ def stand_in() -> Iterator[tuple[str, StandIn]]:
 def new_page(browser: Browser, stand_in) -> Iterator[Callable[..., Page]]:
     """Makes pages; in none of them may the policy be broken or anybody else be asked."""
     address, _ = stand_in
-    broken: list[str] = []
-    contexts = []
-
-    def make(**options) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: broken.append(f"error: {error}"))
-        page.on(
-            "console",
-            lambda said: "Content Security" in said.text and broken.append(said.text),
-        )
-        page.on("request", lambda request: _own(request.url) or broken.append(request.url))
-        return page
-
-    def _own(url: str) -> bool:
-        return urlsplit(url).scheme in {"blob", "data"} or url.startswith(f"{address}/")
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert not broken
+    with watched_pages(browser, address) as make:
+        yield make
 
 
 def sign_in(page: Page, address: str) -> None:

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.page.conftest import AXE, sign_in
+from tests.page.conftest import sign_in
+from tests.page.pages import findings
 
 ROOMS = ["", "part=regions&color=confidence&kind=missing", "room=overview", "room=activity"]
-
-
-def findings(page) -> list[str]:
-    """What axe finds serious or critical."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("() => axe.run(document)")
-    return [
-        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"]
-    ]
 
 
 def settle(page) -> None:

@@ -47,6 +47,8 @@ export class Plot {
   private readonly pointers = new Map<number, [number, number]>();
   private ring: number[] | null = null;
   private start: [number, number] = [0, 0];
+  /** Whether the pointer has left the place where it went down: a ring may end there. */
+  private left = false;
 
   constructor(
     private readonly box: HTMLElement,
@@ -190,6 +192,7 @@ export class Plot {
     this.pointers.set(event.pointerId, at);
     this.box.setPointerCapture(event.pointerId);
     this.start = at;
+    this.left = false;
     this.ring = null;
     // A second finger always zooms.
     if (this.pointers.size > 1) this.events.drawing(null);
@@ -209,6 +212,7 @@ export class Plot {
       return;
     }
     this.pointers.set(event.pointerId, at);
+    this.left ||= Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) >= CLICK;
     if (this.pointers.size === 2) this.pinch(event.pointerId, before, at);
     else if (this.ring) this.draws(at);
     else this.move(panned(this.view(), at[0] - before[0], at[1] - before[1]));
@@ -243,7 +247,7 @@ export class Plot {
     this.ring = null;
     this.events.drawing(null);
     const how: How = event.altKey ? "subtract" : event.shiftKey ? "add" : "replace";
-    if (Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) < CLICK && !this.pointers.size) {
+    if (!this.left && !this.pointers.size) {
       this.events.click(this.rowAt(at), how);
     } else if (ring && ring.length >= 6) {
       this.events.ring(this.inPlane(ring), how);

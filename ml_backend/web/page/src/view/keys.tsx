@@ -48,8 +48,11 @@ export function KeyHelp() {
   );
 }
 
+// A box that was just ticked takes no letters.
+const TAKES_KEYS = "input:not([type=checkbox]), select, textarea, dialog";
+
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input, select, textarea, dialog") !== null;
+  return target instanceof Element && target.closest(TAKES_KEYS) !== null;
 }
 
 function act(key: string): boolean {

@@ -2,7 +2,7 @@
 
 import * as client from "../api/client";
 import { data, project } from "../state/project";
-import { projectId, view } from "../state/route";
+import { openProject, projectId, view } from "../state/route";
 import { Activity } from "./activity";
 import { KeyHelp, useKeys } from "./keys";
 import { Overview } from "./overview";
@@ -30,6 +30,7 @@ function Room() {
   const now = project.value.value;
   // Read here, so that points are on their way whatever room is open.
   void data.value.value;
+  if (now.state === "failed" && now.status === 403) return <Refused message={now.message} />;
   if (now.state === "failed") {
     const retry = () => void project.load(() => client.project(id));
     return (
@@ -41,4 +42,27 @@ function Room() {
   if (now.state !== "ready") return <Waiting title="Opening the project" />;
   if (view.value.room === "overview") return <Overview />;
   return view.value.room === "activity" ? <Activity /> : <Review />;
+}
+
+function Refused({ message }: { message: string }) {
+  return (
+    <main class="page">
+      <Failed title="This project cannot be shown" message={message}>
+        <p>
+          You see here what you may see in Label Studio. Ask an owner of the project there, or go on
+          with one of yours.
+        </p>
+        <a
+          class="button"
+          href="/page/"
+          onClick={(event) => {
+            event.preventDefault();
+            openProject(null);
+          }}
+        >
+          All projects
+        </a>
+      </Failed>
+    </main>
+  );
 }

@@ -29,9 +29,11 @@ interface FailedProps {
   title: string;
   message: string;
   retry?: () => void;
+  /** What else can be done. */
+  children?: ComponentChildren;
 }
 
-export function Failed({ title, message, retry }: FailedProps) {
+export function Failed({ title, message, retry, children }: FailedProps) {
   return (
     <div class="state state-failed" role="alert">
       <h2>{title}</h2>
@@ -41,6 +43,7 @@ export function Failed({ title, message, retry }: FailedProps) {
           Try again
         </button>
       )}
+      {children}
     </div>
   );
 }

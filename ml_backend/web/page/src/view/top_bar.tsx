@@ -70,7 +70,7 @@ export function TopBar() {
           Connecting again…
         </span>
       )}
-      {projectId.value !== null && <ViewsMenu />}
+      {projectId.value !== null && open && <ViewsMenu />}
       <button
         type="button"
         class="tool"

@@ -1,0 +1,58 @@
+"""Pages of a browser that are watched: no policy may be broken, and nobody else be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+AXE = Path(__file__).parents[2] / "ml_backend/web/page/node_modules/axe-core/axe.min.js"
+
+
+@contextmanager
+def watched_pages(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Give a maker of pages, each with a context of its own; at the end, none may have erred.
+
+    Args:
+        browser: where they are opened.
+        address: the one server that they may ask.
+    """
+    broken: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def own(url: str) -> bool:
+        return urlsplit(url).scheme in {"blob", "data"} or url.startswith(f"{address}/")
+
+    def make(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: broken.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda said: "Content Security" in said.text and broken.append(said.text),
+        )
+        page.on("request", lambda request: own(request.url) or broken.append(request.url))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not broken
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds serious or critical."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document)")
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
