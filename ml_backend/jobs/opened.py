@@ -94,8 +94,12 @@ class OpenedProject:
         parts += [self.settings.touching("predictions")]
         parts += [[(one.key, one.version) for one in answers]]
         parts += [self.neighborhood.version(control) for control in self.controls]
-        made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
-        return int.from_bytes(made.digest(), signed=True)
+        return _digest(parts)
+
+    @property
+    def basis(self) -> int:
+        """What stands for ``setup`` and for what the admin wants to see of the scores."""
+        return _digest([self.setup, self.settings.touching("queue")])
 
     @property
     def version(self) -> str:
@@ -113,3 +117,8 @@ class OpenedProject:
         return self.services.prediction.stored(
             project.id, project.config, control, self.settings, tasks
         )
+
+
+def _digest(parts: list[object]) -> int:
+    made = hashlib.blake2b(repr(parts).encode(), digest_size=8)
+    return int.from_bytes(made.digest(), signed=True)

@@ -124,11 +124,11 @@ def plan(run: Run, _: int) -> None:
         opened.neighborhood.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():
             book.log(run.id, said)
-        from_start = run.stage == "listing" or book.basis(run.id) != opened.setup
+        from_start = run.stage == "listing" or book.basis(run.id) != opened.basis
         if from_start:
             states = read_states(services().client, run.project)
             changed = states.task[work.comparison.changed(states)]
-            graph.prepare(run, opened.setup, states.task, shards_of(changed))
+            graph.prepare(run, opened.basis, states.task, shards_of(changed))
     if _goes_on(run):
         graph.begin(run, "predicting" if from_start else run.stage)
 
@@ -223,7 +223,7 @@ def lay_out(run: Run, _: int) -> None:
 def _open(run: Run, *, in_bulk: bool = False) -> ProjectWork:
     """Open the run's project; all of a run is done on the same ground."""
     work = ProjectWork.open(services(), run.project, in_bulk=in_bulk)
-    if work.opened.setup != services().runs.basis(run.id):
+    if work.opened.basis != services().runs.basis(run.id):
         raise _ChangedMeanwhile
     return work
 

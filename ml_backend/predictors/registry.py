@@ -22,7 +22,7 @@ from ml_backend.predictors.batching import BatchingPredictor
 from ml_backend.predictors.fetching import Fetching
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["SCHEMES", "ModelRegistry"]
+__all__ = ["SCHEMES", "ModelRegistry", "warm_up"]
 
 _log = logging.getLogger(__name__)
 
@@ -172,13 +172,18 @@ class ModelRegistry:
             _log.info("let go %s", ", ".join(version for _, version in dropped))
 
 
+def warm_up() -> None:
+    """Import what runs models without a scheme: PyTorch takes seconds, more on a busy machine."""
+    _loader("")
+
+
 def _scheme(name: str) -> str:
     scheme, colon, _ = name.partition(":")
     return scheme if colon and scheme in SCHEMES else ""
 
 
 def _loader(scheme: str) -> Any:
-    # Imported on first use: PyTorch takes seconds, and the web server must answer before that.
+    # Imported on first use: most services need one or two of them.
     module, name = SCHEMES.get(scheme, ("ml_backend.predictors.yolo", "YoloPredictor"))
     return getattr(importlib.import_module(module), name)
 

@@ -28,6 +28,7 @@ from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.metrics import Metrics
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.prelabels import prelabels
+from ml_backend.predictors.registry import warm_up
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 from ml_backend.web.access import Access
@@ -79,6 +80,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
+        # Before anybody is let in: an import holds up all threads, and /setup has three seconds.
+        await anyio.to_thread.run_sync(warm_up)
         async with backend.outbox.delivering():
             yield
         await anyio.to_thread.run_sync(services.close)

@@ -93,7 +93,7 @@ class Site:
         self.mailbox.remember_setup(made, {"model": "digits-detect.pt"})
         return made, ids
 
-    def ended(self, run: Run, timeout: float = 60) -> Run:
+    def ended(self, run: Run, timeout: float = 180) -> Run:
         wait_for(lambda: self.book.read(run.id).state in ENDED, f"the end of {run}", timeout)
         return self.book.read(run.id)
 

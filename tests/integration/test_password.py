@@ -33,11 +33,6 @@ def closed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
         }
     )
     with Stack(settings) as stack:
-        # Its first answer takes as long as PyTorch's import; Label Studio waits three seconds.
-        body = {"project": "0.0", "schema": CONFIGS["detection"], "extra_params": MODEL}
-        httpx.post(
-            stack.url + "/setup", json=body, auth=(USER, PASSWORD), timeout=120
-        ).raise_for_status()
         yield replace(bench, settings=settings, stack=stack)
 
 

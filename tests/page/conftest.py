@@ -44,7 +44,7 @@ class Bench:
         return pa.ipc.open_stream(points(self.server.project, part)).read_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")

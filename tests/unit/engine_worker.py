@@ -94,7 +94,7 @@ class ProjectWork:
     def __init__(self, services, project):
         self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
         self.config = self.redis.get("t:config") or b""
-        self.setup = zlib.crc32(self.config)
+        self.basis = zlib.crc32(self.config)
         self.settings = None
         self.opened = self.neighborhood = self.comparison = self.prelabelling = self
 
@@ -114,6 +114,9 @@ class ProjectWork:
         return False
 
     def settle(self, tasks):
+        pass
+
+    def find_cut(self, pages):
         pass
 
     def compare(self, tasks, settled):
