@@ -15,7 +15,17 @@ from analysis import error_rate
 from analysis.findings import NONE
 from ml_backend.review.judged import RIGHT, WRONG, Judged
 
-__all__ = ["Agreement", "Annotator", "Confusion", "Labelled", "Mix", "Pair", "Report", "report"]
+__all__ = [
+    "Agreement",
+    "Annotator",
+    "Confusion",
+    "Labelled",
+    "Mix",
+    "Pair",
+    "Report",
+    "Share",
+    "report",
+]
 
 _MOST_EXAMPLES: Final = 5
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from ml_backend.processes import free_port
+from ml_backend.review.feedback import (
+    Agreement,
+    Annotator,
+    Confusion,
+    Pair,
+    Report,
+    Share,
+)
 from tests.page.data import FLAGS, LABELS, Project, detail, picture, points
 
 STATIC = Path(__file__).parents[2] / "ml_backend" / "web" / "static"
@@ -173,7 +182,7 @@ class StandIn:
             return BATCHES
 
         @app.get("/api/projects/{p}/annotators")
-        async def annotators(p: int) -> list[dict[str, Any]]:
+        async def annotators(p: int) -> dict[str, Any]:
             return REPORT
 
     def _actions(self, app: FastAPI) -> None:
@@ -315,10 +324,44 @@ BATCHES = [
         **{"corrected": 40, "confirmed": 8, "conflicts": 1},
     }
 ]
-REPORT = [
-    {"annotator": "ada@example.org", "labels": 1204, "agreement": 0.97, "corrected": 12},
-    {"annotator": "grace@example.org", "labels": 980, "agreement": 0.94, "corrected": 31},
-]
+REPORT = asdict(
+    Report(
+        project=1,
+        annotators=[
+            Annotator(
+                id=2,
+                name="grace@example.org",
+                tasks=960,
+                annotations=980,
+                findings=40,
+                confirmed=31,
+                kept=5,
+                open=4,
+                share=Share(0.034, 0.024, 0.047, 36),
+                confusions=[Confusion("label", "7", "1", 210, 9, 2, [12, 40])],
+                weeks=[],
+            ),
+            Annotator(
+                id=1,
+                name="ada@example.org",
+                tasks=1204,
+                annotations=1204,
+                findings=3,
+                confirmed=0,
+                kept=1,
+                open=2,
+                share=Share(None, 0.0, 1.0, 1),
+                confusions=[],
+                weeks=[],
+            ),
+        ],
+        agreement=[
+            Agreement(
+                "label", 0.91, [Pair("ada@example.org", "grace@example.org", 120, 0.94, 0.92)]
+            )
+        ],
+    )
+)
 
 
 def _signed_in(request: Request) -> bool:

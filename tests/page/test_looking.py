@@ -273,3 +273,16 @@ INKED = """async () => {
   }
   return [count, x / count, y / count];
 }"""
+
+
+def test_annotators_are_told_apart(bench):
+    bench.open("room=activity")
+    row = bench.page.get_by_role("row", name="grace@example.org").first
+    expect(row).to_contain_text("3.4 % (2.4 % to 4.7 %)")
+    expect(row).to_contain_text("7 for 1, 9 of 11 confirmed")
+    assert row.get_by_role("link", name="40").get_attribute("href").endswith("?task=40")
+    expect(bench.page.get_by_role("row", name="ada@example.org").first).to_contain_text(
+        "too little is reviewed"
+    )
+    pair = bench.page.get_by_role("row", name="ada@example.org, grace@example.org")
+    expect(pair).to_contain_text("0.92")

@@ -3,7 +3,7 @@
 import type {
   ActionName,
   ActionOptions,
-  AnnotatorRow,
+  AnnotatorReport,
   Batch,
   DryRun,
   Neighbor,
@@ -115,8 +115,7 @@ function listOf<T>(answer: T[] | Record<string, T[]>): T[] {
 
 export const batches = async (id: number) =>
   listOf(await get<Batch[] | Record<string, Batch[]>>(`projects/${id}/batches`));
-export const annotators = async (id: number) =>
-  listOf(await get<AnnotatorRow[] | Record<string, AnnotatorRow[]>>(`projects/${id}/annotators`));
+export const annotators = (id: number) => get<AnnotatorReport>(`projects/${id}/annotators`);
 export const annotatorsFile = (id: number) => `/api/projects/${id}/annotators.csv`;
 export const eventsAddress = (id: number) => `/api/projects/${id}/events`;
 

@@ -127,8 +127,47 @@ export interface Batch {
   url?: string;
 }
 
-/** One row of the annotator report; its columns are named by the server. */
-export type AnnotatorRow = Record<string, string | number | null>;
+/** The estimated share of annotations with an error, with its 95 % interval; null: unknown. */
+export interface Share {
+  share: number | null;
+  low: number;
+  high: number;
+}
+
+/** One label given where another is right; "" stands for nothing. */
+export interface Confusion {
+  control: string;
+  given: string;
+  better: string;
+  confirmed: number;
+  suspected: number;
+  tasks: number[];
+}
+
+export interface AnnotatorRow {
+  id: number;
+  name: string;
+  tasks: number;
+  findings: number;
+  confirmed: number;
+  kept: number;
+  open: number;
+  share: Share;
+  confusions: Confusion[];
+}
+
+export interface AnnotatorPair {
+  first: string;
+  second: string;
+  tasks: number;
+  agreement: number;
+  kappa: number | null;
+}
+
+export interface AnnotatorReport {
+  annotators: AnnotatorRow[];
+  agreement: { control: string; alpha: number | null; pairs: AnnotatorPair[] }[];
+}
 
 export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve";
 

@@ -2,17 +2,18 @@
 
 import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
-import type { AnnotatorRow, Batch, Run } from "../api/contract";
+import type { AnnotatorReport, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
 import { type Loader, loader } from "../state/loading";
 import { projectId } from "../state/route";
 import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
+import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
 import { Failed, Waiting } from "./states";
 
 const batches = loader<Batch[]>();
-const annotators = loader<AnnotatorRow[]>();
+const annotators = loader<AnnotatorReport>();
 const MOST_RUNS = 12;
 
 export function Activity() {
@@ -179,44 +180,4 @@ function Batches({ found }: { found: Batch[] }) {
       </table>
     </div>
   );
-}
-
-function Annotators({ found }: { found: AnnotatorRow[] }) {
-  const columns = Object.keys(found[0] ?? {});
-  const id = projectId.value as number;
-  if (found.length === 0) return <p class="hint">Nobody has labelled anything yet.</p>;
-  return (
-    <>
-      <a class="button" href={client.annotatorsFile(id)} download>
-        Download CSV
-      </a>
-      <div class="table-room">
-        <table class="table">
-          <thead>
-            <tr>
-              {columns.map((name) => (
-                <th key={name} scope="col">
-                  {name.replaceAll("_", " ")}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {found.map((row) => (
-              <tr key={columns.map((name) => row[name]).join(" ")}>
-                {columns.map((name) => (
-                  <td key={name}>{cell(row[name])}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </>
-  );
-}
-
-function cell(value: string | number | null | undefined): string {
-  if (typeof value !== "number") return value ?? "–";
-  return Number.isInteger(value) ? count(value) : value.toFixed(2);
 }

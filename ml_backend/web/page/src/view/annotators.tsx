@@ -1,0 +1,131 @@
+/** What review has shown about each annotator, and how far they agree. */
+
+import * as client from "../api/client";
+import type { AnnotatorReport, AnnotatorRow, Confusion, Share } from "../api/contract";
+import { count, percent, score } from "../core/format";
+import { project } from "../state/project";
+import { projectId } from "../state/route";
+
+const MOST_CONFUSIONS = 3;
+
+export function Annotators({ found }: { found: AnnotatorReport }) {
+  const id = projectId.value as number;
+  if (found.annotators.length === 0)
+    return <p class="hint">Nobody has labelled anything that was analysed yet.</p>;
+  return (
+    <>
+      <a class="button" href={client.annotatorsFile(id)} download>
+        Download CSV
+      </a>
+      <div class="table-room">
+        <table class="table">
+          <thead>
+            <tr>
+              {[
+                "Annotator",
+                "Tasks",
+                "Flagged",
+                "Was wrong",
+                "Was right",
+                "Waiting",
+                "Errors, estimated",
+                "Mixes up",
+              ].map((title) => (
+                <th key={title} scope="col">
+                  {title}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {found.annotators.map((row) => (
+              <Row key={row.id} row={row} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <Agreement found={found} />
+    </>
+  );
+}
+
+function Row({ row }: { row: AnnotatorRow }) {
+  return (
+    <tr>
+      <th scope="row">{row.name}</th>
+      <td>{count(row.tasks)}</td>
+      <td>{count(row.findings)}</td>
+      <td>{count(row.confirmed)}</td>
+      <td>{count(row.kept)}</td>
+      <td>{count(row.open)}</td>
+      <td>{share(row.share)}</td>
+      <td>
+        {row.confusions.length === 0
+          ? "–"
+          : row.confusions.slice(0, MOST_CONFUSIONS).map((one) => (
+              <div key={`${one.control} ${one.given} ${one.better}`}>
+                {words(one)} <Examples tasks={one.tasks} />
+              </div>
+            ))}
+      </td>
+    </tr>
+  );
+}
+
+function share({ share: estimate, low, high }: Share): string {
+  if (estimate === null) return "too little is reviewed";
+  return `${percent(estimate)} (${percent(low)} to ${percent(high)})`;
+}
+
+function words({ given, better, confirmed, suspected }: Confusion): string {
+  const often = `${count(confirmed)} of ${count(confirmed + suspected)} confirmed`;
+  if (given === better) return `${given}: drawn badly, ${often}`;
+  return `${given || "nothing"} for ${better || "nothing"}, ${often}`;
+}
+
+function Examples({ tasks }: { tasks: number[] }) {
+  const now = project.value.value;
+  if (now.state !== "ready") return null;
+  return (
+    <>
+      {tasks.map((task) => (
+        <a key={task} href={`${now.value.url}?task=${task}`} target="_blank" rel="noopener">
+          {` ${task}`}
+        </a>
+      ))}
+    </>
+  );
+}
+
+function Agreement({ found }: { found: AnnotatorReport }) {
+  const pairs = found.agreement.flatMap(({ control, pairs: listed }) =>
+    listed.map((pair) => ({ control, ...pair })),
+  );
+  if (pairs.length === 0) return <p class="hint">No two annotators have labelled the same task.</p>;
+  return (
+    <div class="table-room">
+      <table class="table">
+        <thead>
+          <tr>
+            {["Two annotators", "Tag", "Tasks of both", "Agreement", "Kappa"].map((title) => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {pairs.map((one) => (
+            <tr key={`${one.control} ${one.first} ${one.second}`}>
+              <th scope="row">{`${one.first}, ${one.second}`}</th>
+              <td>{one.control}</td>
+              <td>{count(one.tasks)}</td>
+              <td>{score(one.agreement)}</td>
+              <td>{score(one.kappa)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
