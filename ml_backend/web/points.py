@@ -18,6 +18,10 @@ from ml_backend.storage.plane import Plane
 
 __all__ = ["inputs", "regions", "stream"]
 
+#: The share of places that may lie on the map's edge for lying far out.
+_STRAYS: Final = 0.01
+#: How much more than the others' extent the map shows.
+_MARGIN: Final = 1.3
 _TASKS: Final = ("task", "flag", "tags", "updated", "unit", "by", "region_tags")
 _OF_TASK: Final = ("task", "control", "priority", "kind", "outlier")
 _OF_INPUT: Final = ("label", "predicted", "confidence", "iou", "false_positives", "false_negatives")
@@ -183,7 +187,7 @@ def _tasks(columns: PageColumns, project: int, people: Mapping[int, str]) -> _Ta
 def _places(
     plane: Plane | None, task: NDArray[np.int64], place: pa.Array | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Where each point lies, scaled into [-1, 1] with the aspect kept, and its outlier score.
+    """Where each point lies, see ``_scaled``, and its outlier score.
 
     NaN where it was not laid out.
     """
@@ -203,13 +207,26 @@ def _places(
     order = np.argsort(key, kind="stable")
     row = _find(key[order], wanted)
     at = np.stack([plane.x, plane.y])[:, order]
-    low, high = np.nanmin(at, axis=1), np.nanmax(at, axis=1)
-    half = max(float((high - low).max()) / 2, 1e-9)
-    scaled = ((at - ((low + high) / 2)[:, None]) / half).astype(np.float32).clip(-1, 1)
     x, y, far = (
-        np.append(column, np.float32(np.nan))[row] for column in (*scaled, plane.outlier[order])
+        np.append(column, np.float32(np.nan))[row]
+        for column in (*_scaled(at), plane.outlier[order])
     )
     return x, y, far
+
+
+def _scaled(at: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Scale places, (2, N), into [-1, 1] with the aspect kept; strays come to lie on the edge.
+
+    A few that lie far out would leave all others a corner of the map.
+    """
+    low, most, least, high = np.nanquantile(at, [0, 1 - _STRAYS / 2, _STRAYS / 2, 1], axis=1)
+    half = float((high - low).max()) / 2
+    near = float((most - least).max()) / 2 * _MARGIN
+    if near < half:
+        low, high, half = least, most, near
+    half = max(half, 1e-9)
+    scaled = (at - ((low + high) / 2)[:, None]) / half
+    return np.asarray(scaled.clip(-1, 1), dtype=np.float32)
 
 
 def _with_region_tags(

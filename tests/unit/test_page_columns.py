@@ -104,6 +104,16 @@ def test_inputs_are_points_with_typed_columns(columns):
     np.testing.assert_equal(said["outlier"], [0.5, NAN, 0.5])
 
 
+def test_what_lies_far_out_lies_on_the_edge(columns):
+    around = np.linspace(0, 2 * np.pi, 1000)
+    x, y = np.append(np.cos(around), [50, 0]), np.append(np.sin(around), [0, -80])
+    tasks = [4, 9, *range(10, 1008), 7, 5]
+    said = read(points.inputs(columns, 3, BOX, plane(tasks, [""] * 1002, x, y), {})).to_pydict()
+    by_task = dict(zip(said["task"], zip(said["x"], said["y"], strict=True), strict=True))
+    assert by_task[7] == (1.0, pytest.approx(0, abs=0.01))
+    assert by_task[4] == (pytest.approx(1 / 1.3, abs=0.01), pytest.approx(0, abs=0.01))
+
+
 def test_regions_are_points_that_know_their_annotation(columns):
     at = plane([7, 7], ["5,5,9,9", "1,1,2,2"], [0, 1], [0, 0])
     said = read(points.regions(columns, 3, BOX, at, {})).to_pydict()
