@@ -52,6 +52,8 @@ class Fetching:
             return False
         with self._lock:
             download = self._downloads.get(name)
+            if download is None and (self._folder / name).exists():
+                return True  # it has come since the caller looked
             if download is None or download.ended + _PAUSE_S < time.monotonic():
                 download = self._downloads[name] = _Download()
                 # Ended with the process: what is not whole is not in the model folder.

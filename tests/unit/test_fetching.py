@@ -57,6 +57,13 @@ def test_an_official_name_is_fetched_once_and_served(server, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["yolo11n.pt"]
 
 
+def test_what_has_come_meanwhile_is_not_asked_for_again(server, tmp_path):
+    on_its_way = fetching.Fetching(tmp_path, patient=True)
+    assert on_its_way.fetch("yolo11n.pt")
+    assert on_its_way.fetch("yolo11n.pt")
+    assert server.asked == ["yolo11n.pt"]
+
+
 def test_who_cannot_wait_is_told_that_it_is_on_its_way(server, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "_WAIT_S", 0.05)
     server.may_answer.clear()
