@@ -12,7 +12,7 @@ from ml_backend.demo.projects import SampleTask
 from ml_backend.storage.embedding_store import EmbeddingStore
 from ml_backend.storage.plane import get_plane
 from ml_backend.storage.store import Store
-from tests.integration.conftest import Bench, wait_for
+from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import digit, right, scenes
 
 CLEAN = 60
@@ -135,8 +135,12 @@ def test_peoples_boxes_have_a_plane_of_their_own_and_boxes_that_are_gone_leave_i
     assert len(after) == len(plane) - 1
 
 
-def test_an_embedder_that_is_missing_ends_the_run_by_name(bench: Bench):
-    project = made(bench, embedder="timm:nowhere")
-    run = bench.analyze(project.id)
+def test_an_embedder_that_is_gone_ends_the_run_by_name(bench: Bench):
+    project = made(bench)
+    # Refused when it is typed; this one was there then.
+    gone = {"model": MODEL["classification"], "embedder": "timm:nowhere"}
+    bench.mailbox.remember_setup(project.id, gone)
+    bench.graph.start(project.id)
+    run = bench.wait_for_run(project.id)
     assert run.state == "failed"
     assert "nowhere" in run.errors["run"]
