@@ -335,14 +335,16 @@ def test_two_real_workers_on_one_shard_write_everything_once(worker: Site):
     def meet(job: str, stage: str) -> None:
         """While one worker is in the midst of a shard, send the other one into it."""
         runs, (run,) = worker.mailbox.runs, worker.book.of_project(project)
-        for shard in worker.graph.checkpoints(run).waiting(stage):
-            twin = f"{run.id}-0-{stage}-{shard}-twin"
-            runs.enqueue(f"ml_backend.jobs.work.{job}", run.id, shard, job_id=twin)
-        at_work = runs.started_job_registry
-        wait_for(
-            lambda: any(job.endswith("twin") for job in at_work.get_job_ids(cleanup=False)),
-            "both workers at work",
-        )
+        twins = [
+            runs.enqueue(
+                f"ml_backend.jobs.work.{job}",
+                run.id,
+                shard,
+                job_id=f"{run.id}-0-{stage}-{shard}-twin",
+            )
+            for shard in worker.graph.checkpoints(run).waiting(stage)
+        ]
+        wait_for(lambda: any(twin.get_status() != "queued" for twin in twins), "the second worker")
         met.append(stage)
 
     worker.proxy.add(READ, "call", action=lambda: meet("predict", "predicting"))
