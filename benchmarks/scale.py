@@ -29,6 +29,7 @@ from pydantic import SecretStr
 from rq import Queue, SimpleWorker
 
 from ml_backend.demo.projects import CONFIGS
+from ml_backend.jobs import learning
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.project import ProjectWork
@@ -97,12 +98,12 @@ def _measure(folder: Path, first: int, count: int) -> str:
     asked = ProjectSettings(model="digits-detect.pt")
     work = ProjectWork(OpenedProject(Services(settings), project, asked))
     tasks = np.arange(first, first + count, dtype=np.int64)
-    work.fit(tasks[:0])
+    learning.fit(work.opened, tasks[:0])
     idle = psutil.Process().memory_info().rss
     compared = work.comparison
     seconds = {
         "store": _timed(lambda: _write(work, tasks)),
-        "fit": _timed(lambda: work.fit(tasks)),
+        "fit": _timed(lambda: learning.fit(work.opened, tasks)),
         "score": _timed(lambda: _score(work, tasks)),
         "unchanged": _timed(lambda: (compared.settle(tasks), compared.settled(tasks))),
     }

@@ -24,14 +24,13 @@ _LEARNT: Final = 100_000
 
 
 def fit(opened: OpenedProject, tasks: NDArray[np.int64]) -> dict[str, str]:
-    """Learn how far the models can be trusted, from these tasks' labels, and the findings.
+    """Learn how far the models can be trusted, from these tasks' labels.
 
     Returns:
         what is wrong with the labels.
     """
     store, project = opened.services.store, opened.project
     said: dict[str, str] = {}
-    opened.lessons.learn()
     for control in opened.controls:
         every = store.get_labels(project.id, control.name, _sample(tasks))
         labels = every.of_people()

@@ -135,7 +135,8 @@ class ProjectWork:
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:
-        """Learn from all of the project's tasks, see ``learning.fit``; return what is wrong."""
+        """Learn from verdicts and all of the project's tasks; return what is wrong."""
+        self.opened.lessons.learn()
         return learning.fit(self.opened, tasks)
 
     @cached_property
