@@ -13,7 +13,8 @@ __all__ = ["one_thread"]
 
 def one_thread() -> AbstractContextManager[Any]:
     """Return a context in which BLAS, which has one setting a process, uses one thread."""
-    return _controller().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache
