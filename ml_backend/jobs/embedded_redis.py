@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import redis
 
 from ml_backend.errors import SettingsError
-from ml_backend.processes import ChildProcess
+from ml_backend.processes import ChildProcess, Started
 
 __all__ = ["EmbeddedRedis", "running_address"]
 
@@ -29,7 +28,7 @@ def running_address(data_dir: Path) -> str:
     return url if Path(url.removeprefix("unix://")).is_socket() else ""
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Started):
     """A redis-server on a unix socket that only this user can open.
 
     Args:
@@ -100,18 +99,6 @@ class EmbeddedRedis:
             return bool(redis.Redis.from_url(self.url).ping())
         except redis.RedisError:
             return False
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def _executable() -> str:
