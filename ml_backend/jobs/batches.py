@@ -25,7 +25,6 @@ from ml_backend.labelstudio.batch_tabs import (
 )
 from ml_backend.labelstudio.batches import (
     adopt_project,
-    copy_webhook,
     find_relabel_projects,
     make_relabel_project,
     read_out,
@@ -41,6 +40,7 @@ from ml_backend.labelstudio.corrections import (
     read_relabelled,
 )
 from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.webhooks import copy_webhook
 from ml_backend.review.batch import Fate, Waiting, choose, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.services import Services
