@@ -26,7 +26,7 @@ EVENTS: Final = "relook-events"
 RUNS: Final = "relook-runs"
 
 #: Stands for the tasks of an event that names none; no task of Label Studio has this id.
-UNNAMED: Final = 0
+UNNAMED: Final = -1
 #: Label Studio may be down for a while: about half an hour of tries before a job is given up.
 _RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
 #: A job is about one bucket of tasks, or one step over columns; one that takes longer hangs.
