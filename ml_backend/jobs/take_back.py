@@ -30,8 +30,8 @@ __all__ = ["is_relabel_project", "known_settings", "relay", "remember_relabel_pr
 _log = logging.getLogger(__name__)
 
 _PAGE: Final = 200
-#: From so many on, two more calls are less than the payloads of their events.
-_MANY: Final = 4
+#: From so many on, what sparing them costs is less than the payloads of their events.
+_MANY: Final = 8
 _RELABEL: Final = "relook:relabel"
 
 
