@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import BatchError, ConfigError, ProjectGoneError
+from ml_backend.jobs.batch_progress import Progress, read_progress
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.take_back import known_settings, remember_relabel_project, take_back
 from ml_backend.labelstudio.batch_tabs import (
@@ -25,7 +26,6 @@ from ml_backend.labelstudio.batch_tabs import (
 )
 from ml_backend.labelstudio.batches import (
     adopt_project,
-    copy_webhook,
     find_relabel_projects,
     make_relabel_project,
     read_out,
@@ -34,18 +34,14 @@ from ml_backend.labelstudio.batches import (
     send_tasks,
     withdraw,
 )
-from ml_backend.labelstudio.corrections import (
-    Relabelled,
-    originals,
-    read_answered,
-    read_relabelled,
-)
+from ml_backend.labelstudio.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
-from ml_backend.review.batch import Fate, Waiting, choose, confirmed, fates
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.labelstudio.webhooks import copy_webhook
+from ml_backend.review.batch import Waiting, choose
+from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
-__all__ = ["HERE", "NEW", "Batches", "Order", "Progress"]
+__all__ = ["HERE", "NEW", "Batches", "Order"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,29 +68,6 @@ class Order:
     top: int | None = None
     kinds: tuple[str, ...] = ()
     tasks: tuple[int, ...] = ()
-
-
-@dataclass(slots=True)
-class Progress:
-    """How a batch stands, in tasks; ``done`` is what was corrected or confirmed.
-
-    Attributes:
-        batch: its name.
-        project: where its tasks are; the source project for one that stayed there.
-        ready: answered, and on the way back.
-        conflicts: source tasks whose labels changed after they were sent, with the mend.
-    """
-
-    batch: str
-    project: int
-    sent: int = 0
-    open: int = 0
-    ready: int = 0
-    done: int = 0
-    corrected: int = 0
-    confirmed: int = 0
-    gone: int = 0
-    conflicts: dict[int, str] = field(default_factory=dict)
 
 
 class Batches:
@@ -171,12 +144,7 @@ class Batches:
         Raises:
             LabelStudioError: when it cannot be read.
         """
-        found: dict[str, Progress] = {}
-        for target in find_relabel_projects(self._client, self._source.id):
-            for table in read_relabelled(self._client, target):
-                if table.source == self._source.id:
-                    self._count(table, target, found)
-        return [*found.values(), *self._progress_here()]
+        return read_progress(self._client, self._source, self._prefix)
 
     def cancel(self, batch: str) -> tuple[int, int]:
         """Bring back what is answered and withdraw the rest.
@@ -277,47 +245,3 @@ class Batches:
             if tab.batch == batch:
                 withdraw_tab(client, project, self._prefix, tab, rest)
         return len(rest)
-
-    def _count(self, table: Relabelled, target: int, found: dict[str, Progress]) -> None:
-        now = originals(table, list(self._pages(np.unique(table.sent.source))))
-        fate = fates(table.sent, table.answers, now)
-        same = confirmed(table.sent, table.answers)
-        for row, (batch, became) in enumerate(
-            zip(table.sent.batch.tolist(), fate.tolist(), strict=True)
-        ):
-            one = found.setdefault(batch, Progress(batch, target))
-            one.sent += 1
-            one.open += became == Fate.OPEN
-            one.ready += became == Fate.READY
-            one.gone += became == Fate.GONE
-            one.done += became == Fate.DONE
-            one.confirmed += became == Fate.DONE and bool(same[row])
-            one.corrected += became == Fate.DONE and not same[row]
-            if became == Fate.CONFLICT:
-                source = int(table.sent.source[row])
-                one.conflicts[source] = self._mend(source, target, int(table.sent.task[row]))
-
-    def _mend(self, source: int, target: int, task: int) -> str:
-        return (
-            f"task {source}: its labels changed after it was sent, so the answer (task {task} of "
-            f"project {target}) was not written. `relook batch {self._source.id} --task {source}` "
-            "sends it again as it now stands; or take the answer over by hand."
-        )
-
-    def _progress_here(self) -> list[Progress]:
-        client, project = self._client, self._source.id
-        found = []
-        for tab in batch_tabs(client, project, self._prefix):
-            flags = list(read_flags(client, project, self._prefix, tab.batch).values())
-            done = len(flags) - flags.count(NEEDS_REVIEW)
-            found.append(
-                Progress(
-                    *(tab.batch, project),
-                    sent=len(flags),
-                    open=len(flags) - done,
-                    done=done,
-                    corrected=flags.count(CORRECTED),
-                    confirmed=flags.count(CONFIRMED),
-                )
-            )
-        return found
