@@ -326,7 +326,7 @@ RUNS: list[dict[str, Any]] = [
 ]
 BATCHES = [
     {
-        **{"id": "b1", "title": "Relabel: Digits", "sent": 60, "done": 48},
+        **{"id": "1-b1", "url": "/label-studio/projects/3/data", "sent": 60, "done": 48},
         **{"corrected": 40, "confirmed": 8, "conflicts": 1},
     }
 ]
