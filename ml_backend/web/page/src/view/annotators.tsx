@@ -41,7 +41,7 @@ function Row({ row }: { row: AnnotatorRow }) {
       <td>{count(row.confirmed)}</td>
       <td>{count(row.kept)}</td>
       <td>{count(row.open)}</td>
-      <td>{share(row.share)}</td>
+      <td class="wraps">{share(row.share)}</td>
       <td class="wraps">
         {row.confusions.length === 0
           ? "–"
