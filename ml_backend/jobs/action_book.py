@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, cast
 
 import redis
 
+from ml_backend.jobs.clock import now
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.labelstudio.own_fields import OwnFields
 
@@ -18,6 +19,7 @@ __all__ = ["ACTIONS", "KEPT", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
 
 ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
+_ENDED: Final = ("done", "failed")
 _TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
 #: Actions of a project that are kept; older ones are forgotten with what they named.
@@ -59,6 +61,7 @@ class Action:
         done: tasks done.
         total: tasks it is about.
         said: what came of it, in plain words.
+        ended: when it was done or failed, seconds since 1970; 0 while it goes on.
         undoable: whether it can be undone now.
     """
 
@@ -69,6 +72,7 @@ class Action:
     done: int
     total: int
     said: str
+    ended: float
     undoable: bool
 
 
@@ -113,7 +117,7 @@ class ActionBook:
         action = secrets.token_hex(6)
         fields = {
             **{"project": project, "action": wish.action, "state": "queued", "done": 0},
-            **{"total": total, "said": "", "undoable": 0},
+            **{"total": total, "said": "", "ended": 0, "undoable": 0},
         }
         said = {name: getattr(wish, name) for name in Wish.__slots__}
         with self._redis.pipeline() as pipe:
@@ -147,6 +151,7 @@ class ActionBook:
             done=int(field["done"]),
             total=int(field["total"]),
             said=field["said"],
+            ended=float(field.get("ended", 0)),
             undoable=field["undoable"] == "1",
         )
 
@@ -164,8 +169,10 @@ class ActionBook:
         said["regions"] = tuple((task, region) for task, region in said["regions"])
         return Wish(**said)
 
-    def note(self, action: str, **changed: str | int) -> None:
+    def note(self, action: str, **changed: str | float) -> None:
         """Change what stands of an action: state, done, total, said, undoable."""
+        if changed.get("state") in _ENDED:
+            changed["ended"] = now(self._redis)
         if self._redis.exists(_key(action)):
             self._redis.hset(_key(action), mapping=cast(Any, changed))
 
@@ -218,7 +225,7 @@ class ActionBook:
 
 _CLAIM: Final = """
 if redis.call('HGET', KEYS[1], 'undoable') ~= '1' then return 0 end
-redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'queued', 'done', '0')
+redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'queued', 'done', '0', 'ended', '0')
 return 1
 """
 

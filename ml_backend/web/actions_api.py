@@ -88,6 +88,7 @@ class ActionState(BaseModel):
     done: int
     total: int
     said: str
+    ended: float = Field(description="Seconds since 1970, 0 while it goes on.")
     undoable: bool
 
 

@@ -1,5 +1,7 @@
 """Actions of the review page as they are written down, and the queue's history."""
 
+import time
+
 import numpy as np
 import pytest
 import redis
@@ -22,9 +24,11 @@ def test_an_action_is_read_as_it_was_wished(connection):
     opened = book.open(7, wish, 2)
     assert book.wish(opened.id) == wish
     assert (opened.state, opened.total, opened.undoable) == ("queued", 2, False)
+    assert opened.ended == 0
     book.note(opened.id, state="done", said="2 tasks changed", done=2)
     assert book.of_project(7) == [book.read(opened.id)]
     assert book.read(opened.id).said == "2 tasks changed"
+    assert abs(book.read(opened.id).ended - time.time()) < 60
     with pytest.raises(KeyError):
         book.read("none")
 
@@ -35,7 +39,8 @@ def test_an_action_is_undone_once(connection):
     assert not book.claim_undo(opened.id)
     book.note(opened.id, state="done", undoable=1)
     assert [book.claim_undo(opened.id) for _ in range(2)] == [True, False]
-    assert (book.read(opened.id).state, book.read(opened.id).undoable) == ("queued", False)
+    again = book.read(opened.id)
+    assert (again.state, again.ended, again.undoable) == ("queued", 0, False)
 
 
 def test_what_stood_before_is_kept_lot_by_lot(connection):

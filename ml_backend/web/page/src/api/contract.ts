@@ -116,15 +116,13 @@ export interface Run {
 
 export interface Batch {
   id: string;
-  title?: string;
-  created?: number;
+  /** Its tasks in Label Studio. */
+  url: string;
   sent: number;
-  open?: number;
   done: number;
   corrected: number;
   confirmed: number;
   conflicts: number;
-  url?: string;
 }
 
 /** The estimated share of annotations with an error, with its 95 % interval; null: unknown. */
@@ -191,6 +189,8 @@ export interface ActionState {
   done: number;
   total: number;
   said: string;
+  /** Seconds since 1970, 0 while it goes on. */
+  ended: number;
   undoable: boolean;
 }
 

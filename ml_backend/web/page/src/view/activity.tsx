@@ -11,6 +11,7 @@ import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
 import { Failed, Waiting } from "./states";
+import { Table } from "./table";
 
 const batches = loader<Batch[]>();
 const annotators = loader<AnnotatorReport>();
@@ -147,37 +148,19 @@ function Batches({ found }: { found: Batch[] }) {
     return <p class="hint">None yet. Pick samples in Review and choose “Relabel…”.</p>;
   }
   return (
-    <div class="table-room">
-      <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Batch</th>
-            <th scope="col">Sent</th>
-            <th scope="col">Done</th>
-            <th scope="col">Corrected</th>
-            <th scope="col">Confirmed</th>
-            <th scope="col">Conflicts</th>
-          </tr>
-        </thead>
-        <tbody>
-          {found.map((batch) => (
-            <tr key={batch.id}>
-              <th scope="row">
-                {batch.url ? (
-                  <a href={batch.url}>{batch.title ?? batch.id}</a>
-                ) : (
-                  (batch.title ?? batch.id)
-                )}
-              </th>
-              <td>{count(batch.sent)}</td>
-              <td>{count(batch.done)}</td>
-              <td>{count(batch.corrected)}</td>
-              <td>{count(batch.confirmed)}</td>
-              <td>{count(batch.conflicts)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table titles={["Batch", "Sent", "Done", "Corrected", "Confirmed", "Conflicts"]}>
+      {found.map((batch) => (
+        <tr key={batch.id}>
+          <th scope="row">
+            <a href={batch.url}>{batch.id}</a>
+          </th>
+          <td>{count(batch.sent)}</td>
+          <td>{count(batch.done)}</td>
+          <td>{count(batch.corrected)}</td>
+          <td>{count(batch.confirmed)}</td>
+          <td>{count(batch.conflicts)}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
