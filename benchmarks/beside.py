@@ -1,6 +1,6 @@
 """Relook beside the serving stack that YOLO models in Label Studio usually have, under equal load.
 
-Run from the repository root, where ``make serving`` has installed all of it (Linux only)::
+Run from the repository root, where ``make beside`` has installed all of it (Linux only)::
 
     python -m benchmarks.beside [--model FILE] [--rounds 3]
 
