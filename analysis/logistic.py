@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+
+from analysis.blas import one_thread
 
 __all__ = ["fit"]
 
@@ -34,7 +35,7 @@ def fit(
     """
     model = LogisticRegression(**options)
     # Small products: threads would wait for each other longer than they work.
-    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+    with warnings.catch_warnings(), one_thread():
         # The ridge decides what is learnt, not the last digit.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(columns, kind, sample_weight=weight)

@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+
+from analysis.blas import one_thread
 
 __all__ = [
     "BLOCK",
@@ -78,7 +79,7 @@ def in_threads(work: Callable[[S], T], parts: Iterable[S]) -> list[T]:
     Not to be called from within ``work``. One call at a time: BLAS has one setting a process.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with _ONE_AT_A_TIME, threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:
+    with _ONE_AT_A_TIME, one_thread(), ThreadPoolExecutor(cores) as pool:
         return list(pool.map(work, parts))
 
 
