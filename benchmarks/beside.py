@@ -93,7 +93,13 @@ def _yolo_backend(ours: Service, model: Path) -> Iterator[Service]:
             "YOLO_FOLDER": folder,
             "YOLO_OFFLINE": "true",
         }
-        served = ["--workers=1", "--threads=8", f"--bind=127.0.0.1:{port}", "--timeout=300"]
+        served = [
+            "--workers=1",
+            "--threads=8",
+            f"--bind=127.0.0.1:{port}",
+            "--timeout=300",
+            "--no-control-socket",
+        ]
         command = [str(_GUNICORN), *served, "benchmarks.yolo_backend:app"]
         log = Path(folder) / "log"
         with ChildProcess("label-studio-ml", command, log, environment) as process:
