@@ -64,6 +64,7 @@ class Site:
     """A running Label Studio and Relook beside it."""
 
     server: LabelStudioServer
+    settings: ServiceSettings
     client: LabelStudio
     stack: Stack
 
@@ -86,20 +87,25 @@ class Site:
 
 
 @contextmanager
-def running(workers: int = 1) -> Iterator[Site]:
-    """Run Label Studio and Relook in a folder that is deleted afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="relook-pipeline-"))
+def running(workers: int = 1, models: Path = _MODELS) -> Iterator[Site]:
+    """Run Label Studio and Relook in a folder that is deleted afterwards.
+
+    Args:
+        workers: how many workers.
+        models: the folder that models are loaded from.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="relook-benchmark-"))
     try:
         with LabelStudioServer(folder / "label-studio") as server:
             settings = ServiceSettings(
                 LABEL_STUDIO_URL=server.url,
                 LABEL_STUDIO_API_KEY=SecretStr(server.token()),
                 data_dir=folder / "relook",
-                model_dir=_MODELS,
+                model_dir=models,
                 port=free_port(),
             )
             with Stack(settings, workers) as stack:
-                yield Site(server, connect(settings), stack)
+                yield Site(server, settings, connect(settings), stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

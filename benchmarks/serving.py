@@ -16,13 +16,12 @@ import argparse
 import itertools
 import os
 import platform
-import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,16 +30,11 @@ import httpx
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from pydantic import SecretStr
 
-from ml_backend.commands.stack import Stack
-from ml_backend.demo.labelstudio import LabelStudioServer
+from benchmarks.pipeline import Site, running
 from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
 from ml_backend.demo.scenes import draw_scene, split_digits
-from ml_backend.labelstudio.client import connect
 from ml_backend.predictors.base import SCORE_FLOOR
-from ml_backend.processes import free_port
-from ml_backend.settings import ServiceSettings
 
 __all__ = ["main"]
 
@@ -117,7 +111,8 @@ def _measure(options: argparse.Namespace) -> None:
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {options.model.name}\n"
     )
-    with _running(options.model) as service, httpx.Client(timeout=300) as http:
+    with running(0, options.model.parent) as site, httpx.Client(timeout=300) as http:
+        service = _service(site, options.model.name)
         bare = _bare(options.model)
         print(f"- first answer after connecting: {service.predict(http, [0]):.1f} s")
         _from_label_studio(service, http)
@@ -266,32 +261,12 @@ def _bare(path: Path) -> Callable[[list[RGB]], float]:
     return predict
 
 
-@contextmanager
-def _running(model: Path) -> Iterator[Service]:
-    folder = Path(tempfile.mkdtemp(prefix="relook-serving-"))
-    try:
-        with LabelStudioServer(folder / "label-studio") as server:
-            settings = ServiceSettings(
-                LABEL_STUDIO_URL=server.url,
-                LABEL_STUDIO_API_KEY=SecretStr(server.token()),
-                data_dir=folder / "relook",
-                model_dir=model.parent,
-                port=free_port(),
-            )
-            with Stack(settings, workers=0) as stack:
-                yield _service(server, settings, stack, model.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _service(
-    server: LabelStudioServer, settings: ServiceSettings, stack: Stack, model: str
-) -> Service:
+def _service(site: Site, model: str) -> Service:
     random = np.random.default_rng(0)
     scenes = [draw_scene(split_digits()[1], random) for _ in range(_IMAGES)]
-    client = connect(settings)
+    client, stack = site.client, site.stack
     samples = [SampleTask(scene.image, scene.label, scene.box) for scene in scenes]
-    project, ids = create_project(client, server.url, "detection", "Serving", samples)
+    project, ids = create_project(client, site.server.url, "detection", "Serving", samples)
     connect_backend(client, project, stack.url, {"model": model})
     addresses = {int(task.id): task.data["image"] for task in client.tasks.list(project=project)}
     return Service(

@@ -15,17 +15,13 @@ import argparse
 import itertools
 import os
 import platform
-import shutil
-import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -33,24 +29,20 @@ import numpy as np
 import psutil
 import redis
 from label_studio_sdk import LabelStudio
-from pydantic import SecretStr
 
+from benchmarks import pipeline
 from ml_backend.commands.stack import Stack
-from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
 from ml_backend.demo.scenes import draw_scene, split_digits
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, RunBook
-from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.results import decode
-from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
 from ml_backend.storage.store import Store
 
 __all__ = ["main"]
 
-_MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
 _MODEL = "digits-detect.pt"
 _TASKS = 60
 _PREDICTING = 4
@@ -161,7 +153,8 @@ def main() -> None:
         f"{platform.python_version()}, {options.minutes:g} minutes; load of the machine before "
         f"{os.getloadavg()[0]:.1f}\n"
     )
-    with _running(options.workers) as site:
+    with pipeline.running(options.workers) as ground:
+        site = _site(ground)
         _settle(site)
         tally, memory = Tally(), [site.processes()]
         of_redis = [site.redis_memory()]
@@ -269,36 +262,18 @@ def _lost(site: Site) -> list[int]:
     return lost
 
 
-@contextmanager
-def _running(workers: int) -> Iterator[Site]:
-    folder = Path(tempfile.mkdtemp(prefix="relook-soak-"))
-    try:
-        with LabelStudioServer(folder / "label-studio") as server:
-            settings = ServiceSettings(
-                LABEL_STUDIO_URL=server.url,
-                LABEL_STUDIO_API_KEY=SecretStr(server.token()),
-                data_dir=folder / "relook",
-                model_dir=_MODELS,
-                port=free_port(),
-            )
-            with Stack(settings, workers=workers) as stack:
-                yield _site(server, settings, stack)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _site(server: LabelStudioServer, settings: ServiceSettings, stack: Stack) -> Site:
+def _site(ground: pipeline.Site) -> Site:
     random = np.random.default_rng(0)
     scenes = [draw_scene(split_digits()[1], random) for _ in range(_TASKS)]
-    client = connect(settings)
+    client, stack = ground.client, ground.stack
     samples = [SampleTask(one.image, one.label, one.box) for one in scenes]
-    project, _ = create_project(client, server.url, "detection", "Soak", samples)
+    project, _ = create_project(client, ground.server.url, "detection", "Soak", samples)
     connect_backend(client, project, stack.url, {"model": _MODEL})
-    token = server.token()
+    token = ground.server.token()
     headers = {"Authorization": f"Bearer {token}"}
     found = [client.tasks.get(id=str(one.id)) for one in client.tasks.list(project=project)]
     site = Site(
-        settings,
+        ground.settings,
         stack,
         client,
         token,

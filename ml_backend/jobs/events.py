@@ -10,6 +10,7 @@ import secrets
 
 import numpy as np
 import redis
+from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, SettingsError
 from ml_backend.jobs.batches import Batches
@@ -110,7 +111,7 @@ def let_pass(project: int) -> None:
     """Look at a project's pending tasks in the midst of another job."""
     try:
         look_at_pending(project)
-    except redis.RedisError:
+    except (redis.RedisError, JobTimeoutException):
         raise
     except Exception as error:
         # The event's own job is still in the queue: it is tried again there.

@@ -20,6 +20,7 @@ from rq.job import Job
 from ml_backend.errors import RunError
 from ml_backend.jobs.checkpoints import Checkpoints
 from ml_backend.jobs.crashes import Crashes
+from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pulse import LAPSE_S
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.runs import ENDED, STAGES, Run, RunBook
@@ -148,6 +149,8 @@ class RunGraph:
             runs = set(self._book.ids_of(run.project))
             if not any(_run_of(job) in runs for job in working if job != job_id):
                 return
+            # What is waited for has a limit of its own.
+            allow()
             time.sleep(_POLL_S)
 
     def begin(self, run: Run, stage: str) -> None:

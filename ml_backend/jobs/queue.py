@@ -16,6 +16,7 @@ from rq import Queue, Retry
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.clock import SteadyJob
 from ml_backend.jobs.embedded_redis import running_address
+from ml_backend.jobs.limit import SHARD_S, seconds_for
 from ml_backend.jobs.locks import LivingLock
 from ml_backend.settings import ServiceSettings
 
@@ -27,12 +28,12 @@ RUNS: Final = "relook-runs"
 
 #: Label Studio may be down for a while: about half an hour of tries before a job is given up.
 _RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
-#: A job is about one bucket of tasks, or one step over columns; one that takes longer hangs.
-_JOB_TIMEOUT_S: Final = 900
 #: Should a worker die before it opens the door for new events, it opens by itself.
 _DOOR_S: Final = 60
 #: A Redis that does not answer within this time is away.
 _ANSWER_S: Final = 5.0
+#: So many tasks may have changed while nobody listened.
+_MANY: Final = 1_000_000
 #: Seconds between two looks at a webhook's key, and until the first.
 _KEY_S: Final = 60
 _KEY_AFTER_S: Final = 2
@@ -96,7 +97,7 @@ class Mailbox:
             Queue(
                 name,
                 connection=connection,
-                default_timeout=_JOB_TIMEOUT_S,
+                default_timeout=SHARD_S,
                 job_class=SteadyJob,
             )
             for name in (EVENTS, RUNS)
@@ -244,6 +245,7 @@ class Mailbox:
                 project,
                 job_id=f"reconcile-{project}",
                 retry=retry(),
+                job_timeout=seconds_for(_MANY),
             )
 
     def reconciled(self, project: int) -> str:

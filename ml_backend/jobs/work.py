@@ -24,6 +24,7 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs.events import let_pass, tend_batches
 from ml_backend.jobs.graph import step_name
+from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.runs import Run
@@ -121,6 +122,7 @@ def plan(run: Run, _: int) -> None:
         # Opened first: what is wrong with settings or config is said once, not by every shard.
         work = ProjectWork.open(services(), run.project)
         opened = work.opened
+        allow(opened.project.size)
         opened.neighborhood.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():
             book.log(run.id, said)
@@ -152,8 +154,7 @@ def fit(run: Run, _: int) -> None:
     """Learn from the whole project, and find the tasks of which something else is to be said."""
     graph, book = services().graph, services().runs
     with services().crashes.step(step_name(run, "fitting")):
-        checkpoints = graph.checkpoints(run)
-        work, tasks = _open(run), checkpoints.all_tasks()
+        work, tasks = _open(run), _all_tasks(run)
         book.note_errors(run.id, work.prelabelling.send())
         settled = work.comparison.settled(tasks)
         pages = np.split(tasks, range(_COMPARED, len(tasks), _COMPARED))
@@ -167,10 +168,10 @@ def fit(run: Run, _: int) -> None:
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
-        if not _goes_on(run):
-            raise _EndedMeanwhile
+            if not _goes_on(run):
+                raise _EndedMeanwhile
         book.note_flagged(run.id, flagged)
-        checkpoints.keep("scoring", shards_of(np.concatenate(again)))
+        graph.checkpoints(run).keep("scoring", shards_of(np.concatenate(again)))
     graph.go_on(run, "fitting")
 
 
@@ -193,13 +194,13 @@ def score(run: Run, shard: int) -> None:
 def finish(run: Run, _: int) -> None:
     """Put the review tabs and the project's model version in place."""
     with services().crashes.step(step_name(run, "finishing")):
-        work = _open(run)
+        work, tasks = _open(run), _all_tasks(run)
         services().runs.note_errors(run.id, work.prelabelling.send())
         work.keep_tabs(again=True)
         work.keep_model_version()
         work.compact()
         if not services().runs.read(run.id).errors:
-            work.comparison.settle(services().graph.checkpoints(run).all_tasks())
+            work.comparison.settle(tasks)
         tend_batches(run.project)
     services().graph.go_on(run, "finishing")
 
@@ -210,8 +211,7 @@ def lay_out(run: Run, _: int) -> None:
     graph = services().graph
     try:
         with services().crashes.step(step_name(run, "projecting")):
-            tasks = graph.checkpoints(run).all_tasks()
-            ProjectWork.open(services(), run.project).lay_out(tasks)
+            ProjectWork.open(services(), run.project).lay_out(_all_tasks(run))
     except redis.RedisError:
         raise
     except Exception as error:
@@ -226,6 +226,13 @@ def _open(run: Run, *, in_bulk: bool = False) -> ProjectWork:
     if work.opened.basis != services().runs.basis(run.id):
         raise _ChangedMeanwhile
     return work
+
+
+def _all_tasks(run: Run) -> NDArray[np.int64]:
+    """Return the ids of all tasks, ascending; a job about them may take as long as they need."""
+    tasks = services().graph.checkpoints(run).all_tasks()
+    allow(len(tasks))
+    return tasks
 
 
 def _goes_on(run: Run) -> bool:

@@ -6,7 +6,8 @@ Label Studio and the model stand aside. Keys:
 - ``t:tasks``: how many tasks every project has (ids from 1).
 - ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage.
 - ``t:poison``: set of tasks that kill the worker whenever they are scored.
-- ``t:slow``: seconds per call of a stage.
+- ``t:slow``: seconds per call of a stage; ``t:slow:STAGE``: of each call of this one.
+- ``t:hang:STAGE``: how many calls of this stage never end.
 - ``t:fail``: how many calls fail as if Label Studio were away.
 - ``t:leak``: MiB that each call of a stage leaves behind.
 - ``t:between``: seconds from what a scoring page reads to what it writes.
@@ -17,6 +18,7 @@ Label Studio and the model stand aside. Keys:
   ``t:scored``: hash of task to the config it was scored under.
 
 They lie in the Redis that ``T_WORLD`` names, so that a worker can lose its queue and keep them.
+``T_SHARD_S`` and ``T_TASKS_PER_S`` in the environment are what a job's limit is made of.
 """
 
 from __future__ import annotations
@@ -33,10 +35,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import redis
 
-from ml_backend.jobs import pulse
+from ml_backend.jobs import limit, pulse
 
 # Sooner than in life, or each test of a killed worker would take minutes.
 pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 3, 1
+
+limit.SHARD_S = int(os.environ.get("T_SHARD_S", limit.SHARD_S))
+limit._TASKS_PER_S = int(os.environ.get("T_TASKS_PER_S", limit._TASKS_PER_S))
 
 # ruff: noqa: E402 - the others take these over as they are imported
 from ml_backend.jobs import queue
@@ -71,7 +76,9 @@ LEAK = []
 def disturb(connection, stage, tasks=()):
     connection.hincrby("t:by", os.environ.get("T_NAME", ""), 1)
     connection.rpush("t:seen:" + stage, *(list(tasks) or [0]))
-    time.sleep(float(connection.get("t:slow") or 0))
+    time.sleep(float(connection.get(f"t:slow:{stage}") or connection.get("t:slow") or 0))
+    if connection.exists(f"t:hang:{stage}") and connection.decr(f"t:hang:{stage}") >= 0:
+        time.sleep(3600)
     LEAK.append(b"x" * (int(connection.get("t:leak") or 0) << 20))
     if connection.exists("t:fail") and connection.decr("t:fail") >= 0:
         raise LabelStudioError("Label Studio cannot be reached.")
@@ -92,7 +99,10 @@ class ProjectWork:
     """Stands for all parts of one project at work."""
 
     def __init__(self, services, project):
-        self.redis, self.project = services.redis, types.SimpleNamespace(id=project, config=None)
+        self.redis, self.project = (
+            services.redis,
+            types.SimpleNamespace(id=project, config=None, size=int(services.redis.get("t:tasks"))),
+        )
         self.config = self.redis.get("t:config") or b""
         self.basis = zlib.crc32(self.config)
         self.settings = None

@@ -112,6 +112,26 @@ def test_a_worker_that_was_cut_off_and_comes_back_does_no_harm(engine):
     assert engine.ended(engine.graph.start(7)).state == "done"
 
 
+def test_a_step_over_the_whole_project_may_take_as_long_as_its_tasks_need(engine):
+    for stage in ("listing", "fitting", "finishing", "projecting"):
+        engine.redis.set(f"t:slow:{stage}", 3)
+    # Two seconds for a shard, six for a step over all 400 tasks.
+    engine.work(T_SHARD_S="2", T_TASKS_PER_S="100")
+    run = engine.ended(engine.graph.start(7))
+    assert_complete(engine, run)
+    assert not [line for line in run.log if "Tried again" in line]
+    assert [len(engine.seen(stage)) for stage in ("listing", "fitting", "projecting")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("stage", ["listing", "predicting", "fitting", "projecting"])
+def test_a_job_that_hangs_is_ended_and_the_run_goes_on(engine, stage):
+    engine.redis.set(f"t:hang:{stage}", 1)
+    engine.work(T_SHARD_S="2", T_TASKS_PER_S="400")
+    run = engine.ended(engine.graph.start(7))
+    assert_complete(engine, run)
+    assert [line for line in run.log if "exceeded maximum timeout" in line]
+
+
 def test_an_event_overtakes_a_run_on_its_only_worker(engine):
     engine.redis.set("t:slow", 0.3)
     engine.work()
