@@ -29,7 +29,8 @@ _log = logging.getLogger(__name__)
 def look_at_pending(project: int) -> None:
     """Predict and score tasks that events have named, as they stand by now: one shard of them.
 
-    The shard of the newest event goes first, so a reviewer's fix does not wait for an import.
+    The shard of the newest event goes first, so a reviewer's fix does not wait for an import;
+    one that fails goes last.
     """
     mailbox = services().mailbox
     if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
@@ -60,7 +61,11 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
     tasks = sorted(task for task in pending if task // SHARD == newest)
     if is_relabel_project(mailbox, project):
         take_back(services(), project, tasks)
-    flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
+    try:
+        flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
+    except Exception:
+        mailbox.put_last(project, tasks)
+        raise
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
     if flagged:

@@ -141,17 +141,23 @@ class RunGraph:
         """Return what of a run is done."""
         return Checkpoints(self._redis, run.id)
 
-    def wait_for_others(self, run: Run, job_id: str) -> None:
-        """Wait until no other job of the project's runs is at work: runs never overlap."""
-        while True:
+    def wait_for_others(self, run: Run, job_id: str) -> bool:
+        """Wait until no other job of the project's runs is at work: runs never overlap.
+
+        Returns:
+            whether the run still goes on. One that does not must not be waited for: a newer one
+            that waits would wait for it in turn.
+        """
+        while self._book.goes_on(run):
             # A killed worker's job leaves the registry when its signs of life have lapsed.
             working = self._queue.started_job_registry.get_job_ids(cleanup=False)
             runs = set(self._book.ids_of(run.project))
             if not any(_run_of(job) in runs for job in working if job != job_id):
-                return
+                return True
             # What is waited for has a limit of its own.
             allow()
             time.sleep(_POLL_S)
+        return False
 
     def begin(self, run: Run, stage: str) -> None:
         """Begin a stage, or go on with it: enqueue what is left of it."""

@@ -142,7 +142,7 @@ class Mailbox:
 
         However many events arrive, each task is looked at once, as it then stands.
         """
-        sequence = self.redis.incr("relook:sequence")
+        sequence = self.redis.incr(_SEQUENCE)
         pending = {str(task): sequence for task in tasks}
         if pending:
             self.redis.hset(_pending(project), mapping=cast(Any, pending))
@@ -206,6 +206,15 @@ class Mailbox:
         if arguments:
             self._forget(keys=[_pending(project)], args=arguments)
 
+    def put_last(self, project: int, tasks: Iterable[int]) -> None:
+        """Let all other pending tasks be looked at before these; they keep waiting."""
+        last = -cast(int, self.redis.incr(_SEQUENCE))
+        self.redis.hset(_pending(project), mapping=cast(Any, dict.fromkeys(tasks, last)))
+        waiting = cast(list[bytes], self.redis.hvals(_pending(project)))
+        if any(int(sequence) > 0 for sequence in waiting):
+            # They need not wait until the job that failed is tried again.
+            self.wake(project)
+
     def remember_tabs(self, project: int, tabs: Mapping[str, int]) -> None:
         """Keep which tabs of the project are ours: name to id."""
         if tabs:
@@ -258,6 +267,7 @@ class Mailbox:
         self.redis.hset("relook:reconciled", str(project), until)
 
 
+_SEQUENCE: Final = "relook:sequence"
 _RECONCILED_AT: Final = "relook:reconciled-at"
 
 

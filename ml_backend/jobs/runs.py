@@ -180,6 +180,11 @@ class RunBook:
         """Whether no newer run has taken its place and it has not ended."""
         return run.state not in ENDED and self._current(run.project) == run.id
 
+    def goes_on(self, run: Run) -> bool:
+        """Whether this attempt of a run is still the one under way."""
+        now = self.read(run.id)
+        return self.is_current(now) and now.attempt == run.attempt
+
     def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
         """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
 

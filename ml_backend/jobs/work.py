@@ -117,7 +117,8 @@ def plan(run: Run, _: int) -> None:
     """Find what has changed, once the project's other runs have let go of its tasks."""
     graph, book = services().graph, services().runs
     job = get_current_job()
-    graph.wait_for_others(run, job.id if job is not None else "")
+    if not graph.wait_for_others(run, job.id if job is not None else ""):
+        raise _EndedMeanwhile
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
         work = ProjectWork.open(services(), run.project)
@@ -131,7 +132,7 @@ def plan(run: Run, _: int) -> None:
             states = read_states(services().client, run.project)
             changed = states.task[work.comparison.changed(states)]
             graph.prepare(run, opened.basis, states.task, shards_of(changed))
-    if _goes_on(run):
+    if book.goes_on(run):
         graph.begin(run, "predicting" if from_start else run.stage)
 
 
@@ -168,7 +169,7 @@ def fit(run: Run, _: int) -> None:
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
-            if not _goes_on(run):
+            if not book.goes_on(run):
                 raise _EndedMeanwhile
         book.note_flagged(run.id, flagged)
         graph.checkpoints(run).keep("scoring", shards_of(np.concatenate(again)))
@@ -235,15 +236,10 @@ def _all_tasks(run: Run) -> NDArray[np.int64]:
     return tasks
 
 
-def _goes_on(run: Run) -> bool:
-    now = services().runs.read(run.id)
-    return services().runs.is_current(now) and now.attempt == run.attempt
-
-
 def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Yield a shard's tasks while the run goes on; between pages, let events pass."""
     for page in _pager().pages(run.stage, tasks):
-        if not _goes_on(run):
+        if not services().runs.goes_on(run):
             raise _EndedMeanwhile
         yield page
         _let_others(run)

@@ -1,7 +1,6 @@
 import os
 import stat
 import time
-from functools import partial
 
 import pytest
 import redis
@@ -125,7 +124,7 @@ def test_deleted_annotations_wait_until_their_tasks_are_found(mailbox):
 
 def test_a_lock_is_renewed_while_it_is_held_and_lapses_with_its_holder(mailbox, monkeypatch):
     monkeypatch.setattr(locks, "LAPSE_S", 1)
-    monkeypatch.setattr(locks, "beating", partial(pulse.beating, every_s=0.2))
+    monkeypatch.setattr(pulse, "BEAT_S", 0.2)
     with mailbox.lock(1, 0):
         time.sleep(1.5)
         assert not mailbox.lock(1, 0).acquire(blocking=False)
