@@ -8,7 +8,7 @@ shards of a run leave theirs in the store, and they are sent many at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.jobs.limit import allow
 from ml_backend.jobs.locks import LivingLock
 from ml_backend.labelstudio.reader import Project, read_tasks
 from ml_backend.labelstudio.results import Result
@@ -27,11 +28,13 @@ __all__ = ["Outgoing"]
 
 _ROWS: Final = pa.schema(
     [
+        # Drawn anew for each row: tells it from one that is put in its place.
+        ("row", pa.int64()),
         ("task", pa.int64()),
         ("version", pa.string()),
         ("score", pa.float64()),
         ("result", pa.string()),
-        # Whether it may have been sent already: its sender died, or another job wrote beside it.
+        # Whether it may have been sent already: its sender died, or it took the place of another.
         ("doubtful", pa.bool_()),
     ]
 )
@@ -68,24 +71,26 @@ class Outgoing:
         self,
         version: str,
         predictions: Mapping[int, tuple[Result, float]],
-        doubtful: bool = False,
+        doubtful: Collection[int] = (),
     ) -> None:
-        """Leave predictions to be sent: task id to result and score.
+        """Leave predictions to be sent; one that waits for the same task and version is replaced.
 
         Args:
             version: their model version.
             predictions: task id to result and score.
-            doubtful: whether the same may have been sent a moment ago.
+            doubtful: tasks of which another may be sent at this moment.
         """
         if predictions:
             columns = {
+                "row": np.random.default_rng().integers(1 << 62, size=len(predictions)),
                 "task": list(predictions),
                 "version": [version] * len(predictions),
                 "score": [score for _, score in predictions.values()],
                 "result": [json.dumps(result) for result, _ in predictions.values()],
-                "doubtful": [doubtful] * len(predictions),
+                "doubtful": [task in doubtful for task in predictions],
             }
-            self._keep(pa.table(columns, schema=_ROWS))
+            rows = pa.table(columns, schema=_ROWS)
+            self._tables.merge(self._name, ["task", "version"], rows)
 
     def send(self, least: int = 1) -> dict[int, str]:
         """Send what waits, if it is as much as ``least``.
@@ -102,6 +107,7 @@ class Outgoing:
             return refused
         with self._lock:
             while True:
+                allow(self._project.size)
                 rows = self._tables.read(self._name, _ROWS, most=self.enough)
                 if not len(rows):
                     return refused
@@ -112,7 +118,8 @@ class Outgoing:
     def _send(self, version: str, rows: pa.Table) -> list[int]:
         # Should this process die half way, the next one looks what has arrived.
         place = rows.schema.get_field_index("doubtful")
-        self._keep(rows.set_column(place, _ROWS.field(place), pa.array([True] * len(rows))))
+        begun = rows.set_column(place, _ROWS.field(place), pa.array([True] * len(rows)))
+        self._tables.merge(self._name, ["row"], begun, only_known=True)
         made = {
             task: (json.loads(result), score)
             for task, result, score in zip(
@@ -120,16 +127,26 @@ class Outgoing:
             )
         }
         doubtful = rows.filter(rows["doubtful"])["task"].to_numpy()
-        for page in read_tasks(self._client, self._project, "", np.sort(doubtful)):
-            for stands in np.flatnonzero(page.standing.version == version).tolist():
-                task = int(page.id[page.standing.task[stands]])
-                if task in made and made[task][0] == page.standing.result[stands]:
-                    del made[task]
+        made = self._lacking(version, made, np.sort(doubtful))
         self._lock.require()
         size = self._project.size
         refused = create_predictions(self._client, self._project.id, version, made, size)
-        self._tables.delete(self._name, rows["task"].to_numpy(), version)
+        # By row: what was put in the place of one meanwhile is still to be sent.
+        self._tables.delete(self._name, rows["row"].to_numpy(), "row")
         return refused
 
-    def _keep(self, rows: pa.Table) -> None:
-        self._tables.merge(self._name, ["task", "version"], rows)
+    def _lacking(
+        self,
+        version: str,
+        made: Mapping[int, tuple[Result, float]],
+        doubtful: NDArray[np.int64],
+    ) -> dict[int, tuple[Result, float]]:
+        """Leave out what has arrived, and tasks that are gone: one of them fails a whole import."""
+        lacking = {task: made[task] for task in made.keys() - set(doubtful.tolist())}
+        for page in read_tasks(self._client, self._project, "", doubtful):
+            lacking |= {task: made[task] for task in page.id.tolist()}
+            for stands in np.flatnonzero(page.standing.version == version).tolist():
+                task = int(page.id[page.standing.task[stands]])
+                if task in lacking and lacking[task][0] == page.standing.result[stands]:
+                    del lacking[task]
+        return lacking

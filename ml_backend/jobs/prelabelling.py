@@ -87,10 +87,7 @@ class Prelabelling:
     ) -> list[int]:
         """Write predictions, or leave them to be sent with others; return the tasks refused."""
         later = set(predictions) if self._in_bulk else set(predictions) & set(waiting)
-        # Beside a run that may be sending another of them at this moment.
-        self._outgoing.put(
-            version, {task: predictions[task] for task in later}, doubtful=not self._in_bulk
-        )
+        self._outgoing.put(version, {task: predictions[task] for task in later}, doubtful=waiting)
         now = {task: made for task, made in predictions.items() if task not in later}
         project = self._opened.project
         return create_predictions(

@@ -23,7 +23,7 @@ _KEPT: Final = timedelta(hours=1)
 _COMPACTED_AFTER: Final = 64
 #: What a process keeps of tables in memory; LanceDB's own bounds are gigabytes.
 _CACHE_BYTES: Final = 64 << 20
-#: Tasks named in one condition.
+#: Numbers named in one condition.
 _AT_ONCE: Final = 10_000
 #: So few tasks, so far apart, are named one by one rather than by the range of their ids.
 _FEW: Final = 1000
@@ -62,12 +62,23 @@ class Tables:
         )
 
     @_again
-    def merge(self, name: str, key: Sequence[str], rows: pa.Table) -> None:
-        """Write rows; older ones of the same key are replaced."""
+    def merge(
+        self, name: str, key: Sequence[str], rows: pa.Table, *, only_known: bool = False
+    ) -> None:
+        """Write rows; older ones of the same key are replaced.
+
+        Args:
+            name: the table.
+            key: the columns that tell rows apart.
+            rows: what is written.
+            only_known: whether rows that replace none are left out.
+        """
         with written(self._location):
             table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
             merge = table.merge_insert(list(key)).when_matched_update_all()
-            merge.when_not_matched_insert_all().execute(rows)
+            if not only_known:
+                merge = merge.when_not_matched_insert_all()
+            merge.execute(rows)
             # Each write looks through all files: of a long run they must not become many.
             if table.version % _COMPACTED_AFTER == 0:
                 table.optimize(cleanup_older_than=_KEPT)
@@ -118,15 +129,14 @@ class Tables:
         return 0 if table is None else int(table.version)
 
     @_again
-    def delete(self, name: str, tasks: NDArray[np.int64], version: str | None = None) -> None:
-        """Delete the rows of some tasks, of one version or of all."""
+    def delete(self, name: str, values: NDArray[np.int64], column: str = "task") -> None:
+        """Delete the rows that have one of these numbers in a column."""
         table = open_table(self._tables, name)
-        beside = "" if version is None else f" AND version = {quoted(version)}"
-        for start in range(0, len(tasks), _AT_ONCE):
-            some = ", ".join(map(str, tasks[start : start + _AT_ONCE].tolist()))
+        for start in range(0, len(values), _AT_ONCE):
+            some = ", ".join(map(str, values[start : start + _AT_ONCE].tolist()))
             if table is not None:
                 with written(self._location):
-                    table.delete(f"task IN ({some}){beside}")
+                    table.delete(f"{column} IN ({some})")
 
     @_again
     def compact(self, name: str) -> None:
