@@ -91,6 +91,8 @@ class RunGraph:
         stage = self.checkpoints(run).take_up(_SHARDED) or run.stage
         if stage == "done":
             raise RunError(f"run {run.id} left nothing undone: begin a new one")
+        if not self.checkpoints(run).known():
+            stage = STAGES[0]
         Crashes(self._redis).forgive(run.project, [step_name(run, each) for each in STAGES])
         run = self._book.reopen(run.id, stage)
         self._book.log(run.id, f"taken up again at {stage}")
@@ -196,6 +198,8 @@ class RunGraph:
         following = _FOLLOWING.get(stage)
         if following is None:
             self._book.close(run.id, "done")
+            if not self.checkpoints(run).any_lost(_SHARDED):
+                self.checkpoints(run).drop(_SHARDED)
         elif self._book.step(run.id, stage, following):
             self.begin(run, following)
 

@@ -213,7 +213,7 @@ def lay_out(run: Run, _: int) -> None:
     try:
         with services().crashes.step(step_name(run, "projecting")):
             ProjectWork.open(services(), run.project).lay_out(_all_tasks(run))
-    except redis.RedisError:
+    except (redis.RedisError, _EndedMeanwhile):
         raise
     except Exception as error:
         _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
@@ -232,6 +232,9 @@ def _open(run: Run, *, in_bulk: bool = False) -> ProjectWork:
 def _all_tasks(run: Run) -> NDArray[np.int64]:
     """Return the ids of all tasks, ascending; a job about them may take as long as they need."""
     tasks = services().graph.checkpoints(run).all_tasks()
+    # Those of a run that has ended are forgotten; without them the project would seem empty.
+    if not services().runs.goes_on(run):
+        raise _EndedMeanwhile
     allow(len(tasks))
     return tasks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 _BULK: Final = 500
 _BULK_SHARE: Final = 1 / 20
 _PARALLEL: Final = 4
+#: As many tasks as Label Studio sends at once.
+_PAGE: Final = 1000
 #: Label Studio 1.23 counts all tasks of the project anew at each bulk import (0.5 ms each, seen on
 #: SQLite), so of a large project a few predictions are sooner written one by one (25 ms each).
 _LARGE: Final = 1000
@@ -50,7 +53,7 @@ def create_predictions(
 
     Returns:
         the tasks that Label Studio did not take: its bulk import drops what it finds invalid
-        without a word, so what was dropped is offered again one by one to learn which.
+        without a word, so where it took fewer than it was sent, they are read back.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
@@ -66,11 +69,8 @@ def create_predictions(
         bulk = tasks[start : start + most]
         if _import(client, project, version, predictions, bulk) == len(bulk):
             continue
-        stand = _tasks_with(client, project, version)
-        missing = [task for task in bulk if task not in stand]
-        refused += [
-            task for task in missing if not _import(client, project, version, predictions, [task])
-        ]
+        stand = _standing(client, project, version, {task: predictions[task] for task in bulk})
+        refused += [task for task in bulk if task not in stand]
     return refused
 
 
@@ -186,7 +186,28 @@ def _import(
     return int(answer.created or 0)
 
 
-def _tasks_with(client: LabelStudio, project: int, version: str) -> set[int]:
-    with explained(f"listing the predictions of project {project}"):
-        found = client.predictions.list(project=project)
-    return {int(one.task) for one in found if one.model_version == version and one.task is not None}
+def _standing(
+    client: LabelStudio,
+    project: int,
+    version: str,
+    predictions: Mapping[int, tuple[Result, float]],
+) -> set[int]:
+    """Return the tasks on which just these predictions stand: task id to result and score."""
+    tasks, found = list(predictions), set[int]()
+    for start in range(0, len(tasks), _PAGE):
+        some = {"all": False, "included": tasks[start : start + _PAGE]}
+        with explained(f"reading predictions of project {project}"):
+            page: Any = client.tasks.list(
+                project=project,
+                fields="all",
+                include="id,predictions",
+                query=json.dumps({"selectedItems": some}),
+                page_size=_PAGE,
+            )
+            found.update(
+                int(task.id)
+                for task in page.items or []
+                for one in task.predictions or []
+                if one.model_version == version and one.result == predictions[int(task.id)][0]
+            )
+    return found

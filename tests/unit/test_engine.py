@@ -261,6 +261,28 @@ def test_a_worker_that_is_told_to_stop_ends_its_job_first(engine):
     assert len(engine.graph.checkpoints(run).waiting("predicting")) == 3
 
 
+def test_of_a_run_that_left_nothing_undone_no_shards_are_kept(engine):
+    def kept(run):
+        return {key.decode().split(":")[3] for key in engine.redis.keys(f"relook:run:{run.id}:*")}
+
+    engine.work()
+    first = engine.ended(engine.graph.start(7))
+    assert kept(first) <= {"log", "errors"}
+    engine.redis.set("t:slow", 0.3)
+    second = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting")[TASKS:], "the second run's work")
+    assert {"tasks", "shards"} <= kept(second)
+    engine.graph.cancel(second.id)
+    # Kept for a retry; once they are gone too, a retry begins from the beginning.
+    assert {"tasks", "shards"} <= kept(second)
+    engine.redis.delete(*engine.redis.keys(f"relook:run:{second.id}:[std]*"))
+    engine.redis.set("t:slow", 0)
+    engine.graph.retry(second.id)
+    ended = engine.ended(second)
+    assert (ended.state, ended.total, ended.flagged) == ("done", TASKS, TASKS)
+    assert len(engine.seen("listing")) == 3
+
+
 def test_a_run_knows_its_rate_and_time_left(engine):
     book = engine.book
     run = book.open(7)
