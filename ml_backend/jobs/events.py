@@ -16,9 +16,10 @@ from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, Settin
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.jobs.schedule import begin_if_due
+from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import SHARD, score_tasks, services
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
+from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
 
 __all__ = ["let_pass", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
@@ -77,15 +78,17 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
 
 def reconcile(project: int) -> None:
     """Find what changed without an event that reached us, and see to it that it is looked at."""
+    client, mailbox = services().client, services().mailbox
     try:
-        find_lost_events(services().client, services().mailbox, project)
+        find_lost_events(client, mailbox, project)
+        begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
         # Should only our access have gone: Label Studio names the project again when it is opened.
-        services().mailbox.forget_setup(project)
+        mailbox.forget_setup(project)
         return
     put_webhook_key(project)
     tend_batches(project)
-    begin_if_due(services().mailbox, project)
+    begin_if_due(mailbox, project)
 
 
 def put_webhook_key(project: int) -> None:

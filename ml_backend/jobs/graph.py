@@ -59,12 +59,23 @@ class RunGraph:
         self._book = book
         self._redis = mailbox.redis
 
-    def start(self, project: int, kind: str = "analyze") -> Run:
+    def start(self, project: int) -> Run:
         """Begin a run; it takes the place of the project's run that is under way."""
-        run = self._book.open(project, kind)
+        run = self._book.open(project)
         self._clear_older(run)
         self._enqueue(run, run.stage, [0])
         return run
+
+    def find(self, run_id: str) -> Run:
+        """Return a run as it stands.
+
+        Raises:
+            RunError: when there is none.
+        """
+        try:
+            return self._book.read(run_id)
+        except KeyError as error:
+            raise RunError(f"there is no run {run_id!r}; `relook runs` lists them") from error
 
     def cancel(self, run_id: str) -> Run:
         """End a run: what waits vanishes, a shard that is being worked on ends its page.
@@ -72,7 +83,7 @@ class RunGraph:
         Raises:
             RunError: when there is none, or it has ended.
         """
-        run = self._find(run_id)
+        run = self.find(run_id)
         if not self._book.close(run.id, "cancelled"):
             raise RunError(f"run {run.id} has ended already ({run.state}): nothing to cancel")
         self._book.log(run.id, "cancelled")
@@ -85,7 +96,7 @@ class RunGraph:
         Raises:
             RunError: when there is none, it goes on, or it left nothing undone.
         """
-        run = self._find(run_id)
+        run = self.find(run_id)
         if run.state not in ENDED:
             raise RunError(f"run {run.id} is still {run.state}: cancel it first")
         stage = self.checkpoints(run).take_up(_SHARDED) or run.stage
@@ -228,12 +239,6 @@ class RunGraph:
                 self._enqueue(run, stage, lost)
             elif not wanted:
                 self.go_on(run, stage)
-
-    def _find(self, run_id: str) -> Run:
-        try:
-            return self._book.read(run_id)
-        except KeyError as error:
-            raise RunError(f"there is no run {run_id!r}; `relook runs` lists them") from error
 
     def _wanted(self, run: Run, stage: str) -> list[int]:
         return self.checkpoints(run).waiting(stage) if stage in _SHARDED else [0]

@@ -249,13 +249,17 @@ class Mailbox:
             return
         self.redis.set(_RECONCILED_AT, now)
         for project in self.projects():
-            self.events.enqueue(
-                "ml_backend.jobs.events.reconcile",
-                project,
-                job_id=f"reconcile-{project}",
-                retry=retry(),
-                job_timeout=seconds_for(_MANY),
-            )
+            self.reconcile(project)
+
+    def reconcile(self, project: int) -> None:
+        """Enqueue the search for a project's lost events."""
+        self.events.enqueue(
+            "ml_backend.jobs.events.reconcile",
+            project,
+            job_id=f"reconcile-{project}",
+            retry=retry(),
+            job_timeout=seconds_for(_MANY),
+        )
 
     def reconciled(self, project: int) -> str:
         """Return up to which change of a task events are known, in Label Studio's own words."""

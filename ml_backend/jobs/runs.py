@@ -72,7 +72,6 @@ class Run:
     Attributes:
         id: the run.
         project: Label Studio's project id.
-        kind: what it does: "analyze".
         state: queued, running, done, failed, cancelled or superseded (a newer run took its place).
         stage: what it is at: one of ``STAGES``, or done.
         attempt: how often it was taken up again.
@@ -89,7 +88,6 @@ class Run:
 
     id: str
     project: int
-    kind: str
     state: str
     stage: str
     attempt: int
@@ -122,12 +120,12 @@ class RunBook:
         """Return the time by Redis' clock, seconds since 1970."""
         return clock.now(self._redis)
 
-    def open(self, project: int, kind: str = "analyze") -> Run:
+    def open(self, project: int) -> Run:
         """Begin a run; it takes the place of the project's run that is under way."""
         run = uuid.uuid4().hex[:12]
         now = self.now()
         fields = {
-            **{"project": project, "kind": kind, "state": "queued", "stage": STAGES[0]},
+            **{"project": project, "state": "queued", "stage": STAGES[0]},
             **{"attempt": 0, "done": 0, "total": 0, "flagged": 0, "moved": now},
             **{"stage_began": 0, "stage_base": 0, "started": now, "ended": 0},
         }
@@ -254,7 +252,6 @@ class RunBook:
         return Run(
             id=run,
             project=int(field["project"]),
-            kind=field["kind"],
             state=field["state"],
             stage=field["stage"],
             attempt=int(field["attempt"]),

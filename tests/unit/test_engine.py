@@ -87,7 +87,7 @@ def test_the_newest_run_wins_and_runs_never_overlap(engine):
     engine.work(2)
     first = engine.graph.start(7)
     wait_for(lambda: engine.seen("predicting"), "the first run's work")
-    second, third = engine.graph.start(7, "embed"), engine.graph.start(7)
+    second, third = engine.graph.start(7), engine.graph.start(7)
     assert engine.ended(first).state == engine.ended(second).state == "superseded"
     wait_for(lambda: engine.book.read(third.id).state == "running", "the newest run")
     working = engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False)
