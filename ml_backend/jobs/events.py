@@ -83,8 +83,7 @@ def reconcile(project: int) -> None:
         find_lost_events(client, mailbox, project)
         begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
-        # Should only our access have gone: Label Studio names the project again when it is opened.
-        mailbox.forget_setup(project)
+        _forget(project)
         return
     put_webhook_key(project)
     tend_batches(project)
@@ -102,7 +101,14 @@ def put_webhook_key(project: int) -> None:
             # What was refused meanwhile is found again.
             find_lost_events(services().client, services().mailbox, project)
     except ProjectGoneError:
-        services().mailbox.forget_setup(project)
+        _forget(project)
+
+
+def _forget(project: int) -> None:
+    # Should only our access have gone: Label Studio names the project again when it is opened,
+    # and what was kept of it is computed again.
+    services().mailbox.forget_setup(project)
+    services().store.tables.drop(project)
 
 
 def tend_batches(project: int) -> None:

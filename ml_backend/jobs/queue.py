@@ -208,7 +208,7 @@ class Mailbox:
 
     def put_last(self, project: int, tasks: Iterable[int]) -> None:
         """Let all other pending tasks be looked at before these; they keep waiting."""
-        last = -cast(int, self.redis.incr(_SEQUENCE))
+        last = -self.redis.incr(_SEQUENCE)
         self.redis.hset(_pending(project), mapping=cast(Any, dict.fromkeys(tasks, last)))
         waiting = cast(list[bytes], self.redis.hvals(_pending(project)))
         if any(int(sequence) > 0 for sequence in waiting):

@@ -199,7 +199,7 @@ def finish(run: Run, _: int) -> None:
         services().runs.note_errors(run.id, work.prelabelling.send())
         work.keep_tabs(again=True)
         work.keep_model_version()
-        work.compact()
+        work.tidy(tasks)
         if not services().runs.read(run.id).errors:
             work.comparison.settle(tasks)
         tend_batches(run.project)

@@ -135,7 +135,7 @@ class ProjectWork:
     def compare(self, tasks, settled):
         return types.SimpleNamespace(flagged=np.zeros(len(tasks), dtype=bool)), tasks > 0
 
-    def compact(self):
+    def tidy(self, tasks):
         disturb(self.redis, "finishing")
 
     def predict(self, tasks, before_writing):

@@ -15,7 +15,9 @@ from ml_backend.settings import service_settings
 def book(tmp_path, monkeypatch):
     with EmbeddedRedis(tmp_path) as server:
         monkeypatch.setenv("REDIS_URL", server.url)
+        service_settings.cache_clear()
         yield RunBook(Mailbox(open_redis(service_settings())).redis)
+    service_settings.cache_clear()
 
 
 def relook(*words):
