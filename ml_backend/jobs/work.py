@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Final
 
 import numpy as np
@@ -129,7 +129,7 @@ def plan(run: Run, _: int) -> None:
             book.log(run.id, said)
         from_start = run.stage == "listing" or book.basis(run.id) != opened.basis
         if from_start:
-            states = read_states(services().client, run.project)
+            states = read_states(services().client, run.project, partial(_let_others, run))
             changed = states.task[work.comparison.changed(states)]
             graph.prepare(run, opened.basis, states.task, shards_of(changed))
     if book.goes_on(run):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -76,8 +76,15 @@ class TaskStates:
     holds: NDArray[np.int64]
 
 
-def read_states(client: LabelStudio, project: int) -> TaskStates:
+def read_states(
+    client: LabelStudio, project: int, between: Callable[[], None] = lambda: None
+) -> TaskStates:
     """List all tasks of a project with the state of each.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        between: called before each page is read.
 
     Raises:
         LabelStudioError: when they cannot be read.
@@ -86,7 +93,7 @@ def read_states(client: LabelStudio, project: int) -> TaskStates:
         rows = np.fromiter(
             (
                 (task.id, microseconds(task.updated_at), task.total_predictions or 0)
-                for task in _tasks(client, project, _STATE_FIELDS)
+                for task in _tasks(client, project, _STATE_FIELDS, between=between)
             ),
             dtype=_STATE,
         )
@@ -104,7 +111,13 @@ def shifted(stamp: str, by: timedelta) -> str:
     return _stamp(datetime.strptime(stamp, _FORM).replace(tzinfo=UTC) + by)
 
 
-def _tasks(client: LabelStudio, project: int, fields: str, *filters: Any) -> Iterator[Any]:
+def _tasks(
+    client: LabelStudio,
+    project: int,
+    fields: str,
+    *filters: Any,
+    between: Callable[[], None] = lambda: None,
+) -> Iterator[Any]:
     """Yield tasks by id, each page from the last one's end on.
 
     Pages by number would move under the reader: once a task is deleted, the first of each later
@@ -112,6 +125,7 @@ def _tasks(client: LabelStudio, project: int, fields: str, *filters: Any) -> Ite
     """
     last = 0
     while True:
+        between()
         beyond = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number"}
         items = [{**beyond, "value": last}, *filters]
         query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}

@@ -6,6 +6,7 @@ Label Studio and the model stand aside. Keys:
 - ``t:tasks``: how many tasks every project has (ids from 1).
 - ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage.
 - ``t:poison``: set of tasks that kill the worker whenever they are scored.
+- ``t:pages``: of how many pages the listing is, one if there is none.
 - ``t:refused``: set of tasks over which every call fails as if Label Studio could not read them.
 - ``t:slow``: seconds per call of a stage; ``t:slow:STAGE``: of each call of this one.
 - ``t:hang:STAGE``: how many calls of this stage never end.
@@ -177,8 +178,10 @@ class ProjectWork:
         return sorted(annotations)
 
 
-def read_states(client, project):
-    disturb(client.redis, "listing")
+def read_states(client, project, between):
+    for _ in range(int(client.redis.get("t:pages") or 1)):
+        between()
+        disturb(client.redis, "listing")
     tasks = np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
     return types.SimpleNamespace(task=tasks)
 

@@ -185,6 +185,18 @@ def test_an_event_overtakes_a_run_on_its_only_worker(engine):
     engine.graph.cancel(run.id)
 
 
+def test_an_event_overtakes_the_listing_of_a_project(engine):
+    engine.redis.set("t:pages", 20)
+    engine.redis.set("t:slow:listing", 0.5)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("listing"), "the run's first page")
+    engine.mailbox.add_tasks(9, [5000])
+    wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work")
+    assert len(engine.seen("listing")) < 20
+    engine.graph.cancel(run.id)
+
+
 def test_a_task_that_cannot_be_looked_at_holds_up_no_other(engine):
     engine.redis.sadd("t:refused", 5000)
     # The newest goes first, and fails each time.
