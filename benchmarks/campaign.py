@@ -36,7 +36,7 @@ from ml_backend.review.policy import Policy
 from ml_backend.scoring.page import PageScores, fit_calibration, score_page
 from ml_backend.scoring.stored import stored_page
 from ml_backend.settings import ProjectSettings
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["Campaign", "main", "skipped"]
 

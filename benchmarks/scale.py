@@ -42,8 +42,8 @@ from ml_backend.predictors.base import Predictions
 from ml_backend.review.decide import State, decide
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings
+from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.looks import QUIET, Looks
-from ml_backend.storage.store import StoredLabels
 
 __all__ = ["main", "nothing"]
 

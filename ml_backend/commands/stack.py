@@ -6,19 +6,17 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.processes import ChildProcess
+from ml_backend.processes import ChildProcess, Started
 from ml_backend.settings import ServiceSettings, variable
 
 __all__ = ["Stack"]
 
 
-class Stack:
+class Stack(Started):
     """Redis (unless one is named), workers and the backend; all end with it.
 
     Args:
@@ -103,19 +101,3 @@ class Stack:
             return httpx.get(f"{self.url}/health", timeout=2).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -8,13 +8,11 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from ml_backend.errors import SettingsError
-from ml_backend.processes import ChildProcess, remembered_port
+from ml_backend.processes import ChildProcess, Started, remembered_port
 
 __all__ = ["LabelStudioServer", "find_label_studio"]
 
@@ -45,7 +43,7 @@ class _Account:
     password: str
 
 
-class LabelStudioServer:
+class LabelStudioServer(Started):
     """A running Label Studio with one admin account.
 
     Args:
@@ -146,15 +144,3 @@ class LabelStudioServer:
             path.touch(mode=0o600)
             path.write_text(value)
         return path.read_text()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -6,13 +6,12 @@ import fcntl
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Final, TextIO
 
 import redis
 
 from ml_backend.errors import SettingsError
-from ml_backend.processes import ChildProcess
+from ml_backend.processes import ChildProcess, Started
 
 __all__ = ["EmbeddedRedis", "running_address"]
 
@@ -32,7 +31,7 @@ def running_address(data_dir: Path) -> str:
     return url if Path(url.removeprefix("unix://")).is_socket() else ""
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Started):
     """A redis-server on a unix socket that only this user can open.
 
     Args:
@@ -123,18 +122,6 @@ class EmbeddedRedis:
             return bool(redis.Redis.from_url(self.url).ping())
         except redis.RedisError:
             return False
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def _executable() -> str:

@@ -1,18 +1,16 @@
-"""What a project's inputs and regions look like, and what those that look alike say of each other.
+"""What inputs that look alike say of each other, and where all lie beside each other.
 
-Vectors are kept per task and region, found again by what they were made of (``embedding``). From
-them a run learns once, over the whole project (``learn``); a page of tasks is scored with what was
-learnt of just these inputs (``of_page``). So a single event costs no search: an input that came or
-changed since the last run is scored without neighbours until the next one, and a label that
-changed has its neighbours' votes, which do not depend on it, but no longer counts as a duplicate
-that disagrees.
+From a project's vectors (``jobs.vectors``) a run learns once, over the whole project (``learn``); a
+page of tasks is scored with what was learnt of just these inputs (``of_page``). So a single event
+costs no search: an input that came or changed since the last run is scored without neighbours until
+the next one, and a label that changed has its neighbours' votes, which do not depend on it, but no
+longer counts as a duplicate that disagrees.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,28 +21,18 @@ from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn
 from analysis.outliers import outlier_scores
 from ml_backend.embedders.base import Embedder
-from ml_backend.embedders.choice import NO_EMBEDDER
-from ml_backend.embedders.embedding import Wanted, embed_missing, places
-from ml_backend.embedders.patches import around
-from ml_backend.errors import MediaError, ModelError
+from ml_backend.embedders.embedding import Wanted
+from ml_backend.jobs.vectors import Vectors
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.reader import Project
-from ml_backend.outlines import Geometry
 from ml_backend.prediction.inputs import TaskInputs
-from ml_backend.predictors.base import Input
 from ml_backend.scoring.nearby import Nearby, far_out
-from ml_backend.services import Services
-from ml_backend.settings import ProjectSettings
-from ml_backend.storage.embedding_store import Keys, digest_of
+from ml_backend.storage.embedding_store import Keys
+from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.plane import Part, Plane, get_plane, put_plane
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.store import Store
 
 __all__ = ["Neighborhood"]
 
-_log = logging.getLogger(__name__)
-
-#: Geometries whose regions are embedded.
-_REGIONS: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
 #: Fewer have no neighbourhood.
 _FEW: Final = 20
 #: As many as UMAP reads; those who vote on labels are the first of them.
@@ -57,65 +45,21 @@ _BUCKET: Final = 4096
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """The embeddings of one project.
+    """What lies near what in one project.
 
     Attributes:
-        services: this worker's parts.
-        project: the project.
-        settings: its settings.
+        vectors: the project's.
     """
 
-    services: Services
-    project: Project
-    settings: ProjectSettings
-    _embedders: dict[str, Embedder | None] = field(default_factory=dict)
+    vectors: Vectors
 
-    def check(self) -> None:
-        """Load the embedder that the project names.
+    @property
+    def _store(self) -> Store:
+        return self.vectors.services.store
 
-        Raises:
-            ModelError: when it is missing, cannot be loaded, or fits no tag of the project.
-        """
-        name, config = self.settings.embedder, self.project.config
-        if name in ("", NO_EMBEDDER):
-            # A model that can share no features serves all the same.
-            return
-        every = [self.services.embedders.embedder(one, self.settings) for one in config.controls]
-        if all(found is None for found in every):
-            kinds = " and ".join(sorted({f"{control.reads}s" for control in config.controls}))
-            raise ModelError(
-                f"embedder {name[:120]!r} does not read the {kinds} of this project: name one that "
-                f"does, or {NO_EMBEDDER!r}"
-            )
-
-    def embed(self, control: Control, inputs: TaskInputs, labels: StoredLabels) -> dict[int, str]:
-        """Embed tasks' inputs and their human regions, as far as that is not done yet.
-
-        Args:
-            control: the control tag.
-            inputs: the tasks.
-            labels: their human labels.
-
-        Returns:
-            task id to what is wrong with it.
-
-        Raises:
-            LabelStudioError: when Label Studio cannot be reached.
-        """
-        embedder = self._embedder(control)
-        if embedder is None:
-            return {}
-        task, box = _boxes(control, labels)
-        order = np.argsort(inputs.id)
-        item = order[np.searchsorted(inputs.id, task, sorter=order)]
-        sources = inputs.values(control.data_key)
-        wanted = Wanted.of_regions(inputs.id, sources, item, box, whole=True)
-
-        def read(rows: NDArray[np.int64]) -> list[Input | MediaError]:
-            return self.services.prediction.read(control, inputs, rows.tolist())
-
-        store = self.services.embeddings
-        return embed_missing(store, self.project.id, control.name, embedder, wanted, read).errors
+    @property
+    def _id(self) -> int:
+        return self.vectors.project.id
 
     def learn(
         self,
@@ -136,11 +80,11 @@ class Neighborhood:
             None where the tag has no embedder, where it is not about whole inputs, or where they
             are too few.
         """
-        embedder = self._embedder(control)
+        embedder = self.vectors.embedder(control)
         if embedder is None:
             return None
-        keys, vectors = self._current(control, embedder, tasks, labels)
-        whole = np.flatnonzero(np.array(keys.region, dtype=np.str_) == "")
+        keys, vectors = self.vectors.current(control, embedder, tasks, labels)
+        whole = np.flatnonzero(keys.whole)
         if control.geometry != "choice" or len(whole) < _FEW:
             return None
         keys = keys.take(whole)
@@ -152,7 +96,7 @@ class Neighborhood:
             buckets.tolist(), np.split(np.arange(len(nearby)), first[1:]), strict=True
         ):
             name = f"{_name('nearby', control, embedder)}-{bucket}"
-            self.services.store.put_arrays(self.project.id, name, nearby.take(rows).to_arrays())
+            self._store.put_arrays(self._id, name, nearby.take(rows).to_arrays())
         return nearby
 
     def of_page(self, control: Control, inputs: TaskInputs) -> Nearby | None:
@@ -175,29 +119,24 @@ class Neighborhood:
             int64 (N,), what stands for each input, see ``embedding_store.digest_of``;
             float32 (N,), in [0, 1].
         """
-        embedder = self._embedder(control)
+        embedder = self.vectors.embedder(control)
         if embedder is None:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        project = self.project.id
-        keys, vectors = self.services.embeddings.read(project, control.name, embedder.version)
-        whole = np.flatnonzero(np.array(keys.region, dtype=np.str_) == "")
+        kept = self.vectors.services.embeddings
+        keys, vectors = kept.read(self._id, control.name, embedder.version)
+        whole = np.flatnonzero(keys.whole)
         keys = keys.take(whole)
         if len(keys) < _FEW:
             return keys.digest, np.zeros(len(keys), dtype=np.float32)
         return keys.digest, far_out(self._graph(control, embedder, keys, vectors[whole]))
 
-    def version(self, control: Control) -> str:
-        """Return the version of a tag's embedder; "" where it has none."""
-        embedder = self._embedder(control)
-        return "" if embedder is None else embedder.version
-
     def _learnt(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
-        embedder = self._embedder(control)
+        embedder = self.vectors.embedder(control)
         if embedder is None or control.geometry != "choice":
             return None
         name = _name("nearby", control, embedder)
         kept = [
-            self.services.store.get_arrays(self.project.id, f"{name}-{bucket}")
+            self._store.get_arrays(self._id, f"{name}-{bucket}")
             for bucket in np.unique(tasks // _BUCKET).tolist()
         ]
         parts = [Nearby.from_arrays(arrays) for arrays in kept if arrays is not None]
@@ -205,12 +144,12 @@ class Neighborhood:
 
     def lay_out(self, control: Control, tasks: NDArray[np.int64]) -> None:
         """Lay inputs and regions out on planes, as far as anything has changed."""
-        embedder = self._embedder(control)
+        embedder = self.vectors.embedder(control)
         if embedder is None:
             return
-        labels = self.services.store.get_labels(self.project.id, control.name).of(tasks)
-        keys, vectors = self._current(control, embedder, tasks, labels)
-        whole = np.array(keys.region, dtype=np.str_) == ""
+        labels = self._store.get_labels(self._id, control.name).of(tasks)
+        keys, vectors = self.vectors.current(control, embedder, tasks, labels)
+        whole = keys.whole
         parts: tuple[tuple[Part, NDArray[np.bool_]], ...] = (("inputs", whole), ("regions", ~whole))
         for part, mask in parts:
             some = keys.take(np.flatnonzero(mask))
@@ -224,8 +163,7 @@ class Neighborhood:
         keys: Keys,
         vectors: NDArray[np.float16],
     ) -> None:
-        store, project = self.services.store, self.project.id
-        before = get_plane(store, project, control.name, part)
+        before = get_plane(self._store, self._id, control.name, part)
         same = before is not None and np.array_equal(before.digest, keys.digest)
         if same or len(keys) < _FEW:
             return
@@ -238,46 +176,14 @@ class Neighborhood:
         region = np.array(keys.region, dtype=np.str_)
         far = np.full(len(keys), np.nan, np.float32) if graph is None else outlier_scores(graph)
         plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest, far)
-        put_plane(store, project, control.name, part, plane)
-
-    def _embedder(self, control: Control) -> Embedder | None:
-        """Return a tag's embedder; one that is broken is none: a run has said so before."""
-        if control.name not in self._embedders:
-            try:
-                found = self.services.embedders.embedder(control, self.settings)
-            except ModelError as error:
-                _log.warning("project %s has no embeddings: %s", self.project.id, error)
-                found = None
-            self._embedders[control.name] = found
-        return self._embedders[control.name]
-
-    def _current(
-        self,
-        control: Control,
-        embedder: Embedder,
-        tasks: NDArray[np.int64],
-        labels: StoredLabels,
-    ) -> tuple[Keys, NDArray[np.float16]]:
-        """Return the vectors of what the project still holds; drop those of the rest."""
-        store, project = self.services.embeddings, self.project.id
-        keys, vectors = store.read(project, control.name, embedder.version)
-        task, box = _boxes(control, labels)
-        # Tasks that came since the run began are no rest.
-        here = np.isin(keys.task, tasks) | (keys.task > tasks.max(initial=0))
-        whole = np.array(keys.region, dtype=np.str_) == ""
-        drawn = digest_of(task.tolist(), places(box))
-        here &= whole | np.isin(digest_of(keys.task.tolist(), keys.region), drawn)
-        store.prune(project, control.name, embedder.version, keys.take(np.flatnonzero(here)))
-        rows = np.flatnonzero(here & np.isin(keys.task, tasks))
-        return keys.take(rows), vectors[rows]
+        put_plane(self._store, self._id, control.name, part, plane)
 
     def _graph(
         self, control: Control, embedder: Embedder, keys: Keys, vectors: NDArray[np.float16]
     ) -> Neighbors:
         """Return the neighbours of whole inputs: searched once, and again when one has changed."""
-        store, project = self.services.store, self.project.id
         name = _name("graph", control, embedder)
-        kept = store.get_arrays(project, name)
+        kept = self._store.get_arrays(self._id, name)
         if kept is not None and np.array_equal(kept["digest"], keys.digest):
             return Neighbors(kept["indices"], kept["distances"])
         graph = knn(vectors, _NEIGHBORS)
@@ -286,17 +192,8 @@ class Neighborhood:
             "distances": graph.distances,
             "digest": keys.digest,
         }
-        store.put_arrays(project, name, arrays)
+        self._store.put_arrays(self._id, name, arrays)
         return graph
-
-
-def _boxes(control: Control, labels: StoredLabels) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return task and box of each human region that is embedded."""
-    if control.geometry not in _REGIONS or not len(labels.region_unit):
-        return np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32)
-    order = np.argsort(labels.unit)
-    unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
-    return labels.task[unit], around(labels.outline, control.geometry)
 
 
 def _agreed(tasks: NDArray[np.int64], labels: StoredLabels) -> NDArray[np.int32]:

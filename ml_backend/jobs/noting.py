@@ -28,8 +28,9 @@ from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, RegionScores, page_labels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
+from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.lists import as_lists
 from ml_backend.storage.page_columns import FOUND, TASKS
-from ml_backend.storage.store import StoredLabels
 
 __all__ = ["Noting", "region_ids"]
 
@@ -66,19 +67,19 @@ class Noting:
         order = np.lexsort((notes.id, notes.task))
         units = np.searchsorted(notes.task[order], np.arange(len(page) + 1))
         by = made_by(page)
-        hand = np.array(_texts(page.own["hand"]), dtype=object)
+        hand = page.said("hand")
         if ended is not None:
             hand[ended] = ""
         columns = {
             "task": page.id,
             "flag": flag.tolist(),
             "hand": hand.tolist(),
-            "tags": ["\n".join(split_tags(text)[0]) for text in _texts(page.own["tags"])],
+            "tags": ["\n".join(split_tags(text)[0]) for text in page.said("tags")],
             "updated": np.where(page.labelled_at > 0, page.labelled_at, np.nan),
             "sources": self._sources(page),
             "text": self._spelt(page),
-            "unit": _ragged(units, notes.id[order]),
-            "by": _ragged(units, by[order]),
+            "unit": as_lists(units, notes.id[order]),
+            "by": as_lists(units, by[order]),
             "region_tags": self._region_tags(page),
         }
         rows = pa.table(columns, schema=TASKS)
@@ -111,8 +112,7 @@ class Noting:
             dict.fromkeys(ended, ""),
         )
         self.read(page, flag, honoured.ended)
-        before = np.array(_texts(page.own["flag"]), dtype=np.str_)
-        QueueHistory(self.services.mailbox.redis).note(self.project.id, before, flag)
+        QueueHistory(self.services.mailbox.redis).note(self.project.id, page.said("flag"), flag)
 
     def tidy(self, tasks: NDArray[np.int64]) -> None:
         """Forget tasks that are gone, int64 (T,) being all there are, and merge small files."""
@@ -154,14 +154,14 @@ class Noting:
             "iou": said.iou,
             "false_positives": said.false_positives.astype(np.uint8),
             "false_negatives": said.false_negatives.astype(np.uint8),
-            "r_unit": _ragged(cut, labels.region_unit[order]),
-            "r_place": _ragged(cut, np.array(place, dtype=object)),
-            "r_label": _ragged(cut, labels.label[order]),
-            "r_predicted": _ragged(cut, said.region_predicted[order]),
-            "r_confidence": _ragged(cut, said.region_confidence[order]),
-            "r_iou": _ragged(cut, said.region_iou[order]),
-            "r_kind": _ragged(cut, kind[order] if len(kind) == len(order) else kind),
-            "r_priority": _ragged(cut, score[order] if len(score) == len(order) else nothing),
+            "r_unit": as_lists(cut, labels.region_unit[order]),
+            "r_place": as_lists(cut, np.array(place, dtype=object)),
+            "r_label": as_lists(cut, labels.label[order]),
+            "r_predicted": as_lists(cut, said.region_predicted[order]),
+            "r_confidence": as_lists(cut, said.region_confidence[order]),
+            "r_iou": as_lists(cut, said.region_iou[order]),
+            "r_kind": as_lists(cut, kind[order] if len(kind) == len(order) else kind),
+            "r_priority": as_lists(cut, score[order] if len(score) == len(order) else nothing),
         }
         return pa.table(columns, schema=FOUND)
 
@@ -188,7 +188,7 @@ class Noting:
     def _region_tags(self, page: TaskPage) -> list[list[str]]:
         """Tags of single regions by their place among the regions of their control tag."""
         found: list[list[str]] = [[] for _ in range(len(page))]
-        tagged = [split_tags(text)[1] for text in _texts(page.own["tags"])]
+        tagged = [split_tags(text)[1] for text in page.said("tags")]
         if not any(tagged):
             return found
         for control, labels in zip(
@@ -239,11 +239,3 @@ def _order(
 
 def _by_address(control: Control) -> bool:
     return control.reads == "image" or control.by_url
-
-
-def _ragged(cut: NDArray[np.int64], values: NDArray[Any]) -> pa.Array:
-    return pa.ListArray.from_arrays(pa.array(cut, pa.int32()), pa.array(values))
-
-
-def _texts(values: Sequence[Any]) -> list[str]:
-    return [value if isinstance(value, str) else "" for value in values]

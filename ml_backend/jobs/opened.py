@@ -15,6 +15,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.jobs.noting import Noting
+from ml_backend.jobs.vectors import Vectors
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project, read_project
@@ -72,9 +73,14 @@ class OpenedProject:
         return self.project.config.controls
 
     @cached_property
-    def neighborhood(self) -> Neighborhood:
+    def vectors(self) -> Vectors:
         """The project's embeddings."""
-        return Neighborhood(self.services, self.project, self.settings)
+        return Vectors(self.services, self.project, self.settings)
+
+    @property
+    def neighborhood(self) -> Neighborhood:
+        """What lies near what."""
+        return Neighborhood(self.vectors)
 
     @cached_property
     def noting(self) -> Noting:
@@ -93,7 +99,7 @@ class OpenedProject:
         parts = [__version__, self.controls, self.project.overlap]
         parts += [self.settings.touching("predictions")]
         parts += [[(one.key, one.version) for one in answers]]
-        parts += [self.neighborhood.version(control) for control in self.controls]
+        parts += [self.vectors.version(control) for control in self.controls]
         return _digest(parts)
 
     @property

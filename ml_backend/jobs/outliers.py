@@ -32,7 +32,7 @@ class Outliers:
         What has no vector, or another input by now than its vector was made of, is NaN.
         """
         scores = np.full(len(inputs), np.nan, dtype=np.float32)
-        for control in self.neighborhood.project.config.controls:
+        for control in self.neighborhood.vectors.project.config.controls:
             known = self._of_control(control)
             digest = Wanted.inputs(inputs.id, inputs.values(control.data_key)).keys.digest
             found = [known.get(one, np.nan) for one in digest.tolist()]

@@ -80,7 +80,7 @@ class ProjectWork:
             predicted = self._predict(page)
             before_writing()
             refused, more = self.prelabelling.write(page, predicted, waiting, errors)
-            flagged = _strings(page.own["flag"])
+            flagged = page.said("flag")
             ours = np.zeros(len(page), dtype=np.bool_)
             ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
             said = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
@@ -104,14 +104,14 @@ class ProjectWork:
             nearby = [opened.neighborhood.of_page(one, page.inputs) for one in opened.controls]
             scores = learning.scores(opened, page, predicted.controls, nearby, self.policy)
             state = State(
-                flag=_strings(page.own["flag"]),
-                mark=_strings(page.own["seen"]),
+                flag=page.said("flag"),
+                mark=page.said("seen"),
                 digest=page.digest,
                 labelled_at=page.labelled_at,
                 model=predicted.version,
                 priority=scores.priority,
             )
-            honoured = honour(state, decide(state, scores.least), _strings(page.own["hand"]))
+            honoured = honour(state, decide(state, scores.least), page.said("hand"))
             decision = honoured.decision
             before_writing()
             priority = opened.lessons.priority(scores)
@@ -221,11 +221,7 @@ class ProjectWork:
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
             said = page_labels(page, table, labels)
             services.store.put_labels(project.id, table.control.name, page.id, said)
-            wrong = opened.neighborhood.embed(table.control, page.inputs, said)
+            wrong = opened.vectors.embed(table.control, page.inputs, said)
             for task, reason in wrong.items():
                 predicted.errors.setdefault(task, reason)
         return predicted
-
-
-def _strings(values: list[object]) -> NDArray[np.str_]:
-    return np.array([value if isinstance(value, str) else "" for value in values], dtype=np.str_)

@@ -1,4 +1,4 @@
-"""Runs over whole projects, as everyone sees them: stage, progress, errors, log.
+"""Where runs over whole projects are written down: stage, progress, errors, log.
 
 All times are those of Redis: the machines' own clocks need not agree.
 """
@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis
 
 from ml_backend.jobs import clock
+from ml_backend.jobs.run import ENDED, STAGES, Run
 
 __all__ = ["ENDED", "STAGES", "Run", "RunBook"]
-
-ENDED: Final = ("done", "failed", "superseded", "cancelled")
-#: What a run goes through, in order.
-STAGES: Final = ("listing", "predicting", "fitting", "scoring", "finishing", "projecting")
 
 _KEPT_S: Final = 30 * 24 * 3600
 _MOST_RUNS: Final = 50
 _MOST_ERRORS: Final = 1000
 _MOST_LINES: Final = 200
-#: A rate over less than this is chance.
-_LEAST_S: Final = 1.0
 
 #: The first end of a run is the one that counts.
 _CLOSE = """
@@ -63,43 +57,6 @@ if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'stage', ARGV[2], 'moved', ARGV[3])
 return 1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of one project as it stands.
-
-    Attributes:
-        id: the run.
-        project: Label Studio's project id.
-        state: queued, running, done, failed, cancelled or superseded (a newer run took its place).
-        stage: what it is at: one of ``STAGES``, or done.
-        attempt: how often it was taken up again.
-        done: tasks done in this stage.
-        total: tasks of the project.
-        flagged: tasks that need review, once scored.
-        rate: tasks per second in this stage, 0 while that is not known.
-        left: seconds until this stage ends at that rate, None while that is not known.
-        started: seconds since 1970.
-        ended: seconds since 1970, 0 while it goes on.
-        errors: task id (or "run") to what is wrong and the mend.
-        log: what happened, oldest first.
-    """
-
-    id: str
-    project: int
-    state: str
-    stage: str
-    attempt: int
-    done: int
-    total: int
-    flagged: int
-    rate: float
-    left: float | None
-    started: float
-    ended: float
-    errors: Mapping[str, str]
-    log: tuple[str, ...]
 
 
 class RunBook:
@@ -246,25 +203,7 @@ class RunBook:
             raw, said, lines = pipe.execute()
         if not raw:
             raise KeyError(f"there is no run {run!r}")
-        field = _text(raw)
-        done, total = int(field["done"]), int(field["total"])
-        rate = self._rate(field)
-        return Run(
-            id=run,
-            project=int(field["project"]),
-            state=field["state"],
-            stage=field["stage"],
-            attempt=int(field["attempt"]),
-            done=done,
-            total=total,
-            flagged=int(field["flagged"]),
-            rate=rate,
-            left=(total - done) / rate if rate else None,
-            started=float(field["started"]),
-            ended=float(field["ended"]),
-            errors=_text(said),
-            log=tuple(line.decode() for line in lines),
-        )
+        return Run.of(run, _text(raw), _text(said), [line.decode() for line in lines], self.now())
 
     def of_project(self, project: int) -> list[Run]:
         """Return a project's runs, newest first."""
@@ -284,12 +223,6 @@ class RunBook:
 
     def _current(self, project: int) -> str:
         return (cast(bytes | None, self._redis.get(f"relook:run-of:{project}")) or b"").decode()
-
-    def _rate(self, field: Mapping[str, str]) -> float:
-        if field["state"] != "running" or float(field["stage_began"]) == 0:
-            return 0.0
-        spent = self.now() - float(field["stage_began"])
-        return (int(field["done"]) - int(field["stage_base"])) / spent if spent > _LEAST_S else 0.0
 
 
 _OPEN: Final = "relook:runs-open"

@@ -124,7 +124,7 @@ def plan(run: Run, _: int) -> None:
         work = ProjectWork.open(services(), run.project)
         opened = work.opened
         allow(opened.project.size)
-        opened.neighborhood.check()
+        opened.vectors.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():
             book.log(run.id, said)
         from_start = run.stage == "listing" or book.basis(run.id) != opened.basis

@@ -70,7 +70,7 @@ class Authored:
         at = np.array([row for row, _ in rows], dtype=np.int64)
         found = [one for _, one in rows]
         results = [one.get("result") or [] for one in found]
-        marks = [Mark.parse(text).score for text in _strings(page.own["seen"])]
+        marks = [Mark.parse(text).score for text in page.said("seen")]
         scores = np.array([np.nan if score is None else score for score in marks], dtype=np.float64)
         overlap = [int(body.get("overlap") or 1) for body in page.inputs.body]
         known = {(row, one["id"]) for row, one in rows}
@@ -83,8 +83,8 @@ class Authored:
             np.array([digest([result]) for result in results], dtype=np.str_),
             np.array([_answers(row, one, known) for row, one in rows], dtype=np.bool_),
             np.array(overlap, dtype=np.int64)[at],
-            np.array(_strings(page.own["flag"]), dtype=np.str_)[at],
-            np.array(_strings(page.own["kind"]), dtype=np.str_)[at],
+            page.said("flag")[at],
+            page.said("kind")[at],
             scores[at],
             tuple(decode(control, results) for control in config.controls),
         )
@@ -133,10 +133,6 @@ def _author(annotation: Mapping[str, Any]) -> int:
 def _answers(row: int, annotation: Mapping[str, Any], known: set[tuple[int, int]]) -> bool:
     origin = annotation.get("import_id") is not None
     return origin and (row, annotation.get("parent_annotation")) in known
-
-
-def _strings(values: Sequence[Any]) -> list[str]:
-    return [value if isinstance(value, str) else "" for value in values]
 
 
 def _plain(item: Any) -> dict[str, Any]:

@@ -131,6 +131,10 @@ class TaskPage:
         """int64 (T,), Label Studio's task ids."""
         return self.inputs.id
 
+    def said(self, name: str) -> NDArray[np.str_]:
+        """Return one of ``own`` as texts, str (T,): "" where there is none, or no text."""
+        return np.array([_text(value) for value in self.own[name]], dtype=np.str_)
+
 
 def read_project(client: LabelStudio, project: int) -> Project:
     """Read one project.

@@ -31,8 +31,10 @@ _PAGE: Final = 1000
 #: SQLite), so of a large project a few predictions are sooner written one by one (25 ms each).
 _LARGE: Final = 1000
 _ONE_BY_ONE: Final = 1 / 50
-#: For the same reason a bulk import into a project of a million tasks takes minutes.
+#: For the same reason a bulk import into a project of a million tasks takes minutes; a slow machine
+#: counts a twentieth of the tasks that were seen.
 _IMPORT_S: Final = 900
+_COUNTED_PER_S: Final = 100
 
 
 def create_predictions(
@@ -65,9 +67,10 @@ def create_predictions(
             return [task for task, done in zip(tasks, taken, strict=True) if not done]
     refused: list[int] = []
     most = max(_BULK, int(size * _BULK_SHARE))
+    wait_s = _IMPORT_S + size // _COUNTED_PER_S
     for start in range(0, len(tasks), most):
         bulk = tasks[start : start + most]
-        if _import(client, project, version, predictions, bulk) == len(bulk):
+        if _import(client, project, version, predictions, wait_s, bulk) == len(bulk):
             continue
         stand = _standing(client, project, version, {task: predictions[task] for task in bulk})
         refused += [task for task in bulk if task not in stand]
@@ -170,6 +173,7 @@ def _import(
     project: int,
     version: str,
     predictions: Mapping[int, tuple[Result, float]],
+    wait_s: int,
     tasks: Sequence[int],
 ) -> int:
     body = [
@@ -181,7 +185,7 @@ def _import(
         answer = client.projects.import_predictions(
             id=project,
             request=cast(Any, body),
-            request_options={"timeout_in_seconds": _IMPORT_S},
+            request_options={"timeout_in_seconds": wait_s},
         )
     return int(answer.created or 0)
 

@@ -15,7 +15,7 @@ from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring.choices import answers, classes
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.matched import as_regions
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["Agreement", "agreed"]
 

@@ -15,7 +15,7 @@ from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["ACTIONS", "Calibration", "Scored", "Units", "region_fixes", "region_reasons"]
 

@@ -16,7 +16,7 @@ from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring import regions
 from ml_backend.scoring.columns import Units
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["Matched", "as_regions", "matched"]
 

@@ -22,7 +22,7 @@ from ml_backend.review.policy import Policy
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["PageScores", "RegionScores", "fit_calibration", "page_labels", "score_page"]
 

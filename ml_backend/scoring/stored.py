@@ -14,7 +14,7 @@ from ml_backend.labelstudio.results import Labels
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["one_by_one", "stored_page"]
 

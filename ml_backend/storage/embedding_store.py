@@ -53,6 +53,12 @@ class Keys:
     def __len__(self) -> int:
         return len(self.task)
 
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Which are of whole inputs, bool (R,)."""
+        whole: NDArray[np.bool_] = np.array(self.region, dtype=np.str_) == ""
+        return whole
+
     def take(self, rows: NDArray[np.int64]) -> Keys:
         """Return the chosen rows, in that order."""
         return Keys(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +14,11 @@ from numpy.typing import NDArray
 from analysis.geometry import ragged
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
+from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.lists import as_lists, lengths, values
 from ml_backend.storage.tables import Tables, named, quoted
 
-__all__ = ["Store", "StoredLabels"]
+__all__ = ["Store"]
 
 _KEY: Final = ("task", "control")
 #: Tasks whose columns are read at once.
@@ -53,77 +54,6 @@ _LABELS = pa.schema(
 _ARRAYS = pa.schema([("name", pa.string()), ("arrays", pa.large_binary())])
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLabels:
-    """The labels of one control tag that stand in Label Studio, as a run last read them.
-
-    Attributes:
-        task: int64 (U,), task of each unit; a unit is one current annotation.
-        unit: int64 (U,), annotation id.
-        region_unit: int64 (R,), the unit each region belongs to.
-        label: int32 (R,), label index, -1 where the config has no such label.
-        outline: where each region is, in pixels or characters.
-        held_task: int64 (H,), task of each annotation it held, current or not.
-        held: int64 (H,), annotation id.
-        approved: bool (U,), whether the model gave it and nobody has edited it since.
-    """
-
-    task: NDArray[np.int64]
-    unit: NDArray[np.int64]
-    region_unit: NDArray[np.int64]
-    label: NDArray[np.int32]
-    outline: Outlines
-    held_task: NDArray[np.int64]
-    held: NDArray[np.int64]
-    approved: NDArray[np.bool_]
-
-    def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
-        """Return the labels of some tasks only."""
-        return self._only(np.isin(self.task, tasks))
-
-    def of_people(self) -> StoredLabels:
-        """Return the labels that people gave: the model's own would teach it that it is right."""
-        return self._only(~self.approved)
-
-    def _only(self, units: NDArray[np.bool_]) -> StoredLabels:
-        regions = np.isin(self.region_unit, self.unit[units])
-        return StoredLabels(
-            self.task[units],
-            self.unit[units],
-            self.region_unit[regions],
-            self.label[regions],
-            self.outline.take(regions),
-            self.held_task,
-            self.held,
-            self.approved[units],
-        )
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[StoredLabels]) -> StoredLabels:
-        """Stack the labels of several lots of tasks."""
-        parts = [cls.empty(), *parts]
-        columns = {
-            one: np.concatenate([getattr(part, one) for part in parts])
-            for one in ("task", "unit", "region_unit", "label", "held_task", "held", "approved")
-        }
-        return cls(outline=Outlines.concatenate([part.outline for part in parts]), **columns)
-
-    @classmethod
-    def empty(cls) -> StoredLabels:
-        """Return the labels of no tasks."""
-        nothing = np.empty(0, dtype=np.int64)
-        return cls(
-            task=nothing,
-            unit=nothing,
-            region_unit=nothing,
-            label=nothing.astype(np.int32),
-            outline=Outlines.of_rows([]),
-            held_task=nothing,
-            held=nothing,
-            approved=nothing.astype(np.bool_),
-        )
-
-
 class Store:
     """Columns of many projects in one place; several processes may read and write at once.
 
@@ -153,10 +83,10 @@ class Store:
             "source": list(sources),
             "width": predictions.size[:, 0],
             "height": predictions.size[:, 1],
-            "label": _ragged(starts, predictions.label),
-            "score": _ragged(starts, predictions.score),
+            "label": as_lists(starts, predictions.label),
+            "score": as_lists(starts, predictions.score),
             **_outline_columns(starts, predictions.outline),
-            "probs": _ragged(np.arange(len(tasks) + 1) * count, predictions.probs.reshape(-1)),
+            "probs": as_lists(np.arange(len(tasks) + 1) * count, predictions.probs.reshape(-1)),
         }
         rows = pa.table(columns, schema=_PREDICTIONS)
         self.tables.merge(named("predictions", _PREDICTIONS, project), _KEY, rows)
@@ -218,11 +148,11 @@ class Store:
         columns = {
             "task": tasks,
             "control": [control] * len(tasks),
-            "held": _ragged(held, labels.held[by_held]),
-            "unit": _ragged(unit_rows, labels.unit[by_unit]),
-            "approved": _ragged(unit_rows, labels.approved[by_unit]),
-            "region_unit": _ragged(regions, labels.region_unit[by_region]),
-            "label": _ragged(regions, labels.label[by_region]),
+            "held": as_lists(held, labels.held[by_held]),
+            "unit": as_lists(unit_rows, labels.unit[by_unit]),
+            "approved": as_lists(unit_rows, labels.approved[by_unit]),
+            "region_unit": as_lists(regions, labels.region_unit[by_region]),
+            "label": as_lists(regions, labels.label[by_region]),
             **_outline_columns(regions, labels.outline.take(by_region)),
         }
         rows = pa.table(columns, schema=_LABELS)
@@ -241,11 +171,9 @@ class Store:
         """Return the tasks that held these annotations when they were last read, ascending."""
         columns = pa.schema([_LABELS.field("task"), _LABELS.field("held")])
         table = self.tables.read(named("labels", _LABELS, project), columns)
-        task = np.repeat(table["task"].to_numpy(), _lengths(table["held"]))
+        task = np.repeat(table["task"].to_numpy(), lengths(table["held"]))
         wanted = np.array(list(annotations), dtype=np.int64)
-        found: NDArray[np.int64] = np.unique(
-            task[np.isin(_values(table["held"], np.int64), wanted)]
-        )
+        found: NDArray[np.int64] = np.unique(task[np.isin(values(table["held"], np.int64), wanted)])
         return found
 
     def _labels_of(
@@ -254,14 +182,14 @@ class Store:
         name = named("labels", _LABELS, project)
         table = self.tables.read(name, _LABELS, f"control = {quoted(control)}", tasks)
         return StoredLabels(
-            np.repeat(table["task"].to_numpy(), _lengths(table["unit"])),
-            _values(table["unit"], np.int64),
-            _values(table["region_unit"], np.int64),
-            _values(table["label"], np.int32),
+            np.repeat(table["task"].to_numpy(), lengths(table["unit"])),
+            values(table["unit"], np.int64),
+            values(table["region_unit"], np.int64),
+            values(table["label"], np.int32),
             _outline(table),
-            np.repeat(table["task"].to_numpy(), _lengths(table["held"])),
-            _values(table["held"], np.int64),
-            _values(table["approved"], np.bool_),
+            np.repeat(table["task"].to_numpy(), lengths(table["held"])),
+            values(table["held"], np.int64),
+            values(table["approved"], np.bool_),
         )
 
     def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -297,14 +225,14 @@ class Store:
 
 
 def _predictions(table: pa.Table) -> Predictions:
-    count = _lengths(table["label"])
+    count = lengths(table["label"])
     return Predictions(
         size=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
         item=np.repeat(np.arange(len(table), dtype=np.int64), count),
-        label=_values(table["label"], np.int32),
-        score=_values(table["score"], np.float32),
+        label=values(table["label"], np.int32),
+        score=values(table["score"], np.float32),
         outline=_outline(table),
-        probs=_values(table["probs"], np.float32).reshape(len(table), -1)
+        probs=values(table["probs"], np.float32).reshape(len(table), -1)
         if len(table)
         else np.empty((0, 0), dtype=np.float32),
     )
@@ -312,32 +240,19 @@ def _predictions(table: pa.Table) -> Predictions:
 
 def _outline_columns(rows: NDArray[np.int64], outline: Outlines) -> dict[str, pa.Array]:
     """The columns of an outline, cut where the rows of tasks begin."""
-    lengths = np.diff(outline.offsets).astype(np.int32)
     return {
-        "length": _ragged(rows, lengths),
-        "outline": _ragged(outline.offsets[rows], outline.values),
+        "length": as_lists(rows, np.diff(outline.offsets).astype(np.int32)),
+        "outline": as_lists(outline.offsets[rows], outline.values),
     }
 
 
 def _outline(table: pa.Table) -> Outlines:
-    lengths = _values(table["length"], np.int64)
-    return Outlines(ragged.starts(lengths), _values(table["outline"], np.float64))
+    starts = ragged.starts(values(table["length"], np.int64))
+    return Outlines(starts, values(table["outline"], np.float64))
 
 
 def _offsets(row: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.searchsorted(row, np.arange(count + 1))
-
-
-def _ragged(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.Array:
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values))
-
-
-def _lengths(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(column.combine_chunks().value_lengths().to_numpy(), dtype=np.int64)
-
-
-def _values(column: pa.ChunkedArray, dtype: type[np.generic]) -> NDArray[Any]:
-    return np.asarray(column.combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=dtype)
 
 
 def _pieces(tasks: NDArray[np.int64]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from analysis.findings import KINDS
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tags import SEPARATOR
+from ml_backend.storage.lists import lengths
 from ml_backend.storage.page_columns import PageColumns
 from ml_backend.storage.plane import Plane
 
@@ -64,7 +65,7 @@ class _Tasks:
     def annotator(self, rows: NDArray[np.int64]) -> pa.DictionaryArray:
         """Return who made the newest annotation of each row's task."""
         by = self.table["by"].combine_chunks()
-        count = _lengths(by)
+        count = lengths(by)
         last = np.cumsum(count) - 1
         values = np.append(_numbers(by.flatten()), -1)
         person = np.append(np.where(count > 0, values[last], -1), -1)
@@ -142,7 +143,7 @@ def regions(
     if not len(found):
         return None
     tasks = _tasks(columns, project, people)
-    count = _lengths(found["r_unit"].combine_chunks())
+    count = lengths(found["r_unit"])
     of = np.repeat(np.arange(len(found)), count)
     task = _numbers(found["task"])[of]
     region = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
@@ -239,7 +240,7 @@ def _with_region_tags(
     """The tags of each region's task and its own."""
     of_task = tasks.text("tags", rows)
     tagged = tasks.table["region_tags"].combine_chunks()
-    some = np.flatnonzero(_lengths(tagged))
+    some = np.flatnonzero(lengths(tagged))
     if not len(some):
         return of_task
     code = _numbers(of_task.indices).copy()
@@ -297,7 +298,3 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     return np.asarray(column.to_numpy(zero_copy_only=False))
-
-
-def _lengths(column: pa.Array) -> NDArray[np.int64]:
-    return np.asarray(column.value_lengths().to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -110,7 +110,7 @@ class ProjectWork:
         self.config = self.redis.get("t:config") or b""
         self.basis = zlib.crc32(self.config)
         self.settings = None
-        self.opened = self.neighborhood = self.comparison = self.prelabelling = self
+        self.opened = self.vectors = self.comparison = self.prelabelling = self
 
     @classmethod
     def open(cls, services, project, in_bulk=False):

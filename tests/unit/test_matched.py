@@ -8,7 +8,7 @@ from analysis.findings import NONE
 from ml_backend.outlines import Outlines
 from ml_backend.scoring.agreed import agreed
 from ml_backend.scoring.matched import matched
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 from tests.unit.test_scoring import units
 
 HERE, THERE = (10, 10, 100, 100, 0), (200, 100, 50, 50, 0)

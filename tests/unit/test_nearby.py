@@ -12,7 +12,8 @@ from ml_backend.predictors.base import Predictions
 from ml_backend.scoring import choices
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.storage.store import Store, StoredLabels
+from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.store import Store
 
 CLASSES, EACH, SIZE = 3, 30, 16
 CONFIG = (

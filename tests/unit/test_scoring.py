@@ -10,7 +10,7 @@ from ml_backend.predictors.base import Predictions
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.page import fit_calibration
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 SIZE = (400, 300)
 

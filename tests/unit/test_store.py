@@ -9,7 +9,8 @@ import ml_backend.storage.store as module
 from ml_backend.errors import StoreError
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
-from ml_backend.storage.store import Store, StoredLabels
+from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.store import Store
 
 
 def predictions(count: int, seed: int = 0, regions: int = 3, classes: int = 0) -> Predictions:

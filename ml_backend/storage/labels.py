@@ -1,0 +1,84 @@
+"""The labels that stand in Label Studio, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.outlines import Outlines
+
+__all__ = ["StoredLabels"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLabels:
+    """The labels of one control tag that stand in Label Studio, as a run last read them.
+
+    Attributes:
+        task: int64 (U,), task of each unit; a unit is one current annotation.
+        unit: int64 (U,), annotation id.
+        region_unit: int64 (R,), the unit each region belongs to.
+        label: int32 (R,), label index, -1 where the config has no such label.
+        outline: where each region is, in pixels or characters.
+        held_task: int64 (H,), task of each annotation it held, current or not.
+        held: int64 (H,), annotation id.
+        approved: bool (U,), whether the model gave it and nobody has edited it since.
+    """
+
+    task: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    region_unit: NDArray[np.int64]
+    label: NDArray[np.int32]
+    outline: Outlines
+    held_task: NDArray[np.int64]
+    held: NDArray[np.int64]
+    approved: NDArray[np.bool_]
+
+    def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
+        """Return the labels of some tasks only."""
+        return self._only(np.isin(self.task, tasks))
+
+    def of_people(self) -> StoredLabels:
+        """Return the labels that people gave: the model's own would teach it that it is right."""
+        return self._only(~self.approved)
+
+    def _only(self, units: NDArray[np.bool_]) -> StoredLabels:
+        regions = np.isin(self.region_unit, self.unit[units])
+        return StoredLabels(
+            self.task[units],
+            self.unit[units],
+            self.region_unit[regions],
+            self.label[regions],
+            self.outline.take(regions),
+            self.held_task,
+            self.held,
+            self.approved[units],
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[StoredLabels]) -> StoredLabels:
+        """Stack the labels of several lots of tasks."""
+        parts = [cls.empty(), *parts]
+        columns = {
+            one: np.concatenate([getattr(part, one) for part in parts])
+            for one in ("task", "unit", "region_unit", "label", "held_task", "held", "approved")
+        }
+        return cls(outline=Outlines.concatenate([part.outline for part in parts]), **columns)
+
+    @classmethod
+    def empty(cls) -> StoredLabels:
+        """Return the labels of no tasks."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(
+            task=nothing,
+            unit=nothing,
+            region_unit=nothing,
+            label=nothing.astype(np.int32),
+            outline=Outlines.of_rows([]),
+            held_task=nothing,
+            held=nothing,
+            approved=nothing.astype(np.bool_),
+        )
