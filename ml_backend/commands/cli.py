@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ml_backend import __version__
 from ml_backend.commands.annotators import add_annotator_commands
@@ -99,20 +99,37 @@ def runs(project: Annotated[int, typer.Argument(help="Label Studio's project id.
     """List a project's runs, newest first."""
     _, book = _runs()
     table = Table(
-        *("run", "kind", "state", "stage", "done", "tasks/s", "left"),
+        *(Column("run", min_width=12), "state", "stage", "done", "tasks/s", "left"),
         *("needs review", "errors", "started", "took"),
     )
     now = book.now()
     for run in book.of_project(project):
-        started = datetime.fromtimestamp(run.started, UTC).astimezone()
         table.add_row(
-            *(run.id, run.kind, run.state, run.stage, f"{run.done}/{run.total}"),
+            *(run.id, run.state, run.stage, f"{run.done}/{run.total}"),
             f"{run.rate:.1f}" if run.rate else "",
             str(timedelta(seconds=round(run.left))) if run.left is not None else "",
-            *(str(run.flagged), str(len(run.errors)), f"{started:%Y-%m-%d %H:%M:%S}"),
+            *(str(run.flagged), str(len(run.errors)), _when(run.started)),
             str(timedelta(seconds=round((run.ended or now) - run.started))),
         )
     Console().print(table)
+
+
+@app.command("run")
+def one_run(
+    run: Annotated[str, typer.Argument(help="The run, as `relook runs` names it.")],
+) -> None:
+    """Show a run: how it stands, what happened in it, and what is wrong with which task."""
+    graph, _ = _runs()
+    found = graph.find(run)
+    say = Console(highlight=False, soft_wrap=True)
+    ended = f", ended {_when(found.ended)}" if found.ended else ""
+    say.print(f"run {found.id} of project {found.project}: {found.state}, {found.stage}")
+    say.print(f"begun {_when(found.started)}{ended}, {found.flagged} tasks need review")
+    for line in found.log:
+        moment, said = line.split(" ", 1)
+        say.print(f"{_when(float(moment))} {said}", markup=False)
+    for error in found.errors.values():
+        say.print(error, style="yellow", markup=False)
 
 
 @app.command()
@@ -173,6 +190,10 @@ def demo(
     from ml_backend.demo.run import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(folder, check=check))
+
+
+def _when(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _runs() -> tuple[RunGraph, RunBook]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Checkpoints"]
 
-_KEPT_S: Final = 30 * 24 * 3600
+#: Within which a run that was cut short can be taken up where it stopped.
+_KEPT_S: Final = 7 * 24 * 3600
 #: Task ids under one key.
 _PIECE: Final = 1 << 16
 _BYTES: Final = np.dtype(np.int64).itemsize
@@ -44,6 +45,15 @@ class Checkpoints:
         pieces = range(0, len(tasks), _PIECE)
         kept = {str(start): tasks[start : start + _PIECE].tobytes() for start in pieces}
         self._keep(self._key("tasks"), kept)
+
+    def drop(self, stages: tuple[str, ...]) -> None:
+        """Forget all of the run."""
+        self.forget(stages)
+        self._redis.delete(self._key("tasks"))
+
+    def known(self) -> bool:
+        """Whether the run's tasks are kept; those of a project without tasks never are."""
+        return bool(self._redis.exists(self._key("tasks")))
 
     def forget(self, stages: tuple[str, ...]) -> None:
         """Forget what some stages have to do, and what of it is done."""
@@ -105,6 +115,10 @@ class Checkpoints:
         self._redis.sadd(self._key("lost", stage), shard)
         self._redis.expire(self._key("lost", stage), _KEPT_S)
         self.check_off(stage, shard)
+
+    def any_lost(self, stages: tuple[str, ...]) -> bool:
+        """Whether a shard of some stages was given up."""
+        return bool(self._redis.exists(*(self._key("lost", stage) for stage in stages)))
 
     def take_up(self, stages: tuple[str, ...]) -> str | None:
         """Make what was given up wait again; return the first stage that has some of it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import redis
 
@@ -17,6 +18,8 @@ __all__ = ["EmbeddedRedis", "running_address"]
 #: Where other commands with the same data folder find it.
 _FOLDER: Final = "redis"
 _ADDRESS: Final = "address"
+#: Held by whoever runs it: two would write the same log of writes.
+_LOCK: Final = "lock"
 
 
 def running_address(data_dir: Path) -> str:
@@ -41,15 +44,18 @@ class EmbeddedRedis(Started):
         self._socket_folder = Path(tempfile.mkdtemp(prefix="relook-"))
         self.url = f"unix://{self._socket_folder / 'redis.sock'}"
         self._process: ChildProcess | None = None
+        self._lock: TextIO | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers.
 
         Raises:
-            SettingsError: when no redis-server is installed and no package carries one.
+            SettingsError: when no redis-server is installed and no package carries one, or another
+                process runs one with this folder.
             RuntimeError: when it does not come up.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._take_folder()
         options = {
             "port": "0",
             "unixsocket": self.url.removeprefix("unix://"),
@@ -71,7 +77,10 @@ class EmbeddedRedis(Started):
             self._process.stop()
             self._process = None
         shutil.rmtree(self._socket_folder, ignore_errors=True)
-        (self._folder / _ADDRESS).unlink(missing_ok=True)
+        if self._lock is not None:
+            (self._folder / _ADDRESS).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
     def kill(self) -> None:
         """End it without warning, as a crash would; ``start`` brings it back with its data."""
@@ -93,6 +102,20 @@ class EmbeddedRedis(Started):
         if self._process is None:
             raise RuntimeError("Redis was not started")
         return self._process.pid
+
+    def _take_folder(self) -> None:
+        if self._lock is not None:
+            return
+        lock = (self._folder / _LOCK).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise SettingsError(
+                f"another `relook start` runs with {self._folder.parent}: stop it, or give this "
+                "one a folder of its own in RELOOK_DATA_DIR"
+            ) from None
+        self._lock = lock
 
     def _answers(self) -> bool:
         try:

@@ -17,9 +17,10 @@ from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.jobs.schedule import begin_if_due
+from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import SHARD, score_tasks, services
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
+from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
 
 __all__ = ["let_pass", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
@@ -30,7 +31,8 @@ _log = logging.getLogger(__name__)
 def look_at_pending(project: int) -> None:
     """Predict and score tasks that events have named, as they stand by now: one shard of them.
 
-    The shard of the newest event goes first, so a reviewer's fix does not wait for an import.
+    The shard of the newest event goes first, so a reviewer's fix does not wait for an import;
+    one that fails goes last.
     """
     mailbox = services().mailbox
     _name_the_unnamed(project)
@@ -73,7 +75,11 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
     tasks = sorted(task for task in pending if task // SHARD == newest)
     if is_relabel_project(mailbox, project):
         take_back(services(), project, tasks)
-    flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
+    try:
+        flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
+    except Exception:
+        mailbox.put_last(project, tasks)
+        raise
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
     if flagged:
@@ -85,15 +91,16 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
 
 def reconcile(project: int) -> None:
     """Find what changed without an event that reached us, and see to it that it is looked at."""
+    client, mailbox = services().client, services().mailbox
     try:
-        find_lost_events(services().client, services().mailbox, project)
+        find_lost_events(client, mailbox, project)
+        begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
-        # Should only our access have gone: Label Studio names the project again when it is opened.
-        services().mailbox.forget_setup(project)
+        _forget(project)
         return
     put_webhook_key(project)
     tend_batches(project)
-    begin_if_due(services().mailbox, project)
+    begin_if_due(mailbox, project)
 
 
 def put_webhook_key(project: int) -> None:
@@ -107,7 +114,14 @@ def put_webhook_key(project: int) -> None:
             # What was refused meanwhile is found again.
             find_lost_events(services().client, services().mailbox, project)
     except ProjectGoneError:
-        services().mailbox.forget_setup(project)
+        _forget(project)
+
+
+def _forget(project: int) -> None:
+    # Should only our access have gone: Label Studio names the project again when it is opened,
+    # and what was kept of it is computed again.
+    services().mailbox.forget_setup(project)
+    services().store.tables.drop(project)
 
 
 def tend_batches(project: int) -> None:

@@ -59,12 +59,23 @@ class RunGraph:
         self._book = book
         self._redis = mailbox.redis
 
-    def start(self, project: int, kind: str = "analyze") -> Run:
+    def start(self, project: int) -> Run:
         """Begin a run; it takes the place of the project's run that is under way."""
-        run = self._book.open(project, kind)
+        run = self._book.open(project)
         self._clear_older(run)
         self._enqueue(run, run.stage, [0])
         return run
+
+    def find(self, run_id: str) -> Run:
+        """Return a run as it stands.
+
+        Raises:
+            RunError: when there is none.
+        """
+        try:
+            return self._book.read(run_id)
+        except KeyError as error:
+            raise RunError(f"there is no run {run_id!r}; `relook runs` lists them") from error
 
     def cancel(self, run_id: str) -> Run:
         """End a run: what waits vanishes, a shard that is being worked on ends its page.
@@ -72,7 +83,7 @@ class RunGraph:
         Raises:
             RunError: when there is none, or it has ended.
         """
-        run = self._find(run_id)
+        run = self.find(run_id)
         if not self._book.close(run.id, "cancelled"):
             raise RunError(f"run {run.id} has ended already ({run.state}): nothing to cancel")
         self._book.log(run.id, "cancelled")
@@ -85,12 +96,14 @@ class RunGraph:
         Raises:
             RunError: when there is none, it goes on, or it left nothing undone.
         """
-        run = self._find(run_id)
+        run = self.find(run_id)
         if run.state not in ENDED:
             raise RunError(f"run {run.id} is still {run.state}: cancel it first")
         stage = self.checkpoints(run).take_up(_SHARDED) or run.stage
         if stage == "done":
             raise RunError(f"run {run.id} left nothing undone: begin a new one")
+        if not self.checkpoints(run).known():
+            stage = STAGES[0]
         Crashes(self._redis).forgive(run.project, [step_name(run, each) for each in STAGES])
         run = self._book.reopen(run.id, stage)
         self._book.log(run.id, f"taken up again at {stage}")
@@ -141,17 +154,23 @@ class RunGraph:
         """Return what of a run is done."""
         return Checkpoints(self._redis, run.id)
 
-    def wait_for_others(self, run: Run, job_id: str) -> None:
-        """Wait until no other job of the project's runs is at work: runs never overlap."""
-        while True:
+    def wait_for_others(self, run: Run, job_id: str) -> bool:
+        """Wait until no other job of the project's runs is at work: runs never overlap.
+
+        Returns:
+            whether the run still goes on. One that does not must not be waited for: a newer one
+            that waits would wait for it in turn.
+        """
+        while self._book.goes_on(run):
             # A killed worker's job leaves the registry when its signs of life have lapsed.
             working = self._queue.started_job_registry.get_job_ids(cleanup=False)
             runs = set(self._book.ids_of(run.project))
             if not any(_run_of(job) in runs for job in working if job != job_id):
-                return
+                return True
             # What is waited for has a limit of its own.
             allow()
             time.sleep(_POLL_S)
+        return False
 
     def begin(self, run: Run, stage: str) -> None:
         """Begin a stage, or go on with it: enqueue what is left of it."""
@@ -190,6 +209,8 @@ class RunGraph:
         following = _FOLLOWING.get(stage)
         if following is None:
             self._book.close(run.id, "done")
+            if not self.checkpoints(run).any_lost(_SHARDED):
+                self.checkpoints(run).drop(_SHARDED)
         elif self._book.step(run.id, stage, following):
             self.begin(run, following)
 
@@ -218,12 +239,6 @@ class RunGraph:
                 self._enqueue(run, stage, lost)
             elif not wanted:
                 self.go_on(run, stage)
-
-    def _find(self, run_id: str) -> Run:
-        try:
-            return self._book.read(run_id)
-        except KeyError as error:
-            raise RunError(f"there is no run {run_id!r}; `relook runs` lists them") from error
 
     def _wanted(self, run: Run, stage: str) -> list[int]:
         return self.checkpoints(run).waiting(stage) if stage in _SHARDED else [0]

@@ -144,10 +144,12 @@ class ProjectWork:
         """What counts as needing review."""
         return policy_of(self.opened)
 
-    def compact(self) -> None:
-        """Merge the small files that many small writes leave behind."""
-        self.opened.services.store.compact(self.opened.project.id)
-        self.opened.services.looks.compact(self.opened.project.id)
+    def tidy(self, tasks: NDArray[np.int64]) -> None:
+        """Forget tasks that are gone, int64 (T,) being all there are, and merge small files."""
+        project = self.opened.project.id
+        for kept in (self.opened.services.store, self.opened.services.looks):
+            kept.keep_only(project, tasks)
+            kept.compact(project)
 
     def lay_out(self, tasks: NDArray[np.int64]) -> None:
         """Lay inputs and regions out on planes, for the eye."""

@@ -23,12 +23,12 @@ SWEEP_S: Final = 10
 
 
 @contextmanager
-def beating(beat: Callable[[], None], every_s: float = BEAT_S) -> Iterator[None]:
-    """Call ``beat`` every ``every_s`` seconds, from a thread of its own, while the body runs."""
+def beating(beat: Callable[[], None]) -> Iterator[None]:
+    """Call ``beat`` every ``BEAT_S`` seconds, from a thread of its own, while the body runs."""
     ended = threading.Event()
 
     def keep_on() -> None:
-        while not ended.wait(every_s):
+        while not ended.wait(BEAT_S):
             try:
                 beat()
             except redis.RedisError as error:

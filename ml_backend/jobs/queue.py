@@ -144,7 +144,7 @@ class Mailbox:
 
         However many events arrive, each task is looked at once, as it then stands.
         """
-        sequence = self.redis.incr("relook:sequence")
+        sequence = self.redis.incr(_SEQUENCE)
         pending = {str(task): sequence for task in tasks}
         if pending:
             self.redis.hset(_pending(project), mapping=cast(Any, pending))
@@ -216,6 +216,15 @@ class Mailbox:
         if arguments:
             self._forget(keys=[_pending(project)], args=arguments)
 
+    def put_last(self, project: int, tasks: Iterable[int]) -> None:
+        """Let all other pending tasks be looked at before these; they keep waiting."""
+        last = -self.redis.incr(_SEQUENCE)
+        self.redis.hset(_pending(project), mapping=cast(Any, dict.fromkeys(tasks, last)))
+        waiting = cast(list[bytes], self.redis.hvals(_pending(project)))
+        if any(int(sequence) > 0 for sequence in waiting):
+            # They need not wait until the job that failed is tried again.
+            self.wake(project)
+
     def remember_tabs(self, project: int, tabs: Mapping[str, int]) -> None:
         """Keep which tabs of the project are ours: name to id."""
         if tabs:
@@ -250,13 +259,17 @@ class Mailbox:
             return
         self.redis.set(_RECONCILED_AT, now)
         for project in self.projects():
-            self.events.enqueue(
-                "ml_backend.jobs.events.reconcile",
-                project,
-                job_id=f"reconcile-{project}",
-                retry=retry(),
-                job_timeout=seconds_for(_MANY),
-            )
+            self.reconcile(project)
+
+    def reconcile(self, project: int) -> None:
+        """Enqueue the search for a project's lost events."""
+        self.events.enqueue(
+            "ml_backend.jobs.events.reconcile",
+            project,
+            job_id=f"reconcile-{project}",
+            retry=retry(),
+            job_timeout=seconds_for(_MANY),
+        )
 
     def reconciled(self, project: int) -> str:
         """Return up to which change of a task events are known, in Label Studio's own words."""
@@ -281,6 +294,7 @@ class Mailbox:
         self.redis.hset("relook:reconciled", str(project), until)
 
 
+_SEQUENCE: Final = "relook:sequence"
 _RECONCILED_AT: Final = "relook:reconciled-at"
 
 

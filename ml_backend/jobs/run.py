@@ -22,7 +22,6 @@ class Run:
     Attributes:
         id: the run.
         project: Label Studio's project id.
-        kind: what it does: "analyze".
         state: queued, running, done, failed, cancelled or superseded (a newer run took its place).
         stage: what it is at: one of ``STAGES``, or done.
         attempt: how often it was taken up again.
@@ -39,7 +38,6 @@ class Run:
 
     id: str
     project: int
-    kind: str
     state: str
     stage: str
     attempt: int
@@ -76,7 +74,6 @@ class Run:
         return cls(
             id=run,
             project=int(field["project"]),
-            kind=field["kind"],
             state=field["state"],
             stage=field["stage"],
             attempt=int(field["attempt"]),

@@ -77,12 +77,12 @@ class RunBook:
         """Return the time by Redis' clock, seconds since 1970."""
         return clock.now(self._redis)
 
-    def open(self, project: int, kind: str = "analyze") -> Run:
+    def open(self, project: int) -> Run:
         """Begin a run; it takes the place of the project's run that is under way."""
         run = uuid.uuid4().hex[:12]
         now = self.now()
         fields = {
-            **{"project": project, "kind": kind, "state": "queued", "stage": STAGES[0]},
+            **{"project": project, "state": "queued", "stage": STAGES[0]},
             **{"attempt": 0, "done": 0, "total": 0, "flagged": 0, "moved": now},
             **{"stage_began": 0, "stage_base": 0, "started": now, "ended": 0},
         }
@@ -134,6 +134,11 @@ class RunBook:
     def is_current(self, run: Run) -> bool:
         """Whether no newer run has taken its place and it has not ended."""
         return run.state not in ENDED and self._current(run.project) == run.id
+
+    def goes_on(self, run: Run) -> bool:
+        """Whether this attempt of a run is still the one under way."""
+        now = self.read(run.id)
+        return self.is_current(now) and now.attempt == run.attempt
 
     def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
         """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Final
 
 import numpy as np
@@ -117,7 +117,8 @@ def plan(run: Run, _: int) -> None:
     """Find what has changed, once the project's other runs have let go of its tasks."""
     graph, book = services().graph, services().runs
     job = get_current_job()
-    graph.wait_for_others(run, job.id if job is not None else "")
+    if not graph.wait_for_others(run, job.id if job is not None else ""):
+        raise _EndedMeanwhile
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
         work = ProjectWork.open(services(), run.project)
@@ -128,10 +129,10 @@ def plan(run: Run, _: int) -> None:
             book.log(run.id, said)
         from_start = run.stage == "listing" or book.basis(run.id) != opened.basis
         if from_start:
-            states = read_states(services().client, run.project)
+            states = read_states(services().client, run.project, partial(_let_others, run))
             changed = states.task[work.comparison.changed(states)]
             graph.prepare(run, opened.basis, states.task, shards_of(changed))
-    if _goes_on(run):
+    if book.goes_on(run):
         graph.begin(run, "predicting" if from_start else run.stage)
 
 
@@ -168,7 +169,7 @@ def fit(run: Run, _: int) -> None:
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
-            if not _goes_on(run):
+            if not book.goes_on(run):
                 raise _EndedMeanwhile
         book.note_flagged(run.id, flagged)
         graph.checkpoints(run).keep("scoring", shards_of(np.concatenate(again)))
@@ -198,7 +199,7 @@ def finish(run: Run, _: int) -> None:
         services().runs.note_errors(run.id, work.prelabelling.send())
         work.keep_tabs(again=True)
         work.keep_model_version()
-        work.compact()
+        work.tidy(tasks)
         if not services().runs.read(run.id).errors:
             work.comparison.settle(tasks)
         tend_batches(run.project)
@@ -212,7 +213,7 @@ def lay_out(run: Run, _: int) -> None:
     try:
         with services().crashes.step(step_name(run, "projecting")):
             ProjectWork.open(services(), run.project).lay_out(_all_tasks(run))
-    except redis.RedisError:
+    except (redis.RedisError, _EndedMeanwhile):
         raise
     except Exception as error:
         _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
@@ -231,19 +232,17 @@ def _open(run: Run, *, in_bulk: bool = False) -> ProjectWork:
 def _all_tasks(run: Run) -> NDArray[np.int64]:
     """Return the ids of all tasks, ascending; a job about them may take as long as they need."""
     tasks = services().graph.checkpoints(run).all_tasks()
+    # Those of a run that has ended are forgotten; without them the project would seem empty.
+    if not services().runs.goes_on(run):
+        raise _EndedMeanwhile
     allow(len(tasks))
     return tasks
-
-
-def _goes_on(run: Run) -> bool:
-    now = services().runs.read(run.id)
-    return services().runs.is_current(now) and now.attempt == run.attempt
 
 
 def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Yield a shard's tasks while the run goes on; between pages, let events pass."""
     for page in _pager().pages(run.stage, tasks):
-        if not _goes_on(run):
+        if not services().runs.goes_on(run):
             raise _EndedMeanwhile
         yield page
         _let_others(run)

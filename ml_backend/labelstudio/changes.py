@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,6 +18,8 @@ __all__ = ["TaskStates", "last_change", "microseconds", "read_changes", "read_st
 
 #: The one form of a moment that Label Studio's filters take; others are an error 500.
 _FORM: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+#: As many tasks as Label Studio sends at once.
+_PAGE: Final = 1000
 _LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 _FIELDS: Final = "id,updated_at"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,13 +54,9 @@ def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str
         "type": "Datetime",
         "value": since,
     }
-    # Unordered: while it is read, a list ordered by change would move under the reader.
-    query = json.dumps({"filters": {"conjunction": "and", "items": [changed]}})
     with explained(f"looking for changes in project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include=_FIELDS, query=query, page_size=1000
-        )
-        return {int(task.id): _stamp(task.updated_at) for task in pages}
+        tasks = _tasks(client, project, _FIELDS, changed)
+        return {int(task.id): _stamp(task.updated_at) for task in tasks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +75,27 @@ class TaskStates:
     holds: NDArray[np.int64]
 
 
-def read_states(client: LabelStudio, project: int) -> TaskStates:
+def read_states(
+    client: LabelStudio, project: int, between: Callable[[], None] = lambda: None
+) -> TaskStates:
     """List all tasks of a project with the state of each.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        between: called before each page is read.
 
     Raises:
         LabelStudioError: when they cannot be read.
     """
     with explained(f"listing the tasks of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include=_STATE_FIELDS, page_size=1000
-        )
         rows = np.fromiter(
             (
                 (task.id, microseconds(task.updated_at), task.total_predictions or 0)
-                for task in pages
+                for task in _tasks(client, project, _STATE_FIELDS, between=between)
             ),
             dtype=_STATE,
         )
-    # A task that moved from page to page while they were read came twice.
-    _, first = np.unique(rows["task"], return_index=True)
-    rows = rows[first]
     return TaskStates(*(np.ascontiguousarray(rows[name]) for name in ("task", "stamp", "holds")))
 
 
@@ -108,6 +108,38 @@ def microseconds(moment: str | datetime) -> int:
 def shifted(stamp: str, by: timedelta) -> str:
     """Return another moment, in the form that Label Studio takes."""
     return _stamp(datetime.strptime(stamp, _FORM).replace(tzinfo=UTC) + by)
+
+
+def _tasks(
+    client: LabelStudio,
+    project: int,
+    fields: str,
+    *filters: Any,
+    between: Callable[[], None] = lambda: None,
+) -> Iterator[Any]:
+    """Yield tasks by id, each page from the last one's end on.
+
+    Pages by number would move under the reader: once a task is deleted, the first of each later
+    page is on the page before.
+    """
+    last = 0
+    while True:
+        between()
+        beyond = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number"}
+        items = [{**beyond, "value": last}, *filters]
+        query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
+        page: Any = client.tasks.list(
+            project=project,
+            fields="task_only",
+            include=fields,
+            query=json.dumps(query),
+            page_size=_PAGE,
+        )
+        found = page.items or []
+        yield from found
+        if len(found) < _PAGE:
+            return
+        last = int(found[-1].id)
 
 
 def _stamp(moment: str | datetime) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "Project",
     "Standing",
     "TaskPage",
+    "read_config",
     "read_project",
     "read_tasks",
 ]
@@ -153,6 +154,16 @@ def read_project(client: LabelStudio, project: int) -> Project:
         size=int(found.task_number or 0),
         overlap=int(found.maximum_annotations or 1),
     )
+
+
+def read_config(client: LabelStudio, project: int) -> str:
+    """Read a project's labelling config as it was typed.
+
+    Raises:
+        LabelStudioError: when it cannot be read.
+    """
+    with explained(f"reading project {project}"):
+        return client.projects.get(id=project).label_config or "<View/>"
 
 
 def read_tasks(

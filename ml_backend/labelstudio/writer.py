@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Final, cast
 
 import httpx
@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 _BULK: Final = 500
 _BULK_SHARE: Final = 1 / 20
 _PARALLEL: Final = 4
+#: As many tasks as Label Studio sends at once.
+_PAGE: Final = 1000
 #: Label Studio 1.23 counts all tasks of the project anew at each bulk import (0.5 ms each, seen on
 #: SQLite), so of a large project a few predictions are sooner written one by one (25 ms each).
 _LARGE: Final = 1000
@@ -59,7 +61,7 @@ def create_predictions(
 
     Returns:
         the tasks that Label Studio did not take: its bulk import drops what it finds invalid
-        without a word, so what was dropped is offered again one by one to learn which.
+        without a word, so where it took fewer than it was sent, they are read back.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
@@ -72,14 +74,12 @@ def create_predictions(
     refused: list[int] = []
     most = max(_BULK, int(size * _BULK_SHARE))
     wait_s = _IMPORT_S + size // _COUNTED_PER_S
-    send = partial(_import, client, project, version, predictions, wait_s)
     for start in range(0, len(tasks), most):
         bulk = tasks[start : start + most]
-        if send(bulk) == len(bulk):
+        if _import(client, project, version, predictions, wait_s, bulk) == len(bulk):
             continue
-        stand = _tasks_with(client, project, version)
-        missing = [task for task in bulk if task not in stand]
-        refused += [task for task in missing if not send([task])]
+        stand = _standing(client, project, version, {task: predictions[task] for task in bulk})
+        refused += [task for task in bulk if task not in stand]
     return refused
 
 
@@ -210,7 +210,28 @@ def _import(
     return int(answer.created or 0)
 
 
-def _tasks_with(client: LabelStudio, project: int, version: str) -> set[int]:
-    with explained(f"listing the predictions of project {project}"):
-        found = client.predictions.list(project=project)
-    return {int(one.task) for one in found if one.model_version == version and one.task is not None}
+def _standing(
+    client: LabelStudio,
+    project: int,
+    version: str,
+    predictions: Mapping[int, tuple[Result, float]],
+) -> set[int]:
+    """Return the tasks on which just these predictions stand: task id to result and score."""
+    tasks, found = list(predictions), set[int]()
+    for start in range(0, len(tasks), _PAGE):
+        some = {"all": False, "included": tasks[start : start + _PAGE]}
+        with explained(f"reading predictions of project {project}"):
+            page: Any = client.tasks.list(
+                project=project,
+                fields="all",
+                include="id,predictions",
+                query=json.dumps({"selectedItems": some}),
+                page_size=_PAGE,
+            )
+            found.update(
+                int(task.id)
+                for task in page.items or []
+                for one in task.predictions or []
+                if one.model_version == version and one.result == predictions[int(task.id)][0]
+            )
+    return found

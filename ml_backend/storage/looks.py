@@ -122,6 +122,10 @@ class LookBook:
         """Forget the looks at some tasks: they are read again."""
         self._tables.delete(named("looks", _LOOKS, project), tasks)
 
+    def keep_only(self, project: int, tasks: NDArray[np.int64]) -> None:
+        """Forget tasks that are gone, see ``Tables.keep_only``."""
+        self._tables.keep_only(named("looks", _LOOKS, project), tasks)
+
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         self._tables.compact(named("looks", _LOOKS, project))

@@ -161,12 +161,7 @@ class PageColumns:
             tasks: int64, those that it has; later ones have come meanwhile.
         """
         for what, schema in (("page-tasks", TASKS), ("page-found", FOUND)):
-            name = named(what, schema, project)
-            rows = self._tables.read(name, pa.schema([schema.field("task")]))
-            known = np.unique(rows["task"].to_numpy())
-            gone = np.setdiff1d(known[known <= tasks.max(initial=0)], tasks)
-            if len(gone):
-                self._tables.delete(name, gone)
+            self._tables.keep_only(named(what, schema, project), tasks)
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""

@@ -212,6 +212,11 @@ class Store:
         """Return a number that rises whenever named arrays are put."""
         return self.tables.version(named("arrays", _ARRAYS, project))
 
+    def keep_only(self, project: int, tasks: NDArray[np.int64]) -> None:
+        """Forget tasks that are gone, see ``Tables.keep_only``."""
+        self.tables.keep_only(named("predictions", _PREDICTIONS, project), tasks)
+        self.tables.keep_only(named("labels", _LABELS, project), tasks)
+
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         self.tables.compact(named("predictions", _PREDICTIONS, project))

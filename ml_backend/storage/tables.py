@@ -138,6 +138,25 @@ class Tables:
                 with written(self._location):
                     table.delete(f"{column} IN ({some})")
 
+    def keep_only(self, name: str, tasks: NDArray[np.int64]) -> None:
+        """Delete the rows of tasks that are gone.
+
+        Args:
+            name: the table.
+            tasks: int64, all tasks of the project; later ones have come meanwhile.
+        """
+        rows = self.read(name, pa.schema([("task", pa.int64())]))
+        known = np.unique(rows["task"].to_numpy())
+        self.delete(name, np.setdiff1d(known[known <= tasks.max(initial=0)], tasks))
+
+    @_again
+    def drop(self, project: int) -> None:
+        """Drop all tables of a project, whoever keeps them."""
+        with written(self._location):
+            for name in self._tables.list_tables().tables:
+                if name.endswith(f"-{project}"):
+                    self._tables.drop_table(name, ignore_missing=True)
+
     @_again
     def compact(self, name: str) -> None:
         """Merge the small files that many small writes leave behind."""

@@ -135,12 +135,16 @@ class _Backend:
         settings = project_settings(request.extra_params)
         config = parse_config(request.label_config)
         project, mailbox = request.project_id, self._services.mailbox
+        known, before = mailbox.setup_of(project)
         # What stands already is not refused: a label that went from the config stops nobody.
-        if mailbox.setup_of(project) != (True, request.extra_params):
+        if not known or before != request.extra_params:
             check_names(settings, config, self._services.settings)
         version = self._version_in_time(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
         begin_if_changed(mailbox, project, request.label_config)
+        if not known:
+            # It notes how the project stands: only what changes after that can be found missing.
+            mailbox.reconcile(project)
         if self._services.settings.basic_auth_user:
             mailbox.see_to_key(project)
         return {"model_version": version}
@@ -178,10 +182,7 @@ class _Backend:
         if event.action in _CHANGES:
             delivered = await self.outbox.add(event.project, tasks=event.tasks or [UNNAMED])
         elif event.action == "PROJECT_UPDATED":
-            mailbox = self._services.mailbox
-            await anyio.to_thread.run_sync(begin_if_changed, mailbox, event.project, event.config)
-            await anyio.to_thread.run_sync(mailbox.note_heard, event.project)
-            return {"status": "queued"}
+            delivered = await self.outbox.add(event.project, config=event.config)
         elif event.action == "ANNOTATIONS_DELETED":
             tasks = [] if event.annotations else [UNNAMED]
             delivered = await self.outbox.add(event.project, tasks, event.annotations)

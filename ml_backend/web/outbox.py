@@ -20,6 +20,7 @@ import anyio
 import redis
 
 from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.schedule import begin_if_changed
 
 __all__ = ["Outbox"]
 
@@ -38,16 +39,20 @@ class _Mail:
 
     tasks: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     deleted: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    configs: dict[int, str] = field(default_factory=dict)
     senders: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(map(len, self.tasks.values())) + sum(map(len, self.deleted.values()))
+        lots = (*self.tasks.values(), *self.deleted.values(), self.configs)
+        return sum(map(len, lots))
 
     def add(self, other: _Mail) -> None:
+        """Take what an earlier delivery left."""
         for project, tasks in other.tasks.items():
             self.tasks[project] |= tasks
         for project, ids in other.deleted.items():
             self.deleted[project] |= ids
+        self.configs = other.configs | self.configs
 
 
 class Outbox:
@@ -71,14 +76,17 @@ class Outbox:
         project: int,
         tasks: Sequence[int] = (),
         deleted: Sequence[int] = (),
+        config: str | None = None,
     ) -> bool:
-        """Take what happened to a project's tasks and annotations.
+        """Take what happened to a project's tasks and annotations, and its config if that changed.
 
         Returns:
             whether Redis has it already; else it is delivered later.
         """
         self._mail.tasks[project].update(tasks)
         self._mail.deleted[project].update(deleted)
+        if config is not None:
+            self._mail.configs[project] = config
         sender = asyncio.get_running_loop().create_future()
         self._mail.senders.append(sender)
         self._filled.set()
@@ -135,3 +143,6 @@ class Outbox:
         for project, ids in mail.deleted.items():
             if ids:
                 self._mailbox.add_deleted(project, ids)
+        for project, config in mail.configs.items():
+            begin_if_changed(self._mailbox, project, config)
+            self._mailbox.note_heard(project)

@@ -24,7 +24,10 @@ from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, Run, RunBook
+from ml_backend.labelstudio import changes
+from ml_backend.labelstudio.changes import last_change, read_changes, read_states
 from ml_backend.labelstudio.client import connect
+from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.processes import ChildProcess
 from ml_backend.settings import ServiceSettings
 from tests.faulty_proxy import FaultyProxy
@@ -176,6 +179,51 @@ def test_two_lots_of_equal_prelabels_become_one(worker: Site):
     run = worker.ended(worker.graph.start(project))
     assert run.state == "done"
     worker.assert_whole(project, ids)
+
+
+def test_a_prediction_that_the_bulk_import_drops_is_named_by_reading_its_own_tasks(site: Site):
+    site.proxy.clear()
+    project, ids = site.project()
+    good: Any = [
+        {
+            **{"from_name": "label", "to_name": "image", "type": "rectanglelabels"},
+            **{"original_width": 128, "original_height": 128, "id": "a"},
+            "value": {"x": 10, "y": 10, "width": 9, "height": 9, "rectanglelabels": ["3"]},
+        }
+    ]
+    bad = [{**good[0], "value": {**good[0]["value"], "rectanglelabels": ["no such label"]}}]
+    made = {task: (bad if task == ids[1] else good, 0.5) for task in ids}
+    # Another of that version stands on it already, saying something else.
+    site.client.predictions.create(task=ids[1], result=good, score=0.1, model_version="tried@1")
+    refused = create_predictions(connect(site.settings()), project, "tried@1", made)
+    assert refused == [ids[1]]
+    stand = Counter(one.task for one in predictions(site, project))
+    assert stand == dict.fromkeys(ids, 1)
+    assert not [said for said in site.proxy.requests if said.startswith("GET /api/predictions")]
+    assert sum(bool(re.match(IMPORT, said)) for said in site.proxy.requests) == 1
+
+
+def test_a_task_that_is_deleted_under_a_listing_hides_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    site.proxy.clear()
+    project, ids = site.project()
+    monkeypatch.setattr(changes, "_PAGE", 2)
+    client = connect(site.settings())
+
+    def delete(task: int) -> None:
+        site.client.tasks.delete(id=str(task))
+
+    def on_the_second_page(task: int) -> None:
+        site.proxy.clear()
+        site.proxy.add(TASKS, "call", action=lambda: None)
+        site.proxy.add(TASKS, "call", action=lambda: delete(task))
+
+    on_the_second_page(ids[0])
+    assert set(read_states(client, project).task.tolist()) >= set(ids[1:])
+    on_the_second_page(ids[1])
+    assert set(read_changes(client, project, "2000-01-01T00:00:00.000000Z")[0]) >= set(ids[2:])
+    assert last_change(client, project) > "2026"
 
 
 def test_a_project_that_is_deleted_under_a_run_ends_it(worker: Site):

@@ -312,13 +312,13 @@ class StandIn:
 USER = {"id": 1, "name": "Ada Lovelace", "email": "ada@example.org"}
 RUNS: list[dict[str, Any]] = [
     {
-        **{"id": "run-2", "project": 1, "kind": "analyze", "state": "running"},
+        **{"id": "run-2", "project": 1, "state": "running"},
         **{"stage": "scoring", "attempt": 0, "done": 1200, "total": 3000, "flagged": 41},
         **{"rate": 210.0, "left": 9.0, "started": time.time() - 40, "ended": 0},
         **{"errors": {}, "log": ["1.000 listing 3000 tasks", "2.000 predicting"]},
     },
     {
-        **{"id": "run-1", "project": 1, "kind": "analyze", "state": "failed"},
+        **{"id": "run-1", "project": 1, "state": "failed"},
         **{"stage": "predicting", "attempt": 1, "done": 128, "total": 3000, "flagged": 0},
         **{"rate": 0.0, "left": None, "started": time.time() - 4000, "ended": time.time() - 3900},
         **{"errors": {"17": "The image cannot be read. Upload it again."}, "log": []},

@@ -6,6 +6,8 @@ Label Studio and the model stand aside. Keys:
 - ``t:tasks``: how many tasks every project has (ids from 1).
 - ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage.
 - ``t:poison``: set of tasks that kill the worker whenever they are scored.
+- ``t:pages``: of how many pages the listing is, one if there is none.
+- ``t:refused``: set of tasks over which every call fails as if Label Studio could not read them.
 - ``t:slow``: seconds per call of a stage; ``t:slow:STAGE``: of each call of this one.
 - ``t:hang:STAGE``: how many calls of this stage never end.
 - ``t:fail``: how many calls fail as if Label Studio were away.
@@ -82,6 +84,8 @@ def disturb(connection, stage, tasks=()):
     LEAK.append(b"x" * (int(connection.get("t:leak") or 0) << 20))
     if connection.exists("t:fail") and connection.decr("t:fail") >= 0:
         raise LabelStudioError("Label Studio cannot be reached.")
+    if {int(task) for task in connection.smembers("t:refused")} & {int(task) for task in tasks}:
+        raise LabelStudioError("Label Studio answers with an error 500.")
     poison = {int(task) for task in connection.smembers("t:poison")}
     if poison & {int(task) for task in tasks} or (
         connection.exists("t:kill:" + stage) and connection.decr("t:kill:" + stage) >= 0
@@ -132,7 +136,7 @@ class ProjectWork:
     def compare(self, tasks, settled):
         return types.SimpleNamespace(flagged=np.zeros(len(tasks), dtype=bool)), tasks > 0
 
-    def compact(self):
+    def tidy(self, tasks):
         disturb(self.redis, "finishing")
 
     def predict(self, tasks, before_writing):
@@ -174,8 +178,10 @@ class ProjectWork:
         return sorted(annotations)
 
 
-def read_states(client, project):
-    disturb(client.redis, "listing")
+def read_states(client, project, between):
+    for _ in range(int(client.redis.get("t:pages") or 1)):
+        between()
+        disturb(client.redis, "listing")
     tasks = np.arange(1, int(client.redis.get("t:tasks")) + 1, dtype=np.int64)
     return types.SimpleNamespace(task=tasks)
 

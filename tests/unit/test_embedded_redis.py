@@ -1,14 +1,14 @@
 import os
 import stat
 import time
-from functools import partial
 
 import pytest
 import redis
 
+from ml_backend.errors import SettingsError
 from ml_backend.jobs import locks, pulse
 from ml_backend.jobs.checkpoints import Checkpoints
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.embedded_redis import EmbeddedRedis, running_address
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.runs import RunBook
 from ml_backend.jobs.sweep import sweep
@@ -41,6 +41,21 @@ def test_what_it_holds_survives_a_restart(tmp_path):
     with EmbeddedRedis(tmp_path) as server:
         assert redis.Redis.from_url(server.url).get("a") == b"1"
     assert not os.path.exists(server.url.removeprefix("unix://"))
+
+
+def test_two_never_share_a_folder(tmp_path):
+    folder = tmp_path / "redis"
+    with EmbeddedRedis(folder) as server:
+        with pytest.raises(SettingsError, match="another `relook start` runs with"):
+            EmbeddedRedis(folder).start()
+        with pytest.raises(SettingsError), EmbeddedRedis(folder):
+            pass
+        assert running_address(tmp_path) == server.url
+        server.kill()
+        server.start()
+        assert redis.Redis.from_url(server.url).ping()
+    with EmbeddedRedis(folder):
+        pass
 
 
 def test_many_events_are_one_job(mailbox):
@@ -125,7 +140,7 @@ def test_deleted_annotations_wait_until_their_tasks_are_found(mailbox):
 
 def test_a_lock_is_renewed_while_it_is_held_and_lapses_with_its_holder(mailbox, monkeypatch):
     monkeypatch.setattr(locks, "LAPSE_S", 1)
-    monkeypatch.setattr(locks, "beating", partial(pulse.beating, every_s=0.2))
+    monkeypatch.setattr(pulse, "BEAT_S", 0.2)
     with mailbox.lock(1, 0):
         time.sleep(1.5)
         assert not mailbox.lock(1, 0).acquire(blocking=False)

@@ -87,12 +87,48 @@ def test_the_newest_run_wins_and_runs_never_overlap(engine):
     engine.work(2)
     first = engine.graph.start(7)
     wait_for(lambda: engine.seen("predicting"), "the first run's work")
-    second, third = engine.graph.start(7, "embed"), engine.graph.start(7)
+    second, third = engine.graph.start(7), engine.graph.start(7)
     assert engine.ended(first).state == engine.ended(second).state == "superseded"
     wait_for(lambda: engine.book.read(third.id).state == "running", "the newest run")
     working = engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False)
     assert all(job.startswith(third.id) for job in working)
     assert engine.ended(third).state == "done"
+
+
+def test_runs_that_begin_one_after_the_other_never_wait_for_each_other(engine):
+    # One shard, so that the second worker is free for the second run.
+    engine.redis.set("t:tasks", 10)
+    engine.redis.set("t:slow:predicting", 4)
+    engine.work(2)
+    engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting"), "the first run's work")
+    second = engine.graph.start(7)
+
+    def waits():
+        at_work = engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False)
+        return any(job.startswith(second.id) for job in at_work)
+
+    wait_for(waits, "the second run's first job")
+    engine.redis.delete("t:slow:predicting")
+    third = engine.graph.start(7)
+    assert engine.ended(third, 60).state == "done"
+    assert engine.book.read(second.id).state == "superseded"
+
+
+def test_a_run_that_is_taken_up_twice_never_waits_for_itself(engine):
+    engine.redis.set("t:tasks", 10)
+    engine.redis.set("t:slow:predicting", 4)
+    engine.work(2)
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting"), "the run's work")
+    engine.graph.cancel(run.id)
+    engine.graph.retry(run.id)
+    at_work = engine.mailbox.runs.started_job_registry.get_job_ids
+    wait_for(lambda: f"{run.id}-1-listing-0" in at_work(cleanup=False), "the first retry")
+    engine.redis.delete("t:slow:predicting")
+    engine.graph.cancel(run.id)
+    engine.graph.retry(run.id)
+    assert engine.ended(run, 60).state == "done"
 
 
 def test_a_worker_that_was_cut_off_and_comes_back_does_no_harm(engine):
@@ -147,6 +183,32 @@ def test_an_event_overtakes_a_run_on_its_only_worker(engine):
     assert sorted(taken)[5] < 2
     assert engine.book.read(run.id).stage == "predicting"
     engine.graph.cancel(run.id)
+
+
+def test_an_event_overtakes_the_listing_of_a_project(engine):
+    engine.redis.set("t:pages", 20)
+    engine.redis.set("t:slow:listing", 0.5)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("listing"), "the run's first page")
+    engine.mailbox.add_tasks(9, [5000])
+    wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work")
+    assert len(engine.seen("listing")) < 20
+    engine.graph.cancel(run.id)
+
+
+def test_a_task_that_cannot_be_looked_at_holds_up_no_other(engine):
+    engine.redis.sadd("t:refused", 5000)
+    # The newest goes first, and fails each time.
+    engine.mailbox.add_tasks(9, [10])
+    engine.mailbox.add_tasks(9, [300])
+    engine.mailbox.add_tasks(9, [5000])
+    engine.work()
+    wait_for(lambda: {10, 300} <= set(engine.seen("scoring")), "the others' turn", 30)
+    engine.redis.delete("t:refused")
+    before = len(engine.seen("scoring"))
+    wait_for(lambda: 5000 in engine.seen("scoring")[before:], "its own turn", 30)
+    wait_for(lambda: engine.mailbox.pending(9) == {}, "an empty mailbox", 30)
 
 
 def test_what_cannot_be_cancelled_or_retried_is_said(engine):
@@ -209,6 +271,28 @@ def test_a_worker_that_is_told_to_stop_ends_its_job_first(engine):
     wait_for(lambda: not process.running, "the worker's end")
     assert engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False) == []
     assert len(engine.graph.checkpoints(run).waiting("predicting")) == 3
+
+
+def test_of_a_run_that_left_nothing_undone_no_shards_are_kept(engine):
+    def kept(run):
+        return {key.decode().split(":")[3] for key in engine.redis.keys(f"relook:run:{run.id}:*")}
+
+    engine.work()
+    first = engine.ended(engine.graph.start(7))
+    assert kept(first) <= {"log", "errors"}
+    engine.redis.set("t:slow", 0.3)
+    second = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting")[TASKS:], "the second run's work")
+    assert {"tasks", "shards"} <= kept(second)
+    engine.graph.cancel(second.id)
+    # Kept for a retry; once they are gone too, a retry begins from the beginning.
+    assert {"tasks", "shards"} <= kept(second)
+    engine.redis.delete(*engine.redis.keys(f"relook:run:{second.id}:[std]*"))
+    engine.redis.set("t:slow", 0)
+    engine.graph.retry(second.id)
+    ended = engine.ended(second)
+    assert (ended.state, ended.total, ended.flagged) == ("done", TASKS, TASKS)
+    assert len(engine.seen("listing")) == 3
 
 
 def test_a_run_knows_its_rate_and_time_left(engine):

@@ -9,6 +9,8 @@ from pydantic import SecretStr
 
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.schedule import begin_if_changed
 from ml_backend.settings import ServiceSettings
 from ml_backend.web.outbox import Outbox
 
@@ -64,6 +66,36 @@ def test_what_redis_did_not_take_is_offered_again(server):
     assert not delivered
     assert taken < 1
     assert sorted(mailbox.pending(3)) == [1, 2]
+
+
+def test_a_config_that_redis_did_not_take_begins_its_run_later(server):
+    outbox, mailbox = outbox_of(server)
+    config = (
+        '<View><Image name="i" value="$image"/><Choices name="c" toName="i">{}</Choices></View>'
+    )
+    before, after = (
+        config.format("".join(map('<Choice value="{}"/>'.format, n))) for n in ("ab", "abc")
+    )
+    mailbox.remember_setup(3, None)
+    begin_if_changed(mailbox, 3, before)
+    book = RunBook(mailbox.redis)
+    book.close(book.open(3).id, "done")
+
+    async def send():
+        async with outbox.delivering():
+            await asyncio.sleep(0.2)
+            server.kill()
+            delivered = await outbox.add(3, config=after)
+            server.start()
+            for _ in range(100):
+                if mailbox.heard(3):
+                    break
+                await asyncio.sleep(0.1)
+            return delivered
+
+    assert not asyncio.run(send())
+    assert [run.state for run in book.of_project(3)] == ["queued", "done"]
+    assert mailbox.heard(3) == 1
 
 
 def test_what_is_left_at_the_end_is_delivered_or_said(server, caplog):

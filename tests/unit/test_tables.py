@@ -116,3 +116,33 @@ def test_several_writers_of_object_storage_lose_nothing(bucket):
         thread.join()
     wanted = np.concatenate([np.arange(50) + 1000 * number for number in range(3)])
     assert Store(f"{bucket}/shared").get_predictions(1, "c", "v1", wanted)[0].all()
+
+
+def test_a_project_that_is_gone_leaves_nothing_behind(tmp_path):
+    store, vectors = Store(tmp_path), EmbeddingStore(tmp_path)
+    for project in [*range(1, 15), 101]:
+        store.put_predictions(project, "c", "v1", np.arange(3), ["a"] * 3, predictions(3))
+        store.put_labels(project, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    task = np.array([1])
+    keys = Keys(task, ("",), digest_of([1], ["a"]))
+    vectors.put(1, "c", "v1", keys, np.ones((1, 4), dtype=np.float32))
+    store.tables.drop(1)
+    assert not [path.name for path in tmp_path.iterdir() if path.stem.endswith("-1")]
+    assert store.get_labels(1, "c").unit.tolist() == []
+    assert len(vectors.read(1, "c", "v1")[0]) == 0
+    for project in (11, 14, 101):
+        assert store.get_labels(project, "c").unit.tolist() == [30, 50]
+    store.put_labels(1, "c", np.array([3]), labels([3], [30], [30]))
+    assert store.get_labels(1, "c").unit.tolist() == [30]
+
+
+def test_of_tasks_that_are_gone_no_row_is_kept(tmp_path):
+    store = Store(tmp_path)
+    tasks = np.arange(1, 6)
+    store.put_predictions(1, "c", "v1", tasks, ["a"] * 5, predictions(5))
+    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    # The last one came while the others were listed.
+    store.keep_only(1, np.array([1, 2, 4]))
+    found, _ = store.get_predictions(1, "c", "v1", tasks)
+    assert found.tolist() == [True, True, False, True, True]
+    assert store.get_labels(1, "c").unit.tolist() == [50]

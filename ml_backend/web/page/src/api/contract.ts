@@ -99,7 +99,6 @@ export interface Overview {
 export interface Run {
   id: string;
   project: number;
-  kind: string;
   state: string;
   stage: string;
   attempt: number;
