@@ -87,9 +87,8 @@ def _told(job: Callable[..., Answer]) -> Callable[..., Answer]:
 
 @_told
 def send_batch(project: int, order: dict[str, Any]) -> Answer:
-    """Send a batch: ``{"batch", "sent"}``."""
-    batch, sent = Batches(services(), project).send(Order(**order))
-    return {"batch": batch, "sent": sent}
+    """Send a batch: what ``Dispatch`` says."""
+    return asdict(Batches(services(), project).send(Order(**order)))
 
 
 @_told

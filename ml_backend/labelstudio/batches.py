@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from label_studio_sdk import LabelStudio
 
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import OWN_FIELDS, Project, TaskPage, read_project
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.writer import set_model_version
@@ -26,6 +26,7 @@ __all__ = [
     "copy_webhook",
     "find_relabel_projects",
     "make_relabel_project",
+    "read_batch",
     "read_out",
     "read_waiting",
     "relabel_task",
@@ -38,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 #: The model version under which a relabel task holds the label as it was sent.
 CURRENT_LABEL: Final = "current-label"
+#: The lowest score of the preloaded prediction first: the highest priority.
+_BY_PRIORITY: Final = "Uncertainty sampling"
 #: Label Studio takes no longer title.
 _TITLE: Final = 50
 _ACTIONS: Final = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
@@ -72,23 +75,49 @@ def sources_of(client: LabelStudio, target: int) -> set[int]:
     return {int(source) for source in _MARKED.findall(description)}
 
 
-def read_out(client: LabelStudio, target: int, source: int) -> set[int]:
-    """Return the tasks of a source project that wait in a relabel project for an answer.
+def read_out(client: LabelStudio, target: int, source: int) -> tuple[set[int], dict[int, int]]:
+    """Return where the tasks of a source project are that were sent to a relabel project.
+
+    Returns:
+        the source tasks that wait there for an answer; those that were skipped do not;
+        each copy that is answered, with its source task.
 
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    items = [_filter("total_annotations", "Number", 0)]
-    query = json.dumps({"filters": {"conjunction": "and", "items": items}})
-    with explained(f"listing the open tasks of relabel project {target}"):
+    nothing = condition("total_annotations", "Number", 0)
+    skipped = condition("cancelled_annotations", "Number", 0)
+    answered = condition("total_annotations", "Number", 0, "greater")
+    waiting = _copies(client, target, source, every(nothing, skipped))
+    return set(waiting.values()), _copies(client, target, source, every(answered))
+
+
+def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set[int]:
+    """Return the tasks of a source project that went to a relabel project in one batch.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    sent = condition("data.relook_sent_batch", "String", batch)
+    return set(_copies(client, target, source, every(sent)).values())
+
+
+def _copies(
+    client: LabelStudio, target: int, source: int, filters: dict[str, Any]
+) -> dict[int, int]:
+    with explained(f"listing tasks of relabel project {target}"):
         pages: Any = client.tasks.list(
-            project=target, fields="task_only", include="id,data", query=query, page_size=1000
+            project=target,
+            fields="task_only",
+            include="id,data",
+            query=query(filters),
+            page_size=1000,
         )
-        data = [task.data for task in pages]
+        found = [(int(task.id), task.data) for task in pages]
     return {
-        int(one["relook_source_task"])
-        for one in data
-        if one.get("relook_source_project") == source and "relook_source_task" in one
+        copy: int(data["relook_source_task"])
+        for copy, data in found
+        if data.get("relook_source_project") == source and "relook_source_task" in data
     }
 
 
@@ -111,16 +140,18 @@ def make_relabel_project(client: LabelStudio, source: Project, note: str) -> int
                 f"there. {_mark(source.id)} {note}"
             ),
             label_config=source.config.xml,
-            # The lowest score of the preloaded prediction first: the highest priority.
-            sampling="Uncertainty sampling",
+            sampling=_BY_PRIORITY,
             show_collab_predictions=True,
             maximum_annotations=1,
         )
     return int(made.id or 0)
 
 
-def adopt_project(client: LabelStudio, source: Project, target: int) -> None:
+def adopt_project(client: LabelStudio, source: Project, target: int) -> str:
     """Let an existing project take tasks of the source.
+
+    Returns:
+        what its people should know of the order that it serves them in; "" for nothing.
 
     Raises:
         SettingsError: when its labelling config differs, so that answers could not go back.
@@ -134,12 +165,19 @@ def adopt_project(client: LabelStudio, source: Project, target: int) -> None:
             "could not go back. Copy the config, or use --to new."
         )
     with explained(f"reading project {target}"):
-        description = client.projects.get(id=target).description or ""
+        found = client.projects.get(id=target)
+    description = found.description or ""
     if _mark(source.id) not in description:
         with explained(f"noting in project {target} what it relabels"):
             client.projects.update(
                 id=target, description=f"{description} {_mark(source.id)}".strip()
             )
+    if found.sampling == _BY_PRIORITY:
+        return ""
+    return (
+        f"project {target} serves its tasks by {found.sampling}, not the most urgent first; "
+        f"{_BY_PRIORITY} in its settings does"
+    )
 
 
 def copy_webhook(client: LabelStudio, source: int, target: int) -> bool:
@@ -174,18 +212,20 @@ def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
     Raises:
         LabelStudioError: when it cannot be read.
     """
-    flagged = _filter(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
-    query = json.dumps({"filters": {"conjunction": "and", "items": [flagged]}})
+    flagged = condition(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
     with explained(f"reading the queue of project {project}"):
         pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id,data", query=query, page_size=1000
+            project=project,
+            fields="task_only",
+            include="id,data",
+            query=query(every(flagged)),
+            page_size=1000,
         )
         found = [(int(task.id), task.data) for task in pages]
     return Waiting(
         np.array([task for task, _ in found], dtype=np.int64),
         np.array([_number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
         np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
-        np.array([str(data.get(f"{prefix}_batch") or "") for _, data in found], dtype=np.str_),
     )
 
 
@@ -261,19 +301,18 @@ def withdraw(client: LabelStudio, target: int, batch: str) -> int:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    items = [
-        _filter("data.relook_sent_batch", "String", batch),
-        _filter("total_annotations", "Number", 0),
-        _filter("cancelled_annotations", "Number", 0),
-        _filter("draft_exists", "Boolean", False),
-    ]
-    filters = {"conjunction": "and", "items": items}
+    filters = every(
+        condition("data.relook_sent_batch", "String", batch),
+        condition("total_annotations", "Number", 0),
+        condition("cancelled_annotations", "Number", 0),
+        condition("draft_exists", "Boolean", False),
+    )
     with explained(f"withdrawing batch {batch} from project {target}"):
         pages: Any = client.tasks.list(
             project=target,
             fields="task_only",
             include="id",
-            query=json.dumps({"filters": filters}),
+            query=query(filters),
             page_size=1000,
         )
         tasks = [int(task.id) for task in pages]
@@ -299,10 +338,6 @@ def readable(value: Any, project: int) -> Any:
         coded = base64.urlsafe_b64encode(value.encode()).decode()
         return f"/projects/{project}/resolve/?fileuri={coded}"
     return value
-
-
-def _filter(column: str, kind: str, value: str | int) -> dict[str, Any]:
-    return {"filter": f"filter:tasks:{column}", "operator": "equal", "type": kind, "value": value}
 
 
 def _mark(source: int) -> str:

@@ -17,6 +17,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import ProjectGoneError
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result, digest
 from ml_backend.review.batch import Answers, Originals, Sent
@@ -52,16 +53,10 @@ def read_answered(client: LabelStudio, project: int) -> list[int]:
     Raises:
         LabelStudioError: when they cannot be listed.
     """
-    some = {
-        "filter": "filter:tasks:total_annotations",
-        "operator": "greater",
-        "type": "Number",
-        "value": 0,
-    }
-    query = json.dumps({"filters": {"conjunction": "and", "items": [some]}})
+    some = every(condition("total_annotations", "Number", 0, "greater"))
     with explained(f"listing the answers in project {project}"):
         pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id", query=query, page_size=1000
+            project=project, fields="task_only", include="id", query=query(some), page_size=1000
         )
         return [int(task.id) for task in pages]
 
@@ -189,15 +184,16 @@ def _read(
             return
         for start in range(0, len(tasks), _PAGE):
             some = [int(task) for task in tasks[start : start + _PAGE]]
-            query = json.dumps({"selectedItems": {"all": False, "included": some}})
+            chosen = json.dumps({"selectedItems": {"all": False, "included": some}})
             page: Any = client.tasks.list(
-                project=project, fields="all", query=query, page_size=_PAGE
+                project=project, fields="all", query=chosen, page_size=_PAGE
             )
             yield from map(_plain, page.items or [])
 
 
 def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:
     answer = [_newest(task) for task in tasks]
+    given = np.array([one is not None for one in answer], dtype=np.bool_)
     data = [task["data"] for task in tasks]
     return Relabelled(
         source,
@@ -212,6 +208,7 @@ def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:
             np.array([digest([_result(one)]) if one else "" for one in answer], dtype=np.str_),
             np.array([_seconds(one["created_at"]) if one else 0.0 for one in answer]),
             np.array([_seconds(one["updated_at"]) if one else 0.0 for one in answer]),
+            np.array([bool(task.get("annotations")) for task in tasks], dtype=np.bool_) & ~given,
         ),
         [one or {} for one in answer],
     )

@@ -98,10 +98,12 @@ class Batch(BaseModel):
     url: str
     sent: int
     open: int
+    skipped: int
     ready: int
     done: int
     corrected: int
     confirmed: int
+    superseded: int
     gone: int
     conflicts: int
     said: dict[int, str]
