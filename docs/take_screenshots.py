@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from ml_backend.jobs.batch_jobs import enqueue, new_order, send_batch, wait_for
+from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.settings import ServiceSettings
 
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -20,14 +27,21 @@ SCHEMES = ("light", "dark")
 
 
 def main() -> None:
-    """Photograph the demo's queue, its first task, and every room of its review page."""
+    """Photograph a reviewer's day in the demo, and every room of its review page.
+
+    The day changes the demo: a task is corrected, and what is left goes out as a relabel batch.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".relook/demo"))
     folder = parser.parse_args().folder
     label_studio = folder / "label-studio"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        _queue(browser, _address(label_studio), (label_studio / "password").read_text())
+        day = _signed_in(browser, _address(label_studio), (label_studio / "password").read_text())
+        _queue(day)
+        _afterwards(day)
+        _send_batch(folder)
+        _stream(day)
         for scheme in SCHEMES:
             _rooms(browser, _address(folder), (label_studio / "token").read_text(), scheme)
         browser.close()
@@ -37,22 +51,62 @@ def _address(folder: Path) -> str:
     return f"http://127.0.0.1:{(folder / 'port').read_text()}"
 
 
-def _queue(browser: Browser, url: str, password: str) -> None:
-    page = browser.new_page(viewport={"width": 1440, "height": 810})
-    page.goto(f"{url}/user/login/")
+def _signed_in(browser: Browser, url: str, password: str) -> Page:
+    context = browser.new_context(base_url=url, viewport={"width": 1440, "height": 810})
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    page.goto("/user/login/")
     page.fill("input[name=email]", "admin@relook.example")
     page.fill("input[name=password]", password)
     page.click("button[type=submit]")
     page.wait_for_load_state("networkidle")
-    page.goto(f"{url}/projects/1/data?tab=2")
-    reason = page.get_by_text("missing: ").first
-    reason.wait_for()
+    return page
+
+
+def _queue(page: Page) -> None:
+    """Open the queue, take the first task's suggestion, and go on to the next."""
+    page.goto("/projects/1/data")
+    page.get_by_text("Needs review", exact=True).click()
+    reasons = page.get_by_text("missing: ")
+    reasons.first.wait_for()
     _take(page, "queue")
-    reason.click()
-    page.locator(".lsf-annotation-button", has_text="relook-s").first.click()
-    page.wait_for_timeout(3000)
-    page.mouse.move(700, 700)
+    reasons.first.click()
+    suggestion = page.locator(".lsf-annotation-button", has_text="relook-s").first
+    suggestion.wait_for()
+    _take(page, "task")
+    suggestion.click()
+    suggestion.hover()
+    suggestion.locator(".lsf-annotation-button__trigger").click()
+    duplicate = page.get_by_text("Duplicate Annotation")
+    duplicate.hover()
     _take(page, "suggestion")
+    duplicate.click()
+    page.locator("button", has_text="Submit").click()
+    page.get_by_text("Annotation saved successfully").first.wait_for()
+    _take(page, "submitted")
+    reasons.nth(1).click()
+    page.locator(".lsf-annotation-button", has_text="relook-s").first.wait_for()
+    _take(page, "next")
+
+
+def _afterwards(page: Page) -> None:
+    page.goto("/projects/1/data")
+    page.get_by_text("Reviewed", exact=True).click()
+    page.get_by_text("corrected").first.wait_for()
+    _take(page, "reviewed")
+
+
+def _send_batch(folder: Path) -> None:
+    mailbox = Mailbox(open_redis(ServiceSettings(data_dir=folder / "relook")))
+    wait_for(enqueue(mailbox, send_batch, 1, asdict(new_order(top=20))))
+
+
+def _stream(page: Page) -> None:
+    page.goto("/projects")
+    page.get_by_text("Relabel: ").first.click()
+    page.get_by_text("Label All Tasks").click()
+    page.get_by_text("relook-s").first.wait_for()
+    _take(page, "stream")
 
 
 def _rooms(browser: Browser, url: str, token: str, scheme: str) -> None:
@@ -90,7 +144,9 @@ def _lasso(page: Page) -> None:
 def _take(page: Page, name: str) -> None:
     # What fades in has come in.
     page.wait_for_timeout(2000)
-    page.screenshot(path=IMAGES / f"{name}.png")
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    # A palette is a third of the size, and nobody sees the difference.
+    picture.convert("RGB").quantize(256).save(IMAGES / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

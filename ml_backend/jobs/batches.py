@@ -7,14 +7,16 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.errors import BatchError, ConfigError, ProjectGoneError
+from ml_backend.jobs.batch_progress import Progress, read_progress
+from ml_backend.jobs.batch_queue import read_queue
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.take_back import known_settings, remember_relabel_project, take_back
 from ml_backend.labelstudio.batch_tabs import (
@@ -25,29 +27,21 @@ from ml_backend.labelstudio.batch_tabs import (
 )
 from ml_backend.labelstudio.batches import (
     adopt_project,
-    copy_webhook,
     find_relabel_projects,
     make_relabel_project,
     read_batch,
-    read_out,
-    read_waiting,
     relabel_task,
     send_tasks,
     withdraw,
 )
-from ml_backend.labelstudio.corrections import (
-    Relabelled,
-    originals,
-    read_answered,
-    read_relabelled,
-)
+from ml_backend.labelstudio.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
-from ml_backend.marks import Mark
-from ml_backend.review.batch import Fate, Waiting, choose, confirmed, fates
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.labelstudio.webhooks import copy_webhook
+from ml_backend.review.batch import choose
+from ml_backend.review.decide import CONFIRMED, CORRECTED
 from ml_backend.services import Services
 
-__all__ = ["HERE", "NEW", "Batches", "Dispatch", "Order", "Progress"]
+__all__ = ["HERE", "NEW", "Batches", "Dispatch", "Order"]
 
 _log = logging.getLogger(__name__)
 
@@ -90,36 +84,6 @@ class Dispatch:
     batch: str = ""
     sent: int = 0
     warning: str = ""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How a batch stands, in tasks: ``sent`` is the sum of all others but the two verdicts.
-
-    Attributes:
-        batch: its name.
-        project: where its tasks are; the source project for one that stayed there.
-        open: nobody has answered yet.
-        skipped: whoever looked at it skipped it; it can go out again.
-        ready: answered, and on the way back.
-        done: corrected or confirmed.
-        superseded: never written back, and sent again since.
-        gone: the source task was deleted.
-        conflicts: source tasks whose labels changed after they were sent, with the mend.
-    """
-
-    batch: str
-    project: int
-    sent: int = 0
-    open: int = 0
-    skipped: int = 0
-    ready: int = 0
-    done: int = 0
-    corrected: int = 0
-    confirmed: int = 0
-    superseded: int = 0
-    gone: int = 0
-    conflicts: dict[int, str] = field(default_factory=dict)
 
 
 class Batches:
@@ -196,12 +160,7 @@ class Batches:
         Raises:
             LabelStudioError: when it cannot be read.
         """
-        found: dict[str, Progress] = {}
-        for target in find_relabel_projects(self._client, self._source.id):
-            for table in read_relabelled(self._client, target):
-                if table.source == self._source.id:
-                    self._count(table, target, found)
-        return [*found.values(), *self._progress_here()]
+        return read_progress(self._client, self._source, self._prefix)
 
     def cancel(self, batch: str) -> tuple[int, int]:
         """Bring back what is answered and withdraw the rest.
@@ -233,37 +192,8 @@ class Batches:
 
     def _waiting(self) -> int:
         """Return how many flagged tasks are in no batch."""
-        waiting, out = self._queue()
+        waiting, out = read_queue(self._client, self._source, self._prefix)
         return len(choose(waiting, out))
-
-    def _queue(self, chosen: Iterable[int] = ()) -> tuple[Waiting, set[int]]:
-        """Return the queue, and which of it and of chosen tasks are in a batch without a verdict.
-
-        That is from when they are sent until their answers are written back and scored.
-        """
-        client, source = self._client, self._source.id
-        waiting, out = read_waiting(client, source, self._prefix), set[int]()
-        for tab in batch_tabs(client, source, self._prefix):
-            flags = read_flags(client, source, self._prefix, tab.batch)
-            out |= {task for task, flag in flags.items() if flag not in _VERDICTS}
-        asked = {*waiting.task.tolist(), *chosen}
-        for target in find_relabel_projects(client, source):
-            unanswered, answered = read_out(client, target, source)
-            out |= unanswered
-            out |= self._on_the_way(target, [one for one, of in answered.items() if of in asked])
-        return waiting, out
-
-    def _on_the_way(self, target: int, copies: list[int]) -> set[int]:
-        """Return the sources of those copies whose answers nobody has written back and scored."""
-        found: set[int] = set()
-        for table in read_relabelled(self._client, target, copies):
-            if table.source == self._source.id:
-                pages = list(self._pages(np.unique(table.sent.source)))
-                fate = fates(table.sent, table.answers, originals(table, pages))
-                found |= set(table.sent.source[fate == Fate.READY].tolist())
-                done = table.sent.source[fate == Fate.DONE]
-                found |= {task for page in pages for task in _unscored(page, done)}
-        return found
 
     def _begun(self, token: str) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
@@ -274,7 +204,7 @@ class Batches:
 
     def _chosen(self, order: Order, sent: Collection[int]) -> NDArray[np.int64]:
         """Return what an order has still to send, in the order in which it goes out."""
-        waiting, out = self._queue(order.tasks)
+        waiting, out = read_queue(self._client, self._source, self._prefix, order.tasks)
         out |= set(sent)
         if order.tasks:
             return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
@@ -335,57 +265,3 @@ class Batches:
             if tab.batch == batch:
                 withdraw_tab(client, project, self._prefix, tab, list(flags))
         return sum(flag not in _VERDICTS for flag in flags.values())
-
-    def _count(self, table: Relabelled, target: int, found: dict[str, Progress]) -> None:
-        now = originals(table, list(self._pages(np.unique(table.sent.source))))
-        fate = fates(table.sent, table.answers, now)
-        same = confirmed(table.sent, table.answers)
-        for row, (batch, became) in enumerate(
-            zip(table.sent.batch.tolist(), fate.tolist(), strict=True)
-        ):
-            one = found.setdefault(batch, Progress(batch, target))
-            one.sent += 1
-            one.open += became == Fate.OPEN
-            one.skipped += became == Fate.SKIPPED
-            one.ready += became == Fate.READY
-            one.done += became == Fate.DONE
-            one.superseded += became == Fate.SUPERSEDED
-            one.gone += became == Fate.GONE
-            one.confirmed += became == Fate.DONE and bool(same[row])
-            one.corrected += became == Fate.DONE and not same[row]
-            if became == Fate.CONFLICT:
-                source = int(table.sent.source[row])
-                one.conflicts[source] = self._mend(source, target, int(table.sent.task[row]))
-
-    def _mend(self, source: int, target: int, task: int) -> str:
-        return (
-            f"task {source}: its labels changed after it was sent, so the answer (task {task} of "
-            f"project {target}) was not written. `relook batch {self._source.id} --task {source}` "
-            "sends it again as it now stands; or take the answer over by hand."
-        )
-
-    def _progress_here(self) -> list[Progress]:
-        client, project = self._client, self._source.id
-        found = []
-        for tab in batch_tabs(client, project, self._prefix):
-            flags = list(read_flags(client, project, self._prefix, tab.batch).values())
-            done = sum(flag in _VERDICTS for flag in flags)
-            found.append(
-                Progress(
-                    *(tab.batch, project),
-                    sent=len(flags),
-                    open=len(flags) - done,
-                    done=done,
-                    corrected=flags.count(CORRECTED),
-                    confirmed=flags.count(CONFIRMED),
-                )
-            )
-        return found
-
-
-def _unscored(page: TaskPage, tasks: NDArray[np.int64]) -> list[int]:
-    """Return which of these tasks are flagged for labels that have been answered since."""
-    seen = np.array([Mark.parse(str(mark or "")).labelled_at for mark in page.own["seen"]])
-    flagged = np.array([flag == NEEDS_REVIEW for flag in page.own["flag"]], dtype=np.bool_)
-    found = page.id[flagged & (page.labelled_at > seen) & np.isin(page.id, tasks)]
-    return [int(task) for task in found]

@@ -14,6 +14,7 @@ import redis
 from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, SettingsError
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.jobs.schedule import begin_if_due
 from ml_backend.jobs.shards import SHARD, score_tasks, services
@@ -31,6 +32,7 @@ def look_at_pending(project: int) -> None:
     The shard of the newest event goes first, so a reviewer's fix does not wait for an import.
     """
     mailbox = services().mailbox
+    _name_the_unnamed(project)
     if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
         relay(services(), project)
         return
@@ -51,6 +53,17 @@ def look_at_pending(project: int) -> None:
         pending = mailbox.pending(project)
     if pending:
         _look_at_one_shard(work, pending)
+
+
+def _name_the_unnamed(project: int) -> None:
+    """Find the tasks of events that name none."""
+    mailbox = services().mailbox
+    if (unnamed := mailbox.unnamed(project)) is not None:
+        try:
+            find_lost_events(services().client, mailbox, project)
+        except ProjectGoneError:
+            _log.info("project %s is gone", project)
+        mailbox.forget(project, {UNNAMED: unnamed})
 
 
 def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:

@@ -19,12 +19,14 @@ from ml_backend.jobs.embedded_redis import running_address
 from ml_backend.jobs.locks import LivingLock
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["EVENTS", "RUNS", "Mailbox", "open_redis", "retry"]
+__all__ = ["EVENTS", "RUNS", "UNNAMED", "Mailbox", "open_redis", "retry"]
 
 #: Queues, the one that workers empty first in front: a single task never waits for a whole run.
 EVENTS: Final = "relook-events"
 RUNS: Final = "relook-runs"
 
+#: Stands for the tasks of an event that names none; no task of Label Studio has this id.
+UNNAMED: Final = -1
 #: Label Studio may be down for a while: about half an hour of tries before a job is given up.
 _RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
 #: A job is about one bucket of tasks, or one step over columns; one that takes longer hangs.
@@ -197,7 +199,15 @@ class Mailbox:
         """Return the pending tasks with what ``forget`` wants to see; opens the door for events."""
         self.redis.delete(_queued(project))
         found = cast(Mapping[bytes, bytes], self.redis.hgetall(_pending(project)))
-        return {int(task): sequence.decode() for task, sequence in found.items()}
+        tasks = {int(task): sequence.decode() for task, sequence in found.items()}
+        tasks.pop(UNNAMED, None)
+        return tasks
+
+    def unnamed(self, project: int) -> str | None:
+        """Return what ``forget`` wants to see of events that named no task; opens their door."""
+        self.redis.delete(_queued(project))
+        kept = cast(bytes | None, self.redis.hget(_pending(project), str(UNNAMED)))
+        return kept.decode() if kept is not None else None
 
     def forget(self, project: int, done: Mapping[int, str]) -> None:
         """Forget pending tasks that were looked at, but those named again meanwhile."""
@@ -251,6 +261,19 @@ class Mailbox:
         kept = cast(bytes | None, self.redis.hget("relook:reconciled", str(project)))
         return kept.decode() if kept is not None else ""
 
+    def found(self, project: int) -> dict[int, str]:
+        """Return which changes the last search for lost events found: task to its stamp."""
+        kept = cast(Mapping[bytes, bytes], self.redis.hgetall(_found(project)))
+        return {int(task): stamp.decode() for task, stamp in kept.items()}
+
+    def remember_found(self, project: int, found: Mapping[int, str]) -> None:
+        """Keep which changes a search for lost events has found, in place of the last one's."""
+        with self.redis.pipeline() as pipe:
+            pipe.delete(_found(project))
+            if found:
+                pipe.hset(_found(project), mapping=cast(Any, dict(found)))
+            pipe.execute()
+
     def remember_reconciled(self, project: int, until: str) -> None:
         """Keep up to which change of a task every event is known."""
         self.redis.hset("relook:reconciled", str(project), until)
@@ -265,6 +288,10 @@ def _pending(project: int) -> str:
 
 def _deleted(project: int) -> str:
     return f"relook:deleted:{project}"
+
+
+def _found(project: int) -> str:
+    return f"relook:found:{project}"
 
 
 def _queued(project: int | str) -> str:

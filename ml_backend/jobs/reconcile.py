@@ -1,4 +1,4 @@
-"""Events that never arrived, found by what Label Studio says has changed.
+"""Events that never arrived or named no task, found by what Label Studio says has changed.
 
 Label Studio sends an event once and forgets it. But it stamps a task when an annotation of it is
 made, changed or deleted (seen with 1.23: also by the bulk actions; not when Relook writes its own
@@ -32,6 +32,7 @@ def find_lost_events(client: LabelStudio, mailbox: Mailbox, project: int) -> int
     """Add the tasks that changed since the last look to the mailbox; return how many.
 
     The first look at a project only notes how it stands: what was there before belongs to a run.
+    What the last look has found already is not found again.
 
     Raises:
         LabelStudioError: when the tasks cannot be read.
@@ -43,10 +44,12 @@ def find_lost_events(client: LabelStudio, mailbox: Mailbox, project: int) -> int
     settled = known.startswith(_SETTLED)
     stamp = known.removeprefix(_SETTLED)
     since = stamp if settled else shifted(stamp, -_OVERLAP)
-    tasks, newest = read_changes(client, project, since)
+    found = read_changes(client, project, since)
+    tasks = [task for task, _ in found.items() - mailbox.found(project).items()]
     if tasks:
         _log.info("project %s: %s tasks changed since %s", project, len(tasks), since)
         mailbox.add_tasks(project, tasks)
-    quiet = not tasks or newest <= stamp
-    mailbox.remember_reconciled(project, _SETTLED + stamp if quiet else newest)
+    newest = max(found.values(), default=stamp)
+    mailbox.remember_found(project, found)
+    mailbox.remember_reconciled(project, _SETTLED + stamp if newest <= stamp else newest)
     return len(tasks)

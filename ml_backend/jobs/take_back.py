@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Final
 
 import numpy as np
 
 from ml_backend.errors import ConfigError, ProjectGoneError, SettingsError
 from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.labelstudio.batches import sources_of
 from ml_backend.labelstudio.corrections import (
     Relabelled,
@@ -18,6 +20,7 @@ from ml_backend.labelstudio.corrections import (
     write_answers,
 )
 from ml_backend.labelstudio.reader import Project, read_project, read_tasks
+from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.review.batch import Fate, fates
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
@@ -27,6 +30,8 @@ __all__ = ["is_relabel_project", "known_settings", "relay", "remember_relabel_pr
 _log = logging.getLogger(__name__)
 
 _PAGE: Final = 200
+#: From so many on, what sparing them costs is less than the payloads of their events.
+_MANY: Final = 8
 _RELABEL: Final = "relook:relabel"
 
 
@@ -61,15 +66,15 @@ def _write_ready(services: Services, source: Project, prefix: str, table: Relabe
     wanted = np.unique(table.sent.source[table.answers.id >= 0])
     now = originals(table, list(read_tasks(services.client, source, prefix, wanted)))
     ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
-    return len(
-        write_answers(
-            services.client,
-            [
-                (table.annotation[row], int(table.sent.source[row]), int(now.label[row]))
-                for row in ready
-            ],
-        )
-    )
+    answers = [
+        (table.annotation[row], int(table.sent.source[row]), int(now.label[row])) for row in ready
+    ]
+    many = len(answers) >= _MANY
+    if many:
+        # An event without payload names no task: what changed since this look is then found.
+        find_lost_events(services.client, services.mailbox, source.id)
+    with without_payload(services.client, source.id) if many else nullcontext():
+        return len(write_answers(services.client, answers))
 
 
 def is_relabel_project(mailbox: Mailbox, project: int) -> bool:

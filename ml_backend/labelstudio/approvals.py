@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, cast
 
 import numpy as np
@@ -13,13 +11,13 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 from numpy.typing import NDArray
 
-from ml_backend.errors import ProjectGoneError, SettingsError
+from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result
-from ml_backend.labelstudio.writer import create_predictions, delete_predictions
+from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
 
 __all__ = [
     "approve",
@@ -32,9 +30,6 @@ __all__ = [
     "unlabelled_tasks",
 ]
 
-_log = logging.getLogger(__name__)
-
-_PARALLEL: Final = 4
 _PAGE: Final = 1000
 
 
@@ -152,16 +147,7 @@ def take_back(client: LabelStudio, approvals: Approvals) -> None:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-
-    def delete(annotation: int) -> None:
-        try:
-            with explained(f"deleting annotation {annotation}"):
-                client.annotations.delete(id=annotation)
-        except ProjectGoneError:
-            _log.debug("annotation %s was already gone", annotation)
-
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(delete, approvals.id.tolist()))
+    delete_each("annotation", lambda one: client.annotations.delete(id=one), approvals.id.tolist())
 
 
 def batches(client: LabelStudio, project: int) -> dict[str, list[str]]:

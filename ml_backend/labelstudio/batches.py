@@ -23,7 +23,6 @@ from ml_backend.review.decide import NEEDS_REVIEW
 __all__ = [
     "CURRENT_LABEL",
     "adopt_project",
-    "copy_webhook",
     "find_relabel_projects",
     "make_relabel_project",
     "read_batch",
@@ -43,7 +42,6 @@ CURRENT_LABEL: Final = "current-label"
 _BY_PRIORITY: Final = "Uncertainty sampling"
 #: Label Studio takes no longer title.
 _TITLE: Final = 50
-_ACTIONS: Final = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 #: Addresses that Label Studio opens only for a project with the storage they lie in.
 _CLOUD: Final = ("s3://", "gs://", "azure-blob://", "azure_spi://")
 #: What ``_mark`` writes.
@@ -178,32 +176,6 @@ def adopt_project(client: LabelStudio, source: Project, target: int) -> str:
         f"project {target} serves its tasks by {found.sampling}, not the most urgent first; "
         f"{_BY_PRIORITY} in its settings does"
     )
-
-
-def copy_webhook(client: LabelStudio, source: int, target: int) -> bool:
-    """Have the target's annotations told to whom the source's are told.
-
-    Returns:
-        false where the source has no model connection whose webhook could be copied.
-
-    Raises:
-        LabelStudioError: when Label Studio cannot be reached or refuses.
-    """
-    with explained(f"connecting project {target} to the webhook of project {source}"):
-        urls = {f"{str(one.url).rstrip('/')}/webhook" for one in client.ml.list(project=source)}
-        ours = [one for one in client.webhooks.list(project=str(source)) if one.url in urls]
-        known = {one.url for one in client.webhooks.list(project=str(target))}
-        for webhook in ours:
-            if webhook.url not in known:
-                client.webhooks.create(
-                    url=str(webhook.url),
-                    project=target,
-                    send_payload=True,
-                    send_for_all_actions=False,
-                    actions=cast(Any, list(_ACTIONS)),
-                    headers=webhook.headers or {},
-                )
-    return bool(ours)
 
 
 def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:

@@ -39,8 +39,8 @@ def last_change(client: LabelStudio, project: int) -> str:
     return _stamp(newest[0]) if newest else _LONG_AGO
 
 
-def read_changes(client: LabelStudio, project: int, since: str) -> tuple[list[int], str]:
-    """Return the tasks that changed after a moment, and when the last of them did.
+def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str]:
+    """Return the tasks that changed after a moment, and when each of them last did.
 
     Raises:
         LabelStudioError: when they cannot be read.
@@ -57,8 +57,7 @@ def read_changes(client: LabelStudio, project: int, since: str) -> tuple[list[in
         pages: Any = client.tasks.list(
             project=project, fields="task_only", include=_FIELDS, query=query, page_size=1000
         )
-        found = [(int(task.id), _stamp(task.updated_at)) for task in pages]
-    return [task for task, _ in found], max((stamp for _, stamp in found), default=since)
+        return {int(task.id): _stamp(task.updated_at) for task in pages}
 
 
 @dataclass(frozen=True, slots=True)

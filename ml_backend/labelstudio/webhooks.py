@@ -1,20 +1,35 @@
-"""The webhook that Label Studio makes with a model connection: is it there, is its key in it?"""
+"""The webhook that Label Studio makes with a model connection: its key, its copies, its payload.
+
+With a payload, Label Studio writes out annotation, task and project inside the request of whoever
+saved a label, which takes it as long as to save it. Without one, a header says the project.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 from label_studio_sdk import LabelStudio
 
 from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.labelstudio.client import explained
 
-__all__ = ["KEY_HEADER", "put_key", "webhook_key"]
+__all__ = [
+    "KEY_HEADER",
+    "PROJECT_HEADER",
+    "copy_webhook",
+    "put_key",
+    "webhook_key",
+    "without_payload",
+]
 
 #: Label Studio sends a webhook's headers as they stand, and Basic auth with no event.
 KEY_HEADER: Final = "X-Relook-Key"
+PROJECT_HEADER: Final = "X-Relook-Project"
+_ANSWERS: Final = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 
 
 def webhook_key(password: str) -> str:
@@ -47,6 +62,58 @@ def put_key(client: LabelStudio, project: int, user: str, password: str) -> int:
                 )
                 put += 1
     return put
+
+
+def copy_webhook(client: LabelStudio, source: int, target: int) -> None:
+    """Have the target's answers told to whom the source's annotations are told, without payload.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"connecting project {target} to the webhook of project {source}"):
+        urls = {_events_of(str(one.url)) for one in client.ml.list(project=source)}
+        known = {one.url for one in client.webhooks.list(project=str(target))}
+        for webhook in client.webhooks.list(project=str(source)):
+            if webhook.url not in urls:
+                continue
+            headers = webhook.headers or {}
+            if PROJECT_HEADER not in headers and webhook.id is not None:
+                named = {**headers, PROJECT_HEADER: str(source)}
+                client.webhooks.update(id=webhook.id, url=webhook.url, headers=named)
+            if webhook.url not in known:
+                client.webhooks.create(
+                    url=webhook.url,
+                    project=target,
+                    send_payload=False,
+                    send_for_all_actions=False,
+                    actions=cast(Any, list(_ANSWERS)),
+                    headers={**headers, PROJECT_HEADER: str(target)},
+                )
+
+
+@contextmanager
+def without_payload(client: LabelStudio, project: int) -> Iterator[None]:
+    """Spare Label Studio the payload of a project's events while the body writes many annotations.
+
+    Where it is never put back, events still arrive: they name the project.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"listing the webhooks of project {project}"):
+        every = client.webhooks.list(project=str(project))
+        ours = [one for one in every if PROJECT_HEADER in (one.headers or {})]
+
+    def send_payload(wanted: bool) -> None:
+        with explained(f"setting the payload of the webhook of project {project}"):
+            for one in ours:
+                client.webhooks.update(id=int(one.id or 0), url=one.url, send_payload=wanted)
+
+    send_payload(False)
+    try:
+        yield
+    finally:
+        send_payload(True)
 
 
 def _events_of(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, cast
 
@@ -16,7 +16,13 @@ from ml_backend.errors import LabelStudioError, ProjectGoneError
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.results import Result
 
-__all__ = ["create_predictions", "delete_predictions", "set_model_version", "write_field"]
+__all__ = [
+    "create_predictions",
+    "delete_each",
+    "delete_predictions",
+    "set_model_version",
+    "write_field",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -80,16 +86,30 @@ def delete_predictions(client: LabelStudio, ids: Sequence[int]) -> None:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
+    delete_each("prediction", lambda one: client.predictions.delete(id=one), ids)
 
-    def delete(prediction: int) -> None:
+
+def delete_each(what: str, delete: Callable[[int], None], ids: Sequence[int]) -> None:
+    """Delete by id, several at once; those already gone are fine.
+
+    Args:
+        what: what they are called when one cannot be deleted.
+        delete: deletes one.
+        ids: which.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+
+    def delete_one(one: int) -> None:
         try:
-            with explained(f"deleting prediction {prediction}"):
-                client.predictions.delete(id=prediction)
+            with explained(f"deleting {what} {one}"):
+                delete(one)
         except ProjectGoneError:
-            _log.debug("prediction %s was already gone", prediction)
+            _log.debug("%s %s was already gone", what, one)
 
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(delete, ids))
+        list(pool.map(delete_one, ids))
 
 
 def write_field(

@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.jobs.action_book import KEPT, Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
+from ml_backend.jobs.batch_progress import Progress
+from ml_backend.jobs.batches import HERE, NEW, Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag

@@ -23,8 +23,10 @@ from pydantic import ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, MediaError, RelookError
+from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.schedule import begin_if_changed
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
+from ml_backend.labelstudio.webhooks import PROJECT_HEADER
 from ml_backend.metrics import Metrics
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.prelabels import prelabels
@@ -164,7 +166,7 @@ class _Backend:
         return JSONResponse({"results": results})
 
     async def webhook(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
-        event = WebhookRequest.from_body(body)
+        event = WebhookRequest.from_body(body, request.headers.get(PROJECT_HEADER))
         # Each name is kept for good, so a sender makes up none.
         self._metrics.events.labels(event.action if event.action in _KNOWN else "other").inc()
         if event.action == "START_TRAINING":
@@ -174,14 +176,15 @@ class _Backend:
             run = await anyio.to_thread.run_sync(self._services.graph.start, event.project)
             return {"status": "queued", "job": run.id}
         if event.action in _CHANGES:
-            delivered = await self.outbox.add(event.project, tasks=event.tasks)
+            delivered = await self.outbox.add(event.project, tasks=event.tasks or [UNNAMED])
         elif event.action == "PROJECT_UPDATED":
             mailbox = self._services.mailbox
             await anyio.to_thread.run_sync(begin_if_changed, mailbox, event.project, event.config)
             await anyio.to_thread.run_sync(mailbox.note_heard, event.project)
             return {"status": "queued"}
         elif event.action == "ANNOTATIONS_DELETED":
-            delivered = await self.outbox.add(event.project, deleted=event.annotations)
+            tasks = [] if event.annotations else [UNNAMED]
+            delivered = await self.outbox.add(event.project, tasks, event.annotations)
         else:
             return {"status": "ignored"}
         if not delivered:

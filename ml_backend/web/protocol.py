@@ -59,6 +59,7 @@ class PredictRequest(_Received):
 class WebhookRequest(_Received):
     """POST /webhook: something changed, or somebody pressed "Start training".
 
+    A webhook without payload names the action alone; its headers say the project.
     ``task`` and ``annotation`` are one object or a list, by the kind of action; deletions name
     annotations without their task. ``config`` is the project's labelling config, where it is sent.
     """
@@ -75,9 +76,14 @@ class WebhookRequest(_Received):
         return value.get("id") if isinstance(value, dict) else value
 
     @classmethod
-    def from_body(cls, body: dict[str, Any]) -> WebhookRequest:
-        """Read any of Label Studio's event bodies."""
-        project = body.get("project")
+    def from_body(cls, body: dict[str, Any], project: str | None = None) -> WebhookRequest:
+        """Read any of Label Studio's event bodies.
+
+        Args:
+            body: as it was sent.
+            project: the project where the body names none.
+        """
+        project = body.get("project", project)
         config = project.get("label_config") if isinstance(project, dict) else None
         return cls.model_validate(
             {

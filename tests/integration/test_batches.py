@@ -19,6 +19,8 @@ from ml_backend.jobs.batch_jobs import (
     send_batch,
 )
 from ml_backend.jobs.batch_jobs import wait_for as end_of
+from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.labelstudio.writer import write_field
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
@@ -49,6 +51,10 @@ def relabel_tasks(bench: Bench, batch: str) -> dict[int, Any]:
     project = int(batch.split("-", maxsplit=1)[0])
     tasks = bench.client.tasks.list(project=project, fields="all", page_size=100)
     return {task.data["relook_source_task"]: task for task in tasks}
+
+
+def payloads(bench: Bench, project: int) -> list[bool | None]:
+    return [one.send_payload for one in bench.client.webhooks.list(project=str(project))]
 
 
 def current_label(task: Any) -> list[dict]:
@@ -316,6 +322,21 @@ def test_a_batch_goes_to_a_project_that_is_named_or_new(bench):
     assert set(relabel_tasks(bench, made)) < set(tasks)
 
 
+def test_a_save_is_noticed_while_events_name_no_task(bench, reviewer):
+    project, tasks = flagged(bench, 2, seed=71)
+    relabel = int(send(bench, project, top=1)["batch"].split("-")[0])
+    assert payloads(bench, relabel) == [False]
+    find_lost_events(bench.client, bench.mailbox, project)
+    with without_payload(bench.client, project):
+        assert payloads(bench, project) == [False]
+        for task in tasks:
+            (annotation,) = bench.task(task).annotations
+            reviewer.update(annotation["id"], annotation["result"])
+    assert payloads(bench, project) == [True]
+    for task in tasks:
+        wait_for(lambda task=task: bench.flag(task) == "confirmed", "the verdict 'confirmed'")
+
+
 def test_batches_go_out_by_themselves(bench):
     project, _ = flagged(bench, 2, seed=68, batch_every=2)
     (row,) = wait_for(lambda: listed(bench, project), "the batch")
@@ -354,4 +375,5 @@ def test_a_batch_of_many_goes_out_and_comes_back_whole(bench, annotator):
     wait_for(lambda: bench.idle(project), "all answers scored", 180)
     (row,) = listed(bench, project)
     assert (row["done"], row["confirmed"]) == (100, 100)
+    assert payloads(bench, project) == [True]
     assert bench.task(ids[50]).annotations[-1]["completed_by"]["id"] == annotator.id

@@ -1,0 +1,111 @@
+"""How relabel batches stand, read from Label Studio each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+
+from ml_backend.labelstudio.batch_tabs import batch_tabs, read_flags
+from ml_backend.labelstudio.batches import find_relabel_projects
+from ml_backend.labelstudio.corrections import Relabelled, originals, read_relabelled
+from ml_backend.labelstudio.reader import Project, read_tasks
+from ml_backend.review.batch import Fate, Originals, confirmed, fates
+from ml_backend.review.decide import CONFIRMED, CORRECTED
+
+__all__ = ["Progress", "read_progress"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How a batch stands, in tasks: ``sent`` is the sum of all others but the two verdicts.
+
+    Attributes:
+        batch: its name.
+        project: where its tasks are; the source project for one that stayed there.
+        open: nobody has answered yet.
+        skipped: whoever looked at it skipped it; it can go out again.
+        ready: answered, and on the way back.
+        done: corrected or confirmed.
+        superseded: never written back, and sent again since.
+        gone: the source task was deleted.
+        conflicts: source tasks whose labels changed after they were sent, with the mend.
+    """
+
+    batch: str
+    project: int
+    sent: int = 0
+    open: int = 0
+    skipped: int = 0
+    ready: int = 0
+    done: int = 0
+    corrected: int = 0
+    confirmed: int = 0
+    superseded: int = 0
+    gone: int = 0
+    conflicts: dict[int, str] = field(default_factory=dict)
+
+
+def read_progress(client: LabelStudio, source: Project, prefix: str) -> list[Progress]:
+    """Return how each batch of a project stands.
+
+    Args:
+        client: a signed-in client.
+        source: the project whose tasks went out.
+        prefix: what the names of Relook's own fields begin with.
+
+    Raises:
+        LabelStudioError: when it cannot be read.
+    """
+    found: dict[str, Progress] = {}
+    for target in find_relabel_projects(client, source.id):
+        for table in read_relabelled(client, target):
+            if table.source == source.id:
+                pages = read_tasks(client, source, prefix, np.unique(table.sent.source))
+                _count(table, originals(table, list(pages)), target, found)
+    return [*found.values(), *_read_progress_here(client, source.id, prefix)]
+
+
+def _count(table: Relabelled, now: Originals, target: int, found: dict[str, Progress]) -> None:
+    fate = fates(table.sent, table.answers, now)
+    same = confirmed(table.sent, table.answers)
+    for row, (batch, became) in enumerate(
+        zip(table.sent.batch.tolist(), fate.tolist(), strict=True)
+    ):
+        one = found.setdefault(batch, Progress(batch, target))
+        one.sent += 1
+        one.open += became == Fate.OPEN
+        one.skipped += became == Fate.SKIPPED
+        one.ready += became == Fate.READY
+        one.done += became == Fate.DONE
+        one.superseded += became == Fate.SUPERSEDED
+        one.gone += became == Fate.GONE
+        one.confirmed += became == Fate.DONE and bool(same[row])
+        one.corrected += became == Fate.DONE and not same[row]
+        if became == Fate.CONFLICT:
+            task, copy = int(table.sent.source[row]), int(table.sent.task[row])
+            one.conflicts[task] = (
+                f"task {task}: its labels changed after it was sent, so the answer (task {copy} of "
+                f"project {target}) was not written. `relook batch {table.source} --task {task}` "
+                "sends it again as it now stands; or take the answer over by hand."
+            )
+
+
+def _read_progress_here(client: LabelStudio, project: int, prefix: str) -> list[Progress]:
+    """Return how the batches that stayed in the project stand."""
+    found = []
+    for tab in batch_tabs(client, project, prefix):
+        flags = list(read_flags(client, project, prefix, tab.batch).values())
+        done = flags.count(CORRECTED) + flags.count(CONFIRMED)
+        found.append(
+            Progress(
+                *(tab.batch, project),
+                sent=len(flags),
+                open=len(flags) - done,
+                done=done,
+                corrected=flags.count(CORRECTED),
+                confirmed=flags.count(CONFIRMED),
+            )
+        )
+    return found
