@@ -18,7 +18,12 @@ from ml_backend.errors import BatchError, ConfigError, ProjectGoneError
 from ml_backend.jobs.batch_progress import Progress, read_progress
 from ml_backend.jobs.batch_queue import read_queue
 from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.jobs.take_back import known_settings, remember_relabel_project, take_back
+from ml_backend.jobs.take_back import (
+    known_settings,
+    look_again,
+    remember_relabel_project,
+    take_back,
+)
 from ml_backend.labelstudio.batch_tabs import (
     batch_tabs,
     open_tab,
@@ -143,6 +148,7 @@ class Batches:
             try:
                 if remember_relabel_project(mailbox, target):
                     mailbox.add_tasks(target, read_answered(self._client, target))
+                look_again(mailbox, self._source.id, target)
                 find_lost_events(self._client, mailbox, target)
             except ProjectGoneError:
                 _log.info("relabel project %s was deleted meanwhile", target)

@@ -272,6 +272,21 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
     assert len(bench.task(first).annotations) == 2
 
 
+def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annotator):
+    project, (task,) = flagged(bench, 1, seed=74)
+    copy = relabel_tasks(bench, send(bench, project)["batch"])[task]
+    _, settings = bench.mailbox.setup_of(project)
+    bench.mailbox.remember_setup(project, {"no such setting": 1})
+    annotator.submit(copy.id, current_label(copy))
+    held = f"relook:held:{project}:{copy.project}"
+    wait_for(lambda: bench.redis.scard(held), "the answer's being looked at")
+    assert len(bench.task(task).annotations) == 1
+    bench.mailbox.remember_setup(project, settings)
+    bench.mailbox.reconcile_all(0)
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the answer")
+    assert not bench.redis.scard(held)
+
+
 def test_a_batch_can_stay_in_the_project(bench, reviewer):
     project, tasks = flagged(bench, 2, seed=66)
     batch = send(bench, project, to="here", top=1)["batch"]
