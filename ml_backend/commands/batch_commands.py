@@ -100,7 +100,7 @@ def _do(job: Any, *arguments: Any) -> dict[str, Any]:
     from ml_backend.jobs import batch_jobs  # noqa: PLC0415
 
     given = batch_jobs.enqueue(Mailbox(open_redis(service_settings())), job, *arguments)
-    return batch_jobs.wait_for(given)
+    return batch_jobs.wait_for(given, _say.print)
 
 
 def _numbers(said: list[str]) -> list[int]:

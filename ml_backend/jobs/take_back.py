@@ -66,8 +66,8 @@ def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
                 prefix = known_settings(services.mailbox, source.id).field_prefix
             except (ConfigError, SettingsError) as error:
                 _log.warning("answers of project %s cannot go back yet: %s", target, error)
-                held = table.sent.task[table.answers.id >= 0].tolist()
-                services.mailbox.redis.sadd(_held(table.source, target), *held)
+                if held := table.sent.task[table.answers.id >= 0].tolist():
+                    services.mailbox.redis.sadd(_held(table.source, target), *held)
                 continue
             except ProjectGoneError as error:
                 _log.warning("answers of project %s cannot go back: %s", target, error)

@@ -65,7 +65,11 @@ class Agreed:
 
 
 def changes(
-    control: Control, labels: Labels, annotation: NDArray[np.int64], answer: NDArray[np.int64]
+    control: Control,
+    labels: Labels,
+    annotation: NDArray[np.int64],
+    answer: NDArray[np.int64],
+    reach: float = REACH,
 ) -> Changes:
     """Compare annotations with the ones that answer them.
 
@@ -74,8 +78,9 @@ def changes(
         labels: its labels of N annotations.
         annotation: int64 (A,), rows of annotations.
         answer: int64 (A,), row of the annotation that answers each.
+        reach: within which key points are of one place, in the unit of the outlines.
     """
-    place = places(control, labels.label, labels.outline, np.full((len(labels), 2), REACH))
+    place = places(control, labels.label, labels.outline, np.full((len(labels), 2), reach))
     mine, pair = _of(labels, annotation)
     theirs, of_answer = _of(labels, answer)
     # A label that the config lacks is one label like any other here.
