@@ -12,6 +12,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 
 __all__ = ["TaskStates", "last_change", "microseconds", "read_changes", "read_states", "shifted"]
 
@@ -30,10 +31,10 @@ def last_change(client: LabelStudio, project: int) -> str:
     Raises:
         LabelStudioError: when it cannot be read.
     """
-    query = json.dumps({"ordering": ["-tasks:updated_at"]})
+    newest_first = json.dumps({"ordering": ["-tasks:updated_at"]})
     with explained(f"looking for changes in project {project}"):
         page: Any = client.tasks.list(
-            project=project, fields="task_only", include=_FIELDS, query=query, page_size=1
+            project=project, fields="task_only", include=_FIELDS, query=newest_first, page_size=1
         )
         newest = [task.updated_at for task in page.items or []]
     return _stamp(newest[0]) if newest else _LONG_AGO
@@ -45,17 +46,11 @@ def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    changed = {
-        "filter": "filter:tasks:updated_at",
-        "operator": "greater",
-        "type": "Datetime",
-        "value": since,
-    }
     # Unordered: while it is read, a list ordered by change would move under the reader.
-    query = json.dumps({"filters": {"conjunction": "and", "items": [changed]}})
+    chosen = query(every(condition("updated_at", "Datetime", since, "greater")))
     with explained(f"looking for changes in project {project}"):
         pages: Any = client.tasks.list(
-            project=project, fields="task_only", include=_FIELDS, query=query, page_size=1000
+            project=project, fields="task_only", include=_FIELDS, query=chosen, page_size=1000
         )
         return {int(task.id): _stamp(task.updated_at) for task in pages}
 

@@ -121,8 +121,8 @@ def agreed(
         return _choices(control, labels, task[rows], author[rows], rows)
     mine, at = _of(labels, rows)
     label, outline = labels.label[mine], labels.outline.take(mine)
-    place = places(control, label, outline, np.full((len(mine), 2), REACH))
-    regions = Regions(task[rows][at], label, place)
+    where = places(control, label, outline, np.full((len(mine), 2), REACH))
+    regions = Regions(task[rows][at], label, where)
     looked = (task[rows], author[rows])
     found = region_agreement.compare_boxes(regions, author[rows][at], looked=looked)
     if not len(found):
