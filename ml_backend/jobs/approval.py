@@ -253,7 +253,7 @@ def _tally(page: TaskPage, done: Judgement, wanted: dict[int, tuple[Result, floa
         Example(task, _labels(result), confidence[task])
         for task, (result, _) in list(wanted.items())[:_MOST_EXAMPLES]
     ]
-    return Tally(len(page), len(wanted), +left, examples)
+    return Tally(len(page), len(wanted), left=+left, examples=examples)
 
 
 def _labels(result: Result) -> str:

@@ -236,8 +236,8 @@ class ProjectWork:
         if not after:
             return {}
         said = [
-            amended(table.control, *one, float(table.predictions.size.max(initial=0)))
-            for table, *one in zip(predicted.controls, before, after, strict=True)
+            amended(table.control, old, new, float(table.predictions.size.max(initial=0)))
+            for table, old, new in zip(predicted.controls, before, after, strict=True)
         ]
         words = as_reason(CORRECTED, said)
         return {row: words[task] for row, task in enumerate(page.id.tolist()) if task in words}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
 
     made = bench.client.projects.get(id=relabel)
     assert (made.title, made.model_version) == ("Relabel: Test detection", "relook-suggestion")
-    source = bench.task(fixed)
+    source, source_of_kept = bench.task(fixed), bench.task(kept).data
     data = copies[fixed].data
     assert data["image"] == source.data["image"]
     assert annotator.opens(data["image"]) == 200
@@ -121,6 +122,9 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     reviewer.submit(copies[kept].id, current_label(copies[kept]))
     wait_for(lambda: bench.flag(fixed) == "corrected", "the verdict 'corrected'")
     wait_for(lambda: bench.flag(kept) == "confirmed", "the verdict 'confirmed'")
+    reason = bench.task(fixed).data["relook_reason"]
+    assert re.fullmatch(r"corrected: \d became \d", reason)
+    assert bench.task(kept).data["relook_reason"] == source_of_kept["relook_reason"]
     for task, person in ((fixed, annotator), (kept, reviewer)):
         original, answer = sorted(bench.task(task).annotations, key=lambda one: one["id"])
         assert answer["completed_by"]["id"] == person.id

@@ -35,3 +35,4 @@ def test_annotators_who_disagree_are_a_kind_of_their_own(bench: Bench):
     longer = max(bench.task(split).annotations, key=lambda one: len(one["result"]))
     second.update(shorter["id"], longer["result"])
     wait_for(lambda: bench.flag(split) == "corrected", "the verdict 'corrected'", 150)
+    assert bench.task(split).data["relook_reason"] == f"corrected: {label} added"
