@@ -77,8 +77,8 @@ def act(action: Action, book: ActionBook) -> str:
     if wish.action == "approve":
         tally, left_out = approve(services(), action, book, wish)
         book.note(action.id, done=action.total, undoable=int(tally.approved > 0))
-        unknown = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
-        return _sentence(tally.approved, "approved", left_out) + unknown
+        more = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
+        return _sentence(tally.approved, "approved", left_out) + more
     prefix = known_settings(services().mailbox, action.project).field_prefix
     regions = _named_regions(action.project, prefix, wish)
     tasks = sorted({*wish.tasks, *regions})
