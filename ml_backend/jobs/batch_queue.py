@@ -9,9 +9,10 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.batch_tabs import batch_tabs, read_flags
-from ml_backend.labelstudio.batches import find_relabel_projects, read_out, read_waiting
+from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.labelstudio.corrections import originals, read_relabelled
 from ml_backend.labelstudio.reader import Project, TaskPage, read_tasks
+from ml_backend.labelstudio.sent_tasks import read_out, read_waiting
 from ml_backend.marks import Mark
 from ml_backend.review.batch import Fate, Waiting, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW

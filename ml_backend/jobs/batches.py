@@ -34,13 +34,13 @@ from ml_backend.labelstudio.batches import (
     adopt_project,
     find_relabel_projects,
     make_relabel_project,
-    read_batch,
     relabel_task,
     send_tasks,
     withdraw,
 )
 from ml_backend.labelstudio.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.sent_tasks import read_batch
 from ml_backend.labelstudio.webhooks import copy_webhook
 from ml_backend.review.batch import choose
 from ml_backend.review.decide import CONFIRMED, CORRECTED

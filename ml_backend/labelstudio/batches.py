@@ -12,22 +12,18 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 
 from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.bodies import number
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import OWN_FIELDS, Project, TaskPage, read_project
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.writer import set_model_version
-from ml_backend.review.batch import Waiting
-from ml_backend.review.decide import NEEDS_REVIEW
 
 __all__ = [
     "CURRENT_LABEL",
     "adopt_project",
     "find_relabel_projects",
     "make_relabel_project",
-    "read_batch",
-    "read_out",
-    "read_waiting",
     "relabel_task",
     "send_tasks",
     "sources_of",
@@ -71,52 +67,6 @@ def sources_of(client: LabelStudio, target: int) -> set[int]:
     with explained(f"reading project {target}"):
         description = client.projects.get(id=target).description or ""
     return {int(source) for source in _MARKED.findall(description)}
-
-
-def read_out(client: LabelStudio, target: int, source: int) -> tuple[set[int], dict[int, int]]:
-    """Return where the tasks of a source project are that were sent to a relabel project.
-
-    Returns:
-        the source tasks that wait there for an answer; those that were skipped do not;
-        each copy that is answered, with its source task.
-
-    Raises:
-        LabelStudioError: when they cannot be read.
-    """
-    nothing = condition("total_annotations", "Number", 0)
-    skipped = condition("cancelled_annotations", "Number", 0)
-    answered = condition("total_annotations", "Number", 0, "greater")
-    waiting = _copies(client, target, source, every(nothing, skipped))
-    return set(waiting.values()), _copies(client, target, source, every(answered))
-
-
-def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set[int]:
-    """Return the tasks of a source project that went to a relabel project in one batch.
-
-    Raises:
-        LabelStudioError: when they cannot be read.
-    """
-    sent = condition("data.relook_sent_batch", "String", batch)
-    return set(_copies(client, target, source, every(sent)).values())
-
-
-def _copies(
-    client: LabelStudio, target: int, source: int, filters: dict[str, Any]
-) -> dict[int, int]:
-    with explained(f"listing tasks of relabel project {target}"):
-        pages: Any = client.tasks.list(
-            project=target,
-            fields="task_only",
-            include="id,data",
-            query=query(filters),
-            page_size=1000,
-        )
-        found = [(int(task.id), task.data) for task in pages]
-    return {
-        copy: int(data["relook_source_task"])
-        for copy, data in found
-        if data.get("relook_source_project") == source and "relook_source_task" in data
-    }
 
 
 def make_relabel_project(client: LabelStudio, source: Project, note: str) -> int:
@@ -178,29 +128,6 @@ def adopt_project(client: LabelStudio, source: Project, target: int) -> str:
     )
 
 
-def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
-    """Read the queue of a project.
-
-    Raises:
-        LabelStudioError: when it cannot be read.
-    """
-    flagged = condition(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
-    with explained(f"reading the queue of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id,data",
-            query=query(every(flagged)),
-            page_size=1000,
-        )
-        found = [(int(task.id), task.data) for task in pages]
-    return Waiting(
-        np.array([task for task, _ in found], dtype=np.int64),
-        np.array([_number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
-        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
-    )
-
-
 def relabel_task(
     page: TaskPage, row: int, project: int, prefix: str, batch: str, address: str
 ) -> dict[str, Any]:
@@ -219,7 +146,7 @@ def relabel_task(
     """
     body = page.inputs.body[row]
     own = {f"{prefix}_{name}" for name in OWN_FIELDS}
-    task, priority = int(page.id[row]), _number(page.own["priority"][row])
+    task, priority = int(page.id[row]), number(page.own["priority"][row])
     data = {key: readable(value, project) for key, value in body["data"].items() if key not in own}
     current = np.flatnonzero(page.annotations.task == row)
     label = page.annotations.result[current[-1]] if len(current) else []
@@ -314,7 +241,3 @@ def readable(value: Any, project: int) -> Any:
 
 def _mark(source: int) -> str:
     return f"[relook: relabels {source}]"
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["is_answer", "parts", "plain"]
+__all__ = ["is_answer", "number", "parts", "plain"]
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -32,3 +32,8 @@ def is_answer(annotation: Mapping[str, Any], beside: Collection[int]) -> bool:
     """
     origin = annotation.get("import_id") is not None
     return origin and annotation.get("parent_annotation") in beside
+
+
+def number(value: Any) -> float:
+    """Return a number out of a task's data; 0 for anything else."""
+    return float(value) if isinstance(value, int | float) else 0.0
