@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_backend.demo.projects import CONFIGS, connect_backend, human_result, upload_images
+from ml_backend.demo.projects import CONFIGS, human_result, upload_images
 from ml_backend.errors import ConfigError, SettingsError
 from ml_backend.jobs.action_book import ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally, undo
@@ -78,7 +78,7 @@ def unlabelled(
     made: Any = client.projects.import_tasks(
         id=project, request=cast(Any, body), return_task_ids=True
     )
-    connect_backend(client, project, bench.stack.url, {"model": MODEL[kind]})
+    bench._connect(project, {"model": MODEL[kind]})
     settings = bench.settings.model_copy(
         update={"redis_url": type(bench.settings.label_studio_api_key)(bench.stack.redis_url)}
     )
