@@ -11,7 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import annotators
 from analysis.crowd.sheets import Comparison, Sheets, compare
+from analysis.crowd.votes import Votes
+from analysis.findings import NONE, Findings
+from analysis.geometry import ragged
 from analysis.geometry.matching import Pairs, pair_blocks
 from analysis.regions import Regions
 
@@ -25,6 +29,7 @@ __all__ = [
     "compare",
     "compare_boxes",
     "deal",
+    "disputed",
 ]
 
 #: Chance is drawn this often: a standard error of at most 0.004 in the mean distance.
@@ -189,6 +194,54 @@ def box_alpha(
     rows, dealt = deal(sheets, draws=draws, seed=seed)
     copies = Regions(dealt.task[dealt.of_region], regions.label[rows], regions.box[rows])
     return alpha(observed, compare(dealt, box_pairs(copies, dealt, same_label=same_label)))
+
+
+def disputed(
+    sheets: Sheets, pairs: Pairs, *, threshold: float = 0.5, floor: float = 0.1
+) -> tuple[Findings, NDArray[np.int64], NDArray[np.int64]]:
+    """Find regions that not all who looked at their task have made.
+
+    Everybody who looked votes on each region: who made it or one like it for it, all others
+    against it. The score is that of ``annotators.find`` on these votes, with the trust in
+    annotators of whom nothing is known. So an even split scores 0.5, one region of three people
+    that the two others lack 0.37, and one whose task nobody else looked at is not found.
+
+    Args:
+        sheets: who made which of R regions.
+        pairs: similar regions of one label, as for ``compare``.
+        threshold: similarity from which two regions are alike.
+        floor: findings with a lower score are left out.
+
+    Returns:
+        rows of kind ``disagreement``, worst first; annotation is the region;
+        int64 (F,), how many made it;
+        int64 (F,), how many looked.
+    """
+    count = max(len(sheets), 1)
+    alike = pairs.take(pairs.iou >= threshold)
+    made = np.concatenate(
+        [
+            np.arange(len(sheets.of_region)) * count + sheets.of_region,
+            alike.first * count + sheets.of_region[alike.second],
+            alike.second * count + sheets.of_region[alike.first],
+        ]
+    )
+    task = sheets.task[sheets.of_region]
+    begin, end = (np.searchsorted(sheets.task, task, side=side) for side in ("left", "right"))
+    region, sheet = ragged.expand(begin, end - begin)
+    votes = np.isin(region * count + sheet, made)
+    found = annotators.find(
+        Votes(region, sheet - begin[region], votes.astype(np.int32)),
+        num_classes=2,
+        calibration=annotators.Calibration(np.empty(0)),
+        floor=floor,
+    )
+    rows, nothing = found.task, np.full(len(found), NONE)
+    return (
+        Findings(task[rows], found.kind, rows, nothing, found.score, nothing.astype(np.int32)),
+        np.bincount(region, votes, minlength=len(task))[rows].astype(np.int64),
+        (end - begin)[rows],
+    )
 
 
 def _draw(count: int, draws: int, seed: int) -> NDArray[np.int64]:

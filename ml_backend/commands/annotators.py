@@ -19,6 +19,7 @@ from ml_backend.settings import service_settings
 __all__ = ["add_annotator_commands"]
 
 _TYPICAL: Final = 3
+_WEEKS: Final = 4
 
 
 def add_annotator_commands(app: typer.Typer) -> None:
@@ -49,10 +50,10 @@ def annotators(
 
 def _show(found: Report, console: Console) -> None:
     counts = ("tasks", "findings", "confirmed", "kept", "open")
-    table = Table("annotator", *counts, "error share")
+    table = Table("annotator", *counts, "error share", "last weeks")
     for one in found.annotators:
         numbers = [str(getattr(one, name)) for name in counts]
-        table.add_row(escape(one.name), *numbers, _share(one))
+        table.add_row(escape(one.name), *numbers, _share(one), _trend(one))
     console.print(table)
     for line in [*_confusions(found), *_agreement(found)]:
         console.print(line, markup=False, soft_wrap=True)
@@ -62,6 +63,11 @@ def _share(one: Annotator) -> str:
     if one.share.share is None:
         return "unknown"
     return f"{one.share.share:.1%} ({one.share.low:.1%} to {one.share.high:.1%})"
+
+
+def _trend(one: Annotator) -> str:
+    shares = [week.share.share for week in one.weeks[-_WEEKS:]]
+    return " ".join("?" if share is None else f"{share:.0%}" for share in shares)
 
 
 def _confusions(found: Report) -> Iterator[str]:

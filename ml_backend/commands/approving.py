@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.approval import ApprovalWork, Tally, undo
+from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch, undo
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
@@ -40,7 +39,7 @@ def approve_tasks(
     said, chosen = _filter(filters), _ids(tasks)
     work = ApprovalWork.open(Services(service_settings()), project)
     found = work.tasks(said, chosen)
-    batch = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    batch = name_batch()
     pages = work.approve(found, confidence, batch, dry_run=dry_run)
     tally = _count(pages, len(found), "judging" if dry_run else "approving", console)
     _show(tally, console)
@@ -87,6 +86,10 @@ def _show(tally: Tally, console: Console) -> None:
         console.print(table)
     for why, count in tally.left.most_common():
         console.print(f"{count} left out: {why}")
+    if tally.unknown:
+        console.print(
+            f"outliers not known for {tally.unknown} of them: no embedding of their input"
+        )
     for task in tally.refused:
         console.print(f"task {task}: Label Studio refused its prediction", style="yellow")
 

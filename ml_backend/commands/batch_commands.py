@@ -51,6 +51,8 @@ def batch(
     answer = _do(batch_jobs.send_batch, project, asdict(order))
     if answer["sent"]:
         _say.print(f"batch {answer['batch']}: {answer['sent']} tasks sent")
+        if answer["warning"]:
+            _say.print(answer["warning"])
     else:
         _say.print("nothing to send: what was asked for is in a batch already, or not in the queue")
 
@@ -67,7 +69,8 @@ def batches(
     if sync:
         _say.print(f"{_do(batch_jobs.bring_back, project)['written']} answers brought back")
     found = _do(batch_jobs.list_batches, project)["batches"]
-    columns = ("sent", "open", "ready", "done", "corrected", "confirmed", "gone")
+    counted = ("open", "skipped", "ready", "done", "corrected", "confirmed", "superseded", "gone")
+    columns = ("sent", *counted)
     # A name that is cut off cannot be given to the next command.
     table = Table(Column("batch", no_wrap=True), "project", *columns, "conflicts")
     for one in found:
@@ -97,7 +100,7 @@ def _do(job: Any, *arguments: Any) -> dict[str, Any]:
     from ml_backend.jobs import batch_jobs  # noqa: PLC0415
 
     given = batch_jobs.enqueue(Mailbox(open_redis(service_settings())), job, *arguments)
-    return batch_jobs.wait_for(given)
+    return batch_jobs.wait_for(given, _say.print)
 
 
 def _numbers(said: list[str]) -> list[int]:

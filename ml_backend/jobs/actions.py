@@ -75,9 +75,10 @@ def act(action: Action, book: ActionBook) -> str:
     if wish.action == "batch":
         return _send(action, book, wish)
     if wish.action == "approve":
-        approved, left_out = approve(services(), action, book, wish)
-        book.note(action.id, done=action.total, undoable=int(approved > 0))
-        return _sentence(approved, "approved", left_out)
+        tally, left_out = approve(services(), action, book, wish)
+        book.note(action.id, done=action.total, undoable=int(tally.approved > 0))
+        more = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
+        return _sentence(tally.approved, "approved", left_out) + more
     prefix = known_settings(services().mailbox, action.project).field_prefix
     regions = _named_regions(action.project, prefix, wish)
     tasks = sorted({*wish.tasks, *regions})
@@ -137,12 +138,12 @@ def undo(action: Action, book: ActionBook) -> str:
 def _send(action: Action, book: ActionBook, wish: Wish) -> str:
     # The same token at each try: a batch that was begun is gone on with.
     order = Order(action.id[:6], to=wish.to, tasks=wish.tasks)
-    batch, sent = Batches(services(), action.project).send(order)
-    if batch:
-        book.keep_batch(action.id, batch)
-    book.note(action.id, done=action.total, undoable=int(bool(batch)))
-    waiting = len(wish.tasks) - sent
-    return _sentence(sent, "sent", Counter({"in a batch already": waiting} if waiting else {}))
+    made = Batches(services(), action.project).send(order)
+    if made.batch:
+        book.keep_batch(action.id, made.batch)
+    book.note(action.id, done=action.total, undoable=int(bool(made.batch)))
+    said = _sentence(made.sent, "sent", {"in a batch already": len(wish.tasks) - made.sent})
+    return f"{said}; {made.warning}" if made.warning else said
 
 
 def _wanted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import defusedxml.ElementTree
@@ -26,7 +27,7 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "Tally", "undo"]
+__all__ = ["ApprovalWork", "Example", "Tally", "name_batch", "undo"]
 
 #: Small, because a person may edit what a page has found before it is deleted.
 _UNDO_PAGE: Final = 32
@@ -44,10 +45,11 @@ class Example:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of some tasks."""
+    """What came of some tasks; of ``unknown`` approved ones nothing said how far out they lie."""
 
     looked_at: int = 0
     approved: int = 0
+    unknown: int = 0
     left: Counter[str] = field(default_factory=Counter)
     examples: list[Example] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Tally:
         """Count another page's in."""
         self.looked_at += other.looked_at
         self.approved += other.approved
+        self.unknown += other.unknown
         self.left += other.left
         self.examples = (self.examples + other.examples)[:_MOST_EXAMPLES]
         self.refused += other.refused
@@ -142,9 +145,12 @@ class ApprovalWork:
             predicted = opened.services.prediction.predict(
                 opened.project.id, opened.project.config, opened.settings, page.inputs
             )
-            done = judge(self._candidates(page, predicted), confidence)
+            candidates = self._candidates(page, predicted)
+            done = judge(candidates, confidence)
             wanted = self._results(page, predicted, done, confidence)
             one = _tally(page, done, wanted)
+            unknown = page.id[np.isnan(candidates.outlier)].tolist()
+            one.unknown = len(wanted.keys() & set(unknown))
             if not dry_run:
                 version = approval_version(batch, predicted.version)
                 self._write(page, version, wanted, one)
@@ -189,6 +195,12 @@ class ApprovalWork:
             approvals.take_back(client, ours.take(beside))
             tally.approved += int((~beside).sum())
             tally.left[REASONS[0]] += int(beside.sum())
+
+
+def name_batch(action: str = "") -> str:
+    """Return the name of a new batch, by which the newest is told; an action's ends with its id."""
+    now = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    return f"{now}-{action}" if action else now
 
 
 def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
@@ -241,7 +253,7 @@ def _tally(page: TaskPage, done: Judgement, wanted: dict[int, tuple[Result, floa
         Example(task, _labels(result), confidence[task])
         for task, (result, _) in list(wanted.items())[:_MOST_EXAMPLES]
     ]
-    return Tally(len(page), len(wanted), +left, examples)
+    return Tally(len(page), len(wanted), left=+left, examples=examples)
 
 
 def _labels(result: Result) -> str:

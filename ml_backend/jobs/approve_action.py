@@ -6,7 +6,7 @@ from collections import Counter
 
 from ml_backend.jobs import approval
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
-from ml_backend.jobs.approval import ApprovalWork, Tally
+from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
 from ml_backend.review.approve import REASONS
 from ml_backend.services import Services
 
@@ -15,15 +15,15 @@ __all__ = ["approve", "take_back"]
 
 def approve(
     services: Services, action: Action, book: ActionBook, wish: Wish
-) -> tuple[int, Counter[str]]:
-    """Approve what the model is sure of; return how many, and how many were left out for what.
+) -> tuple[Tally, Counter[str]]:
+    """Approve what the model is sure of; return what came of it, and what was left out for what.
 
     Run again, it goes on: what is approved is labelled by then.
     """
     work = ApprovalWork.open(services, action.project)
     tasks = work.tasks(None, wish.tasks)
-    # Named by the action, so that each try adds to the same batch.
-    batch = f"page-{action.id}"
+    # Kept, so that each try adds to the same batch.
+    batch = book.batch(action.id) or name_batch(action.id)
     book.keep_batch(action.id, batch)
     tally = Tally()
     labelled = len(wish.tasks) - len(tasks)
@@ -33,7 +33,7 @@ def approve(
     left = Counter(tally.left)
     left[REASONS[0]] += labelled
     left["refused by Label Studio"] += len(tally.refused)
-    return tally.approved, +left
+    return tally, +left
 
 
 def take_back(services: Services, action: Action, book: ActionBook) -> tuple[int, int]:

@@ -5,6 +5,7 @@ What a person must mend is the job's answer rather than its failure: a failed jo
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from functools import wraps
 from typing import Any, Final
 
+from rq import Worker
 from rq.job import Job, JobStatus
 
 from ml_backend.errors import (
@@ -35,11 +37,14 @@ __all__ = [
     "wait_for",
 ]
 
+_log = logging.getLogger(__name__)
+
 Answer = dict[str, Any]
 
 #: A batch of many thousands is written one annotation at a time.
 _TIMEOUT_S: Final = 6 * 3600
 _LOOK_S: Final = 0.2
+_NOBODY: Final = "no worker runs that could do this: start `relook start` or `relook worker`"
 _ENDED: Final = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
 
 
@@ -55,13 +60,30 @@ def enqueue(mailbox: Mailbox, job: Callable[..., Answer], *arguments: Any) -> Jo
     )
 
 
-def wait_for(job: Job) -> Answer:
+def wait_for(
+    job: Job, say: Callable[[str], None] = _log.info, patience_s: tuple[float, float] = (5.0, 60.0)
+) -> Answer:
     """Wait for a job and return its answer.
+
+    Args:
+        job: the job.
+        say: told once when no worker runs that could take it.
+        patience_s: after how long without any worker that is said, and the job is withdrawn.
 
     Raises:
         BatchError: with what a person must mend, or what went wrong at last.
     """
+    attended, said = time.monotonic(), False
     while job.get_status(refresh=True) not in _ENDED:
+        if Worker.count(connection=job.connection):
+            attended = time.monotonic()
+        alone = time.monotonic() - attended
+        if alone > patience_s[1]:
+            job.cancel()
+            raise BatchError(f"{_NOBODY}; nothing was done")
+        if alone > patience_s[0] and not said:
+            say(f"{_NOBODY}; waiting for one")
+            said = True
         time.sleep(_LOOK_S)
     answer = job.return_value(refresh=True)
     if not isinstance(answer, dict):
@@ -87,9 +109,8 @@ def _told(job: Callable[..., Answer]) -> Callable[..., Answer]:
 
 @_told
 def send_batch(project: int, order: dict[str, Any]) -> Answer:
-    """Send a batch: ``{"batch", "sent"}``."""
-    batch, sent = Batches(services(), project).send(Order(**order))
-    return {"batch": batch, "sent": sent}
+    """Send a batch: what ``Dispatch`` says."""
+    return asdict(Batches(services(), project).send(Order(**order)))
 
 
 @_told

@@ -12,19 +12,24 @@ from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.labelstudio.corrections import Relabelled, originals, read_relabelled
 from ml_backend.labelstudio.reader import Project, read_tasks
 from ml_backend.review.batch import Fate, Originals, confirmed, fates
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.review.decide import CONFIRMED, CORRECTED
 
 __all__ = ["Progress", "read_progress"]
 
 
 @dataclass(slots=True)
 class Progress:
-    """How a batch stands, in tasks; ``done`` is what was corrected or confirmed.
+    """How a batch stands, in tasks: ``sent`` is the sum of all others but the two verdicts.
 
     Attributes:
         batch: its name.
         project: where its tasks are; the source project for one that stayed there.
+        open: nobody has answered yet.
+        skipped: whoever looked at it skipped it; it can go out again.
         ready: answered, and on the way back.
+        done: corrected or confirmed.
+        superseded: never written back, and sent again since.
+        gone: the source task was deleted.
         conflicts: source tasks whose labels changed after they were sent, with the mend.
     """
 
@@ -32,10 +37,12 @@ class Progress:
     project: int
     sent: int = 0
     open: int = 0
+    skipped: int = 0
     ready: int = 0
     done: int = 0
     corrected: int = 0
     confirmed: int = 0
+    superseded: int = 0
     gone: int = 0
     conflicts: dict[int, str] = field(default_factory=dict)
 
@@ -69,9 +76,11 @@ def _count(table: Relabelled, now: Originals, target: int, found: dict[str, Prog
         one = found.setdefault(batch, Progress(batch, target))
         one.sent += 1
         one.open += became == Fate.OPEN
+        one.skipped += became == Fate.SKIPPED
         one.ready += became == Fate.READY
-        one.gone += became == Fate.GONE
         one.done += became == Fate.DONE
+        one.superseded += became == Fate.SUPERSEDED
+        one.gone += became == Fate.GONE
         one.confirmed += became == Fate.DONE and bool(same[row])
         one.corrected += became == Fate.DONE and not same[row]
         if became == Fate.CONFLICT:
@@ -88,7 +97,7 @@ def _read_progress_here(client: LabelStudio, project: int, prefix: str) -> list[
     found = []
     for tab in batch_tabs(client, project, prefix):
         flags = list(read_flags(client, project, prefix, tab.batch).values())
-        done = len(flags) - flags.count(NEEDS_REVIEW)
+        done = flags.count(CORRECTED) + flags.count(CONFIRMED)
         found.append(
             Progress(
                 *(tab.batch, project),

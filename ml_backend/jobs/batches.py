@@ -7,7 +7,7 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,8 +16,14 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import BatchError, ConfigError, ProjectGoneError
 from ml_backend.jobs.batch_progress import Progress, read_progress
+from ml_backend.jobs.batch_queue import read_queue
 from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.jobs.take_back import known_settings, remember_relabel_project, take_back
+from ml_backend.jobs.take_back import (
+    known_settings,
+    look_again,
+    remember_relabel_project,
+    take_back,
+)
 from ml_backend.labelstudio.batch_tabs import (
     batch_tabs,
     open_tab,
@@ -28,20 +34,19 @@ from ml_backend.labelstudio.batches import (
     adopt_project,
     find_relabel_projects,
     make_relabel_project,
-    read_out,
-    read_waiting,
     relabel_task,
     send_tasks,
     withdraw,
 )
 from ml_backend.labelstudio.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.reader import TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.sent_tasks import read_batch
 from ml_backend.labelstudio.webhooks import copy_webhook
-from ml_backend.review.batch import Waiting, choose
-from ml_backend.review.decide import NEEDS_REVIEW
+from ml_backend.review.batch import choose
+from ml_backend.review.decide import CONFIRMED, CORRECTED
 from ml_backend.services import Services
 
-__all__ = ["HERE", "NEW", "Batches", "Order"]
+__all__ = ["HERE", "NEW", "Batches", "Dispatch", "Order"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +54,7 @@ _log = logging.getLogger(__name__)
 #: stands, or a new one.
 HERE: Final = "here"
 NEW: Final = "new"
+_VERDICTS: Final = (CORRECTED, CONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,21 @@ class Order:
     tasks: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What came of an order.
+
+    Attributes:
+        batch: the batch's name; "" where there was nothing to send.
+        sent: how many tasks the order has sent, those of earlier tries too.
+        warning: what whoever gave the order should know; "" for nothing.
+    """
+
+    batch: str = ""
+    sent: int = 0
+    warning: str = ""
+
+
 class Batches:
     """The relabel batches of one source project.
 
@@ -89,10 +110,8 @@ class Batches:
         self._source = read_project(services.client, project)
         self._settings = known_settings(services.mailbox, project)
 
-    def send(self, order: Order) -> tuple[str, int]:
-        """Send tasks; return the batch's name, "" for none, and how many went out just now.
-
-        Tasks that wait in a batch already are not sent again.
+    def send(self, order: Order) -> Dispatch:
+        """Send tasks; what an order has sent before, and what waits in a batch, is not sent again.
 
         Raises:
             SettingsError: when the project named cannot take them.
@@ -100,24 +119,26 @@ class Batches:
         """
         order = replace(order, to=order.to or self._settings.batch_to)
         with self._services.mailbox.lock(self._source.id, "batches"):
-            chosen = self._chosen(order)
             if order.to == HERE:
-                return self._stay(order, chosen)
-            if not len(chosen):
-                return "", 0
-            target = self._target(order)
-            batch, count = f"{target}-{order.token}", 0
+                return self._stay(order)
+            target, sent = self._begun(order.token)
+            chosen, count, warning = self._chosen(order, sent), len(sent), ""
             for page in self._pages(chosen):
+                if not len(page):
+                    continue
+                if count == len(sent):
+                    target, warning = self._target(order, target)
+                batch = f"{target}-{order.token}"
                 tasks = [self._copy(page, row, batch) for row in range(len(page))]
                 send_tasks(self._client, target, tasks)
                 count += len(tasks)
-        return batch, count
+        return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
 
-    def send_when_full(self, token: str) -> tuple[str, int]:
+    def send_when_full(self, token: str) -> Dispatch:
         """Send what waits in no batch, if it is as much as the project's settings ask for."""
         least = self._settings.batch_every
         if not least or self._waiting() < least:
-            return "", 0
+            return Dispatch()
         return self.send(Order(token))
 
     def tend(self) -> None:
@@ -127,6 +148,7 @@ class Batches:
             try:
                 if remember_relabel_project(mailbox, target):
                     mailbox.add_tasks(target, read_answered(self._client, target))
+                look_again(mailbox, self._source.id, target)
                 find_lost_events(self._client, mailbox, target)
             except ProjectGoneError:
                 _log.info("relabel project %s was deleted meanwhile", target)
@@ -176,42 +198,46 @@ class Batches:
 
     def _waiting(self) -> int:
         """Return how many flagged tasks are in no batch."""
-        waiting, out = self._queue()
+        waiting, out = read_queue(self._client, self._source, self._prefix)
         return len(choose(waiting, out))
 
-    def _queue(self) -> tuple[Waiting, set[int]]:
-        """Return the queue, and the tasks that are in a batch and unanswered."""
-        waiting = read_waiting(self._client, self._source.id, self._prefix)
-        out = set(waiting.task[waiting.batch != ""].tolist())
+    def _begun(self, token: str) -> tuple[int, set[int]]:
+        """Return where an order was begun, and what of it was sent, by a job that died since."""
         for target in find_relabel_projects(self._client, self._source.id):
-            out |= read_out(self._client, target, self._source.id)
-        return waiting, out
+            if sent := read_batch(self._client, target, self._source.id, f"{target}-{token}"):
+                return target, sent
+        return 0, set()
 
-    def _chosen(self, order: Order) -> NDArray[np.int64]:
-        waiting, out = self._queue()
+    def _chosen(self, order: Order, sent: Collection[int]) -> NDArray[np.int64]:
+        """Return what an order has still to send, in the order in which it goes out."""
+        waiting, out = read_queue(self._client, self._source, self._prefix, order.tasks)
+        out |= set(sent)
         if order.tasks:
             return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
         chosen = choose(waiting, out, order.top, order.kinds)
-        return chosen[: self._settings.batch_size or None] if order.top is None else chosen
+        size = self._settings.batch_size
+        return chosen if order.top or not size else chosen[: max(size - len(sent), 0)]
 
-    def _target(self, order: Order) -> int:
-        note, client = f"[{order.token}]", self._client
-        if order.to in ("", NEW):
+    def _target(self, order: Order, begun: int) -> tuple[int, str]:
+        """Return the project that an order's tasks go to, and what is to be known of it."""
+        note, client, warning = f"[{order.token}]", self._client, ""
+        if begun:
+            target = begun
+        elif order.to in ("", NEW):
             found = find_relabel_projects(client, self._source.id)
             fitting = [one for one in found if self._fits(one)] if not order.to else []
             same = [one for one, said in found.items() if note in said]
-            target = next(iter([*same, *reversed(fitting)]), None)
-            if target is None:
-                target = make_relabel_project(client, self._source, note)
+            target = next(iter([*same, *reversed(fitting)]), 0)
+            target = target or make_relabel_project(client, self._source, note)
         else:
             target = int(order.to)
-            adopt_project(client, self._source, target)
+            warning = adopt_project(client, self._source, target)
         mailbox = self._services.mailbox
         copy_webhook(client, self._source.id, target)
         if remember_relabel_project(mailbox, target):
             # The first look notes how the project stands; what comes later is found by the next.
             find_lost_events(client, mailbox, target)
-        return target
+        return target, warning
 
     def _fits(self, target: int) -> bool:
         try:
@@ -227,21 +253,21 @@ class Batches:
         address = self._services.settings.label_studio_url
         return relabel_task(page, row, self._source.id, self._prefix, batch, address)
 
-    def _stay(self, order: Order, chosen: NDArray[np.int64]) -> tuple[str, int]:
-        known = {tab.batch for tab in batch_tabs(self._client, self._source.id, self._prefix)}
-        waiting = read_waiting(self._client, self._source.id, self._prefix)
-        # A job that died between field and tab has left nothing to choose.
-        if len(chosen) or (order.token not in known and order.token in waiting.batch):
-            keys = self._source.config.data_keys
-            open_tab(self._client, self._source.id, self._prefix, order.token, chosen, keys)
-            return order.token, len(chosen)
-        return (order.token, 0) if order.token in known else ("", 0)
+    def _stay(self, order: Order) -> Dispatch:
+        client, project = self._client, self._source.id
+        begun = read_flags(client, project, self._prefix, order.token)
+        chosen = self._chosen(order, begun)
+        count = len(begun) + len(chosen)
+        if not count:
+            return Dispatch()
+        keys = self._source.config.data_keys
+        open_tab(client, project, self._prefix, order.token, chosen, keys)
+        return Dispatch(order.token, count)
 
     def _cancel_here(self, batch: str) -> int:
         client, project = self._client, self._source.id
         flags = read_flags(client, project, self._prefix, batch)
-        rest = [task for task, flag in flags.items() if flag == NEEDS_REVIEW]
         for tab in batch_tabs(client, project, self._prefix):
             if tab.batch == batch:
-                withdraw_tab(client, project, self._prefix, tab, rest)
-        return len(rest)
+                withdraw_tab(client, project, self._prefix, tab, list(flags))
+        return sum(flag not in _VERDICTS for flag in flags.values())

@@ -20,13 +20,15 @@ from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
-from ml_backend.review.decide import NEEDS_REVIEW, State, decide
+from ml_backend.review.decide import CORRECTED, NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import honour
 from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
+from ml_backend.scoring.amended import amended, as_reason
 from ml_backend.scoring.page import page_labels
 from ml_backend.services import Services
 from ml_backend.storage.looks import QUIET, UNKNOWN, told
+from ml_backend.storage.store import StoredLabels
 
 __all__ = ["Outcome", "ProjectWork"]
 
@@ -98,6 +100,8 @@ class ProjectWork:
         """
         outcome, opened = Outcome(), self.opened
         for page, waiting in self._pages(tasks):
+            # Before they are taken for what was last looked at.
+            before = self._labels(page, page.said("flag") == NEEDS_REVIEW)
             predicted = self._predict(page)
             before_writing()
             refused, more = self.prelabelling.write(page, predicted, waiting, outcome.errors)
@@ -124,6 +128,7 @@ class ProjectWork:
                 shown,
                 decision,
                 partial(self.prelabelling.create, waiting),
+                self._changed(page, predicted, before, state.flag, decision.flag),
             )
             opened.noting.scored(page, predicted.controls, shown, nearby)
             opened.noting.decided(page, honoured)
@@ -211,6 +216,33 @@ class ProjectWork:
         prefix = opened.settings.field_prefix
         for page in read_tasks(opened.services.client, opened.project, prefix, tasks):
             yield page, waiting
+
+    def _labels(self, page: TaskPage, wanted: NDArray[np.bool_]) -> list[StoredLabels]:
+        """Return the labels of some tasks as they were last looked at, by control tag."""
+        store, project = self.opened.services.store, self.opened.project.id
+        tasks = page.id[wanted]
+        controls = self.opened.controls if len(tasks) else ()
+        return [store.get_labels(project, control.name, tasks) for control in controls]
+
+    def _changed(
+        self,
+        page: TaskPage,
+        predicted: PredictedTasks,
+        before: list[StoredLabels],
+        stood: NDArray[np.str_],
+        flag: NDArray[np.str_],
+    ) -> dict[int, str]:
+        """Say what was changed in the tasks that have just been corrected, by row."""
+        corrected = (flag == CORRECTED) & (stood == NEEDS_REVIEW)
+        after = self._labels(page, corrected)
+        if not after:
+            return {}
+        said = [
+            amended(table.control, old, new, float(table.predictions.size.max(initial=0)))
+            for table, old, new in zip(predicted.controls, before, after, strict=True)
+        ]
+        words = as_reason(CORRECTED, said)
+        return {row: words[task] for row, task in enumerate(page.id.tolist()) if task in words}
 
     def _predict(self, page: TaskPage) -> PredictedTasks:
         opened = self.opened

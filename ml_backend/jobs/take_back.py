@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -25,11 +25,20 @@ from ml_backend.review.batch import Fate, fates
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
 
-__all__ = ["is_relabel_project", "known_settings", "relay", "remember_relabel_project", "take_back"]
+__all__ = [
+    "is_relabel_project",
+    "known_settings",
+    "look_again",
+    "relay",
+    "remember_relabel_project",
+    "take_back",
+]
 
 _log = logging.getLogger(__name__)
 
 _PAGE: Final = 200
+#: Small, because a person may change a source between the look at it and the answer's writing.
+_LOT: Final = 32
 #: From so many on, what sparing them costs is less than the payloads of their events.
 _MANY: Final = 8
 _RELABEL: Final = "relook:relabel"
@@ -55,7 +64,12 @@ def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
             try:
                 source = read_project(services.client, table.source)
                 prefix = known_settings(services.mailbox, source.id).field_prefix
-            except (ProjectGoneError, ConfigError, SettingsError) as error:
+            except (ConfigError, SettingsError) as error:
+                _log.warning("answers of project %s cannot go back yet: %s", target, error)
+                if held := table.sent.task[table.answers.id >= 0].tolist():
+                    services.mailbox.redis.sadd(_held(table.source, target), *held)
+                continue
+            except ProjectGoneError as error:
                 _log.warning("answers of project %s cannot go back: %s", target, error)
                 continue
             written += _write_ready(services, source, prefix, table)
@@ -63,18 +77,31 @@ def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
 
 
 def _write_ready(services: Services, source: Project, prefix: str, table: Relabelled) -> int:
-    wanted = np.unique(table.sent.source[table.answers.id >= 0])
-    now = originals(table, list(read_tasks(services.client, source, prefix, wanted)))
-    ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
-    answers = [
-        (table.annotation[row], int(table.sent.source[row]), int(now.label[row])) for row in ready
-    ]
-    many = len(answers) >= _MANY
+    client, written = services.client, 0
+    answered = np.flatnonzero(table.answers.id >= 0)
+    many = len(answered) >= _MANY
     if many:
         # An event without payload names no task: what changed since this look is then found.
-        find_lost_events(services.client, services.mailbox, source.id)
-    with without_payload(services.client, source.id) if many else nullcontext():
-        return len(write_answers(services.client, answers))
+        find_lost_events(client, services.mailbox, source.id)
+    with without_payload(client, source.id) if many else nullcontext():
+        for lot in np.split(answered, range(_LOT, len(answered), _LOT)):
+            wanted = np.unique(table.sent.source[lot])
+            now = originals(table, list(read_tasks(client, source, prefix, wanted)))
+            ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY)
+            answers = [
+                (table.annotation[row], int(table.sent.source[row]), int(now.label[row]))
+                for row in ready.tolist()
+            ]
+            written += len(write_answers(client, answers))
+    return written
+
+
+def look_again(mailbox: Mailbox, source: int, target: int) -> None:
+    """Have answers looked at that could not go back while their source's settings were wrong."""
+    held = cast(set[bytes], mailbox.redis.smembers(_held(source, target)))
+    if held:
+        mailbox.add_tasks(target, [int(task) for task in held])
+        mailbox.redis.srem(_held(source, target), *held)
 
 
 def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
@@ -116,3 +143,7 @@ def known_settings(mailbox: Mailbox, project: int) -> ProjectSettings:
     """
     _, extra_params = mailbox.setup_of(project)
     return project_settings(extra_params)
+
+
+def _held(source: int, target: int) -> str:
+    return f"relook:held:{source}:{target}"

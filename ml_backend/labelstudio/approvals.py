@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
@@ -59,9 +60,9 @@ def unlabelled_tasks(
     if tasks is None:
         queries = [{"filters": dict(filters)} if filters else {}]
     found: list[int] = []
-    for query in queries:
+    for one in queries:
         try:
-            found += _unlabelled(client, project, query)
+            found += _unlabelled(client, project, one)
         except ApiError as error:
             if filters and error.status_code in (400, 500):
                 raise SettingsError(
@@ -80,17 +81,16 @@ def drafted_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    draft = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean"}
-    filters = {"conjunction": "and", "items": [{**draft, "value": True}]}
-    return unlabelled_tasks(client, project, filters)
+    drafted = every(condition("draft_exists", "Boolean", value=True))
+    return unlabelled_tasks(client, project, drafted)
 
 
-def _unlabelled(client: LabelStudio, project: int, query: Mapping[str, Any]) -> list[int]:
+def _unlabelled(client: LabelStudio, project: int, chosen: Mapping[str, Any]) -> list[int]:
     pages: Any = client.tasks.list(
         project=project,
         fields="task_only",
         include="id,total_annotations,cancelled_annotations",
-        query=json.dumps(query),
+        query=json.dumps(chosen),
         page_size=_PAGE,
     )
     return [
@@ -182,19 +182,14 @@ def tasks_of_batch(client: LabelStudio, project: int, batch: str) -> NDArray[np.
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    said = {
-        "filter": "filter:tasks:predictions_model_versions",
-        "operator": "contains",
-        "type": "List",
-        "value": [f"{APPROVED}@{batch}@"],
-    }
-    query = {"filters": {"conjunction": "and", "items": [said]}}
+    named = [f"{APPROVED}@{batch}@"]
+    said = every(condition("predictions_model_versions", "List", named, "contains"))
     with explained(f"listing batch {batch} of project {project}"):
         pages: Any = client.tasks.list(
             project=project,
             fields="task_only",
             include="id",
-            query=json.dumps(query),
+            query=query(said),
             page_size=_PAGE,
         )
         return np.unique(np.array([task.id for task in pages], dtype=np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend.labelstudio.annotators import NOBODY
 from ml_backend.labelstudio.approval_marks import seconds
+from ml_backend.labelstudio.bodies import is_answer, parts
 from ml_backend.labelstudio.config import LabelingConfig
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, decode, digest
@@ -64,7 +66,7 @@ class Authored:
         rows = [
             (row, one)
             for row in np.argsort(page.id, kind="stable").tolist()
-            for one in sorted(map(_plain, _all(page.inputs.body[row])), key=_saved)
+            for one in sorted(parts(page.inputs.body[row], "annotations"), key=_saved)
             if not one.get("was_cancelled") and one["id"] not in models
         ]
         at = np.array([row for row, _ in rows], dtype=np.int64)
@@ -73,7 +75,9 @@ class Authored:
         marks = [Mark.parse(text).score for text in page.said("seen")]
         scores = np.array([np.nan if score is None else score for score in marks], dtype=np.float64)
         overlap = [int(body.get("overlap") or 1) for body in page.inputs.body]
-        known = {(row, one["id"]) for row, one in rows}
+        beside: dict[int, set[int]] = defaultdict(set)
+        for row, one in rows:
+            beside[row].add(one["id"])
         return cls(
             page.id[at],
             np.array([one["id"] for one in found], dtype=np.int64),
@@ -81,7 +85,7 @@ class Authored:
             np.array([seconds(one["created_at"]) for one in found], dtype=np.float64),
             np.array([_saved(one) for one in found], dtype=np.float64),
             np.array([digest([result]) for result in results], dtype=np.str_),
-            np.array([_answers(row, one, known) for row, one in rows], dtype=np.bool_),
+            np.array([is_answer(one, beside[row]) for row, one in rows], dtype=np.bool_),
             np.array(overlap, dtype=np.int64)[at],
             page.said("flag")[at],
             page.said("kind")[at],
@@ -115,10 +119,6 @@ def _joined(parts: Sequence[Labels], starts: NDArray[np.int64]) -> Labels:
     )
 
 
-def _all(task: Mapping[str, Any]) -> list[Any]:
-    return task.get("annotations") or []
-
-
 def _saved(annotation: Mapping[str, Any]) -> float:
     return seconds(annotation["updated_at"])
 
@@ -128,12 +128,3 @@ def _author(annotation: Mapping[str, Any]) -> int:
     said = annotation.get("completed_by")
     found = said.get("id") if isinstance(said, dict) else said
     return NOBODY if found is None else int(found)
-
-
-def _answers(row: int, annotation: Mapping[str, Any], known: set[tuple[int, int]]) -> bool:
-    origin = annotation.get("import_id") is not None
-    return origin and (row, annotation.get("parent_annotation")) in known
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})

@@ -12,6 +12,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.views import Tab, tab_data
 from ml_backend.labelstudio.writer import write_field
 
@@ -91,13 +92,12 @@ def read_flags(client: LabelStudio, project: int, prefix: str, batch: str) -> di
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    filters = {"conjunction": "and", "items": [_is_in(prefix, batch)]}
     with explained(f"reading batch {batch} of project {project}"):
         pages: Any = client.tasks.list(
             project=project,
             fields="task_only",
             include="id,data",
-            query=json.dumps({"filters": filters}),
+            query=query(every(_is_in(prefix, batch))),
             page_size=1000,
         )
         return {int(task.id): str(task.data.get(f"{prefix}_flag") or "") for task in pages}
@@ -118,9 +118,4 @@ def withdraw_tab(
 
 
 def _is_in(prefix: str, batch: str) -> dict[str, Any]:
-    return {
-        "filter": f"filter:tasks:data.{prefix}_batch",
-        "operator": "equal",
-        "type": "String",
-        "value": batch,
-    }
+    return condition(f"data.{prefix}_batch", "String", batch)

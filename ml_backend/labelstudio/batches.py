@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -13,20 +12,18 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 
 from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.bodies import number
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import OWN_FIELDS, Project, TaskPage, read_project
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.writer import set_model_version
-from ml_backend.review.batch import Waiting
-from ml_backend.review.decide import NEEDS_REVIEW
 
 __all__ = [
     "CURRENT_LABEL",
     "adopt_project",
     "find_relabel_projects",
     "make_relabel_project",
-    "read_out",
-    "read_waiting",
     "relabel_task",
     "send_tasks",
     "sources_of",
@@ -37,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 #: The model version under which a relabel task holds the label as it was sent.
 CURRENT_LABEL: Final = "current-label"
+#: The lowest score of the preloaded prediction first: the highest priority.
+_BY_PRIORITY: Final = "Uncertainty sampling"
 #: Label Studio takes no longer title.
 _TITLE: Final = 50
 #: Addresses that Label Studio opens only for a project with the storage they lie in.
@@ -70,26 +69,6 @@ def sources_of(client: LabelStudio, target: int) -> set[int]:
     return {int(source) for source in _MARKED.findall(description)}
 
 
-def read_out(client: LabelStudio, target: int, source: int) -> set[int]:
-    """Return the tasks of a source project that wait in a relabel project for an answer.
-
-    Raises:
-        LabelStudioError: when they cannot be read.
-    """
-    items = [_filter("total_annotations", "Number", 0)]
-    query = json.dumps({"filters": {"conjunction": "and", "items": items}})
-    with explained(f"listing the open tasks of relabel project {target}"):
-        pages: Any = client.tasks.list(
-            project=target, fields="task_only", include="id,data", query=query, page_size=1000
-        )
-        data = [task.data for task in pages]
-    return {
-        int(one["relook_source_task"])
-        for one in data
-        if one.get("relook_source_project") == source and "relook_source_task" in one
-    }
-
-
 def make_relabel_project(client: LabelStudio, source: Project, note: str) -> int:
     """Make a project with the source's labelling config, which serves its tasks by priority.
 
@@ -109,16 +88,18 @@ def make_relabel_project(client: LabelStudio, source: Project, note: str) -> int
                 f"there. {_mark(source.id)} {note}"
             ),
             label_config=source.config.xml,
-            # The lowest score of the preloaded prediction first: the highest priority.
-            sampling="Uncertainty sampling",
+            sampling=_BY_PRIORITY,
             show_collab_predictions=True,
             maximum_annotations=1,
         )
     return int(made.id or 0)
 
 
-def adopt_project(client: LabelStudio, source: Project, target: int) -> None:
+def adopt_project(client: LabelStudio, source: Project, target: int) -> str:
     """Let an existing project take tasks of the source.
+
+    Returns:
+        what its people should know of the order that it serves them in; "" for nothing.
 
     Raises:
         SettingsError: when its labelling config differs, so that answers could not go back.
@@ -132,32 +113,18 @@ def adopt_project(client: LabelStudio, source: Project, target: int) -> None:
             "could not go back. Copy the config, or use --to new."
         )
     with explained(f"reading project {target}"):
-        description = client.projects.get(id=target).description or ""
+        found = client.projects.get(id=target)
+    description = found.description or ""
     if _mark(source.id) not in description:
         with explained(f"noting in project {target} what it relabels"):
             client.projects.update(
                 id=target, description=f"{description} {_mark(source.id)}".strip()
             )
-
-
-def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
-    """Read the queue of a project.
-
-    Raises:
-        LabelStudioError: when it cannot be read.
-    """
-    flagged = _filter(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
-    query = json.dumps({"filters": {"conjunction": "and", "items": [flagged]}})
-    with explained(f"reading the queue of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id,data", query=query, page_size=1000
-        )
-        found = [(int(task.id), task.data) for task in pages]
-    return Waiting(
-        np.array([task for task, _ in found], dtype=np.int64),
-        np.array([_number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
-        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
-        np.array([str(data.get(f"{prefix}_batch") or "") for _, data in found], dtype=np.str_),
+    if found.sampling == _BY_PRIORITY:
+        return ""
+    return (
+        f"project {target} serves its tasks by {found.sampling}, not the most urgent first; "
+        f"{_BY_PRIORITY} in its settings does"
     )
 
 
@@ -179,7 +146,7 @@ def relabel_task(
     """
     body = page.inputs.body[row]
     own = {f"{prefix}_{name}" for name in OWN_FIELDS}
-    task, priority = int(page.id[row]), _number(page.own["priority"][row])
+    task, priority = int(page.id[row]), number(page.own["priority"][row])
     data = {key: readable(value, project) for key, value in body["data"].items() if key not in own}
     current = np.flatnonzero(page.annotations.task == row)
     label = page.annotations.result[current[-1]] if len(current) else []
@@ -233,19 +200,18 @@ def withdraw(client: LabelStudio, target: int, batch: str) -> int:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    items = [
-        _filter("data.relook_sent_batch", "String", batch),
-        _filter("total_annotations", "Number", 0),
-        _filter("cancelled_annotations", "Number", 0),
-        _filter("draft_exists", "Boolean", False),
-    ]
-    filters = {"conjunction": "and", "items": items}
+    filters = every(
+        condition("data.relook_sent_batch", "String", batch),
+        condition("total_annotations", "Number", 0),
+        condition("cancelled_annotations", "Number", 0),
+        condition("draft_exists", "Boolean", False),
+    )
     with explained(f"withdrawing batch {batch} from project {target}"):
         pages: Any = client.tasks.list(
             project=target,
             fields="task_only",
             include="id",
-            query=json.dumps({"filters": filters}),
+            query=query(filters),
             page_size=1000,
         )
         tasks = [int(task.id) for task in pages]
@@ -273,13 +239,5 @@ def readable(value: Any, project: int) -> Any:
     return value
 
 
-def _filter(column: str, kind: str, value: str | int) -> dict[str, Any]:
-    return {"filter": f"filter:tasks:{column}", "operator": "equal", "type": kind, "value": value}
-
-
 def _mark(source: int) -> str:
     return f"[relook: relabels {source}]"
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -13,6 +13,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every
 
 __all__ = ["TaskStates", "last_change", "microseconds", "read_changes", "read_states", "shifted"]
 
@@ -33,10 +34,10 @@ def last_change(client: LabelStudio, project: int) -> str:
     Raises:
         LabelStudioError: when it cannot be read.
     """
-    query = json.dumps({"ordering": ["-tasks:updated_at"]})
+    newest_first = json.dumps({"ordering": ["-tasks:updated_at"]})
     with explained(f"looking for changes in project {project}"):
         page: Any = client.tasks.list(
-            project=project, fields="task_only", include=_FIELDS, query=query, page_size=1
+            project=project, fields="task_only", include=_FIELDS, query=newest_first, page_size=1
         )
         newest = [task.updated_at for task in page.items or []]
     return _stamp(newest[0]) if newest else _LONG_AGO
@@ -48,12 +49,7 @@ def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    changed = {
-        "filter": "filter:tasks:updated_at",
-        "operator": "greater",
-        "type": "Datetime",
-        "value": since,
-    }
+    changed = condition("updated_at", "Datetime", since, "greater")
     with explained(f"looking for changes in project {project}"):
         tasks = _tasks(client, project, _FIELDS, changed)
         return {int(task.id): _stamp(task.updated_at) for task in tasks}
@@ -125,9 +121,8 @@ def _tasks(
     last = 0
     while True:
         between()
-        beyond = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number"}
-        items = [{**beyond, "value": last}, *filters]
-        query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
+        beyond = condition("id", "Number", last, "greater")
+        query = {"filters": every(beyond, *filters), "ordering": ["tasks:id"]}
         page: Any = client.tasks.list(
             project=project,
             fields="task_only",

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import httpx
@@ -16,7 +15,10 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import ProjectGoneError
+from ml_backend.labelstudio.approval_marks import seconds
+from ml_backend.labelstudio.bodies import parts, plain
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result, digest
 from ml_backend.review.batch import Answers, Originals, Sent
@@ -52,16 +54,10 @@ def read_answered(client: LabelStudio, project: int) -> list[int]:
     Raises:
         LabelStudioError: when they cannot be listed.
     """
-    some = {
-        "filter": "filter:tasks:total_annotations",
-        "operator": "greater",
-        "type": "Number",
-        "value": 0,
-    }
-    query = json.dumps({"filters": {"conjunction": "and", "items": [some]}})
+    some = every(condition("total_annotations", "Number", 0, "greater"))
     with explained(f"listing the answers in project {project}"):
         pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id", query=query, page_size=1000
+            project=project, fields="task_only", include="id", query=query(some), page_size=1000
         )
         return [int(task.id) for task in pages]
 
@@ -106,8 +102,8 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         label=np.array([_current(*at) if at else -1 for at in found], dtype=np.int64),
         digest=np.array([str(at[0].digest[at[1]]) if at else "" for at in found], dtype=np.str_),
         back=np.array([digest([_result(one)]) if one else "" for one in back], dtype=np.str_),
-        made=np.array([_seconds(one["created_at"]) if one else 0.0 for one in back]),
-        written=np.array([_seconds(one["updated_at"]) if one else 0.0 for one in back]),
+        made=np.array([seconds(one["created_at"]) if one else 0.0 for one in back]),
+        written=np.array([seconds(one["updated_at"]) if one else 0.0 for one in back]),
     )
 
 
@@ -163,7 +159,7 @@ def _write(client: LabelStudio, annotation: Mapping[str, Any], source: int, answ
 
 
 def _name(annotation: Mapping[str, Any]) -> str:
-    moment = round(_seconds(annotation["updated_at"]) * 1e6)
+    moment = round(seconds(annotation["updated_at"]) * 1e6)
     return str(uuid.uuid5(_NAMES, f"{annotation['id']} {moment}"))
 
 
@@ -173,9 +169,9 @@ def _current(page: TaskPage, row: int) -> int:
 
 
 def _came_back(task: Mapping[str, Any], answer: int) -> dict[str, Any] | None:
-    found = [_plain(one) for one in task.get("annotations") or []]
+    found = parts(task, "annotations")
     found = [one for one in found if one.get("import_id") == answer]
-    return max(found, key=lambda one: _seconds(one["created_at"]), default=None)
+    return max(found, key=lambda one: seconds(one["created_at"]), default=None)
 
 
 def _read(
@@ -185,19 +181,20 @@ def _read(
         if tasks is None:
             # Named fields alone would leave the annotations as stubs, without what they say.
             pages: Any = client.tasks.list(project=project, fields="all", page_size=_PAGE)
-            yield from map(_plain, pages)
+            yield from map(plain, pages)
             return
         for start in range(0, len(tasks), _PAGE):
             some = [int(task) for task in tasks[start : start + _PAGE]]
-            query = json.dumps({"selectedItems": {"all": False, "included": some}})
+            chosen = json.dumps({"selectedItems": {"all": False, "included": some}})
             page: Any = client.tasks.list(
-                project=project, fields="all", query=query, page_size=_PAGE
+                project=project, fields="all", query=chosen, page_size=_PAGE
             )
-            yield from map(_plain, page.items or [])
+            yield from map(plain, page.items or [])
 
 
 def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:
     answer = [_newest(task) for task in tasks]
+    given = np.array([one is not None for one in answer], dtype=np.bool_)
     data = [task["data"] for task in tasks]
     return Relabelled(
         source,
@@ -210,27 +207,19 @@ def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:
         Answers(
             np.array([one["id"] if one else -1 for one in answer], dtype=np.int64),
             np.array([digest([_result(one)]) if one else "" for one in answer], dtype=np.str_),
-            np.array([_seconds(one["created_at"]) if one else 0.0 for one in answer]),
-            np.array([_seconds(one["updated_at"]) if one else 0.0 for one in answer]),
+            np.array([seconds(one["created_at"]) if one else 0.0 for one in answer]),
+            np.array([seconds(one["updated_at"]) if one else 0.0 for one in answer]),
+            np.array([bool(task.get("annotations")) for task in tasks], dtype=np.bool_) & ~given,
         ),
         [one or {} for one in answer],
     )
 
 
 def _newest(task: dict[str, Any]) -> dict[str, Any] | None:
-    found = [_plain(one) for one in task.get("annotations") or []]
+    found = parts(task, "annotations")
     found = [one for one in found if not one.get("was_cancelled")]
-    return max(found, key=lambda one: _seconds(one["updated_at"]), default=None)
+    return max(found, key=lambda one: seconds(one["updated_at"]), default=None)
 
 
 def _result(annotation: Mapping[str, Any]) -> Result:
     return annotation["result"] or []
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})
-
-
-def _seconds(moment: str | datetime) -> float:
-    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return when.timestamp()

@@ -12,6 +12,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.approval_marks import Approvals, seconds
+from ml_backend.labelstudio.bodies import is_answer, parts, plain
 from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
@@ -190,19 +191,19 @@ def read_tasks(
             page: Any = client.tasks.list(
                 project=project.id, fields="all", query=query, page_size=_PAGE_SIZE
             )
-            tasks = [_plain(task) for task in page.items or []]
+            tasks = [plain(task) for task in page.items or []]
         yield _page(tasks, project.config, prefix)
 
 
 def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> TaskPage:
     approvals = Approvals.among(
-        [(_parts(task, "annotations"), _parts(task, "predictions")) for task in tasks]
+        [(parts(task, "annotations"), parts(task, "predictions")) for task in tasks]
     )
     annotations = _annotations(tasks, config, set(approvals.id.tolist()))
     standing = [
         (row, prediction)
         for row, task in enumerate(tasks)
-        for prediction in _parts(task, "predictions")
+        for prediction in parts(task, "predictions")
     ]
     labelled_at = np.zeros(len(tasks))
     np.maximum.at(labelled_at, annotations.task, annotations.updated)
@@ -212,7 +213,7 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
     return TaskPage(
         inputs=TaskInputs(
             np.array([task["id"] for task in tasks], dtype=np.int64),
-            [{**task, "predictions": [_plain(p) for p in task["predictions"]]} for task in tasks],
+            [{**task, "predictions": [plain(p) for p in task["predictions"]]} for task in tasks],
         ),
         own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
         labelled_at=labelled_at,
@@ -242,7 +243,7 @@ def _held(tasks: list[dict[str, Any]]) -> tuple[NDArray[np.int64], NDArray[np.in
     pairs = [
         (row, annotation["id"])
         for row, task in enumerate(tasks)
-        for annotation in _parts(task, "annotations")
+        for annotation in parts(task, "annotations")
     ]
     table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
@@ -264,7 +265,7 @@ def _annotations(
 
 
 def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
-    found = _parts(task, "annotations")
+    found = parts(task, "annotations")
     found = [annotation for annotation in found if not annotation.get("was_cancelled")]
     found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
     found = found[_last_relabelled(found) :]
@@ -275,26 +276,9 @@ def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
 
 
 def _last_relabelled(found: list[dict[str, Any]]) -> int:
-    """Place of the newest answer out of a relabel batch, which settles all that was there before.
-
-    Such an answer names the annotation that it answers, in its own task, and where it came from.
-    """
+    """Place of the newest answer out of a relabel batch, which settles all before it."""
     known = {annotation["id"] for annotation in found}
-    places = [
-        place
-        for place, one in enumerate(found)
-        if one.get("import_id") is not None and one.get("parent_annotation") in known
-    ]
-    return max(places, default=0)
-
-
-def _parts(task: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [_plain(one) for one in task.get(name) or []]
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    # The SDK types a task by the role it guesses; some parts come as models, others as dicts.
-    return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})
+    return max((place for place, one in enumerate(found) if is_answer(one, known)), default=0)
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, either, query
 from ml_backend.marks import Mark
 from ml_backend.review.decide import CONFIRMED, CORRECTED
 
@@ -40,19 +40,15 @@ def read_verdicts(client: LabelStudio, project: int, prefix: str) -> Verdicts:
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    flags = [
-        {
-            "filter": f"filter:tasks:data.{prefix}_flag",
-            "operator": "equal",
-            "type": "String",
-            "value": flag,
-        }
-        for flag in (CORRECTED, CONFIRMED)
-    ]
-    query = json.dumps({"filters": {"conjunction": "or", "items": flags}})
+    flag = f"data.{prefix}_flag"
+    flags = [condition(flag, "String", verdict) for verdict in (CORRECTED, CONFIRMED)]
     with explained(f"reading the verdicts of project {project}"):
         pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id,data", query=query, page_size=_PAGE
+            project=project,
+            fields="task_only",
+            include="id,data",
+            query=query(either(*flags)),
+            page_size=_PAGE,
         )
         tasks = [task.data for task in pages]
     rows = [

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from label_studio_sdk import LabelStudio
 
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, either, every
 
 __all__ = ["QUEUE", "Tab", "ensure_tabs", "review_tabs", "tab_data"]
 
@@ -76,8 +77,8 @@ def tab_data(tab: Tab, prefix: str, data_keys: Sequence[str], others: Sequence[s
     # The narrow list beside the editor keeps what the reviewer needs there: the reason.
     beside = [*hidden, "tasks:total_annotations", "tasks:annotators", "tasks:updated_at", priority]
     beside += [f"tasks:data.{key}" for key in data_keys]
-    said = [_equal(flag, value) for value in tab.flags]
-    said += [_equal(f"tasks:data.{prefix}_kind", tab.kind)] if tab.kind else []
+    said = [condition(f"data.{prefix}_flag", "String", value) for value in tab.flags]
+    said += [condition(f"data.{prefix}_kind", "String", tab.kind)] if tab.kind else []
     return {
         "title": tab.title,
         "type": "list",
@@ -87,7 +88,7 @@ def tab_data(tab: Tab, prefix: str, data_keys: Sequence[str], others: Sequence[s
         "columnsDisplayType": {priority: "Number"},
         "columnsWidth": {f"tasks:data.{prefix}_reason": 420},
         "hiddenColumns": {"explore": hidden, "labeling": list(dict.fromkeys(beside))},
-        "filters": {"conjunction": "or" if len(tab.flags) > 1 else "and", "items": said},
+        "filters": either(*said) if len(tab.flags) > 1 else every(*said),
         "ordering": ["-tasks:updated_at" if tab.newest else f"-{priority}"],
     }
 
@@ -178,10 +179,6 @@ def _other_keys(
         for key in (found[0] if found else {})
         if key not in data_keys and not key.startswith(f"{prefix}_")
     ]
-
-
-def _equal(column: str, value: str) -> dict[str, str]:
-    return {"filter": f"filter:{column}", "operator": "equal", "type": "String", "value": value}
 
 
 def _plain(data: Any) -> Any:

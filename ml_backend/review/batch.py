@@ -18,7 +18,9 @@ class Fate(StrEnum):
     """What became of one task that was sent."""
 
     OPEN = "open"
-    """Nobody has answered yet, or it was skipped."""
+    """Nobody has answered yet."""
+    SKIPPED = "skipped"
+    """Whoever looked at it skipped it."""
     READY = "ready"
     """Answered; the answer is to be written to the source task."""
     DONE = "done"
@@ -39,13 +41,11 @@ class Waiting:
         task: int64 (T,), task ids.
         priority: float64 (T,), higher is more urgent.
         kind: str (T,), the kind of suspicion.
-        batch: str (T,), the batch in the project itself that it is in; "" for none.
     """
 
     task: NDArray[np.int64]
     priority: NDArray[np.float64]
     kind: NDArray[np.str_]
-    batch: NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,14 @@ class Answers:
         digest: str (B,), what it says.
         made: float64 (B,), when it was made, seconds since 1970.
         written: float64 (B,), when it was last saved, seconds since 1970.
+        skipped: bool (B,), whether there are skipped ones and nothing else.
     """
 
     id: NDArray[np.int64]
     digest: NDArray[np.str_]
     made: NDArray[np.float64]
     written: NDArray[np.float64]
+    skipped: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     """Tell what became of each task that was sent; str (B,), values of ``Fate``.
 
     An answer is written only onto labels that nobody else has changed: those that were sent, or
-    those that came back before, where the relabeller saved another answer since.
+    those that came back before, where the relabeller saved another answer since. That holds for a
+    task that was sent again too; of two answers to it the one to the newer copy is written.
     """
     answered = answers.id >= 0
     came = answered & now.there & (now.back != "") & (now.made >= answers.made)
@@ -153,13 +156,15 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     expected = np.where(came & untouched, now.back, np.where(came, "", sent.digest))
     unchanged = (now.digest == expected) & (~came | untouched)
     agreed = answered & (now.digest == answers.digest) & ~unchanged
-    again = _sent_again(sent)
+    ready = answered & now.there & unchanged & ~settled
 
     fate = np.full(len(sent), Fate.CONFLICT, dtype="<U10")
-    fate[unchanged] = Fate.READY
-    fate[again] = Fate.SUPERSEDED
+    fate[ready] = Fate.READY
+    fate[_sent_again(sent, np.ones(len(sent), bool)) & ~ready] = Fate.SUPERSEDED
+    fate[_sent_again(sent, ready) & ready] = Fate.SUPERSEDED
     fate[settled | agreed] = Fate.DONE
     fate[~answered] = Fate.OPEN
+    fate[answers.skipped] = Fate.SKIPPED
     fate[~now.there] = Fate.GONE
     return fate
 
@@ -170,10 +175,10 @@ def confirmed(sent: Sent, answers: Answers) -> NDArray[np.bool_]:
     return np.fromiter((said in old.split(SEPARATOR) for said, old in pairs), dtype=np.bool_)
 
 
-def _sent_again(sent: Sent) -> NDArray[np.bool_]:
-    if not len(sent):
-        return np.zeros(0, dtype=np.bool_)
+def _sent_again(sent: Sent, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell whose source has a newer copy among those that count, bool (B,) each."""
     sources, place = np.unique(sent.source, return_inverse=True)
     newest = np.zeros(len(sources), dtype=np.int64)
-    np.maximum.at(newest, place, sent.task)
-    return sent.task < newest[place]
+    np.maximum.at(newest, place[counted], sent.task[counted])
+    older: NDArray[np.bool_] = sent.task < newest[place]
+    return older

@@ -24,6 +24,7 @@ __all__ = [
     "Pair",
     "Report",
     "Share",
+    "Week",
     "report",
 ]
 

@@ -40,6 +40,7 @@ def publish(
     found: _Described,
     decision: Decision,
     create: Create,
+    changed: Mapping[int, str] | None = None,
 ) -> tuple[list[int], NDArray[np.int64]]:
     """Write one page's decisions into Label Studio.
 
@@ -54,6 +55,7 @@ def publish(
         found: what is said of them.
         decision: what was decided.
         create: writes predictions, see ``create_predictions``.
+        changed: row of a task that was corrected to what was changed in it.
 
     Returns:
         the tasks whose suggestion Label Studio refused;
@@ -68,10 +70,11 @@ def publish(
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
     priority = {row: round(float(found.priority[row]), 2) for row in described}
     marks = dict(enumerate(decision.mark.tolist()))
+    reason = {row: found.reason[row] for row in described} | dict.fromkeys(emptied, "")
     wanted: dict[str, dict[int, str | float]] = {
         "priority": {**priority, **dict.fromkeys(emptied, 0.0)},
         "kind": {**{r: found.kind[r] for r in described}, **dict.fromkeys(emptied, "")},
-        "reason": {**{r: found.reason[r] for r in described}, **dict.fromkeys(emptied, "")},
+        "reason": {**reason, **(changed or {})},
     }
     steps = [
         *wanted.items(),
@@ -81,13 +84,13 @@ def publish(
     ]
     for name, values in steps:
         stands = page.own[name]
-        changed: dict[int, str | float] = {
+        differs: dict[int, str | float] = {
             int(page.id[row]): value
             for row, value in values.items()
             # A field that was never written stays unwritten rather than become empty.
             if value != stands[row] and (value or stands[row] is not None)
         }
-        write_field(client, project, f"{prefix}_{name}", changed)
+        write_field(client, project, f"{prefix}_{name}", differs)
     return refused, more
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,15 @@ from analysis.geometry.assignment import match
 from analysis.regions import Regions
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.results import Labels
-from ml_backend.outlines import boxes
+from ml_backend.outlines import Outlines, boxes
 
-__all__ = ["Agreed", "Changes", "agreed", "changes"]
+__all__ = ["REACH", "Agreed", "Changes", "agreed", "changes", "places"]
 
 #: From where two regions are of one thing, and below which it was drawn anew.
 _NEAR: Final = 0.1
 _STAYED: Final = 0.95
-#: Key points are of one place within this share of the image.
-_REACH: Final = 2.5
+#: Key points are of one place within so many per cent of the image.
+REACH: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,11 @@ class Agreed:
 
 
 def changes(
-    control: Control, labels: Labels, annotation: NDArray[np.int64], answer: NDArray[np.int64]
+    control: Control,
+    labels: Labels,
+    annotation: NDArray[np.int64],
+    answer: NDArray[np.int64],
+    reach: float = REACH,
 ) -> Changes:
     """Compare annotations with the ones that answer them.
 
@@ -74,8 +78,9 @@ def changes(
         labels: its labels of N annotations.
         annotation: int64 (A,), rows of annotations.
         answer: int64 (A,), row of the annotation that answers each.
+        reach: within which key points are of one place, in the unit of the outlines.
     """
-    place = _places(control, labels)
+    place = places(control, labels.label, labels.outline, np.full((len(labels), 2), reach))
     mine, pair = _of(labels, annotation)
     theirs, of_answer = _of(labels, answer)
     # A label that the config lacks is one label like any other here.
@@ -115,9 +120,9 @@ def agreed(
     if control.geometry == "choice" and not control.multiple:
         return _choices(control, labels, task[rows], author[rows], rows)
     mine, at = _of(labels, rows)
-    regions = Regions(
-        task[rows][at], labels.label[mine].astype(np.int32), _places(control, labels)[mine]
-    )
+    label, outline = labels.label[mine], labels.outline.take(mine)
+    where = places(control, label, outline, np.full((len(mine), 2), REACH))
+    regions = Regions(task[rows][at], label, where)
     looked = (task[rows], author[rows])
     found = region_agreement.compare_boxes(regions, author[rows][at], looked=looked)
     if not len(found):
@@ -181,21 +186,32 @@ def _of(
     return order[place], at
 
 
-def _places(control: Control, labels: Labels) -> NDArray[np.float32]:
+def places(
+    control: Control,
+    label: NDArray[np.int32],
+    outline: Outlines,
+    reach: NDArray[np.floating[Any]],
+) -> NDArray[np.float32]:
     """Boxes that overlap where two people's regions are of one thing; float32 (R, 4).
 
-    They are in per cent of the image or in characters: both people saw the same image. The one
-    class of an input is everywhere; of several, each is a thing of its own.
+    They are in the outlines' unit, the same for all people. The one class of an input is
+    everywhere; of several, each is a thing of its own.
+
+    Args:
+        control: the control tag.
+        label: int32 (R,), labels.
+        outline: R outlines.
+        reach: float (R, 2), within which key points are of one place, in their unit.
     """
     if control.geometry == "choice":
-        number = labels.label if control.multiple else np.zeros(len(labels))
+        number = label if control.multiple else np.zeros(len(label))
         return _flat(np.asarray(number, dtype=np.float32), np.asarray(number + 1, dtype=np.float32))
     if control.geometry == "span":
-        start, end = labels.outline.table(2).astype(np.float32).T
+        start, end = outline.table(2).astype(np.float32).T
         return _flat(start, np.maximum(end, start))
-    place = boxes(control.geometry, labels.outline)
+    place = boxes(control.geometry, outline)
     if control.geometry == "point":
-        place = place + np.array([-_REACH, -_REACH, _REACH, _REACH], dtype=np.float32)
+        place = place + np.concatenate([-reach, reach], axis=1).astype(np.float32)
     return place
 
 

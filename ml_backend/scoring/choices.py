@@ -136,12 +136,9 @@ def _with_remarks(units: Units, scored: Scored) -> Scored:
         confidence=np.zeros(len(found), dtype=np.float32),
         what="item",
     )
-    priority = scored.priority.copy()
+    priority = np.full(len(units), np.nan, dtype=np.float32)
     np.fmax.at(priority, found.task, found.score)
-    findings = Findings.concatenate([scored.findings, found])
-    return Scored(
-        priority, findings, [*scored.reason, *said], [*scored.fix, *([None] * len(found))]
-    )
+    return scored.beside(Scored(priority, found, said, [None] * len(found)))
 
 
 def classes(units: Units) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -48,6 +48,15 @@ class Scored:
     reason: list[str]
     fix: list[Fix | None]
 
+    def beside(self, other: Scored) -> Scored:
+        """Return both: the more urgent of two priorities counts."""
+        return Scored(
+            np.fmax(self.priority, other.priority),
+            Findings.concatenate([self.findings, other.findings]),
+            [*self.reason, *other.reason],
+            [*self.fix, *other.fix],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Units:

@@ -21,6 +21,7 @@ from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.policy import Policy
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
+from ml_backend.scoring.disputes import disputes
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.storage.labels import StoredLabels
 
@@ -169,6 +170,8 @@ def score_page(
         units = Units.of(table, page_labels(page, table, labels), place, of_units)
         adds_up = table.control.geometry != "choice"
         scored = _counted(_score(units, items, calibration), policy, adds_up=adds_up)
+        split = _counted(disputes(units, task), policy, adds_up=False)
+        scored = scored.beside(split)
         np.fmax.at(priority, task, scored.priority)
         np.minimum.at(least, task, policy.least(scored.findings, len(units)))
         regions.append(_of_regions(table.control.geometry, scored, len(units.given)))

@@ -21,6 +21,7 @@ from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag
 from ml_backend.web.access import Access
 from ml_backend.web.approval_preview import preview
+from ml_backend.web.kept import Kept
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import Projects
 from ml_backend.web.threads import Threads
@@ -100,10 +101,12 @@ class Batch(BaseModel):
     url: str
     sent: int
     open: int
+    skipped: int
     ready: int
     done: int
     corrected: int
     confirmed: int
+    superseded: int
     gone: int
     conflicts: int
     said: dict[int, str]
@@ -161,13 +164,18 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         await threads.light(enqueue, mailbox, "undo", found.id)
         return Begun(id=found.id)
 
+    async def read_batches(project: int) -> list[Progress]:
+        return await threads.light(lambda: Batches(projects.services, project).progress())
+
+    # Not kept: an action may have changed them since.
+    standing = Kept(read_batches, 0.0)
+
     @router.get("/projects/{project}/batches")
     async def batches(project: Id, request: Request) -> list[Batch]:
         """The project's relabel batches as they stand in Label Studio."""
         await access.require(request, project)
         await threads.light(projects.open, project)
-        found = await threads.light(lambda: Batches(projects.services, project).progress())
-        return [_batch(one, projects.url) for one in found]
+        return [_batch(one, projects.url) for one in await standing.get(project)]
 
     return router
 

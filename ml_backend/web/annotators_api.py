@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -17,12 +13,12 @@ from ml_backend.review.feedback import Report
 from ml_backend.review.feedback_csv import as_csv
 from ml_backend.services import Services
 from ml_backend.web.access import Access
+from ml_backend.web.kept import Kept
 
 __all__ = ["annotators_api"]
 
 #: A report reads a whole project: the page and its CSV are made of one reading.
 _HOLDS_S: Final = 30.0
-_MOST_KEPT: Final = 20
 _AT_ONCE: Final = 2
 
 
@@ -34,13 +30,17 @@ def annotators_api(services: Services, access: Access) -> APIRouter:
         access: who says which project a caller may read.
     """
     router = APIRouter(prefix="/api/projects/{project}", tags=["annotators"])
-    reports = _Reports(services)
     # Whole projects are read here: other requests keep their threads.
     limiter = anyio.CapacityLimiter(_AT_ONCE)
 
+    async def read(project: int) -> Report:
+        return await anyio.to_thread.run_sync(annotators, services, project, limiter=limiter)
+
+    reports = Kept(read, _HOLDS_S)
+
     async def permitted(project: int, request: Request) -> Report:
         await access.require(request, project)
-        return await anyio.to_thread.run_sync(partial(reports.get, project), limiter=limiter)
+        return await reports.get(project)
 
     @router.get("/annotators")
     async def as_json(project: int, request: Request) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def annotators_api(services: Services, access: Access) -> APIRouter:
 
     @router.get("/annotators.csv")
     async def as_table(project: int, request: Request) -> Response:
-        """The same as CSV: a row per annotator, and one per pair of labels that they mix up."""
+        """The same as CSV: a row per annotator, pair of mixed-up labels, week, and colleague."""
         name = f"annotators-{project}.csv"
         return Response(
             as_csv(await permitted(project, request)),
@@ -58,25 +58,3 @@ def annotators_api(services: Services, access: Access) -> APIRouter:
         )
 
     return router
-
-
-class _Reports:
-    """Reports, kept for a moment."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._kept: OrderedDict[int, tuple[float, Report]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, project: int) -> Report:
-        with self._lock:
-            known = self._kept.get(project)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        found = annotators(self._services, project)
-        with self._lock:
-            self._kept[project] = time.monotonic() + _HOLDS_S, found
-            self._kept.move_to_end(project)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-        return found

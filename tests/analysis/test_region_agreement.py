@@ -15,6 +15,7 @@ from analysis.region_agreement import (
     compare,
     compare_boxes,
     deal,
+    disputed,
 )
 from analysis.regions import Regions
 
@@ -37,6 +38,38 @@ works = st.lists(
 
 def table_of(work):
     return drawn(*[(t, a, k, x, y, x + w, y + h) for t, a, k, x, y, w, h in work])
+
+
+def disputes_of(*rows, looked=()):
+    regions, annotator = drawn(*rows)
+    seen = np.array(looked, dtype=np.int64).reshape(-1, 2)
+    sheets = Sheets.of(regions.task, annotator, (seen[:, 0], seen[:, 1]))
+    found, made, of = disputed(sheets, box_pairs(regions, sheets))
+    return [
+        (int(row), round(float(score), 2), some, every)
+        for row, score, some, every in zip(
+            found.annotation, found.score, made.tolist(), of.tolist(), strict=True
+        )
+    ]
+
+
+def test_what_one_of_two_made_is_disputed_and_what_both_made_is_not():
+    alike = [(4, 5, 0, 0, 0, 10, 10), (4, 8, 0, 0, 0, 10, 9)]
+    assert disputes_of(*alike) == []
+    assert disputes_of(*alike, (4, 8, 0, 50, 50, 60, 60)) == [(2, 0.5, 1, 2)]
+    # Another name for the same place is two things that one of two has said.
+    named = [(4, 5, 0, 0, 0, 10, 10), (4, 8, 1, 0, 0, 10, 10)]
+    assert disputes_of(*named) == [(0, 0.5, 1, 2), (1, 0.5, 1, 2)]
+    assert disputes_of((4, 5, 0, 0, 0, 10, 10), looked=[(4, 9)]) == [(0, 0.5, 1, 2)]
+    assert disputes_of((4, 5, 0, 0, 0, 10, 10), looked=[(3, 9)]) == []
+
+
+def test_the_more_people_made_a_region_the_less_it_is_disputed():
+    one = [(0, 1, 0, 0, 0, 9, 9)]
+    assert disputes_of(*one, looked=[(0, 2), (0, 3)]) == [(0, 0.37, 1, 3)]
+    two = [*one, (0, 2, 0, 0, 0, 9, 9)]
+    assert disputes_of(*two, looked=[(0, 3)]) == [(0, 0.37, 2, 3), (1, 0.37, 2, 3)]
+    assert disputes_of() == []
 
 
 def test_two_annotators_by_hand():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_backend.demo.projects import CONFIGS, connect_backend, human_result, upload_images
+from ml_backend.demo.projects import CONFIGS, human_result, upload_images
 from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.jobs.action_book import ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally, undo
+from ml_backend.jobs.approve_action import approve as approve_action
 from ml_backend.jobs.comparison import Comparison
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
@@ -75,7 +78,7 @@ def unlabelled(
     made: Any = client.projects.import_tasks(
         id=project, request=cast(Any, body), return_task_ids=True
     )
-    connect_backend(client, project, bench.stack.url, {"model": MODEL[kind]})
+    bench._connect(project, {"model": MODEL[kind]})
     settings = bench.settings.model_copy(
         update={"redis_url": type(bench.settings.label_studio_api_key)(bench.stack.redis_url)}
     )
@@ -187,6 +190,25 @@ def test_the_undo_takes_back_what_nobody_has_edited(bench: Bench):
         here.undo("b1")
     # What was taken back can be approved again.
     assert here.approve(batch="b3").approved == count - 4
+
+
+def test_a_batch_of_the_page_is_older_than_one_that_came_after_it(bench: Bench):
+    here = unlabelled(bench, 4, seed=83)
+    book = ActionBook(bench.redis)
+    wish = Wish("approve", tuple(here.tasks[:2]), confidence=SURE)
+    action = book.open(here.project, wish, 2)
+    page, _ = approve_action(here.services, action, book, wish)
+    assert page.approved
+    named = book.batch(action.id)
+    # Tried again, it adds to the same batch.
+    approve_action(here.services, action, book, wish)
+    assert book.batch(action.id) == named
+    newer = here.approve(batch=f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    assert newer.approved
+    # Without embeddings nobody knows what is unlike all else.
+    assert page.unknown == page.approved
+    assert here.undo() == newer.approved
+    assert here.undo(named) == page.approved
 
 
 def test_a_batch_at_a_time_is_taken_back(bench: Bench):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +22,7 @@ from ml_backend.jobs.batch_jobs import (
 from ml_backend.jobs.batch_jobs import wait_for as end_of
 from ml_backend.jobs.reconcile import find_lost_events
 from ml_backend.labelstudio.webhooks import without_payload
+from ml_backend.labelstudio.writer import write_field
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
 from tests.integration.samples import digit, right, scenes, wrong_class
@@ -92,7 +94,7 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
 
     made = bench.client.projects.get(id=relabel)
     assert (made.title, made.model_version) == ("Relabel: Test detection", "relook-suggestion")
-    source = bench.task(fixed)
+    source, source_of_kept = bench.task(fixed), bench.task(kept).data
     data = copies[fixed].data
     assert data["image"] == source.data["image"]
     assert annotator.opens(data["image"]) == 200
@@ -114,12 +116,15 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     )
     assert [p["model_version"] for p in served["predictions"]] == ["relook-suggestion"]
 
-    assert send(bench, project) == {"batch": "", "sent": 0}
+    assert send(bench, project) == {"batch": "", "sent": 0, "warning": ""}
 
     annotator.submit(copies[fixed].id, suggestion.result)
     reviewer.submit(copies[kept].id, current_label(copies[kept]))
     wait_for(lambda: bench.flag(fixed) == "corrected", "the verdict 'corrected'")
     wait_for(lambda: bench.flag(kept) == "confirmed", "the verdict 'confirmed'")
+    reason = bench.task(fixed).data["relook_reason"]
+    assert re.fullmatch(r"corrected: \d became \d", reason)
+    assert bench.task(kept).data["relook_reason"] == source_of_kept["relook_reason"]
     for task, person in ((fixed, annotator), (kept, reviewer)):
         original, answer = sorted(bench.task(task).annotations, key=lambda one: one["id"])
         assert answer["completed_by"]["id"] == person.id
@@ -189,9 +194,46 @@ def test_a_cancelled_batch_keeps_what_people_did(bench, annotator):
     assert cancel(bench, project, batch) == {"written": 0, "withdrawn": 0}
     with pytest.raises(BatchError, match="no batch 'none'"):
         cancel(bench, project, "none")
-    # What was withdrawn can go out again.
-    assert send(bench, project)["sent"] == 1
-    assert untouched in relabel_tasks(bench, batch)
+    # What was withdrawn or skipped can go out again.
+    assert send(bench, project)["sent"] == 2
+    again = relabel_tasks(bench, batch)
+    assert untouched in again
+    assert again[skipped].id != copies[skipped].id
+
+
+def test_an_answer_that_nobody_told_of_is_not_lost_when_the_queue_goes_out_again(bench, annotator):
+    project, (answered, skipped) = flagged(bench, 2, seed=71)
+    order = asdict(new_order())
+    sent = answer_of(enqueue(bench.mailbox, send_batch, project, order))
+    assert sent["sent"] == 2
+    # Given again, as after a worker's death: the same batch, and nothing sent twice.
+    assert answer_of(enqueue(bench.mailbox, send_batch, project, order)) == sent
+    copies = relabel_tasks(bench, sent["batch"])
+    relabel = copies[answered].project
+    for webhook in bench.client.webhooks.list(project=str(relabel)):
+        bench.client.webhooks.delete(id=webhook.id)
+    (suggestion,) = bench.predictions(answered, "relook-suggestion")
+    annotator.submit(copies[answered].id, suggestion.result)
+    annotator.submit(copies[skipped].id, [], was_cancelled=True)
+    (row,) = listed(bench, project)
+    assert (row["sent"], row["ready"], row["skipped"], row["open"]) == (2, 1, 1, 0)
+
+    again = send(bench, project)
+    assert again["sent"] == 1
+    assert bench.client.projects.get(id=relabel).task_number == 3
+    assert relabel_tasks(bench, again["batch"])[skipped].id != copies[skipped].id
+    assert answer_of(enqueue(bench.mailbox, bring_back, project)) == {"written": 1}
+    # Neither before it is scored, nor after.
+    assert send(bench, project)["sent"] == 0
+    wait_for(lambda: bench.flag(answered) == "corrected", "the verdict 'corrected'")
+    assert send(bench, project)["sent"] == 0
+
+
+def test_nothing_to_send_makes_no_project(bench):
+    project, _ = flagged(bench, 1, seed=72)
+    before = len(list(bench.client.projects.list()))
+    assert send(bench, project, tasks=(10**8,))["sent"] == 0
+    assert len(list(bench.client.projects.list())) == before
 
 
 def test_what_is_deleted_outside_breaks_nothing(bench, annotator):
@@ -234,6 +276,21 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
     assert len(bench.task(first).annotations) == 2
 
 
+def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annotator):
+    project, (task,) = flagged(bench, 1, seed=74)
+    copy = relabel_tasks(bench, send(bench, project)["batch"])[task]
+    _, settings = bench.mailbox.setup_of(project)
+    bench.mailbox.remember_setup(project, {"no such setting": 1})
+    annotator.submit(copy.id, current_label(copy))
+    held = f"relook:held:{project}:{copy.project}"
+    wait_for(lambda: bench.redis.scard(held), "the answer's being looked at")
+    assert len(bench.task(task).annotations) == 1
+    bench.mailbox.remember_setup(project, settings)
+    bench.mailbox.reconcile_all(0)
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the answer")
+    assert not bench.redis.scard(held)
+
+
 def test_a_batch_can_stay_in_the_project(bench, reviewer):
     project, tasks = flagged(bench, 2, seed=66)
     batch = send(bench, project, to="here", top=1)["batch"]
@@ -242,7 +299,7 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     tab = bench.client.views.list(project=project)[-1]
     assert tab.data["title"] == f"Relabel {batch}"
     (task,) = [one.id for one in bench.client.tasks.list(project=project, view=tab.id)]
-    assert send(bench, project, to="here", top=1) == {"batch": "", "sent": 0}
+    assert send(bench, project, to="here", top=1)["sent"] == 0
     other = send(bench, project, to="here")["batch"]
     (annotation,) = bench.task(task).annotations
     reviewer.update(annotation["id"], annotation["result"])
@@ -251,8 +308,19 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     assert (row["open"], row["done"], row["confirmed"]) == (0, 1, 1)
     assert cancel(bench, project, other) == {"written": 0, "withdrawn": 1}
     assert [one["batch"] for one in listed(bench, project)] == [batch]
-    assert send(bench, project)["sent"] == 1
     assert set(tasks) > {task}
+    # A selection need not be flagged; it is out all the same.
+    every = [one.id for one in bench.client.tasks.list(project=project)]
+    (unflagged,) = set(every) - set(tasks)
+    chosen = send(bench, project, to="here", tasks=(unflagged,))
+    assert chosen["sent"] == 1
+    assert send(bench, project, tasks=(unflagged,))["sent"] == 0
+    assert cancel(bench, project, chosen["batch"]) == {"written": 0, "withdrawn": 1}
+    assert cancel(bench, project, batch) == {"written": 0, "withdrawn": 0}
+    assert [bench.task(one).data.get("relook_batch") or "" for one in every] == [""] * 3
+    # What another project's export brought along names no batch of this one.
+    write_field(bench.client, project, "relook_batch", dict.fromkeys(tasks, "elsewhere"))
+    assert send(bench, project)["sent"] == 1
 
 
 def test_a_batch_goes_to_a_project_that_is_named_or_new(bench):
@@ -262,7 +330,9 @@ def test_a_batch_goes_to_a_project_that_is_named_or_new(bench):
         send(bench, project, to=str(other))
     xml = bench.client.projects.get(id=project).label_config
     named = int(bench.client.projects.create(title="Ours", label_config=xml).id)
-    assert send(bench, project, to=str(named), top=1)["batch"].startswith(f"{named}-")
+    first = send(bench, project, to=str(named), top=1)
+    assert first["batch"].startswith(f"{named}-")
+    assert f"project {named} serves its tasks by Sequential sampling" in first["warning"]
     made = send(bench, project, to="new")["batch"]
     assert int(made.split("-")[0]) > named
     assert len(listed(bench, project)) == 2

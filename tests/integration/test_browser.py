@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page
 
@@ -59,3 +61,20 @@ def test_submitting_the_own_label_again_confirms(page, bench, queue):
     page.goto(f"{address}&task={missing}")
     duplicate_and_submit(page, "admin@")
     wait_for(lambda: bench.flag(missing) == "confirmed", "the verdict 'confirmed'")
+
+
+def test_a_reviewer_goes_from_task_to_task_by_clicking(page, bench):
+    project, _ = bench.project("detection", [wrong_class(scene) for scene in scenes(2, seed=42)])
+    bench.analyze(project)
+    views = bench.client.views.list(project=project)
+    (tab,) = [view.id for view in views if view.data["title"] == "Needs review"]
+    in_order = [task.id for task in bench.client.tasks.list(project=project, view=tab)]
+    assert len(in_order) == 2
+
+    page.goto(f"{bench.server.url}/projects/{project}/data")
+    page.get_by_text("Needs review", exact=True).click()
+    for task in in_order:
+        page.get_by_text(bench.task(task).data["relook_reason"]).first.click()
+        page.wait_for_url(re.compile(rf"task={task}\b"))
+        duplicate_and_submit(page, "relook-s")
+        wait_for(lambda task=task: bench.flag(task) == "corrected", "the verdict 'corrected'")

@@ -20,7 +20,6 @@ def waiting(priority: list[float], kind: list[str] | None = None) -> Waiting:
         np.arange(1, count + 1),
         np.array(priority, dtype=np.float64),
         np.array(kind or ["missing"] * count, dtype=np.str_),
-        np.array([""] * count, dtype=np.str_),
     )
 
 
@@ -32,6 +31,7 @@ def fate(
     current: str = SENT,
     back: str = "",
     came: tuple[float, float] = (0.0, 0.0),
+    skipped: bool = False,
 ) -> str:
     """One task's fate; moments as (made, last saved)."""
     sent = Sent(np.array([7]), np.array([1]), np.array(["5-a"]), np.array([SENT]))
@@ -41,6 +41,7 @@ def fate(
         np.array([answer if answered else ""]),
         np.array([made]),
         np.array([written]),
+        np.array([skipped]),
     )
     now = Originals(
         np.array([there]),
@@ -77,6 +78,8 @@ def test_an_empty_queue_sends_nothing():
     ("expected", "case"),
     [
         ("open", {"answered": None}),
+        ("skipped", {"answered": None, "skipped": True}),
+        ("gone", {"answered": None, "skipped": True, "there": False}),
         ("ready", {}),
         ("ready", {"answer": SENT}),
         ("conflict", {"current": OTHER}),
@@ -118,7 +121,10 @@ def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
         np.array([7, 8, 9]), np.array([1, 1, 2]), np.array(["a", "b", "a"]), np.array([SENT] * 3)
     )
     moments = np.full(3, 10.0)
-    answers = Answers(np.array([70, -1, 90]), np.array([SAID, "", SAID]), moments, moments)
+    answers = Answers(
+        *(np.array([70, -1, 90]), np.array([SAID, "", SAID]), moments, moments),
+        np.zeros(3, bool),
+    )
     none = np.zeros(3)
     now = Originals(
         np.ones(3, bool),
@@ -131,15 +137,29 @@ def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
     assert fates(sent, answers, now).tolist() == ["superseded", "open", "ready"]
 
 
+@pytest.mark.parametrize(
+    ("newer", "expected"),
+    [(None, ["ready", "open"]), (SAID, ["superseded", "ready"]), (OTHER, ["superseded", "ready"])],
+)
+def test_an_answer_to_unchanged_labels_is_not_lost_when_its_task_is_sent_again(newer, expected):
+    sent = Sent(np.array([7, 8]), np.array([1, 1]), np.array(["a", "b"]), np.array([SENT] * 2))
+    moments, none = np.full(2, 10.0), np.zeros(2)
+    answers = Answers(
+        *(np.array([70, 80 if newer else -1]), np.array([SAID, newer or ""]), moments, moments),
+        np.zeros(2, bool),
+    )
+    now = Originals(
+        np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2), none, none
+    )
+    assert fates(sent, answers, now).tolist() == expected
+
+
 def test_an_answer_confirms_any_of_the_labels_that_were_sent():
     sent = Sent(np.arange(3), np.arange(3), np.array([""] * 3), np.array(["aa+bb", "aa", ""]))
     said = np.array(["bb", "bb", "bb"])
     moments = np.zeros(3)
-    assert confirmed(sent, Answers(np.arange(3), said, moments, moments)).tolist() == [
-        True,
-        False,
-        False,
-    ]
+    answers = Answers(np.arange(3), said, moments, moments, np.zeros(3, bool))
+    assert confirmed(sent, answers).tolist() == [True, False, False]
 
 
 def test_nothing_sent_has_no_fate():
@@ -147,7 +167,8 @@ def test_nothing_sent_has_no_fate():
     number = np.zeros(0, dtype=np.int64)
     sent = Sent(number, number, text, text)
     now = Originals(np.zeros(0, bool), number, text, text, none, none)
-    assert fates(sent, Answers(number, text, none, none), now).tolist() == []
+    answers = Answers(number, text, none, none, np.zeros(0, bool))
+    assert fates(sent, answers, now).tolist() == []
 
 
 def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():

@@ -10,7 +10,7 @@ import numpy as np
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.results import decode
-from ml_backend.review.feedback import Labelled, Mix, Report, report
+from ml_backend.review.feedback import Agreement, Labelled, Mix, Pair, Report, report
 from ml_backend.review.feedback_csv import as_csv
 from ml_backend.review.judged import RIGHT, WRONG, Judged
 from ml_backend.scoring.between import agreed, changes
@@ -89,6 +89,26 @@ def test_a_confusion_names_both_labels_and_tasks_the_confirmed_first():
     assert (second.given, second.better, second.tasks) == ("", "dog", [102])
 
 
+def test_weeks_and_agreement_are_rows_of_the_csv():
+    work = of_columns([1, 1, 2], [WRONG, RIGHT, RIGHT], [0.9] * 3, made=[0.0, 10 * DAY, 0.0])
+    agreement = [Agreement("digit", 0.5, [Pair("a@x", "=b", 7, 0.8, None)])]
+    found = report(1, work, [], agreement, {1: "a@x", 2: "=b"})
+    rows = list(csv.DictReader(io.StringIO(as_csv(found))))
+    weeks = [row for row in rows if row["week"] and row["annotator"] == "a@x"]
+    assert [(row["week"], row["week_annotations"], row["week_errors"]) for row in weeks] == [
+        ("1969-12-29", "1", "1"),
+        ("1970-01-05", "1", "0"),
+    ]
+    shared = [row for row in rows if row["colleague"]]
+    assert {(row["annotator"], row["colleague"]) for row in shared} == {
+        ("a@x", "'=b"),
+        ("'=b", "a@x"),
+    }
+    assert {(row["shared_tasks"], row["agreement"], row["kappa"]) for row in shared} == {
+        ("7", "0.8", "")
+    }
+
+
 def test_cells_that_a_spreadsheet_would_run_are_defused():
     names = {1: "=1+1", 2: "+2", 3: "-3", 4: "@four", 5: "plain"}
     work = of_columns([1, 2, 3, 4, 5], [RIGHT] * 5, [0.1] * 5)
@@ -103,7 +123,7 @@ def test_cells_that_a_spreadsheet_would_run_are_defused():
     )
     rows = list(csv.DictReader(io.StringIO(as_csv(told(work, mix, names=names)))))
     assert {row["annotator"] for row in rows} == {"'=1+1", "'+2", "'-3", "'@four", "plain"}
-    (pair,) = [row for row in rows if row["control"]]
+    (pair,) = [row for row in rows if row["given"]]
     assert (pair["control"], pair["given"], pair["better"]) == ("'=tag", "'@label", "")
 
 

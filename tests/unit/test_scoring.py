@@ -9,6 +9,7 @@ from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Units
+from ml_backend.scoring.disputes import disputes
 from ml_backend.scoring.page import fit_calibration
 from ml_backend.storage.labels import StoredLabels
 
@@ -52,6 +53,41 @@ def units(tag, human, model, *, count=1, known=None, extra="", probs=None):
 
 def said(scored):
     return sorted(zip(scored.findings.kind.tolist(), scored.reason, strict=True))
+
+
+def disputed(units, tasks):
+    found = disputes(units, np.array(tasks))
+    return list(zip(found.findings.task.tolist(), found.reason, strict=True)), found
+
+
+def test_people_who_chose_differently_disagree():
+    human = [(0, 0, []), (1, 1, []), (2, 2, []), (3, 2, [])]
+    found, _, _ = units("Choices", human, [], count=4, probs=np.full((4, 3), 1 / 3))
+    reasons, scored = disputed(found, [7, 7, 8, 8])
+    assert reasons == [
+        (0, "annotators disagree: a, given by 1 of 2"),
+        (1, "annotators disagree: b, given by 1 of 2"),
+    ]
+    assert scored.priority[:2].tolist() == [0.5, 0.5]
+    assert np.isnan(scored.priority[2:]).all()
+    assert scored.fix == [None, None]
+    assert disputed(found, [6, 7, 8, 9])[0] == []
+
+
+@pytest.mark.parametrize(
+    ("tag", "here", "near", "far"),
+    [
+        ("RectangleLabels", (50, 40, 100, 80, 0), (52, 40, 100, 80, 0), (300, 40, 50, 50, 0)),
+        ("KeyPointLabels", (50, 40, 0), (54, 42, 0), (90, 40, 0)),
+        ("Labels", (5, 20), (5, 19), (30, 40)),
+    ],
+)
+def test_people_who_marked_other_things_disagree(tag, here, near, far):
+    human = [(0, 0, here), (1, 0, near), (1, 2, far)]
+    found, _, _ = units(tag, human, [], count=2)
+    reasons, scored = disputed(found, [7, 7])
+    assert reasons == [(1, "annotators disagree: c, given by 1 of 2")]
+    assert scored.findings.annotation.tolist() == [2]
 
 
 def items(count):

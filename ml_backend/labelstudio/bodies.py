@@ -1,0 +1,39 @@
+"""Tasks and what hangs on them, as Label Studio's client hands them over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+__all__ = ["is_answer", "number", "parts", "plain"]
+
+
+def plain(item: Any) -> dict[str, Any]:
+    """Return a task, annotation or prediction as a dict.
+
+    The SDK types a task by the role it guesses; some parts come as models, others as dicts.
+    """
+    return item if isinstance(item, dict) else dict(item.__dict__) | (item.model_extra or {})
+
+
+def parts(task: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a task's annotations, predictions or drafts."""
+    return [plain(one) for one in task.get(name) or []]
+
+
+def is_answer(annotation: Mapping[str, Any], beside: Collection[int]) -> bool:
+    """Tell whether an annotation came out of a relabel batch.
+
+    Such an answer names where it came from, and the annotation that it answers in its own task.
+
+    Args:
+        annotation: the annotation.
+        beside: ids of its task's annotations.
+    """
+    origin = annotation.get("import_id") is not None
+    return origin and annotation.get("parent_annotation") in beside
+
+
+def number(value: Any) -> float:
+    """Return a number out of a task's data; 0 for anything else."""
+    return float(value) if isinstance(value, int | float) else 0.0

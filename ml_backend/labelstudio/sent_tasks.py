@@ -1,0 +1,85 @@
+"""The queue of a project, and where the tasks are that were sent out of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from label_studio_sdk import LabelStudio
+
+from ml_backend.labelstudio.bodies import number
+from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.review.batch import Waiting
+from ml_backend.review.decide import NEEDS_REVIEW
+
+__all__ = ["read_batch", "read_out", "read_waiting"]
+
+
+def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
+    """Read the queue of a project.
+
+    Raises:
+        LabelStudioError: when it cannot be read.
+    """
+    flagged = condition(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
+    with explained(f"reading the queue of project {project}"):
+        pages: Any = client.tasks.list(
+            project=project,
+            fields="task_only",
+            include="id,data",
+            query=query(every(flagged)),
+            page_size=1000,
+        )
+        found = [(int(task.id), task.data) for task in pages]
+    return Waiting(
+        np.array([task for task, _ in found], dtype=np.int64),
+        np.array([number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
+        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
+    )
+
+
+def read_out(client: LabelStudio, target: int, source: int) -> tuple[set[int], dict[int, int]]:
+    """Return where the tasks of a source project are that were sent to a relabel project.
+
+    Returns:
+        the source tasks that wait there for an answer; those that were skipped do not;
+        each copy that is answered, with its source task.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    nothing = condition("total_annotations", "Number", 0)
+    skipped = condition("cancelled_annotations", "Number", 0)
+    answered = condition("total_annotations", "Number", 0, "greater")
+    waiting = _copies(client, target, source, every(nothing, skipped))
+    return set(waiting.values()), _copies(client, target, source, every(answered))
+
+
+def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set[int]:
+    """Return the tasks of a source project that went to a relabel project in one batch.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    sent = condition("data.relook_sent_batch", "String", batch)
+    return set(_copies(client, target, source, every(sent)).values())
+
+
+def _copies(
+    client: LabelStudio, target: int, source: int, filters: dict[str, Any]
+) -> dict[int, int]:
+    with explained(f"listing tasks of relabel project {target}"):
+        pages: Any = client.tasks.list(
+            project=target,
+            fields="task_only",
+            include="id,data",
+            query=query(filters),
+            page_size=1000,
+        )
+        found = [(int(task.id), task.data) for task in pages]
+    return {
+        copy: int(data["relook_source_task"])
+        for copy, data in found
+        if data.get("relook_source_project") == source and "relook_source_task" in data
+    }
