@@ -10,14 +10,29 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
 import redis
+from rq.job import Job
 
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.labelstudio.own_fields import OwnFields
 
-__all__ = ["ACTIONS", "KEPT", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
+__all__ = [
+    "ACTIONS",
+    "KEPT",
+    "UNDER_WAY",
+    "Action",
+    "ActionBook",
+    "Lot",
+    "Wish",
+    "enqueue",
+    "give_up",
+]
 
 ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
+#: States that end by themselves; the others are done, failed and undone.
+UNDER_WAY: Final = ("queued", "doing", "undoing")
+
+_JOBS: Final = "ml_backend.jobs.actions."
 _TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
 #: Actions of a project that are kept; older ones are forgotten with what they named.
@@ -55,7 +70,7 @@ class Action:
         id: the action.
         project: Label Studio's project id.
         action: one of ``ACTIONS``.
-        state: queued, doing, done or failed.
+        state: queued, doing, done, failed, undoing or undone.
         done: tasks done.
         total: tasks it is about.
         said: what came of it, in plain words.
@@ -93,9 +108,14 @@ def enqueue(mailbox: Mailbox, job: Literal["act", "undo"], action: str) -> None:
         job: name of a job of ``jobs/actions.py``; the web server does not load what it works with.
         action: the action.
     """
-    mailbox.events.enqueue(
-        f"ml_backend.jobs.actions.{job}", action, retry=retry(), job_timeout=_TIMEOUT_S
-    )
+    mailbox.events.enqueue(f"{_JOBS}{job}", action, retry=retry(), job_timeout=_TIMEOUT_S)
+
+
+def give_up(connection: redis.Redis, job: Job) -> None:
+    """Note that an action has failed, if it is an action's job of which no worker saw the end."""
+    if str(job.func_name).startswith(_JOBS):
+        why = "the workers died of it; their logs, or the machine's, say why"
+        ActionBook(connection).fail(str(job.args[0]), why)
 
 
 class ActionBook:
@@ -147,7 +167,7 @@ class ActionBook:
             done=int(field["done"]),
             total=int(field["total"]),
             said=field["said"],
-            undoable=field["undoable"] == "1",
+            undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
         )
 
     def wish(self, action: str) -> Wish:
@@ -173,6 +193,14 @@ class ActionBook:
         """Note that an action is being undone; false where it cannot be, or somebody is at it."""
         claimed = self._redis.eval(_CLAIM, 1, _key(action))
         return bool(claimed)
+
+    def fail(self, action: str, why: str) -> None:
+        """Note that an action failed; one that was being taken back can be taken back again."""
+        state, stood = cast(list[bytes], self._redis.hmget(_key(action), ["state", "stood"]))
+        if state == b"undoing":
+            self.note(action, state=stood.decode(), said=f"Not taken back: {why}", undoable=1)
+        else:
+            self.note(action, state="failed", said=why)
 
     def of_project(self, project: int, most: int = 10) -> list[Action]:
         """Return a project's newest actions, the newest first."""
@@ -218,7 +246,9 @@ class ActionBook:
 
 _CLAIM: Final = """
 if redis.call('HGET', KEYS[1], 'undoable') ~= '1' then return 0 end
-redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'queued', 'done', '0')
+local stood = redis.call('HGET', KEYS[1], 'state')
+if stood ~= 'done' and stood ~= 'failed' then return 0 end
+redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'undoing', 'stood', stood, 'done', '0')
 return 1
 """
 

@@ -26,7 +26,7 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "Tally", "undo"]
+__all__ = ["ApprovalWork", "Example", "Tally", "count", "undo"]
 
 #: Small, because a person may edit what a page has found before it is deleted.
 _UNDO_PAGE: Final = 32
@@ -128,7 +128,9 @@ class ApprovalWork:
                 continue
             bucket = int(some[0]) // SHARD
             with self.opened.services.mailbox.lock(self.opened.project.id, bucket):
-                yield self._page(some, confidence, batch, dry_run=False)
+                done = self._page(some, confidence, batch, dry_run=False)
+            # The caller may take other locks meanwhile.
+            yield done
 
     def _read(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.opened.settings.field_prefix
@@ -189,6 +191,21 @@ class ApprovalWork:
             approvals.take_back(client, ours.take(beside))
             tally.approved += int((~beside).sum())
             tally.left[REASONS[0]] += int(beside.sum())
+
+
+def count(services: Services, project: int, batch: str) -> int:
+    """Return how many tasks hold an approval of a batch that nobody has edited since.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    versions = approvals.batches(services.client, project).get(batch, [])
+    if not versions:
+        return 0
+    opened = read_project(services.client, project)
+    tasks = approvals.tasks_of_batch(services.client, project, batch)
+    pages = read_tasks(services.client, opened, "", tasks)
+    return sum(int(np.isin(page.approvals.version, versions).sum()) for page in pages)
 
 
 def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from ml_backend.jobs.action_book import KEPT, Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
 from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
@@ -31,7 +31,6 @@ _MOST: Final = 1_000_000
 _EXAMPLES: Final = 10
 #: Each is kept until it is done, with all that it names.
 _MOST_WAITING: Final = 20
-_UNDER_WAY: Final = ("queued", "doing")
 ActionId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
@@ -83,7 +82,7 @@ class ActionState(BaseModel):
     id: str
     project: int
     action: str
-    state: Literal["queued", "doing", "done", "failed"]
+    state: Literal["queued", "doing", "done", "failed", "undoing", "undone"]
     done: int
     total: int
     said: str
@@ -187,7 +186,7 @@ def _target_check(
 
 
 def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish) -> str:
-    waiting = [one for one in book.of_project(project, KEPT) if one.state in _UNDER_WAY]
+    waiting = [one for one in book.of_project(project, KEPT) if one.state in UNDER_WAY]
     if len(waiting) >= _MOST_WAITING:
         raise HTTPException(429, f"{len(waiting)} actions of this project wait; let one end")
     tasks = {*wish.tasks, *(task for task, _ in wish.regions)}
@@ -211,8 +210,8 @@ def _wish(wanted: ActionRequest) -> Wish:
     options = wanted.options
     if not wanted.tasks and not wanted.regions:
         raise HTTPException(422, "name at least one task in tasks, or a region in regions")
-    if wanted.regions and wanted.action not in ("tag", "untag"):
-        raise HTTPException(422, f"{wanted.action} is about tasks; regions can be tagged only")
+    if wanted.regions and wanted.action not in FIELD_CHANGES:
+        raise HTTPException(422, f"{wanted.action} is about tasks: name them in tasks")
     tag = check_tag(options.tag) if wanted.action in ("tag", "untag") else ""
     if options.to not in ("", NEW, HERE) and not options.to.isdecimal():
         raise HTTPException(422, f"to is {options.to!r}; allowed is new, here or a project's id")

@@ -172,7 +172,7 @@ def ended(client: httpx.Client, project: int, action: str) -> dict[str, Any]:
     def find() -> dict[str, Any] | None:
         listed = client.get(f"/api/projects/{project}/actions").json()
         (found,) = [one for one in listed if one["id"] == action]
-        return found if found["state"] in ("done", "failed") else None
+        return found if found["state"] in ("done", "failed", "undone") else None
 
     return wait_for(find, f"the end of action {action}", 120)
 
@@ -189,7 +189,7 @@ def undone(client: httpx.Client, project: int, action: str) -> dict[str, Any]:
     answer = client.post(f"/api/actions/{action}/undo")
     assert answer.status_code == 202, answer.text
     found = ended(client, project, action)
-    assert found["state"] == "done", found
+    assert found["state"] == "undone", found
     assert client.post(f"/api/actions/{action}/undo").status_code == 409
     return found
 
