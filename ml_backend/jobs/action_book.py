@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 import redis
 from rq.job import Job
 
+from ml_backend.jobs.clock import now
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.labelstudio.own_fields import OwnFields
 
@@ -74,6 +75,8 @@ class Action:
         done: tasks done.
         total: tasks it is about.
         said: what came of it, in plain words.
+        by: who asked for it, as Label Studio names them.
+        ended: when it was done or failed, seconds since 1970; 0 while it goes on.
         undoable: whether it can be undone now.
     """
 
@@ -84,6 +87,8 @@ class Action:
     done: int
     total: int
     said: str
+    by: str
+    ended: float
     undoable: bool
 
 
@@ -128,12 +133,12 @@ class ActionBook:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
 
-    def open(self, project: int, wish: Wish, total: int) -> Action:
+    def open(self, project: int, wish: Wish, total: int, by: str = "") -> Action:
         """Write down a new action."""
         action = secrets.token_hex(6)
         fields = {
             **{"project": project, "action": wish.action, "state": "queued", "done": 0},
-            **{"total": total, "said": "", "undoable": 0},
+            **{"total": total, "said": "", "by": by, "ended": 0, "undoable": 0},
         }
         said = {name: getattr(wish, name) for name in Wish.__slots__}
         with self._redis.pipeline() as pipe:
@@ -167,6 +172,8 @@ class ActionBook:
             done=int(field["done"]),
             total=int(field["total"]),
             said=field["said"],
+            by=field.get("by", ""),
+            ended=float(field.get("ended", 0)),
             undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
         )
 
@@ -184,8 +191,10 @@ class ActionBook:
         said["regions"] = tuple((task, region) for task, region in said["regions"])
         return Wish(**said)
 
-    def note(self, action: str, **changed: str | int) -> None:
+    def note(self, action: str, **changed: str | float) -> None:
         """Change what stands of an action: state, done, total, said, undoable."""
+        if changed.get("state", UNDER_WAY[0]) not in UNDER_WAY:
+            changed["ended"] = now(self._redis)
         if self._redis.exists(_key(action)):
             self._redis.hset(_key(action), mapping=cast(Any, changed))
 
@@ -248,7 +257,8 @@ _CLAIM: Final = """
 if redis.call('HGET', KEYS[1], 'undoable') ~= '1' then return 0 end
 local stood = redis.call('HGET', KEYS[1], 'state')
 if stood ~= 'done' and stood ~= 'failed' then return 0 end
-redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'undoing', 'stood', stood, 'done', '0')
+redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'undoing', 'stood', stood)
+redis.call('HSET', KEYS[1], 'done', '0', 'ended', '0')
 return 1
 """
 

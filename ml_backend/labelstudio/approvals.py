@@ -25,6 +25,7 @@ __all__ = [
     "batches",
     "begun_approvals",
     "clear_begun",
+    "drafted_tasks",
     "forget_batch",
     "take_back",
     "tasks_of_batch",
@@ -76,6 +77,17 @@ def unlabelled_tasks(
             with explained(f"listing the tasks of project {project}"):
                 raise
     return np.unique(np.array(found, dtype=np.int64))
+
+
+def drafted_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
+    """Read the ids of the tasks that hold a draft and no annotation: somebody is at work on them.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    draft = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean"}
+    filters = {"conjunction": "and", "items": [{**draft, "value": True}]}
+    return unlabelled_tasks(client, project, filters)
 
 
 def _unlabelled(client: LabelStudio, project: int, query: Mapping[str, Any]) -> list[int]:

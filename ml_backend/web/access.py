@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 from fastapi import HTTPException, Request
 
-__all__ = ["Access"]
+__all__ = ["Access", "name_of"]
 
 _TIMEOUT_S: Final = 5.0
 #: How long an answer holds: a person who loses a project reads its runs for this long.
@@ -110,6 +110,15 @@ class Access:
         answer = await self._asked({"Authorization": f"{scheme} {token}"}, _WHOAMI)
         return None if answer is None else dict(answer)
 
+    async def name(self, request: Request) -> str:
+        """Return what to call a request's sender.
+
+        Raises:
+            HTTPException: 401 without a valid credential, 503 when Label Studio cannot be asked.
+        """
+        session = getattr(request.state, "session", None)
+        return name_of(await self.ask(request, _WHOAMI)) if session is None else str(session.name)
+
     async def ask(self, request: Request, path: str) -> Any:
         """Read something from Label Studio with the caller's own credential.
 
@@ -171,6 +180,12 @@ class Access:
             self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
+
+
+def name_of(user: Mapping[str, Any]) -> str:
+    """Return what to call a user as Label Studio describes them."""
+    full = " ".join(filter(None, (user.get("first_name"), user.get("last_name"))))
+    return full or str(user.get("username") or user.get("email") or "")
 
 
 async def _may_read(http: httpx.AsyncClient, headers: dict[str, str], project: int) -> int:

@@ -86,6 +86,8 @@ class ActionState(BaseModel):
     done: int
     total: int
     said: str
+    by: str
+    ended: float = Field(description="Seconds since 1970, 0 while it goes on.")
     undoable: bool
 
 
@@ -133,7 +135,8 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         if wanted.options.dry_run:
             found = await threads.heavy(_dry_run, projects, project, wish)
             return JSONResponse(found.model_dump())
-        return Begun(id=await anyio.to_thread.run_sync(_keep, mailbox, book, project, wish))
+        by = await access.name(request)
+        return Begun(id=await anyio.to_thread.run_sync(_keep, mailbox, book, project, wish, by))
 
     @router.get("/projects/{project}/actions")
     async def listed(project: Id, request: Request) -> list[ActionState]:
@@ -185,12 +188,12 @@ def _target_check(
     return require
 
 
-def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish) -> str:
+def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str) -> str:
     waiting = [one for one in book.of_project(project, KEPT) if one.state in UNDER_WAY]
     if len(waiting) >= _MOST_WAITING:
         raise HTTPException(429, f"{len(waiting)} actions of this project wait; let one end")
     tasks = {*wish.tasks, *(task for task, _ in wish.regions)}
-    opened = book.open(project, wish, len(tasks))
+    opened = book.open(project, wish, len(tasks), by)
     enqueue(mailbox, "act", opened.id)
     return opened.id
 

@@ -1,4 +1,7 @@
-"""What bulk approval would do, by what the store knows: the job itself reads Label Studio."""
+"""What bulk approval would do, by what the store knows: the job itself reads Label Studio.
+
+Of drafts nobody tells the store, so Label Studio is asked for those.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.approvals import drafted_tasks
 from ml_backend.review.approve import REASONS, Candidates, judge
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.projects import OpenProject
@@ -23,6 +27,9 @@ def preview(
         opened: the project.
         tasks: int64 (T,), task ids, ascending.
         confidence: from where the model's word is enough.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be asked.
     """
     rows = opened.services.page.tasks(opened.id, tasks, ("task", "flag", "unit"))
     known = rows["task"].to_numpy()
@@ -34,8 +41,10 @@ def preview(
     if not len(known) or len(there) < len(tables):
         left[REASONS[3]] += len(known)
         return 0, [], dict(+left)
+    labelled = rows["unit"].combine_chunks().value_lengths().to_numpy() > 0
+    drafted = drafted_tasks(opened.services.client, opened.id)
     candidates = Candidates(
-        begun=rows["unit"].combine_chunks().value_lengths().to_numpy() > 0,
+        begun=labelled | np.isin(known, drafted),
         flag=np.array(rows["flag"].to_pylist(), dtype=np.str_),
         outlier=_outliers(opened, known),
         tables=there,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import OrderedDict
 from typing import Annotated, Any, Final
 
+import anyio
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ __all__ = ["overview_api"]
 _BINS: Final = 20
 _SHOWN: Final = ("priority", "confidence", "outlier")
 _MOST_KEPT: Final = 64
+_MOST_WAITING: Final = 16
 
 
 class ClassScore(BaseModel):
@@ -101,7 +102,9 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         threads: where columns are counted.
     """
     router = APIRouter(prefix="/api/projects/{project}", tags=["overview"])
-    made = _Made()
+    made: OrderedDict[str, dict[str, Any]] = OrderedDict()
+    # One at a time: whoever asks for ever new numbers leaves a thread to the others.
+    counting = anyio.Lock()
 
     @router.get("/overview")
     async def overview(
@@ -116,9 +119,18 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         opened = await threads.light(projects.open, project)
         tag = opened.control(control)
         least = opened.threshold(tag) if confidence is None else confidence
-        found = await threads.heavy(made.get, opened, tag, iou, least)
+        key = await threads.light(_key, opened, tag.name, tag.labels, iou, least)
+        found = made.get(key)
+        if found is None:
+            if counting.statistics().tasks_waiting >= _MOST_WAITING:
+                raise HTTPException(429, "too many ask for new numbers; wait", {"Retry-After": "5"})
+            async with counting:
+                found = made.get(key) or await threads.heavy(_count, opened, tag, iou, least)
         if found is None:
             raise HTTPException(404, f"nothing of {tag.name!r} has been scored yet: start a run")
+        made[key] = found
+        if len(made) > _MOST_KEPT:
+            made.popitem(last=False)
         history = QueueHistory(projects.services.mailbox.redis)
         hours = await threads.light(history.burn_down, project)
         return Overview(**found, burn_down=[QueueHour.model_validate(one) for one in hours])
@@ -126,31 +138,10 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
     return router
 
 
-class _Made:
-    """Numbers that were counted, by the version of what they were counted of."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(
-        self, opened: OpenProject, control: Control, iou: float, confidence: float
-    ) -> dict[str, Any] | None:
-        said = (
-            *(opened.id, control.name, control.labels, iou, confidence),
-            opened.services.page.version(opened.id),
-        )
-        key = hashlib.blake2b(repr(said).encode()).hexdigest()
-        with self._lock:
-            if key in self._kept:
-                return self._kept[key]
-        found = _count(opened, control, iou, confidence)
-        if found is not None:
-            with self._lock:
-                self._kept[key] = found
-                if len(self._kept) > _MOST_KEPT:
-                    self._kept.popitem(last=False)
-        return found
+def _key(opened: OpenProject, *asked: Any) -> str:
+    """Name numbers by what is asked and by the version of what they are counted of."""
+    said = (opened.id, *asked, opened.services.page.version(opened.id))
+    return hashlib.blake2b(repr(said).encode()).hexdigest()
 
 
 def _count(

@@ -299,8 +299,14 @@ def test_what_the_model_is_sure_of_is_approved_and_taken_back(bench: Bench, sign
     here = unlabelled(bench, 8, seed=93)
     assert bench.analyze(here.project).state == "done"
     bench.settle(here.project)
+    begun = here.tasks[0]
+    bench.client._client_wrapper.httpx_client.request(
+        f"api/tasks/{begun}/drafts", method="POST", json={"result": []}
+    ).raise_for_status()
     would = act(signed_in, here.project, "approve", here.tasks, confidence=0.8, dry_run=True).json()
     assert 0 < would["count"] == 8 - sum(would["left_out"].values())
+    assert would["left_out"]["labelled or begun by somebody"] == 1
+    assert begun not in would["examples"]
     assert here.labelled() == []
     found = done(signed_in, here.project, "approve", here.tasks, confidence=0.8)
     assert found["said"].startswith(f"{would['count']} task")

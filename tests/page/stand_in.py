@@ -47,6 +47,7 @@ class StandIn:
     Attributes:
         project: project 1; project 2 has not been laid out.
         asked: every action that was sent.
+        ended: the newest action that has ended, as each page is told when it opens.
     """
 
     def __init__(self, tasks: int) -> None:
@@ -56,6 +57,7 @@ class StandIn:
         self.before: dict[str, np.ndarray] = {}
         self.listeners: list[asyncio.Queue[tuple[str, Any]]] = []
         self.cache: dict[str, bytes] = {}
+        self.ended: dict[str, Any] = {}
         self.app = FastAPI()
         for routes in (
             self._guard,
@@ -237,7 +239,7 @@ class StandIn:
 
     async def _do(self, action: str, asked: dict[str, Any]) -> None:
         ids = asked["tasks"]
-        said = {"id": action, "action": asked["action"], "total": len(ids), "said": ""}
+        said = {"id": action, "action": asked["action"], "total": len(ids), "said": "", "ended": 0}
         for done in range(0, len(ids), max(len(ids) // 4, 1)):
             self.tell("action", {**said, "state": "doing", "done": done, "undoable": False})
             await asyncio.sleep(0.1)
@@ -249,7 +251,9 @@ class StandIn:
         elif asked["action"] == "tag":
             for task in ids:
                 self.project.tags.setdefault(task, []).append(asked["options"]["tag"])
-        self.tell("action", {**said, "state": "done", "done": len(ids), "undoable": True})
+        end = {"state": "done", "done": len(ids), "ended": time.time(), "undoable": True}
+        self.ended = {**said, **end}
+        self.tell("action", self.ended)
         self._changed()
 
     async def _events(self, request: Request) -> AsyncIterator[str]:
@@ -257,6 +261,8 @@ class StandIn:
         self.listeners.append(mine)
         try:
             yield ": hello\n\n"
+            if self.ended:
+                yield f"event: action\ndata: {json.dumps(self.ended)}\n\n"
             while not await request.is_disconnected():
                 try:
                     kind, what = await asyncio.wait_for(mine.get(), 0.5)

@@ -35,6 +35,21 @@ def test_an_area_is_flagged_and_the_flag_taken_back(bench):
     assert flag_count(bench, "needs-review") == before
 
 
+def test_the_end_of_an_action_is_told_for_a_minute(bench):
+    bench.review("kind=missing")
+    bench.page.get_by_role("button", name=re.compile(r"^Flag \d")).click()
+    toast = bench.page.locator(".toast-done")
+    expect(toast).to_be_visible()
+    bench.page.reload()
+    expect(toast.get_by_role("button", name="Undo")).to_be_visible()
+    bench.server.ended["ended"] -= 120
+    with bench.page.expect_event("requestfinished", lambda one: "/tasks?" in one.url):
+        bench.page.reload()
+    bench.page.wait_for_selector(".tile img")
+    assert len(bench.server.listeners) > 0
+    expect(toast).to_have_count(0)
+
+
 def test_very_many_are_asked_about_first(bench):
     bench.review()
     bench.page.get_by_role("button", name="Flag 1,500").click()

@@ -1,5 +1,7 @@
 """Actions of the review page as they are written down, and the queue's history."""
 
+import time
+
 import numpy as np
 import pytest
 import redis
@@ -21,12 +23,14 @@ def connection(tmp_path_factory):
 def test_an_action_is_read_as_it_was_wished(connection):
     book = ActionBook(connection)
     wish = Wish("tag", (3, 5), ((5, 0),), tag="late", control="box")
-    opened = book.open(7, wish, 2)
+    opened = book.open(7, wish, 2, "Ada")
     assert book.wish(opened.id) == wish
-    assert (opened.state, opened.total, opened.undoable) == ("queued", 2, False)
+    assert (opened.state, opened.total, opened.by, opened.undoable) == ("queued", 2, "Ada", False)
+    assert opened.ended == 0
     book.note(opened.id, state="done", said="2 tasks changed", done=2)
     assert book.of_project(7) == [book.read(opened.id)]
     assert book.read(opened.id).said == "2 tasks changed"
+    assert abs(book.read(opened.id).ended - time.time()) < 60
     with pytest.raises(KeyError):
         book.read("none")
 
@@ -41,7 +45,8 @@ def test_an_action_is_undone_once(connection):
     book.note(opened.id, state="done")
     assert book.read(opened.id).undoable
     assert [book.claim_undo(opened.id) for _ in range(2)] == [True, False]
-    assert (book.read(opened.id).state, book.read(opened.id).undoable) == ("undoing", False)
+    again = book.read(opened.id)
+    assert (again.state, again.ended, again.undoable) == ("undoing", 0, False)
 
 
 def test_an_undo_that_failed_can_be_tried_again(connection):

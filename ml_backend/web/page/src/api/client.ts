@@ -109,29 +109,27 @@ export const startRun = (id: number) => send<Run>("POST", `projects/${id}/runs`,
 export const changeRun = (run: string, how: "cancel" | "retry") =>
   send<Run>("POST", `runs/${run}/${how}`, {});
 
-function listOf<T>(answer: T[] | Record<string, T[]>): T[] {
-  return Array.isArray(answer) ? answer : (Object.values(answer).find(Array.isArray) ?? []);
-}
-
-export const batches = async (id: number) =>
-  listOf(await get<Batch[] | Record<string, Batch[]>>(`projects/${id}/batches`));
+export const batches = (id: number) => get<Batch[]>(`projects/${id}/batches`);
 export const annotators = (id: number) => get<AnnotatorReport>(`projects/${id}/annotators`);
 export const annotatorsFile = (id: number) => `/api/projects/${id}/annotators.csv`;
 export const eventsAddress = (id: number) => `/api/projects/${id}/events`;
 
-interface ActionRequest {
-  action: ActionName;
-  tasks: number[];
-  options: ActionOptions;
+function sendAction<T>(
+  id: number,
+  action: ActionName,
+  tasks: Int32Array,
+  options: ActionOptions,
+): Promise<T> {
+  return send("POST", `projects/${id}/actions`, { action, tasks: Array.from(tasks), options });
 }
 
-export const tryAction = (id: number, request: ActionRequest) =>
-  send<DryRun>("POST", `projects/${id}/actions`, {
-    ...request,
-    options: { ...request.options, dry_run: true },
-  });
-export const act = (id: number, request: ActionRequest) =>
-  send<{ id: string }>("POST", `projects/${id}/actions`, request);
+export const act = sendAction<{ id: string }>;
+export const tryAction = (
+  id: number,
+  action: ActionName,
+  tasks: Int32Array,
+  options: ActionOptions,
+) => sendAction<DryRun>(id, action, tasks, { ...options, dry_run: true });
 export const undo = (action: string) => send<unknown>("POST", `actions/${action}/undo`, {});
 
 export const views = (id: number) => get<Views>(`projects/${id}/views`);

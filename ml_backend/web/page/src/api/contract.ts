@@ -191,6 +191,8 @@ export interface ActionState {
   done: number;
   total: number;
   said: string;
+  /** Seconds since 1970, 0 while it goes on. */
+  ended: number;
   undoable: boolean;
 }
 

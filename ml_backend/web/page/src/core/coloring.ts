@@ -2,7 +2,7 @@
 
 import { type Field, isWordField, type WordField } from "./fields";
 import { amountColor, classColor, MOST_CLASSES, type Rgb, STEPS, UNKNOWN } from "./palette";
-import type { Points } from "./points";
+import { filled, type Points } from "./points";
 
 export interface Coloring {
   field: Field;
@@ -45,12 +45,18 @@ function colorByWord(points: Points, field: WordField, onDark: boolean): Colorin
   const legend = ranked.map((word, rank) => ({ word, color: colors[rank] }));
   const none = words.indexOf("");
   if (none >= 0 && codes.includes(none)) legend.push({ word: "", color: UNKNOWN });
-  return { field, codes: Uint8Array.from(codes, (code) => ofCode[code]), palette, legend };
+  return {
+    field,
+    codes: filled(new Uint8Array(points.length), (row) => ofCode[codes[row]]),
+    palette,
+    legend,
+  };
 }
 
 function colorByAmount(points: Points, field: Exclude<Field, WordField>): Coloring {
-  const codes = Uint8Array.from(points[field], (value) =>
-    Number.isNaN(value) ? 0 : 1 + Math.min(Math.floor(value * STEPS), STEPS - 1),
+  const values = points[field];
+  const codes = filled(new Uint8Array(points.length), (row) =>
+    Number.isNaN(values[row]) ? 0 : 1 + Math.min(Math.floor(values[row] * STEPS), STEPS - 1),
   );
   const steps = Array.from({ length: STEPS }, (_, step) => amountColor((step + 0.5) / STEPS));
   return { field, codes, palette: [UNKNOWN, ...steps], legend: [] };

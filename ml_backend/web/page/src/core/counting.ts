@@ -15,7 +15,7 @@ import {
   type WordField,
 } from "./fields";
 import type { Filters } from "./filters";
-import type { Points, Words } from "./points";
+import { filled, type Points, type Words } from "./points";
 
 export const BINS = 24;
 const UNKNOWN_BIN = BINS;
@@ -36,13 +36,10 @@ const DIMENSIONS = [
 export type Dimension = (typeof DIMENSIONS)[number];
 
 export const bitOf = (dimension: Dimension): number => 1 << DIMENSIONS.indexOf(dimension);
-const AREA = bitOf("area");
 
 export interface Counts {
-  /** Rows that pass everything. */
-  passing: number;
-  /** Rows that pass everything but the area. */
-  filtered: number;
+  /** The rows that pass everything, in their own order. */
+  passing: Uint32Array;
   words: Record<WordField, ReadonlyMap<string, number>>;
   /** Per field, rows in each of BINS even bins over [0, 1]. */
   amounts: Record<AmountField, Uint32Array>;
@@ -62,6 +59,8 @@ export class Counting {
   /** Per field, 1 for each code that any row has: a dictionary may hold words that none has. */
   private readonly used: Record<WordField, Uint8Array>;
   private filters: Filters | null = null;
+  /** Dimensions that may refuse rows. */
+  private readonly asking = new Set<Dimension>();
 
   constructor(
     readonly points: Points,
@@ -104,81 +103,72 @@ export class Counting {
 
   /** Let only rows pass that pass a test; null lets all pass. */
   set(dimension: Dimension, test: Test | null): void {
+    if (!test && !this.asking.has(dimension)) return;
     const { mask } = this;
     const bit = bitOf(dimension);
     const keep = ~bit;
-    if (!test) {
+    if (test) {
+      this.asking.add(dimension);
+      for (let row = 0; row < mask.length; row++) {
+        mask[row] = test(row) ? mask[row] & keep : mask[row] | bit;
+      }
+    } else {
+      this.asking.delete(dimension);
       for (let row = 0; row < mask.length; row++) mask[row] &= keep;
-      return;
-    }
-    for (let row = 0; row < mask.length; row++) {
-      mask[row] = test(row) ? mask[row] & keep : mask[row] | bit;
     }
   }
 
   count(): Counts {
-    const { points, mask, bins } = this;
-    const codes = WORD_FIELDS.map((field) => points[field].codes);
-    const words = WORD_FIELDS.map((field) => new Uint32Array(points[field].words.length));
-    const binned = AMOUNT_FIELDS.map((field) => bins[field]);
-    const amounts = AMOUNT_FIELDS.map(() => new Uint32Array(BINS + 1));
-    const falsePositives = new Uint32Array(256);
-    const falseNegatives = new Uint32Array(256);
-    let passing = 0;
-    let filtered = 0;
-    let amid = 0;
-    for (let row = 0; row < mask.length; row++) {
-      const refused = mask[row];
-      if ((refused & ~AREA) === 0) filtered++;
-      if (refused === 0) {
-        passing++;
-        for (let f = 0; f < codes.length; f++) words[f][codes[f][row]]++;
-        for (let f = 0; f < binned.length; f++) amounts[f][binned[f][row]]++;
-        falsePositives[points.falsePositives[row]]++;
-        falseNegatives[points.falseNegatives[row]]++;
-        amid += this.amid[row];
-      } else if ((refused & (refused - 1)) === 0) {
-        const d = 31 - Math.clz32(refused);
-        const f = d - codes.length;
-        if (d < codes.length) words[d][codes[d][row]]++;
-        else if (f < binned.length) amounts[f][binned[f][row]]++;
-        else if (refused === bitOf("falsePositives")) falsePositives[points.falsePositives[row]]++;
-        else if (refused === bitOf("falseNegatives")) falseNegatives[points.falseNegatives[row]]++;
-        else if (refused === bitOf("amid")) amid += this.amid[row];
-      }
-    }
-    const named = WORD_FIELDS.map((field, f) => [field, this.byWord(field, words[f])]);
-    const spread = AMOUNT_FIELDS.map((field, f) => [field, amounts[f].subarray(0, BINS)]);
+    const { points, bins } = this;
+    const all = this.passing(null);
+    const rows = (dimension: Dimension) =>
+      this.asking.has(dimension) ? this.passing(dimension) : all;
+    const words = WORD_FIELDS.map((field) => {
+      const counts = tally(points[field].codes, rows(field), points[field].words.length);
+      return [field, this.byWord(field, counts)];
+    });
+    const amounts = AMOUNT_FIELDS.map((field) => {
+      return [field, tally(bins[field], rows(field), BINS + 1).subarray(0, BINS)];
+    });
+    const mistakes = (field: "falsePositives" | "falseNegatives") =>
+      atLeast(tally(points[field], rows(field), 256));
     return {
-      passing,
-      filtered,
-      words: Object.fromEntries(named) as Counts["words"],
-      amounts: Object.fromEntries(spread) as Counts["amounts"],
-      falsePositives: atLeast(falsePositives),
-      falseNegatives: atLeast(falseNegatives),
-      amid,
+      passing: all,
+      words: Object.fromEntries(words) as Counts["words"],
+      amounts: Object.fromEntries(amounts) as Counts["amounts"],
+      falsePositives: mistakes("falsePositives"),
+      falseNegatives: mistakes("falseNegatives"),
+      amid: tally(this.amid, rows("amid"), 2)[1],
     };
   }
 
-  /** The rows that pass everything, in the order of `order` or their own. */
-  rows(order: Uint32Array | null): Uint32Array {
+  /** The rows that pass everything, in another order. */
+  rows(order: Uint32Array): Uint32Array {
     const { mask } = this;
-    // Rows in another order are looked up all over the column: a byte each stays in the cache.
-    const passes = new Uint8Array(mask.length);
-    let count = 0;
-    for (let row = 0; row < mask.length; row++) {
-      if (mask[row] === 0) {
-        passes[row] = 1;
-        count++;
-      }
-    }
-    const found = new Uint32Array(count);
+    // They are looked up all over the column: a byte each stays in the cache.
+    const refused = new Uint8Array(mask.length);
+    for (let row = 0; row < mask.length; row++) refused[row] = mask[row] ? 1 : 0;
+    const found = new Uint32Array(order.length);
     let n = 0;
-    for (let i = 0; i < mask.length; i++) {
-      const row = order ? order[i] : i;
-      if (passes[row]) found[n++] = row;
+    for (const row of order) {
+      found[n] = row;
+      n += 1 - refused[row];
     }
-    return found;
+    return found.subarray(0, n);
+  }
+
+  /** The rows that nothing refuses, or nothing but one dimension; in their own order. */
+  private passing(but: Dimension | null): Uint32Array {
+    const { mask } = this;
+    const others = but ? ~bitOf(but) : -1;
+    const found = new Uint32Array(mask.length);
+    let n = 0;
+    for (let row = 0; row < mask.length; row++) {
+      // Nothing is decided here, which no processor could foresee: what is refused is written over.
+      found[n] = row;
+      n += ((mask[row] & others) - 1) >>> 31;
+    }
+    return found.subarray(0, n);
   }
 
   private wordTest(field: WordField, words: readonly string[] | undefined): Test | null {
@@ -206,6 +196,13 @@ export class Counting {
   }
 }
 
+/** How many of some rows have each code. */
+function tally(codes: Uint32Array | Uint8Array, rows: Uint32Array, size: number): Uint32Array {
+  const counts = new Uint32Array(size);
+  for (const row of rows) counts[codes[row]]++;
+  return counts;
+}
+
 /** Filters read from an address are new values each time, though they may ask the same. */
 function same(
   a: readonly (string | number)[] | undefined,
@@ -221,8 +218,8 @@ function usedCodes({ codes, words }: Words): Uint8Array {
 }
 
 function binsOf(values: Float32Array): Uint8Array {
-  return Uint8Array.from(values, (value) =>
-    Number.isNaN(value) ? UNKNOWN_BIN : Math.min(Math.floor(value * BINS), BINS - 1),
+  return filled(new Uint8Array(values.length), (row) =>
+    Number.isNaN(values[row]) ? UNKNOWN_BIN : Math.min(Math.floor(values[row] * BINS), BINS - 1),
   );
 }
 

@@ -1,4 +1,4 @@
-/** The points of one control tag as columns, one row per input or region. */
+/** The points of one control tag as columns, one row per input or region, by task. */
 
 import { type Column, tableFromIPC } from "@uwdata/flechette";
 
@@ -93,9 +93,22 @@ function readWords(column: Column<unknown>): Words {
   return { codes, words };
 }
 
-/** The distinct tasks of some rows, ascending. */
-export function tasksOf(points: Points, rows: Uint32Array): number[] {
-  // Sorting a million numbers as columns is faster than hashing them.
-  const tasks = Int32Array.from(rows, (row) => points.task[row]).sort();
-  return Array.from(tasks.filter((task, i) => i === 0 || task !== tasks[i - 1]));
+/** The distinct tasks of some rows. */
+export function tasksOf({ task }: Points, rows: Uint32Array): Int32Array {
+  const found = new Int32Array(rows.length);
+  let n = 0;
+  for (const row of rows) {
+    // Regions of a task follow each other.
+    if (n === 0 || task[row] !== found[n - 1]) found[n++] = task[row];
+  }
+  return found.subarray(0, n);
+}
+
+/** Fill a column. Its own `from` takes ten times as long: it makes a list of the numbers first. */
+export function filled<T extends Uint8Array | Uint32Array | Float32Array | Float64Array>(
+  column: T,
+  value: (row: number) => number,
+): T {
+  for (let row = 0; row < column.length; row++) column[row] = value(row);
+  return column;
 }

@@ -1,7 +1,7 @@
 /** Rows in the order of a score. */
 
 import type { AmountField } from "./fields";
-import type { Points } from "./points";
+import { filled, type Points } from "./points";
 
 export type SortKey = AmountField | "updated" | "task";
 export interface Sort {
@@ -24,11 +24,11 @@ export function sortRows(points: Points, { key, descending }: Sort): Uint32Array
   const most = 2 ** 31 - 2;
   const scale = high > low ? most / (high - low) : 0;
   // One number per row, so that the engine's own sort of numbers does it.
-  const keys = Float64Array.from(values, (value, row) => {
-    const place = Math.round((value - low) * scale);
-    const rank = Number.isNaN(value) ? most + 1 : descending ? most - place : place;
+  const keys = filled(new Float64Array(points.length), (row) => {
+    const place = Math.round((values[row] - low) * scale);
+    const rank = Number.isNaN(place) ? most + 1 : descending ? most - place : place;
     return rank * ROWS + row;
   });
   keys.sort();
-  return Uint32Array.from(keys, (sorted) => sorted % ROWS);
+  return filled(new Uint32Array(points.length), (place) => keys[place] % ROWS);
 }

@@ -45,9 +45,12 @@ function layerOfRows({ mask, amid, showAmid, picked }: LayerInput): Uint8Array {
 
 /** The places of each layer, ascending. */
 function placesByLayer(rows: Uint32Array, layerOf: Uint8Array): Uint32Array[] {
-  const layers = Uint8Array.from(rows, (row) => layerOf[row]);
+  const layers = new Uint8Array(rows.length);
   const counts = new Uint32Array(PICKED + 1);
-  for (const layer of layers) counts[layer]++;
+  for (let place = 0; place < rows.length; place++) {
+    layers[place] = layerOf[rows[place]];
+    counts[layers[place]]++;
+  }
   const places = Array.from(counts, (count) => new Uint32Array(count));
   counts.fill(0);
   for (let place = 0; place < layers.length; place++) {

@@ -4,6 +4,7 @@
  */
 
 import type { Rgb } from "../core/palette";
+import { filled } from "../core/points";
 
 export interface Layer {
   /** Places in the scene's own order, ascending. */
@@ -44,5 +45,5 @@ export function shuffledRows(x: Float32Array): Uint32Array {
 }
 
 export function gather(values: Float32Array, rows: Uint32Array): Float32Array {
-  return Float32Array.from(rows, (row) => values[row]);
+  return filled(new Float32Array(rows.length), (place) => values[rows[place]]);
 }

@@ -17,7 +17,7 @@ export const FLAGGED = "needs-review";
 export const excludeFlagged = signal(false);
 
 export interface Target {
-  tasks: number[];
+  tasks: Int32Array;
   /** Number of points; of regions, several can be in one task. */
   rows: number;
   /** What they are, for a person: "56 selected". */
@@ -26,14 +26,16 @@ export interface Target {
   narrowed: boolean;
 }
 
+const NO_ROWS = new Uint32Array();
+
 /** What the bar's buttons act on: what is picked, else what is shown. */
 export const target = computed<Target>(() => {
   const now = answer.value;
-  if (!now) return { tasks: [], rows: 0, said: "", narrowed: false };
+  if (!now) return { tasks: new Int32Array(), rows: 0, said: "", narrowed: false };
   const { points } = now.data;
-  const some = now.picked.size > 0;
-  const picked = some ? now.rows.filter((row) => now.picked.has(row)) : [];
-  const chosen = picked.length > 0 ? Uint32Array.from(picked) : now.rows;
+  const { passing } = now.counts;
+  const picked = now.picked.size > 0 ? passing.filter((row) => now.picked.has(row)) : NO_ROWS;
+  const chosen = picked.length > 0 ? picked : passing;
   const kept = excludeFlagged.value ? notFlagged(chosen) : chosen;
   const found = { tasks: tasksOf(points, kept), rows: kept.length, narrowed: true };
   const things = plural(kept.length, part.value === "regions" ? "region" : "item");
@@ -58,29 +60,35 @@ export function performOrAsk(action: ActionName, { tasks, narrowed }: Target): v
 }
 
 /** What keys act on: what is picked or in the area, else the item at the cursor. */
-export function tasksAtHand(): number[] {
+export function tasksAtHand(): Int32Array {
   const now = answer.peek();
-  if (!now) return [];
+  if (!now) return new Int32Array();
   if (now.picked.size > 0 || now.hasArea) return target.peek().tasks;
   const row = focused.peek();
-  return row < 0 ? [] : [now.data.points.task[row]];
+  return row < 0 ? new Int32Array() : Int32Array.of(now.data.points.task[row]);
 }
 
-/** Actions of this visit, the newest first. */
+/** Actions that are shown, the newest first. */
 export const actions = signal<readonly ActionState[]>([]);
+
+/** Seconds after which the end of an action that was not under way here is no news. */
+const NEWS_S = 60;
 
 /** The question that is open. */
 export interface Question {
   action: ActionName;
-  tasks: number[];
+  tasks: Int32Array;
 }
 export const question = signal<Question | null>(null);
 
-export function noteAction(state: ActionState): void {
+/** Show an action as it stands; false for what is no news. */
+export function noteAction(state: ActionState): boolean {
   const known = actions.peek().some(({ id }) => id === state.id);
+  if (!known && state.ended > 0 && Date.now() / 1000 - state.ended > NEWS_S) return false;
   actions.value = known
     ? actions.peek().map((one) => (one.id === state.id ? { ...one, ...state } : one))
     : [state, ...actions.peek()];
+  return true;
 }
 
 export function dismiss(id: string): void {
@@ -89,14 +97,14 @@ export function dismiss(id: string): void {
 
 export async function perform(
   action: ActionName,
-  tasks: number[],
+  tasks: Int32Array,
   options: ActionOptions = {},
 ): Promise<void> {
   const id = projectId.peek();
   if (id === null || tasks.length === 0) return;
-  const base = { action, total: tasks.length, done: 0, undoable: false } as const;
+  const base = { action, total: tasks.length, done: 0, ended: 0, undoable: false } as const;
   try {
-    const started = await client.act(id, { action, tasks, options });
+    const started = await client.act(id, action, tasks, options);
     // The first event may have come before this answer.
     if (!actions.peek().some((one) => one.id === started.id)) {
       noteAction({ ...base, id: started.id, state: "queued", said: "" });
@@ -119,8 +127,8 @@ export async function takeBack(action: ActionState): Promise<void> {
 
 export function tryOut(
   action: ActionName,
-  tasks: number[],
+  tasks: Int32Array,
   options: ActionOptions,
 ): Promise<DryRun> {
-  return client.tryAction(projectId.peek() as number, { action, tasks, options });
+  return client.tryAction(projectId.peek() as number, action, tasks, options);
 }

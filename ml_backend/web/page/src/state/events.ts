@@ -40,8 +40,7 @@ effect(() => {
   });
   source.addEventListener("action", (event) => {
     const action = JSON.parse(event.data) as ActionState;
-    noteAction(action);
-    if (action.state === "done" || action.state === "failed") changed();
+    if (noteAction(action) && action.ended > 0) changed();
   });
   source.addEventListener("points", changed);
   return () => source.close();

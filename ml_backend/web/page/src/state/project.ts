@@ -199,9 +199,9 @@ const counted = computed(() => {
 
 const shown = computed(() => {
   const now = currentData.value;
-  const done = counted.value;
-  if (!now || !done) return null;
-  const rows = now.counting.rows(order.value);
+  const [done, sorted] = [counted.value, order.value];
+  if (!now || !done || !sorted) return null;
+  const rows = now.counting.rows(sorted);
   const near = current(similar.value.value);
   const ranked = near && similarTo.value ? byDistance(rows, now.points, near) : rows;
   return { data: now, counts: done.counts, rows: ranked, hasArea: within.value !== null };

@@ -3,6 +3,7 @@
 import { computed, effect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Rgb } from "../core/palette";
+import { filled } from "../core/points";
 import { drawn, toggleItem } from "../core/selection";
 import { layersOf } from "../scatter/layers";
 import { type How, Plot, type Tool } from "../scatter/plot";
@@ -33,7 +34,9 @@ const arrangement = computed(() => {
 const colors = computed(() => {
   const [now, order] = [coloring.value, arrangement.value];
   if (!now || !order) return null;
-  return { color: Uint8Array.from(order.rows, (row) => now.codes[row]), palette: now.palette };
+  const { rows } = order;
+  const color = filled(new Uint8Array(rows.length), (place) => now.codes[rows[place]]);
+  return { color, palette: now.palette };
 });
 
 const scene = computed<{ scene: Scene; answer: Answer } | null>(() => {
