@@ -147,7 +147,10 @@ def test_views_are_saved_and_forgotten(analysed: Project, signed_in):
     view = {"query": "flag=needs-review&q=ä"}
     assert signed_in.put(f"{path}/my view", json=view).status_code == 204
     assert signed_in.get(path).json() == {"my view": view["query"]}
-    assert signed_in.delete(f"{path}/my view").status_code == 204
+    assert signed_in.put(f"{path}/cars%2Ftrucks", json=view).status_code == 204
+    assert sorted(signed_in.get(path).json()) == ["cars/trucks", "my view"]
+    for name in ("my view", "cars%2Ftrucks"):
+        assert signed_in.delete(f"{path}/{name}").status_code == 204
     assert signed_in.get(path).json() == {}
 
 

@@ -32,8 +32,8 @@ export interface Control {
 export interface Project extends ProjectSummary {
   controls: Control[];
   threshold: number;
-  batch: unknown;
-  approval: unknown;
+  /** Whether the caller may act, or only look. */
+  may_change: boolean;
 }
 
 /** Rings of a box, polygon or mask; [x, y] of a point; [start, end] of a span; null of a choice. */
@@ -171,10 +171,19 @@ export interface AnnotatorReport {
 
 export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve";
 
+export interface ActionRequest {
+  action: ActionName;
+  tasks?: number[];
+  regions?: readonly (readonly [task: number, region: number])[];
+  options: ActionOptions;
+}
+
 export interface ActionOptions {
   tag?: string;
   to?: string;
   confidence?: number;
+  /** Whose regions are meant. */
+  control?: string;
   dry_run?: boolean;
 }
 
@@ -187,10 +196,12 @@ export interface DryRun {
 export interface ActionState {
   id: string;
   action: ActionName;
-  state: "queued" | "doing" | "done" | "failed";
+  state: "queued" | "doing" | "done" | "failed" | "undoing" | "undone";
   done: number;
   total: number;
   said: string;
+  /** Who asked for it. */
+  by: string;
   /** Seconds since 1970, 0 while it goes on. */
   ended: number;
   undoable: boolean;

@@ -21,6 +21,8 @@ export interface View {
   picked: readonly Item[];
   /** "More like this". */
   similar: Item | null;
+  /** Actions leave out what needs review. */
+  excludeFlagged: boolean;
 }
 
 export const FIRST_VIEW: View = {
@@ -34,6 +36,7 @@ export const FIRST_VIEW: View = {
   area: [],
   picked: [],
   similar: null,
+  excludeFlagged: false,
 };
 
 const ROOMS: readonly Room[] = ["review", "overview", "activity"];
@@ -72,6 +75,7 @@ export function writeView(view: View): string {
   put("area", view.area.map(stepText).join(BETWEEN_STEPS), "");
   put("picked", view.picked.map(itemText).join(BETWEEN_PARTS), "");
   put("like", view.similar ? itemText(view.similar) : "", "");
+  put("exclude", view.excludeFlagged ? "flagged" : "", "");
   return query.toString();
 }
 
@@ -93,6 +97,7 @@ export function readView(search: string): View {
       .split(BETWEEN_PARTS)
       .flatMap((text) => asList(readItem(text))),
     similar: similar === null ? null : readItem(similar),
+    excludeFlagged: query.get("exclude") === "flagged",
   };
 }
 

@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
 import type { AnnotatorReport, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
-import { type Loader, loader } from "../state/loading";
+import { type Loader, projectLoader } from "../state/loading";
+import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
 import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Annotators } from "./annotators";
@@ -12,8 +13,8 @@ import { Icon } from "./icons";
 import { Card } from "./overview";
 import { Failed, Waiting } from "./states";
 
-const batches = loader<Batch[]>();
-const annotators = loader<AnnotatorReport>();
+const batches = projectLoader<Batch[]>();
+const annotators = projectLoader<AnnotatorReport>();
 const MOST_RUNS = 12;
 
 export function Activity() {
@@ -66,14 +67,16 @@ function Runs() {
   const busy = all.some((run) => !ENDED.includes(run.state));
   return (
     <>
-      <button
-        type="button"
-        class="button"
-        onClick={() => void startRun()}
-        title={busy ? "Takes the place of the run that is under way" : ""}
-      >
-        <Icon name="run" /> Analyse the project
-      </button>
+      {mayChange.value && (
+        <button
+          type="button"
+          class="button"
+          onClick={() => void startRun()}
+          title={busy ? "Takes the place of the run that is under way" : ""}
+        >
+          <Icon name="run" /> Analyse the project
+        </button>
+      )}
       {refused.value && (
         <p class="error" role="alert">
           {refused.value}
@@ -104,12 +107,12 @@ function RunItem({ run }: { run: Run }) {
             : run.stage}
         </span>
         <span class="top-gap" />
-        {!ended && (
+        {!ended && mayChange.value && (
           <button type="button" class="button" onClick={() => void changeRun(run, "cancel")}>
             Cancel
           </button>
         )}
-        {ended && run.state !== "done" && (
+        {ended && run.state !== "done" && mayChange.value && (
           <button type="button" class="button" onClick={() => void changeRun(run, "retry")}>
             <Icon name="retry" /> Retry
           </button>
