@@ -15,7 +15,7 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approve_action import approve, take_back
-from ml_backend.jobs.batches import Batches, Order
+from ml_backend.jobs.batches import IN_BATCH, Batches, Order
 from ml_backend.jobs.field_actions import change, restore
 from ml_backend.jobs.shards import services
 
@@ -104,7 +104,7 @@ def _send(action: Action, book: ActionBook, wish: Wish) -> str:
     if batch:
         book.keep_batch(action.id, batch)
     book.note(action.id, done=action.total, undoable=int(bool(batch)))
-    return _sentence(sent, {"in a batch already": len(wish.tasks) - sent}, "sent")
+    return _sentence(sent, {IN_BATCH: len(wish.tasks) - sent}, "sent")
 
 
 def _sentence(count: int, left: Mapping[str, int], what: str) -> str:

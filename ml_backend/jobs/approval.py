@@ -7,18 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-import defusedxml.ElementTree
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.errors import SettingsError
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outliers import Outliers
 from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version
-from ml_backend.labelstudio.config import SERVED
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
@@ -86,12 +84,8 @@ class ApprovalWork:
             RelookError: as ``OpenedProject.open`` says.
         """
         opened = OpenedProject.open(services, project)
-        left = _left_to_people(opened)
-        if left:
-            raise ConfigError(
-                f"project {project}: no model answers for {', '.join(map(repr, left))}, so that an "
-                "approval would be half a label; name a model for it, or take it out of the config"
-            )
+        controls = opened.project.config.controls
+        approvals.require_whole(services.client, project, {control.name for control in controls})
         return cls(opened, Outliers(opened.neighborhood))
 
     def tasks(self, filters: Any = None, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
@@ -266,15 +260,3 @@ def _labels(result: Result) -> str:
         str(name) for item in result for name in item["value"].get(item["type"], []) or []
     )
     return ", ".join(name if n == 1 else f"{n} x {name}" for name, n in names.most_common())
-
-
-def _left_to_people(opened: OpenedProject) -> list[str]:
-    """Names of the control tags that a whole label needs and no model answers for."""
-    served = {control.name for control in opened.project.config.controls}
-    full = read_project(opened.services.client, opened.project.id).config
-    needed = {control.name for control in full.controls} | set(full.skipped)
-    for tag in defusedxml.ElementTree.fromstring(full.xml).iter():
-        required = tag.get("required", "false").lower() == "true"
-        if tag.get("toName") and (required or tag.tag in SERVED):
-            needed.add(tag.get("name", ""))
-    return sorted(needed - served)

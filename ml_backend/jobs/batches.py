@@ -45,7 +45,7 @@ from ml_backend.review.batch import Fate, Waiting, choose, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.services import Services
 
-__all__ = ["HERE", "NEW", "Batches", "Order", "Progress"]
+__all__ = ["HERE", "IN_BATCH", "NEW", "Batches", "Order", "Progress"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ _log = logging.getLogger(__name__)
 #: stands, or a new one.
 HERE: Final = "here"
 NEW: Final = "new"
+#: Why a task is not sent.
+IN_BATCH: Final = "in a batch already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,14 @@ class Batches:
     @property
     def _prefix(self) -> str:
         return self._settings.field_prefix
+
+    def out(self) -> set[int]:
+        """Return the tasks that are in a batch and unanswered: they are not sent again.
+
+        Raises:
+            LabelStudioError: when they cannot be read.
+        """
+        return self._queue()[1]
 
     def _waiting(self) -> int:
         """Return how many flagged tasks are in no batch."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 from fastapi import HTTPException, Request
 
-__all__ = ["Access", "name_of"]
+__all__ = ["OWN_HEADER", "WHO", "Access", "name_of"]
 
 _TIMEOUT_S: Final = 5.0
 #: How long an answer holds: a person who loses a project reads its runs for this long.
@@ -25,7 +25,9 @@ _MOST_KEPT: Final = 10_000
 _SESSION: Final = "sessionid"
 _WHOAMI: Final = "/api/current-user/whoami"
 #: No form, image or link of another site can make a browser send it.
-_OWN_HEADER: Final = "X-Relook"
+OWN_HEADER: Final = "X-Relook"
+#: What the browser keeps for one person is nothing for the next.
+WHO: Final = "Cookie, Authorization"
 
 _Question = Callable[[httpx.AsyncClient, dict[str, str], int], Coroutine[Any, Any, int]]
 
@@ -70,10 +72,10 @@ class Access:
                 is missing.
         """
         credential = _credential(request)
-        if "Cookie" in credential and _OWN_HEADER not in request.headers:
+        if "Cookie" in credential and OWN_HEADER not in request.headers:
             raise _refused(
                 HTTPStatus.FORBIDDEN,
-                f"a request that is known by its cookie must send the header `{_OWN_HEADER}: 1`",
+                f"a request that is known by its cookie must send the header `{OWN_HEADER}: 1`",
             )
         await self._require(credential, project, _may_read)
         await self._require(credential, project, _may_change)

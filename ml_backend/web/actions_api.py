@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batches import HERE, NEW, Batches, Progress
+from ml_backend.jobs.batches import HERE, IN_BATCH, NEW, Batches, Progress
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag
@@ -236,6 +236,7 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
         count, examples, why = preview(projects.open(project), tasks, wish.confidence)
         return DryRun(count=count, examples=examples[:_EXAMPLES], left_out=why)
     rows = projects.services.page.tasks(project, tasks, ("task", "flag", "tags"))
+    out = Batches(projects.services, project).out() if wish.action == "batch" else set()
     left: Counter[str] = Counter()
     if len(tasks) > len(rows):
         left["not in this project, or not read yet"] = len(tasks) - len(rows)
@@ -248,6 +249,8 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
         made = change(own, wish.tag, []) if change and not wish.regions else {}
         if isinstance(made, Refused):
             left[made.why] += 1
+        elif task in out:
+            left[IN_BATCH] += 1
         else:
             kept.append(task)
     return DryRun(count=len(kept), examples=kept[:_EXAMPLES], left_out=dict(left))

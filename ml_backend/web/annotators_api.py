@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import asdict
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from fastapi import APIRouter, Request, Response
@@ -17,6 +16,7 @@ from ml_backend.review.feedback import Report
 from ml_backend.review.feedback_csv import as_csv
 from ml_backend.services import Services
 from ml_backend.web.access import Access
+from ml_backend.web.numbers import Id
 
 __all__ = ["annotators_api"]
 
@@ -43,12 +43,12 @@ def annotators_api(services: Services, access: Access) -> APIRouter:
         return await anyio.to_thread.run_sync(partial(reports.get, project), limiter=limiter)
 
     @router.get("/annotators")
-    async def as_json(project: int, request: Request) -> dict[str, Any]:
+    async def as_json(project: Id, request: Request) -> Report:
         """What review has shown about each annotator."""
-        return asdict(await permitted(project, request))
+        return await permitted(project, request)
 
     @router.get("/annotators.csv")
-    async def as_table(project: int, request: Request) -> Response:
+    async def as_table(project: Id, request: Request) -> Response:
         """The same as CSV: a row per annotator, and one per pair of labels that they mix up."""
         name = f"annotators-{project}.csv"
         return Response(

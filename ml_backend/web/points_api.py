@@ -14,15 +14,13 @@ from pydantic import BaseModel
 from ml_backend.labelstudio.config import Control
 from ml_backend.storage.plane import Part, get_plane
 from ml_backend.web import points
-from ml_backend.web.access import Access
+from ml_backend.web.access import WHO, Access
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
 __all__ = ["points_api"]
 
-#: What the browser keeps for one person is nothing for the next.
-_WHO: Final = "Cookie, Authorization"
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 #: Of points that were made, what is kept: 1,000,000 are 60 MB.
 _KEPT_BYTES: Final = 256 << 20
@@ -64,7 +62,7 @@ def points_api(projects: Projects, access: Access, threads: Threads) -> APIRoute
         tag = opened.control(control)
         people = await threads.light(projects.people)
         version = await threads.light(_version, opened, tag, part, people)
-        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache", "Vary": _WHO}
+        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache", "Vary": WHO}
         if version in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers=headers)
         body = await threads.heavy(made.get, opened, tag, part, people, version)

@@ -294,6 +294,8 @@ def test_a_selection_goes_out_as_a_batch_and_comes_back(bench: Bench, analysed, 
     assert found["said"] == "3 tasks sent"
     (batch,) = signed_in.get(f"/api/projects/{analysed.id}/batches").json()
     assert (batch["sent"], batch["open"], batch["conflicts"]) == (3, 3, 0)
+    would = act(signed_in, analysed.id, "batch", chosen, dry_run=True).json()
+    assert (would["count"], would["left_out"]) == (0, {"in a batch already": 3})
     undone(signed_in, analysed.id, found["id"])
     assert signed_in.get(f"/api/projects/{analysed.id}/batches").json() == []
 
@@ -370,7 +372,7 @@ def test_events_tell_of_actions_and_points(bench: Bench, analysed: Project, sign
 def test_the_interface_describes_itself(bench: Bench):
     said = httpx.get(bench.stack.url + "/api/openapi.json").json()
     assert "/api/projects/{project}/actions" in said["paths"]
-    assert "TaskDetail" in said["components"]["schemas"]
+    assert {"TaskDetail", "Run", "Report"} <= said["components"]["schemas"].keys()
 
 
 def test_who_has_no_access_sees_and_does_nothing(bench: Bench, analysed: Project, signed_in):

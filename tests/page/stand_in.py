@@ -126,7 +126,7 @@ class StandIn:
                 raise HTTPException(403, "You have no access to this project. Ask its owner.")
             control = {
                 **{"name": "digit", "geometry": "box", "labels": LABELS},
-                **{"parts": ["inputs", "regions"], "scored": True},
+                **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
             }
             settings = {"threshold": 0.5, "may_change": self.may_change}
             return {**self._summary(p), "controls": [control], **settings}
@@ -333,8 +333,9 @@ RUNS: list[dict[str, Any]] = [
 ]
 BATCHES = [
     {
-        **{"id": "b1", "title": "Relabel: Digits", "sent": 60, "done": 48},
-        **{"corrected": 40, "confirmed": 8, "conflicts": 1},
+        **{"id": "b1", "url": "/label-studio/projects/3/data", "sent": 60, "open": 8, "ready": 3},
+        **{"done": 48, "corrected": 40, "confirmed": 8, "conflicts": 1},
+        "said": {"17": "task 17: its labels changed; send it again as it now stands."},
     }
 ]
 REPORT = asdict(

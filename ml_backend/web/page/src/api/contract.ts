@@ -27,6 +27,8 @@ export interface Control {
   labels: string[];
   parts: Part[];
   scored: boolean;
+  /** The confidence from which a prediction counts as one. */
+  threshold: number;
 }
 
 export interface Project extends ProjectSummary {
@@ -116,15 +118,17 @@ export interface Run {
 
 export interface Batch {
   id: string;
-  title?: string;
-  created?: number;
+  url: string;
   sent: number;
-  open?: number;
+  open: number;
+  /** Answered, and on the way back. */
+  ready: number;
   done: number;
   corrected: number;
   confirmed: number;
   conflicts: number;
-  url?: string;
+  /** Of each conflict, by task, how to mend it. */
+  said: Record<string, string>;
 }
 
 /** The estimated share of annotations with an error, with its 95 % interval; null: unknown. */

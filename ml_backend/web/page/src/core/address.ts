@@ -3,8 +3,9 @@
 import type { Part } from "../api/contract";
 import { AMOUNT_FIELDS, type AmountField, type Field, WORD_FIELDS, type WordField } from "./fields";
 import { type Filters, NO_FILTERS, type Range } from "./filters";
-import type { Area, Item, Ring, Step } from "./selection";
+import type { Area, Item, Step } from "./selection";
 import type { Sort, SortKey } from "./sorting";
+import type { Ring } from "./space";
 
 export type Room = "review" | "overview" | "activity";
 export type Layout = "both" | "map" | "grid";

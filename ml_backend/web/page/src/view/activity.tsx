@@ -145,42 +145,59 @@ function RunItem({ run }: { run: Run }) {
   );
 }
 
+const BATCH_COLUMNS = [
+  ["sent", "Sent"],
+  ["open", "Open"],
+  ["ready", "Ready"],
+  ["done", "Done"],
+  ["corrected", "Corrected"],
+  ["confirmed", "Confirmed"],
+  ["conflicts", "Conflicts"],
+] as const;
+
 function Batches({ found }: { found: Batch[] }) {
   if (found.length === 0) {
     return <p class="hint">None yet. Pick samples in Review and choose “Relabel…”.</p>;
   }
+  const mends = found.flatMap(({ said }) => Object.entries(said));
   return (
-    <div class="table-room">
-      <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Batch</th>
-            <th scope="col">Sent</th>
-            <th scope="col">Done</th>
-            <th scope="col">Corrected</th>
-            <th scope="col">Confirmed</th>
-            <th scope="col">Conflicts</th>
-          </tr>
-        </thead>
-        <tbody>
-          {found.map((batch) => (
-            <tr key={batch.id}>
-              <th scope="row">
-                {batch.url ? (
-                  <a href={batch.url}>{batch.title ?? batch.id}</a>
-                ) : (
-                  (batch.title ?? batch.id)
-                )}
-              </th>
-              <td>{count(batch.sent)}</td>
-              <td>{count(batch.done)}</td>
-              <td>{count(batch.corrected)}</td>
-              <td>{count(batch.confirmed)}</td>
-              <td>{count(batch.conflicts)}</td>
+    <>
+      <div class="table-room">
+        <table class="table">
+          <thead>
+            <tr>
+              <th scope="col">Batch</th>
+              {BATCH_COLUMNS.map(([name, title]) => (
+                <th key={name} scope="col">
+                  {title}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody>
+            {found.map((batch) => (
+              <tr key={batch.id}>
+                <th scope="row">
+                  <a href={batch.url}>{batch.id}</a>
+                </th>
+                {BATCH_COLUMNS.map(([name]) => (
+                  <td key={name}>{count(batch[name])}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {mends.length > 0 && (
+        <details class="run-log">
+          <summary>{plural(mends.length, "conflict")}</summary>
+          <ul>
+            {mends.map(([task, mend]) => (
+              <li key={task}>{mend}</li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </>
   );
 }

@@ -2,9 +2,8 @@
 
 import type { Points } from "../core/points";
 import { toggleItem } from "../core/selection";
-import { detailOf } from "../state/details";
 import { focused, focusRow } from "../state/focus";
-import type { Answer } from "../state/project";
+import { type Answer, openProject } from "../state/project";
 import { changeView, view } from "../state/route";
 
 export function toggleRow(now: Answer, row: number): void {
@@ -19,8 +18,7 @@ export function moreLike(points: Points, row: number): void {
 
 /** Open a task in Label Studio, in a tab of its own. */
 export function openTask(task: number): void {
-  const detail = detailOf(task).peek();
-  if (typeof detail === "object") open(detail.url, "_blank", "noopener");
+  open(`${openProject.peek()?.url}?task=${task}`, "_blank", "noopener");
 }
 
 /** How far a key moves the cursor in a grid of so many columns and seen lines. */

@@ -17,9 +17,10 @@ const numbers = projectLoader<Numbers>();
 
 export function Overview() {
   const [iou, setIou] = useState(0.5);
-  const [confidence, setConfidence] = useState(0.5);
+  const [asked, setConfidence] = useState<number | null>(null);
   const id = projectId.value as number;
   const name = control.value?.name ?? "";
+  const confidence = asked ?? control.value?.threshold ?? 0.5;
   const fetchNumbers = () => void numbers.load(() => client.overview(id, name, iou, confidence));
   useEffect(fetchNumbers, [id, name, iou, confidence, currentData.value]);
   const now = numbers.value.value;
