@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 from transformers import (
@@ -59,6 +61,13 @@ def make_classifier(folder: Path, *, multiple: bool = False) -> None:
     _train(model, batch, labels, steps=240)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def make_embedder(folder: Path, network: Path) -> None:
+    """Save a model of sentences: the mean of what a network sees in their words."""
+    words = Transformer(str(network))
+    pooled = Pooling(words.get_embedding_dimension())
+    SentenceTransformer(modules=[words, pooled], device="cpu").save(str(folder))
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.findings import KINDS
+from analysis.framing import framed
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tags import SEPARATOR
 from ml_backend.storage.page_columns import PageColumns
@@ -18,10 +19,6 @@ from ml_backend.storage.plane import Plane
 
 __all__ = ["inputs", "regions", "stream"]
 
-#: The share of places that may lie on the map's edge for lying far out.
-_STRAYS: Final = 0.01
-#: How much more than the others' extent the map shows.
-_MARGIN: Final = 1.3
 _TASKS: Final = ("task", "flag", "tags", "updated", "unit", "by", "region_tags")
 _OF_TASK: Final = ("task", "control", "priority", "kind", "outlier")
 _OF_INPUT: Final = ("label", "predicted", "confidence", "iou", "false_positives", "false_negatives")
@@ -187,10 +184,7 @@ def _tasks(columns: PageColumns, project: int, people: Mapping[int, str]) -> _Ta
 def _places(
     plane: Plane | None, task: NDArray[np.int64], place: pa.Array | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Where each point lies, see ``_scaled``, and its outlier score.
-
-    NaN where it was not laid out.
-    """
+    """Where each point lies on the map and its outlier score, NaN where it was not laid out."""
     nowhere = np.full(len(task), np.nan, dtype=np.float32)
     if plane is None or not len(plane):
         return nowhere, nowhere, nowhere
@@ -208,25 +202,9 @@ def _places(
     row = _find(key[order], wanted)
     at = np.stack([plane.x, plane.y])[:, order]
     x, y, far = (
-        np.append(column, np.float32(np.nan))[row]
-        for column in (*_scaled(at), plane.outlier[order])
+        np.append(column, np.float32(np.nan))[row] for column in (*framed(at), plane.outlier[order])
     )
     return x, y, far
-
-
-def _scaled(at: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Scale places, (2, N), into [-1, 1] with the aspect kept; strays come to lie on the edge.
-
-    A few that lie far out would leave all others a corner of the map.
-    """
-    low, most, least, high = np.nanquantile(at, [0, 1 - _STRAYS / 2, _STRAYS / 2, 1], axis=1)
-    half = float((high - low).max()) / 2
-    near = float((most - least).max()) / 2 * _MARGIN
-    if near < half:
-        low, high, half = least, most, near
-    half = max(half, 1e-9)
-    scaled = (at - ((low + high) / 2)[:, None]) / half
-    return np.asarray(scaled.clip(-1, 1), dtype=np.float32)
 
 
 def _with_region_tags(

@@ -13,7 +13,7 @@ import pytest
 import redis
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from pydantic import SecretStr
 
 from ml_backend.commands.stack import Stack
@@ -33,6 +33,7 @@ from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
 from tests.integration.label_types import Case
 from tests.made_models import make_models
+from tests.page.pages import watched_pages
 
 MODELS = Path(__file__).parents[2] / "ml_backend" / "demo" / "models"
 MODELS_OF_TESTS = Path(__file__).parents[1] / "models"
@@ -43,6 +44,9 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
+
+#: How long a busy machine may take to draw.
+SHOWN_MS = 30_000
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
@@ -202,6 +206,17 @@ def page(label_studio: LabelStudioServer) -> Iterator[Page]:
         page.wait_for_load_state("networkidle")
         yield page
         browser.close()
+
+
+@pytest.fixture
+def new_page(page: Page, bench: Bench) -> Iterator[Callable[..., Page]]:
+    """Makes pages for the review page, whose contexts know nothing of the session of ``page``."""
+    browser = page.context.browser
+    assert browser is not None
+    expect.set_options(timeout=SHOWN_MS)
+    with watched_pages(browser, bench.stack.url) as make:
+        yield make
+    expect.set_options(timeout=None)
 
 
 @pytest.fixture(scope="session")

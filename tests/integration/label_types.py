@@ -89,12 +89,12 @@ def of_needles() -> Case:
     return Case(config, "needles-pose.pt", images, results, right[WRONG], "mislabelled")
 
 
-def of_spans(model: str) -> Case:
+def of_spans(model: str, count: int = TASKS) -> Case:
     """Names in sentences; one of them is missing."""
     config = f'<View><Labels name="label" toName="object">{labels(("person", "place", "date"))}'
     config += f"</Labels>{TEXT}</View>"
     control = parse_config(config).controls[0]
-    said = [one for one in sentences(40, seed=5) if len(one.spans) >= 2][:TASKS]
+    said = [one for one in sentences(count * 8, seed=5) if len(one.spans) >= 2][:count]
     right = [_spans(control, one, one.spans) for one in said]
     wrong = _spans(control, said[WRONG], said[WRONG].spans[1:])
     results = [wrong if n == WRONG else result for n, result in enumerate(right)]
@@ -102,12 +102,12 @@ def of_spans(model: str) -> Case:
     return Case(config, model, texts, results, right[WRONG], "missing")
 
 
-def of_topics(model: str) -> Case:
+def of_topics(model: str, count: int = TASKS) -> Case:
     """The topics of sentences; one of them is wrong."""
     topics = ("travel", "work", "weather")
     config = f'<View>{TEXT}<Choices name="label" toName="object">{labels(topics, "Choice")}'
     config += "</Choices></View>"
-    said = sentences(TASKS, seed=5)
+    said = sentences(count, seed=5)
     return _choices(
         config, model, [one.text for one in said], [topics.index(one.topic) for one in said]
     )

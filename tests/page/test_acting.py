@@ -230,3 +230,11 @@ def test_a_view_that_stands_is_lost_only_after_a_question(bench):
     dialog.get_by_role("button", name="Delete").click()
     expect(page.locator(".view-open")).to_have_count(0)
     assert bench.server.views == {}
+
+
+def test_a_conflict_of_a_batch_says_its_mend(bench):
+    bench.open("room=activity")
+    row = bench.page.get_by_role("row", name="1-b1")
+    expect(row.get_by_role("cell")).to_have_text(["60", "8", "3", "48", "40", "8", "1"])
+    bench.page.get_by_text("1 conflict").click()
+    expect(bench.page.get_by_text("send it again as it now stands")).to_be_visible()

@@ -118,6 +118,7 @@ export interface Run {
 
 export interface Batch {
   id: string;
+  /** Its tasks in Label Studio. */
   url: string;
   sent: number;
   open: number;

@@ -53,7 +53,8 @@ export const target = computed<Target>(() => {
   if (picked.length > 0) return { ...found, said: `${things} picked` };
   if (now.hasArea) return { ...found, said: `${things} in the area` };
   const asked = countFilters(view.value.filters) > 0 || view.value.similar !== null;
-  return { ...found, said: asked ? `${things} match` : `All ${things}`, narrowed: asked };
+  const match = kept.length === 1 ? "matches" : "match";
+  return { ...found, said: asked ? `${things} ${match}` : `All ${things}`, narrowed: asked };
 });
 
 function notFlagged(rows: Uint32Array): Uint32Array {

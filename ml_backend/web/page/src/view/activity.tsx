@@ -12,6 +12,7 @@ import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
 import { Failed, Waiting } from "./states";
+import { Table } from "./table";
 
 const batches = projectLoader<Batch[]>();
 const annotators = projectLoader<AnnotatorReport>();
@@ -162,32 +163,18 @@ function Batches({ found }: { found: Batch[] }) {
   const mends = found.flatMap(({ said }) => Object.entries(said));
   return (
     <>
-      <div class="table-room">
-        <table class="table">
-          <thead>
-            <tr>
-              <th scope="col">Batch</th>
-              {BATCH_COLUMNS.map(([name, title]) => (
-                <th key={name} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {found.map((batch) => (
-              <tr key={batch.id}>
-                <th scope="row">
-                  <a href={batch.url}>{batch.id}</a>
-                </th>
-                {BATCH_COLUMNS.map(([name]) => (
-                  <td key={name}>{count(batch[name])}</td>
-                ))}
-              </tr>
+      <Table titles={["Batch", ...BATCH_COLUMNS.map(([, title]) => title)]}>
+        {found.map((batch) => (
+          <tr key={batch.id}>
+            <th scope="row">
+              <a href={batch.url}>{batch.id}</a>
+            </th>
+            {BATCH_COLUMNS.map(([name]) => (
+              <td key={name}>{count(batch[name])}</td>
             ))}
-          </tbody>
-        </table>
-      </div>
+          </tr>
+        ))}
+      </Table>
       {mends.length > 0 && (
         <details class="run-log">
           <summary>{plural(mends.length, "conflict")}</summary>

@@ -5,8 +5,13 @@ import type { AnnotatorReport, AnnotatorRow, Confusion, Share } from "../api/con
 import { count, percent, score } from "../core/format";
 import { project } from "../state/project";
 import { projectId } from "../state/route";
+import { Table } from "./table";
 
 const MOST_CONFUSIONS = 3;
+const TITLES = [
+  ...["Annotator", "Tasks", "Flagged", "Was wrong", "Was right", "Waiting"],
+  ...["Errors, estimated", "Mixes up"],
+];
 
 export function Annotators({ found }: { found: AnnotatorReport }) {
   const id = projectId.value as number;
@@ -17,33 +22,11 @@ export function Annotators({ found }: { found: AnnotatorReport }) {
       <a class="button" href={client.annotatorsFile(id)} download>
         Download CSV
       </a>
-      <div class="table-room">
-        <table class="table">
-          <thead>
-            <tr>
-              {[
-                "Annotator",
-                "Tasks",
-                "Flagged",
-                "Was wrong",
-                "Was right",
-                "Waiting",
-                "Errors, estimated",
-                "Mixes up",
-              ].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {found.annotators.map((row) => (
-              <Row key={row.id} row={row} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table titles={TITLES}>
+        {found.annotators.map((row) => (
+          <Row key={row.id} row={row} />
+        ))}
+      </Table>
       <Agreement found={found} />
     </>
   );
@@ -58,8 +41,8 @@ function Row({ row }: { row: AnnotatorRow }) {
       <td>{count(row.confirmed)}</td>
       <td>{count(row.kept)}</td>
       <td>{count(row.open)}</td>
-      <td>{share(row.share)}</td>
-      <td>
+      <td class="wraps">{share(row.share)}</td>
+      <td class="wraps">
         {row.confusions.length === 0
           ? "–"
           : row.confusions.slice(0, MOST_CONFUSIONS).map((one) => (
@@ -103,29 +86,16 @@ function Agreement({ found }: { found: AnnotatorReport }) {
   );
   if (pairs.length === 0) return <p class="hint">No two annotators have labelled the same task.</p>;
   return (
-    <div class="table-room">
-      <table class="table">
-        <thead>
-          <tr>
-            {["Two annotators", "Tag", "Tasks of both", "Agreement", "Kappa"].map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {pairs.map((one) => (
-            <tr key={`${one.control} ${one.first} ${one.second}`}>
-              <th scope="row">{`${one.first}, ${one.second}`}</th>
-              <td>{one.control}</td>
-              <td>{count(one.tasks)}</td>
-              <td>{score(one.agreement)}</td>
-              <td>{score(one.kappa)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table titles={["Two annotators", "Tag", "Tasks of both", "Agreement", "Kappa"]}>
+      {pairs.map((one) => (
+        <tr key={`${one.control} ${one.first} ${one.second}`}>
+          <th scope="row">{`${one.first}, ${one.second}`}</th>
+          <td>{one.control}</td>
+          <td>{count(one.tasks)}</td>
+          <td>{score(one.agreement)}</td>
+          <td>{score(one.kappa)}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

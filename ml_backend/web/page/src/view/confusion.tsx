@@ -8,6 +8,8 @@ import { changeView } from "../state/route";
 
 const BACKGROUND = "background";
 /** Percent of the colour; more would make the numbers hard to read. */
+/** Longer names of columns are turned, so that cells stay small. */
+const UPRIGHT = 4;
 const STRONGEST = 45;
 
 /** Show what a cell counts. */
@@ -31,9 +33,7 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
   if (labels.length === 0) return <p class="hint">Nothing has been compared yet.</p>;
   return (
     <div class="table-room">
-      <table
-        class={labels.some((label) => label.length > 3) ? "confusion confusion-tall" : "confusion"}
-      >
+      <table class="confusion">
         <caption>
           Rows: human label. Columns: model label. Numbers beside the diagonal differ.
         </caption>
@@ -42,7 +42,7 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
             <td />
             {labels.map((label) => (
               <th key={label} scope="col">
-                <span class="cut">{label}</span>
+                <span class={label.length > UPRIGHT ? "cut sideways" : "cut"}>{label}</span>
               </th>
             ))}
           </tr>
