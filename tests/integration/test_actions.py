@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from ml_backend.demo.projects import CONFIGS
 from ml_backend.jobs.action_book import ActionBook, enqueue
 from ml_backend.jobs.shards import SHARD
 from tests.integration.conftest import Bench, wait_for
@@ -117,3 +118,24 @@ def test_a_flag_on_a_region_names_it_in_the_reason(bench: Bench, here, signed_in
     (annotation,) = bench.task(tasks[4]).annotations
     assert bench.flag(tasks[4]) == "needs-review"
     assert annotation["result"][1]["id"] in field(bench, tasks[4], "reason")
+
+
+def test_a_dry_run_refuses_what_the_job_refuses(bench: Bench, signed_in):
+    blank = unlabelled(bench, 1, seed=97)
+    needed = '<TextArea name="note" toName="image" required="true"/></View>'
+    config = CONFIGS["detection"].replace("</View>", needed)
+    bench.client.projects.update(id=blank.project, label_config=config)
+    would = act(signed_in, blank.project, "approve", blank.tasks, dry_run=True)
+    assert would.status_code == 400
+    assert "no model answers for 'note'" in would.json()["detail"]
+
+
+def test_an_action_says_who_asked_for_it(bench: Bench, here, signed_in):
+    project, tasks = here
+    found = done(signed_in, project, "tag", tasks[:1], tag="signed")
+    me = signed_in.get("/api/session").json()["user"]["name"]
+    token = {"Authorization": f"Bearer {bench.server.token()}"}
+    body = {"action": "untag", "tasks": tasks[:1], "options": {"tag": "signed"}}
+    path = f"{bench.stack.url}/api/projects/{project}/actions"
+    by_token = httpx.post(path, json=body, headers=token).json()["id"]
+    assert {found["by"], ended(signed_in, project, by_token)["by"]} == {me}
