@@ -6,14 +6,13 @@ import base64
 import binascii
 import hashlib
 import json
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx
+from cachetools import TTLCache
 from fastapi import HTTPException, Request
 
 __all__ = ["OWN_HEADER", "WHO", "Access", "name_of"]
@@ -46,7 +45,7 @@ class Access:
             # Label Studio answers a session with its cookie: kept, it would sign others in.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
-        self._kept: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._kept = TTLCache[str, int](_MOST_KEPT, _HOLDS_S)
 
     async def require(self, request: Request, project: int) -> None:
         """Let a request pass whose sender may read the project.
@@ -89,10 +88,12 @@ class Access:
         # The credential itself is kept nowhere.
         parts = (may.__name__, project, sorted(credential.items()))
         key = hashlib.sha256(repr(parts).encode()).hexdigest()
-        status = self._known(key)
+        status = self._kept.get(key)
         if status is None:
             status = await self._ask(credential, project, may)
-            self._keep(key, status)
+            # What Label Studio could not say is asked again.
+            if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._kept[key] = status
         if status == HTTPStatus.UNAUTHORIZED:
             raise _refused(status, "Label Studio does not accept this credential")
         if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
@@ -170,18 +171,6 @@ class Access:
         if answer.status_code != HTTPStatus.OK:
             return None
         return {"Authorization": f"Bearer {answer.json()['access']}"}
-
-    def _known(self, key: str) -> int | None:
-        until, status = self._kept.get(key, (0.0, 0))
-        return status if time.monotonic() < until else None
-
-    def _keep(self, key: str, status: int) -> None:
-        # What Label Studio could not say is asked again.
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._kept[key] = (time.monotonic() + _HOLDS_S, status)
-            self._kept.move_to_end(key)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
 
 
 def name_of(user: Mapping[str, Any]) -> str:

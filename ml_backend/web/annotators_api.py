@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections import OrderedDict
 from functools import partial
 from typing import Final
 
 import anyio
+from cachetools import TTLCache
 from fastapi import APIRouter, Request, Response
 
 from ml_backend.jobs.annotators import annotators
@@ -65,18 +64,14 @@ class _Reports:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._kept: OrderedDict[int, tuple[float, Report]] = OrderedDict()
+        self._kept = TTLCache[int, Report](_MOST_KEPT, _HOLDS_S)
         self._lock = threading.Lock()
 
     def get(self, project: int) -> Report:
         with self._lock:
             known = self._kept.get(project)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        found = annotators(self._services, project)
-        with self._lock:
-            self._kept[project] = time.monotonic() + _HOLDS_S, found
-            self._kept.move_to_end(project)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-        return found
+        if known is None:
+            known = annotators(self._services, project)
+            with self._lock:
+                self._kept[project] = known
+        return known

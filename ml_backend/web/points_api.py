@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from typing import Annotated, Final, Literal
 
 import numpy as np
+from cachetools import LRUCache
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 
@@ -107,7 +107,7 @@ class _Made:
     """Points that were made, as bytes, by their version."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept = LRUCache[str, bytes](_KEPT_BYTES, getsizeof=len)
         self._lock = threading.Lock()
         self._making = threading.Lock()
 
@@ -132,11 +132,7 @@ class _Made:
             if table is None:
                 return None
             body = points.stream(table)
-            self._keep(version, body)
+            with self._lock:
+                if len(body) <= self._kept.maxsize:
+                    self._kept[version] = body
             return body
-
-    def _keep(self, version: str, body: bytes) -> None:
-        with self._lock:
-            self._kept[version] = body
-            while sum(map(len, self._kept.values())) > _KEPT_BYTES and len(self._kept) > 1:
-                self._kept.popitem(last=False)
