@@ -63,6 +63,7 @@ def test_a_finding_in_a_text_is_flagged_from_the_page(new_page, bench: Bench, an
     assert page.evaluate(INKED) > TASKS
 
     word(page, case.kind.capitalize()).click()
+    page.get_by_label("Search text").fill(str(case.objects[WRONG]))
     expect(said(page)).to_have_text("1 item matches")
     expect(page.locator(".tile .text-sample")).to_have_text([str(case.objects[WRONG])])
     # What people marked is marked in the text, and what the model alone sees too.
