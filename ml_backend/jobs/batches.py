@@ -204,10 +204,6 @@ class Batches:
             f"{self._source.id}` lists them. One of which nothing is left is not listed."
         )
 
-    @property
-    def _prefix(self) -> str:
-        return self._settings.field_prefix
-
     def out(self) -> set[int]:
         """Return the tasks that are in a batch and unanswered: they are not sent again.
 
@@ -215,6 +211,10 @@ class Batches:
             LabelStudioError: when they cannot be read.
         """
         return self._queue()[1]
+
+    @property
+    def _prefix(self) -> str:
+        return self._settings.field_prefix
 
     def _waiting(self) -> int:
         """Return how many flagged tasks are in no batch."""
