@@ -10,16 +10,30 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
 import redis
+from rq.job import Job
 
 from ml_backend.jobs.clock import now
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.labelstudio.own_fields import OwnFields
 
-__all__ = ["ACTIONS", "KEPT", "Action", "ActionBook", "Lot", "Wish", "enqueue"]
+__all__ = [
+    "ACTIONS",
+    "KEPT",
+    "UNDER_WAY",
+    "Action",
+    "ActionBook",
+    "Lot",
+    "Wish",
+    "enqueue",
+    "give_up",
+]
 
 ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
-_ENDED: Final = ("done", "failed")
+#: States that end by themselves; the others are done, failed and undone.
+UNDER_WAY: Final = ("queued", "doing", "undoing")
+
+_JOBS: Final = "ml_backend.jobs.actions."
 _TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
 #: Actions of a project that are kept; older ones are forgotten with what they named.
@@ -57,10 +71,11 @@ class Action:
         id: the action.
         project: Label Studio's project id.
         action: one of ``ACTIONS``.
-        state: queued, doing, done or failed.
+        state: queued, doing, done, failed, undoing or undone.
         done: tasks done.
         total: tasks it is about.
         said: what came of it, in plain words.
+        by: who asked for it, as Label Studio names them.
         ended: when it was done or failed, seconds since 1970; 0 while it goes on.
         undoable: whether it can be undone now.
     """
@@ -72,6 +87,7 @@ class Action:
     done: int
     total: int
     said: str
+    by: str
     ended: float
     undoable: bool
 
@@ -97,9 +113,14 @@ def enqueue(mailbox: Mailbox, job: Literal["act", "undo"], action: str) -> None:
         job: name of a job of ``jobs/actions.py``; the web server does not load what it works with.
         action: the action.
     """
-    mailbox.events.enqueue(
-        f"ml_backend.jobs.actions.{job}", action, retry=retry(), job_timeout=_TIMEOUT_S
-    )
+    mailbox.events.enqueue(f"{_JOBS}{job}", action, retry=retry(), job_timeout=_TIMEOUT_S)
+
+
+def give_up(connection: redis.Redis, job: Job) -> None:
+    """Note that an action has failed, if it is an action's job of which no worker saw the end."""
+    if str(job.func_name).startswith(_JOBS):
+        why = "the workers died of it; their logs, or the machine's, say why"
+        ActionBook(connection).fail(str(job.args[0]), why)
 
 
 class ActionBook:
@@ -112,12 +133,12 @@ class ActionBook:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
 
-    def open(self, project: int, wish: Wish, total: int) -> Action:
+    def open(self, project: int, wish: Wish, total: int, by: str = "") -> Action:
         """Write down a new action."""
         action = secrets.token_hex(6)
         fields = {
             **{"project": project, "action": wish.action, "state": "queued", "done": 0},
-            **{"total": total, "said": "", "ended": 0, "undoable": 0},
+            **{"total": total, "said": "", "by": by, "ended": 0, "undoable": 0},
         }
         said = {name: getattr(wish, name) for name in Wish.__slots__}
         with self._redis.pipeline() as pipe:
@@ -151,8 +172,9 @@ class ActionBook:
             done=int(field["done"]),
             total=int(field["total"]),
             said=field["said"],
+            by=field.get("by", ""),
             ended=float(field.get("ended", 0)),
-            undoable=field["undoable"] == "1",
+            undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
         )
 
     def wish(self, action: str) -> Wish:
@@ -171,7 +193,7 @@ class ActionBook:
 
     def note(self, action: str, **changed: str | float) -> None:
         """Change what stands of an action: state, done, total, said, undoable."""
-        if changed.get("state") in _ENDED:
+        if changed.get("state", UNDER_WAY[0]) not in UNDER_WAY:
             changed["ended"] = now(self._redis)
         if self._redis.exists(_key(action)):
             self._redis.hset(_key(action), mapping=cast(Any, changed))
@@ -180,6 +202,14 @@ class ActionBook:
         """Note that an action is being undone; false where it cannot be, or somebody is at it."""
         claimed = self._redis.eval(_CLAIM, 1, _key(action))
         return bool(claimed)
+
+    def fail(self, action: str, why: str) -> None:
+        """Note that an action failed; one that was being taken back can be taken back again."""
+        state, stood = cast(list[bytes], self._redis.hmget(_key(action), ["state", "stood"]))
+        if state == b"undoing":
+            self.note(action, state=stood.decode(), said=f"Not taken back: {why}", undoable=1)
+        else:
+            self.note(action, state="failed", said=why)
 
     def of_project(self, project: int, most: int = 10) -> list[Action]:
         """Return a project's newest actions, the newest first."""
@@ -225,7 +255,10 @@ class ActionBook:
 
 _CLAIM: Final = """
 if redis.call('HGET', KEYS[1], 'undoable') ~= '1' then return 0 end
-redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'queued', 'done', '0', 'ended', '0')
+local stood = redis.call('HGET', KEYS[1], 'state')
+if stood ~= 'done' and stood ~= 'failed' then return 0 end
+redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'undoing', 'stood', stood)
+redis.call('HSET', KEYS[1], 'done', '0', 'ended', '0')
 return 1
 """
 

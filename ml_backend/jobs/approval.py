@@ -8,18 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-import defusedxml.ElementTree
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.errors import SettingsError
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outliers import Outliers
 from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version
-from ml_backend.labelstudio.config import SERVED
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
@@ -27,7 +25,7 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "Tally", "name_batch", "undo"]
+__all__ = ["ApprovalWork", "Example", "Tally", "count", "name_batch", "undo"]
 
 #: Small, because a person may edit what a page has found before it is deleted.
 _UNDO_PAGE: Final = 32
@@ -89,12 +87,8 @@ class ApprovalWork:
             RelookError: as ``OpenedProject.open`` says.
         """
         opened = OpenedProject.open(services, project)
-        left = _left_to_people(opened)
-        if left:
-            raise ConfigError(
-                f"project {project}: no model answers for {', '.join(map(repr, left))}, so that an "
-                "approval would be half a label; name a model for it, or take it out of the config"
-            )
+        controls = opened.project.config.controls
+        approvals.require_whole(services.client, project, {control.name for control in controls})
         return cls(opened, Outliers(opened.neighborhood))
 
     def tasks(self, filters: Any = None, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
@@ -131,7 +125,9 @@ class ApprovalWork:
                 continue
             bucket = int(some[0]) // SHARD
             with self.opened.services.mailbox.lock(self.opened.project.id, bucket):
-                yield self._page(some, confidence, batch, dry_run=False)
+                done = self._page(some, confidence, batch, dry_run=False)
+            # The caller may take other locks meanwhile.
+            yield done
 
     def _read(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.opened.settings.field_prefix
@@ -203,6 +199,21 @@ def name_batch(action: str = "") -> str:
     return f"{now}-{action}" if action else now
 
 
+def count(services: Services, project: int, batch: str) -> int:
+    """Return how many tasks hold an approval of a batch that nobody has edited since.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    versions = approvals.batches(services.client, project).get(batch, [])
+    if not versions:
+        return 0
+    opened = read_project(services.client, project)
+    tasks = approvals.tasks_of_batch(services.client, project, batch)
+    pages = read_tasks(services.client, opened, "", tasks)
+    return sum(int(np.isin(page.approvals.version, versions).sum()) for page in pages)
+
+
 def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
     """Take back one batch of approvals, all of it that nobody has edited since.
 
@@ -261,15 +272,3 @@ def _labels(result: Result) -> str:
         str(name) for item in result for name in item["value"].get(item["type"], []) or []
     )
     return ", ".join(name if n == 1 else f"{n} x {name}" for name, n in names.most_common())
-
-
-def _left_to_people(opened: OpenedProject) -> list[str]:
-    """Names of the control tags that a whole label needs and no model answers for."""
-    served = {control.name for control in opened.project.config.controls}
-    full = read_project(opened.services.client, opened.project.id).config
-    needed = {control.name for control in full.controls} | set(full.skipped)
-    for tag in defusedxml.ElementTree.fromstring(full.xml).iter():
-        required = tag.get("required", "false").lower() == "true"
-        if tag.get("toName") and (required or tag.tag in SERVED):
-            needed.add(tag.get("name", ""))
-    return sorted(needed - served)

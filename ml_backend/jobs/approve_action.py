@@ -7,6 +7,7 @@ from collections import Counter
 from ml_backend.jobs import approval
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
+from ml_backend.jobs.events import let_others
 from ml_backend.review.approve import REASONS
 from ml_backend.services import Services
 
@@ -21,17 +22,22 @@ def approve(
     Run again, it goes on: what is approved is labelled by then.
     """
     work = ApprovalWork.open(services, action.project)
-    tasks = work.tasks(None, wish.tasks)
+    begun = book.batch(action.id)
     # Kept, so that each try adds to the same batch.
-    batch = book.batch(action.id) or name_batch(action.id)
+    batch = begun or name_batch(action.id)
     book.keep_batch(action.id, batch)
+    earlier = approval.count(services, action.project, batch) if begun else 0
+    tasks = work.tasks(None, wish.tasks)
     tally = Tally()
     labelled = len(wish.tasks) - len(tasks)
     for page in work.approve(tasks, wish.confidence, batch):
         tally.add(page)
         book.note(action.id, done=labelled + tally.looked_at, undoable=1)
+        let_others()
+    tally.approved += earlier
+    book.note(action.id, done=action.total, undoable=int(tally.approved > 0))
     left = Counter(tally.left)
-    left[REASONS[0]] += labelled
+    left[REASONS[0]] += labelled - earlier
     left["refused by Label Studio"] += len(tally.refused)
     return tally, +left
 
@@ -43,4 +49,5 @@ def take_back(services: Services, action: Action, book: ActionBook) -> tuple[int
     for page in pages:
         tally.add(page)
         book.note(action.id, done=tally.looked_at)
+    book.note(action.id, done=action.total)
     return tally.approved, tally.looked_at - tally.approved

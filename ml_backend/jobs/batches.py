@@ -46,7 +46,7 @@ from ml_backend.review.batch import choose
 from ml_backend.review.decide import CONFIRMED, CORRECTED
 from ml_backend.services import Services
 
-__all__ = ["HERE", "NEW", "Batches", "Dispatch", "Order"]
+__all__ = ["HERE", "IN_BATCH", "NEW", "Batches", "Dispatch", "Order"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ _log = logging.getLogger(__name__)
 HERE: Final = "here"
 NEW: Final = "new"
 _VERDICTS: Final = (CORRECTED, CONFIRMED)
+#: Why a task is not sent.
+IN_BATCH: Final = "in a batch already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,14 @@ class Batches:
             f"project {self._source.id} has no batch {batch!r}; `relook batches "
             f"{self._source.id}` lists them. One of which nothing is left is not listed."
         )
+
+    def out(self, tasks: Collection[int]) -> set[int]:
+        """Return the tasks that are in a batch and unanswered, of these and of the queue.
+
+        Raises:
+            LabelStudioError: when they cannot be read.
+        """
+        return read_queue(self._client, self._source, self._prefix, tasks)[1]
 
     @property
     def _prefix(self) -> str:

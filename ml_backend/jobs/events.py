@@ -23,7 +23,7 @@ from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
 from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
 
-__all__ = ["let_pass", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
+__all__ = ["let_others", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
 
 _log = logging.getLogger(__name__)
 
@@ -134,8 +134,16 @@ def tend_batches(project: int) -> None:
         _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 
 
-def let_pass(project: int) -> None:
-    """Look at a project's pending tasks in the midst of another job."""
+def let_others() -> None:
+    """Look at what events have named, in all projects, in the midst of another job.
+
+    Not while holding a lock of tasks: it takes the same ones.
+    """
+    for project in services().mailbox.woken():
+        _let_pass(project)
+
+
+def _let_pass(project: int) -> None:
     try:
         look_at_pending(project)
     except (redis.RedisError, JobTimeoutException):

@@ -29,13 +29,17 @@ Regions = Sequence[tuple[int, str]]
 Change = Callable[[OwnFields, str, Regions], OwnFields | Refused]
 
 
-def _flag(own: OwnFields, _: str, __: Regions) -> OwnFields | Refused:
+def _flag(own: OwnFields, _: str, regions: Regions) -> OwnFields | Refused:
     if own.get("flag") == NEEDS_REVIEW:
         return Refused("needs review already")
+    reason = own.get("reason") or _REASON
+    if regions:
+        # The flag is the task's; what it is about is said.
+        reason = f"{_REASON}: region {', '.join(region for _, region in regions)}"
     return {
         "hand": NEEDS_REVIEW,
         "kind": own.get("kind") or _KIND,
-        "reason": own.get("reason") or _REASON,
+        "reason": reason,
         "flag": NEEDS_REVIEW,
     }
 

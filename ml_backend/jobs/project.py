@@ -27,8 +27,8 @@ from ml_backend.review.publish import publish
 from ml_backend.scoring.amended import amended, as_reason
 from ml_backend.scoring.page import page_labels
 from ml_backend.services import Services
+from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.looks import QUIET, UNKNOWN, told
-from ml_backend.storage.store import StoredLabels
 
 __all__ = ["Outcome", "ProjectWork"]
 

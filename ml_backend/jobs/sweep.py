@@ -8,6 +8,7 @@ from typing import Final
 
 import redis
 
+from ml_backend.jobs.action_book import give_up
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.pulse import SWEEP_S
 from ml_backend.jobs.queue import Mailbox, open_redis
@@ -61,6 +62,8 @@ def sweep(mailbox: Mailbox, reconcile_s: int, every_s: float = SWEEP_S) -> None:
             job = queue.fetch_job(job_id)
             times.note_abandoned(str(job.func_name) if job is not None else "unknown")
             _log.warning("job %s is taken up again: its worker gave no sign of life", job_id)
+            if job is not None and not job.retries_left:
+                give_up(mailbox.redis, job)
         registry.cleanup(now)
     mailbox.wake_all()
     RunGraph(mailbox, book).heal()

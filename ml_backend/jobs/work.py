@@ -22,7 +22,7 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
-from ml_backend.jobs.events import let_pass, tend_batches
+from ml_backend.jobs.events import let_others, tend_batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pages import Pager
@@ -250,8 +250,7 @@ def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 def _let_others(run: Run) -> None:
     services().runs.touch(run.id)
-    for project in services().mailbox.woken():
-        let_pass(project)
+    let_others()
 
 
 #: Job to the stage that it does.

@@ -6,16 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+import defusedxml.ElementTree
 import numpy as np
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 from numpy.typing import NDArray
 
-from ml_backend.errors import SettingsError
+from ml_backend.errors import ConfigError, SettingsError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.config import SERVED
 from ml_backend.labelstudio.filters import condition, every, query
-from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.reader import TaskPage, read_project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
 
@@ -26,6 +28,7 @@ __all__ = [
     "clear_begun",
     "drafted_tasks",
     "forget_batch",
+    "require_whole",
     "take_back",
     "tasks_of_batch",
     "unlabelled_tasks",
@@ -98,6 +101,32 @@ def _unlabelled(client: LabelStudio, project: int, chosen: Mapping[str, Any]) ->
         for task in pages
         if not task.total_annotations and not task.cancelled_annotations
     ]
+
+
+def require_whole(client: LabelStudio, project: int, answered: set[str]) -> None:
+    """Make sure that an approval is a whole label.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        answered: names of the control tags that a model answers for.
+
+    Raises:
+        ConfigError: when a tag that a label needs is left to people.
+        LabelStudioError: when the project cannot be read.
+    """
+    config = read_project(client, project).config
+    needed = {control.name for control in config.controls} | set(config.skipped)
+    for tag in defusedxml.ElementTree.fromstring(config.xml).iter():
+        required = tag.get("required", "false").lower() == "true"
+        if tag.get("toName") and (required or tag.tag in SERVED):
+            needed.add(tag.get("name", ""))
+    left = sorted(needed - answered)
+    if left:
+        raise ConfigError(
+            f"project {project}: no model answers for {', '.join(map(repr, left))}, so that an "
+            "approval would be half a label; name a model for it, or take it out of the config"
+        )
 
 
 def approve(

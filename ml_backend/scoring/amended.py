@@ -14,7 +14,7 @@ from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.results import Labels
 from ml_backend.outlines import Outlines
 from ml_backend.scoring.between import REACH, changes
-from ml_backend.storage.store import StoredLabels
+from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["amended", "as_reason"]
 

@@ -6,17 +6,16 @@ import base64
 import binascii
 import hashlib
 import json
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpx
+from cachetools import TTLCache
 from fastapi import HTTPException, Request
 
-__all__ = ["Access"]
+__all__ = ["OWN_HEADER", "WHO", "Access", "name_of"]
 
 _TIMEOUT_S: Final = 5.0
 #: How long an answer holds: a person who loses a project reads its runs for this long.
@@ -25,7 +24,9 @@ _MOST_KEPT: Final = 10_000
 _SESSION: Final = "sessionid"
 _WHOAMI: Final = "/api/current-user/whoami"
 #: No form, image or link of another site can make a browser send it.
-_OWN_HEADER: Final = "X-Relook"
+OWN_HEADER: Final = "X-Relook"
+#: What the browser keeps for one person is nothing for the next.
+WHO: Final = "Cookie, Authorization"
 
 _Question = Callable[[httpx.AsyncClient, dict[str, str], int], Coroutine[Any, Any, int]]
 
@@ -44,7 +45,7 @@ class Access:
             # Label Studio answers a session with its cookie: kept, it would sign others in.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
-        self._kept: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._kept = TTLCache[str, int](_MOST_KEPT, _HOLDS_S)
 
     async def require(self, request: Request, project: int) -> None:
         """Let a request pass whose sender may read the project.
@@ -70,10 +71,10 @@ class Access:
                 is missing.
         """
         credential = _credential(request)
-        if "Cookie" in credential and _OWN_HEADER not in request.headers:
+        if "Cookie" in credential and OWN_HEADER not in request.headers:
             raise _refused(
                 HTTPStatus.FORBIDDEN,
-                f"a request that is known by its cookie must send the header `{_OWN_HEADER}: 1`",
+                f"a request that is known by its cookie must send the header `{OWN_HEADER}: 1`",
             )
         await self._require(credential, project, _may_read)
         await self._require(credential, project, _may_change)
@@ -87,10 +88,12 @@ class Access:
         # The credential itself is kept nowhere.
         parts = (may.__name__, project, sorted(credential.items()))
         key = hashlib.sha256(repr(parts).encode()).hexdigest()
-        status = self._known(key)
+        status = self._kept.get(key)
         if status is None:
             status = await self._ask(credential, project, may)
-            self._keep(key, status)
+            # What Label Studio could not say is asked again.
+            if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._kept[key] = status
         if status == HTTPStatus.UNAUTHORIZED:
             raise _refused(status, "Label Studio does not accept this credential")
         if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
@@ -109,6 +112,15 @@ class Access:
         scheme = "Bearer" if _token_type(token) else "Token"
         answer = await self._asked({"Authorization": f"{scheme} {token}"}, _WHOAMI)
         return None if answer is None else dict(answer)
+
+    async def name(self, request: Request) -> str:
+        """Return what to call a request's sender.
+
+        Raises:
+            HTTPException: 401 without a valid credential, 503 when Label Studio cannot be asked.
+        """
+        session = getattr(request.state, "session", None)
+        return name_of(await self.ask(request, _WHOAMI)) if session is None else str(session.name)
 
     async def ask(self, request: Request, path: str) -> Any:
         """Read something from Label Studio with the caller's own credential.
@@ -160,17 +172,11 @@ class Access:
             return None
         return {"Authorization": f"Bearer {answer.json()['access']}"}
 
-    def _known(self, key: str) -> int | None:
-        until, status = self._kept.get(key, (0.0, 0))
-        return status if time.monotonic() < until else None
 
-    def _keep(self, key: str, status: int) -> None:
-        # What Label Studio could not say is asked again.
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._kept[key] = (time.monotonic() + _HOLDS_S, status)
-            self._kept.move_to_end(key)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
+def name_of(user: Mapping[str, Any]) -> str:
+    """Return what to call a user as Label Studio describes them."""
+    full = " ".join(filter(None, (user.get("first_name"), user.get("last_name"))))
+    return full or str(user.get("username") or user.get("email") or "")
 
 
 async def _may_read(http: httpx.AsyncClient, headers: dict[str, str], project: int) -> int:

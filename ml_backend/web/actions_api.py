@@ -13,9 +13,9 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from ml_backend.jobs.action_book import KEPT, Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
 from ml_backend.jobs.batch_progress import Progress
-from ml_backend.jobs.batches import HERE, NEW, Batches
+from ml_backend.jobs.batches import HERE, IN_BATCH, NEW, Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag
@@ -33,7 +33,6 @@ _MOST: Final = 1_000_000
 _EXAMPLES: Final = 10
 #: Each is kept until it is done, with all that it names.
 _MOST_WAITING: Final = 20
-_UNDER_WAY: Final = ("queued", "doing")
 ActionId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
@@ -85,10 +84,11 @@ class ActionState(BaseModel):
     id: str
     project: int
     action: str
-    state: Literal["queued", "doing", "done", "failed"]
+    state: Literal["queued", "doing", "done", "failed", "undoing", "undone"]
     done: int
     total: int
     said: str
+    by: str
     ended: float = Field(description="Seconds since 1970, 0 while it goes on.")
     undoable: bool
 
@@ -139,7 +139,8 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         if wanted.options.dry_run:
             found = await threads.heavy(_dry_run, projects, project, wish)
             return JSONResponse(found.model_dump())
-        return Begun(id=await anyio.to_thread.run_sync(_keep, mailbox, book, project, wish))
+        by = await access.name(request)
+        return Begun(id=await anyio.to_thread.run_sync(_keep, mailbox, book, project, wish, by))
 
     @router.get("/projects/{project}/actions")
     async def listed(project: Id, request: Request) -> list[ActionState]:
@@ -196,12 +197,12 @@ def _target_check(
     return require
 
 
-def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish) -> str:
-    waiting = [one for one in book.of_project(project, KEPT) if one.state in _UNDER_WAY]
+def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str) -> str:
+    waiting = [one for one in book.of_project(project, KEPT) if one.state in UNDER_WAY]
     if len(waiting) >= _MOST_WAITING:
         raise HTTPException(429, f"{len(waiting)} actions of this project wait; let one end")
     tasks = {*wish.tasks, *(task for task, _ in wish.regions)}
-    opened = book.open(project, wish, len(tasks))
+    opened = book.open(project, wish, len(tasks), by)
     enqueue(mailbox, "act", opened.id)
     return opened.id
 
@@ -221,8 +222,8 @@ def _wish(wanted: ActionRequest) -> Wish:
     options = wanted.options
     if not wanted.tasks and not wanted.regions:
         raise HTTPException(422, "name at least one task in tasks, or a region in regions")
-    if wanted.regions and wanted.action not in ("tag", "untag"):
-        raise HTTPException(422, f"{wanted.action} is about tasks; regions can be tagged only")
+    if wanted.regions and wanted.action not in FIELD_CHANGES:
+        raise HTTPException(422, f"{wanted.action} is about tasks: name them in tasks")
     tag = check_tag(options.tag) if wanted.action in ("tag", "untag") else ""
     if options.to not in ("", NEW, HERE) and not options.to.isdecimal():
         raise HTTPException(422, f"to is {options.to!r}; allowed is new, here or a project's id")
@@ -244,6 +245,9 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
         count, examples, why = preview(projects.open(project), tasks, wish.confidence)
         return DryRun(count=count, examples=examples[:_EXAMPLES], left_out=why)
     rows = projects.services.page.tasks(project, tasks, ("task", "flag", "tags"))
+    out: set[int] = set()
+    if wish.action == "batch":
+        out = Batches(projects.services, project).out(wish.tasks)
     left: Counter[str] = Counter()
     if len(tasks) > len(rows):
         left["not in this project, or not read yet"] = len(tasks) - len(rows)
@@ -256,6 +260,8 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
         made = change(own, wish.tag, []) if change and not wish.regions else {}
         if isinstance(made, Refused):
             left[made.why] += 1
+        elif task in out:
+            left[IN_BATCH] += 1
         else:
             kept.append(task)
     return DryRun(count=len(kept), examples=kept[:_EXAMPLES], left_out=dict(left))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from fastapi import APIRouter, Request, Response
@@ -14,6 +13,7 @@ from ml_backend.review.feedback_csv import as_csv
 from ml_backend.services import Services
 from ml_backend.web.access import Access
 from ml_backend.web.kept import Kept
+from ml_backend.web.numbers import Id
 
 __all__ = ["annotators_api"]
 
@@ -43,12 +43,12 @@ def annotators_api(services: Services, access: Access) -> APIRouter:
         return await reports.get(project)
 
     @router.get("/annotators")
-    async def as_json(project: int, request: Request) -> dict[str, Any]:
+    async def as_json(project: Id, request: Request) -> Report:
         """What review has shown about each annotator."""
-        return asdict(await permitted(project, request))
+        return await permitted(project, request)
 
     @router.get("/annotators.csv")
-    async def as_table(project: int, request: Request) -> Response:
+    async def as_table(project: Id, request: Request) -> Response:
         """The same as CSV: a row per annotator, pair of mixed-up labels, week, and colleague."""
         name = f"annotators-{project}.csv"
         return Response(

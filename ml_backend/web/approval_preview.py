@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.approvals import drafted_tasks
+from ml_backend.labelstudio.approvals import drafted_tasks, require_whole
 from ml_backend.review.approve import REASONS, Candidates, judge
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.projects import OpenProject
@@ -29,8 +29,11 @@ def preview(
         confidence: from where the model's word is enough.
 
     Raises:
+        ConfigError: when a tag that a label needs is left to people.
         LabelStudioError: when Label Studio cannot be asked.
     """
+    answered = {control.name for control in opened.project.config.controls}
+    require_whole(opened.services.client, opened.id, answered)
     rows = opened.services.page.tasks(opened.id, tasks, ("task", "flag", "unit"))
     known = rows["task"].to_numpy()
     left: Counter[str] = Counter()

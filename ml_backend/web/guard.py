@@ -17,13 +17,12 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ml_backend.web.access import OWN_HEADER
 from ml_backend.web.sessions import Sessions
 
-__all__ = ["COOKIE", "OWN_HEADER", "Guard", "refusal_of_origin"]
+__all__ = ["COOKIE", "Guard", "refusal_of_origin"]
 
 COOKIE: Final = "relook_session"
-#: No form, image or link of another site can make a browser send it.
-OWN_HEADER: Final = "X-Relook"
 
 _READS: Final = ("GET", "HEAD", "OPTIONS")
 _GUARDED: Final = ("/api/", "/page")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from typing import Annotated, Any, Final
 
 import anyio
 import numpy as np
+from cachetools import LRUCache
 from fastapi import APIRouter, HTTPException, Query, Request
 from numpy.typing import NDArray
 from pydantic import BaseModel
@@ -102,7 +102,7 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         threads: where columns are counted.
     """
     router = APIRouter(prefix="/api/projects/{project}", tags=["overview"])
-    made: OrderedDict[str, dict[str, Any]] = OrderedDict()
+    made = LRUCache[str, dict[str, Any]](_MOST_KEPT)
     # One at a time: whoever asks for ever new numbers leaves a thread to the others.
     counting = anyio.Lock()
 
@@ -129,8 +129,6 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         if found is None:
             raise HTTPException(404, f"nothing of {tag.name!r} has been scored yet: start a run")
         made[key] = found
-        if len(made) > _MOST_KEPT:
-            made.popitem(last=False)
         history = QueueHistory(projects.services.mailbox.redis)
         hours = await threads.light(history.burn_down, project)
         return Overview(**found, burn_down=[QueueHour.model_validate(one) for one in hours])

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from typing import Annotated, Final, Literal
 
 import numpy as np
+from cachetools import LRUCache
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 
 from ml_backend.labelstudio.config import Control
 from ml_backend.storage.plane import Part, get_plane
 from ml_backend.web import points
-from ml_backend.web.access import Access
+from ml_backend.web.access import WHO, Access
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
 __all__ = ["points_api"]
 
-#: What the browser keeps for one person is nothing for the next.
-_WHO: Final = "Cookie, Authorization"
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 #: Of points that were made, what is kept: 1,000,000 are 60 MB.
 _KEPT_BYTES: Final = 256 << 20
@@ -64,7 +62,7 @@ def points_api(projects: Projects, access: Access, threads: Threads) -> APIRoute
         tag = opened.control(control)
         people = await threads.light(projects.people)
         version = await threads.light(_version, opened, tag, part, people)
-        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache", "Vary": _WHO}
+        headers = {"ETag": f'"{version}"', "Cache-Control": "private, no-cache", "Vary": WHO}
         if version in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers=headers)
         body = await threads.heavy(made.get, opened, tag, part, people, version)
@@ -109,7 +107,7 @@ class _Made:
     """Points that were made, as bytes, by their version."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept = LRUCache[str, bytes](_KEPT_BYTES, getsizeof=len)
         self._lock = threading.Lock()
         self._making = threading.Lock()
 
@@ -134,11 +132,7 @@ class _Made:
             if table is None:
                 return None
             body = points.stream(table)
-            self._keep(version, body)
+            with self._lock:
+                if len(body) <= self._kept.maxsize:
+                    self._kept[version] = body
             return body
-
-    def _keep(self, version: str, body: bytes) -> None:
-        with self._lock:
-            self._kept[version] = body
-            while sum(map(len, self._kept.values())) > _KEPT_BYTES and len(self._kept) > 1:
-                self._kept.popitem(last=False)

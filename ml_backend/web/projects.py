@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from cachetools import TTLCache
 from fastapi import HTTPException
 from numpy.typing import NDArray
 
@@ -92,7 +91,7 @@ class Projects:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.url = services.settings.label_studio_url.rstrip("/")
-        self._kept: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
+        self._kept = TTLCache[Any, Any](_MOST_KEPT, _HOLDS_S)
         self._lock = threading.Lock()
 
     def open(self, project: int) -> OpenProject:
@@ -137,13 +136,9 @@ class Projects:
 
     def _known(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
-            until, value = self._kept.get(key, (0.0, None))
-        if time.monotonic() < until:
-            return value
-        value = make()
-        with self._lock:
-            self._kept[key] = (time.monotonic() + _HOLDS_S, value)
-            self._kept.move_to_end(key)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+            value = self._kept.get(key)
+        if value is None:
+            value = make()
+            with self._lock:
+                self._kept[key] = value
         return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel
 
+from ml_backend.jobs.runs import Run
 from ml_backend.outlines import Geometry
 from ml_backend.web.access import Access
 from ml_backend.web.numbers import Id
@@ -30,13 +30,18 @@ class Summary(BaseModel):
 
 
 class ControlInfo(BaseModel):
-    """A control tag; ``scored``: whether there are points to show."""
+    """A control tag.
+
+    ``scored``: whether there are points to show; ``threshold``: the confidence from which a
+    prediction counts as one.
+    """
 
     name: str
     geometry: Geometry
     labels: list[str]
     parts: list[str]
     scored: bool
+    threshold: float
 
 
 class ProjectInfo(Summary):
@@ -87,12 +92,11 @@ def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         return await threads.light(_info, opened, may_change)
 
     @router.post("/{project}/runs", status_code=202, tags=["runs"])
-    async def start(project: Id, request: Request) -> dict[str, Any]:
+    async def start(project: Id, request: Request) -> Run:
         """Begin a run; it takes the place of one under way."""
         await access.require_change(request, project)
         await threads.light(projects.open, project)
-        run = await threads.light(projects.services.graph.start, project)
-        return asdict(run)
+        return await threads.light(projects.services.graph.start, project)
 
     async def _may_change(request: Request, project: int) -> bool:
         try:
@@ -113,6 +117,7 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
             labels=list(one.labels),
             parts=["inputs", "regions"] if one.geometry in _DRAWN else ["inputs"],
             scored=columns.any_found(opened.id, one.name),
+            threshold=opened.threshold(one),
         )
         for one in opened.project.config.controls
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from typing import Annotated, Final
 
 import anyio
 from fastapi import APIRouter, HTTPException, Path, Request
@@ -21,6 +21,13 @@ _NO_PROJECT: Final = 0
 RunId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A project's runs, the newest first."""
+
+    runs: list[Run]
+
+
 def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
     """Return the routes ``/api/projects/{project}/runs`` and ``/api/runs/{run}``.
 
@@ -35,27 +42,27 @@ def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.get("/projects/{project}/runs")
-    async def runs_of_project(project: Id, request: Request) -> dict[str, Any]:
+    async def runs_of_project(project: Id, request: Request) -> Runs:
         await access.require(request, project)
         runs = await anyio.to_thread.run_sync(book.of_project, project)
-        return {"runs": [asdict(run) for run in runs]}
+        return Runs(runs)
 
     @router.get("/runs/{run}")
-    async def one_run(run: RunId, request: Request) -> dict[str, Any]:
-        return asdict(await _permitted(run, request, access.require))
+    async def one_run(run: RunId, request: Request) -> Run:
+        return await _permitted(run, request, access.require)
 
     @router.post("/runs/{run}/cancel")
-    async def cancel(run: RunId, request: Request) -> dict[str, Any]:
+    async def cancel(run: RunId, request: Request) -> Run:
         return await _change(run, request, graph.cancel)
 
     @router.post("/runs/{run}/retry")
-    async def retry(run: RunId, request: Request) -> dict[str, Any]:
+    async def retry(run: RunId, request: Request) -> Run:
         return await _change(run, request, graph.retry)
 
-    async def _change(run: str, request: Request, change: Callable[[str], Run]) -> dict[str, Any]:
+    async def _change(run: str, request: Request, change: Callable[[str], Run]) -> Run:
         await _permitted(run, request, access.require_change)
         try:
-            return asdict(await anyio.to_thread.run_sync(change, run))
+            return await anyio.to_thread.run_sync(change, run)
         except RunError as error:
             raise HTTPException(409, str(error)) from error
 

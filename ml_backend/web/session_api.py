@@ -9,7 +9,7 @@ import anyio
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, Field, SecretStr
 
-from ml_backend.web.access import Access
+from ml_backend.web.access import Access, name_of
 from ml_backend.web.guard import COOKIE, refusal_of_origin
 from ml_backend.web.sessions import SESSION_S, Attempts, Session, Sessions
 
@@ -109,9 +109,8 @@ def session_api(
 
 
 def _session(token: str, found: dict[str, Any]) -> Session:
-    name = " ".join(filter(None, (found.get("first_name"), found.get("last_name"))))
     email = str(found.get("email") or "")
-    return Session(token, int(found["id"]), name or str(found.get("username") or email), email)
+    return Session(token, int(found["id"]), name_of(found), email)
 
 
 def _user(session: Session) -> User:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from ml_backend.labelstudio.annotators import NOBODY
 from ml_backend.labelstudio.config import Control
 from ml_backend.prediction.predicting import ControlPredictions
-from ml_backend.web.access import Access
+from ml_backend.web.access import WHO, Access
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.rings import drawable
@@ -23,8 +23,6 @@ from ml_backend.web.thumbnails import Thumbnails
 __all__ = ["tasks_api"]
 
 _MOST: Final = 500
-#: What the browser keeps for one person is nothing for the next.
-_WHO: Final = "Cookie, Authorization"
 _WEBP: Final = "image/webp"
 #: What is shown beside a label: the model's weaker guesses are noise to the eye.
 _LEAST_SHOWN: Final = 0.1
@@ -125,7 +123,7 @@ def tasks_api(
             raise _unknown(task)
         box = _crop(crop)
         made = await threads.image(thumbnails.get, task, address, size, box)
-        headers = {"ETag": f'"{made.tag}"', "Cache-Control": "private, max-age=300", "Vary": _WHO}
+        headers = {"ETag": f'"{made.tag}"', "Cache-Control": "private, max-age=300", "Vary": WHO}
         if made.tag in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers=headers)
         return Response(made.content, media_type=_WEBP, headers=headers)

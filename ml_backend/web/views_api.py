@@ -43,7 +43,7 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
         raw = cast(Mapping[bytes, bytes], await threads.light(connection.hgetall, _key(project)))
         return {name.decode(): query.decode() for name, query in sorted(raw.items())}
 
-    @router.put("/{name}", status_code=204)
+    @router.put("/{name:path}", status_code=204)
     async def save(project: Id, name: Name, view: View, request: Request) -> None:
         await access.require_change(request, project)
         count = cast(int, await threads.light(connection.hlen, _key(project)))
@@ -52,7 +52,7 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
             raise HTTPException(409, f"the project has {_MOST} views; delete one first")
         await threads.light(connection.hset, _key(project), name, view.query)
 
-    @router.delete("/{name}", status_code=204)
+    @router.delete("/{name:path}", status_code=204)
     async def forget(project: Id, name: Name, request: Request) -> None:
         await access.require_change(request, project)
         await threads.light(connection.hdel, _key(project), name)

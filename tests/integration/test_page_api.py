@@ -147,7 +147,10 @@ def test_views_are_saved_and_forgotten(analysed: Project, signed_in):
     view = {"query": "flag=needs-review&q=ä"}
     assert signed_in.put(f"{path}/my view", json=view).status_code == 204
     assert signed_in.get(path).json() == {"my view": view["query"]}
-    assert signed_in.delete(f"{path}/my view").status_code == 204
+    assert signed_in.put(f"{path}/cars%2Ftrucks", json=view).status_code == 204
+    assert sorted(signed_in.get(path).json()) == ["cars/trucks", "my view"]
+    for name in ("my view", "cars%2Ftrucks"):
+        assert signed_in.delete(f"{path}/{name}").status_code == 204
     assert signed_in.get(path).json() == {}
 
 
@@ -172,7 +175,7 @@ def ended(client: httpx.Client, project: int, action: str) -> dict[str, Any]:
     def find() -> dict[str, Any] | None:
         listed = client.get(f"/api/projects/{project}/actions").json()
         (found,) = [one for one in listed if one["id"] == action]
-        return found if found["state"] in ("done", "failed") else None
+        return found if found["state"] in ("done", "failed", "undone") else None
 
     return wait_for(find, f"the end of action {action}", 120)
 
@@ -189,7 +192,7 @@ def undone(client: httpx.Client, project: int, action: str) -> dict[str, Any]:
     answer = client.post(f"/api/actions/{action}/undo")
     assert answer.status_code == 202, answer.text
     found = ended(client, project, action)
-    assert found["state"] == "done", found
+    assert found["state"] == "undone", found
     assert client.post(f"/api/actions/{action}/undo").status_code == 409
     return found
 
@@ -291,6 +294,8 @@ def test_a_selection_goes_out_as_a_batch_and_comes_back(bench: Bench, analysed, 
     assert found["said"] == "3 tasks sent"
     (batch,) = signed_in.get(f"/api/projects/{analysed.id}/batches").json()
     assert (batch["sent"], batch["open"], batch["conflicts"]) == (3, 3, 0)
+    would = act(signed_in, analysed.id, "batch", chosen, dry_run=True).json()
+    assert (would["count"], would["left_out"]) == (0, {"in a batch already": 3})
     undone(signed_in, analysed.id, found["id"])
     assert signed_in.get(f"/api/projects/{analysed.id}/batches").json() == []
 
@@ -367,7 +372,7 @@ def test_events_tell_of_actions_and_points(bench: Bench, analysed: Project, sign
 def test_the_interface_describes_itself(bench: Bench):
     said = httpx.get(bench.stack.url + "/api/openapi.json").json()
     assert "/api/projects/{project}/actions" in said["paths"]
-    assert "TaskDetail" in said["components"]["schemas"]
+    assert {"TaskDetail", "Run", "Report"} <= said["components"]["schemas"].keys()
 
 
 def test_who_has_no_access_sees_and_does_nothing(bench: Bench, analysed: Project, signed_in):

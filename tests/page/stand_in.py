@@ -47,12 +47,14 @@ class StandIn:
     Attributes:
         project: project 1; project 2 has not been laid out.
         asked: every action that was sent.
+        may_change: whether who signs in may act.
         ended: the newest action that has ended, as each page is told when it opens.
     """
 
     def __init__(self, tasks: int) -> None:
         self.project = Project(tasks)
         self.asked: list[dict[str, Any]] = []
+        self.may_change = True
         self.views: dict[str, str] = {}
         self.before: dict[str, np.ndarray] = {}
         self.listeners: list[asyncio.Queue[tuple[str, Any]]] = []
@@ -124,9 +126,9 @@ class StandIn:
                 raise HTTPException(403, "You have no access to this project. Ask its owner.")
             control = {
                 **{"name": "digit", "geometry": "box", "labels": LABELS},
-                **{"parts": ["inputs", "regions"], "scored": True},
+                **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
             }
-            settings = {"threshold": 0.5, "batch": None, "approval": None}
+            settings = {"threshold": 0.5, "may_change": self.may_change}
             return {**self._summary(p), "controls": [control], **settings}
 
         @app.get("/api/projects/{p}/points")
@@ -206,6 +208,8 @@ class StandIn:
         @app.post("/api/actions/{action}/undo")
         async def undo(action: str) -> dict[str, Any]:
             self.project.flag = self.before[action]
+            self.ended |= {"state": "undone", "ended": time.time(), "undoable": False}
+            self.tell("action", self.ended)
             self._changed()
             return {}
 
@@ -218,12 +222,12 @@ class StandIn:
         async def views(p: int) -> dict[str, str]:
             return self.views
 
-        @app.put("/api/projects/{p}/views/{name}")
+        @app.put("/api/projects/{p}/views/{name:path}")
         async def save(p: int, name: str, request: Request) -> dict[str, Any]:
             self.views[name] = (await request.json())["query"]
             return {}
 
-        @app.delete("/api/projects/{p}/views/{name}")
+        @app.delete("/api/projects/{p}/views/{name:path}")
         async def delete(p: int, name: str) -> dict[str, Any]:
             self.views.pop(name, None)
             return {}
@@ -238,8 +242,11 @@ class StandIn:
         self.tell("points", {})
 
     async def _do(self, action: str, asked: dict[str, Any]) -> None:
-        ids = asked["tasks"]
-        said = {"id": action, "action": asked["action"], "total": len(ids), "said": "", "ended": 0}
+        ids = asked.get("tasks") or sorted({task for task, _ in asked["regions"]})
+        said = {
+            **{"id": action, "action": asked["action"], "total": len(ids)},
+            **{"said": "", "by": USER["name"], "ended": 0},
+        }
         for done in range(0, len(ids), max(len(ids) // 4, 1)):
             self.tell("action", {**said, "state": "doing", "done": done, "undoable": False})
             await asyncio.sleep(0.1)
@@ -326,8 +333,9 @@ RUNS: list[dict[str, Any]] = [
 ]
 BATCHES = [
     {
-        **{"id": "1-b1", "url": "/label-studio/projects/3/data", "sent": 60, "done": 48},
-        **{"corrected": 40, "confirmed": 8, "conflicts": 1},
+        **{"id": "1-b1", "url": "/label-studio/projects/3/data", "sent": 60, "open": 8},
+        **{"ready": 3, "done": 48, "corrected": 40, "confirmed": 8, "conflicts": 1},
+        "said": {"17": "task 17: its labels changed; send it again as it now stands."},
     }
 ]
 REPORT = asdict(

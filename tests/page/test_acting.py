@@ -32,6 +32,9 @@ def test_an_area_is_flagged_and_the_flag_taken_back(bench):
     expect(shown).to_have_text(str(count))
     toast.get_by_role("button", name="Undo").click()
     expect(shown).not_to_have_text(str(count))
+    expect(bench.page.locator(".toast-undone")).to_contain_text(
+        f"Taken back: flagged {count} tasks"
+    )
     assert flag_count(bench, "needs-review") == before
 
 
@@ -82,6 +85,8 @@ def test_flagged_ones_can_be_left_out(bench):
     assert 0 < calm < wrong.num_rows
     bench.page.get_by_label("Exclude flagged").check()
     expect(bench.page.get_by_role("button", name=f"Flag {calm}", exact=True)).to_be_visible()
+    bench.page.reload()
+    expect(bench.page.get_by_label("Exclude flagged")).to_be_checked()
 
 
 def test_tags_are_put_on_and_filtered_by(bench):
@@ -146,3 +151,90 @@ def test_all_of_it_by_keyboard(bench):
     line = page.locator(".grid-line", has=page.locator(".tile-at"))
     count = page.locator("#grid").get_attribute("aria-rowcount")
     expect(line).to_have_attribute("aria-rowindex", count)
+
+
+def test_what_is_not_shown_any_more_is_not_flagged(bench):
+    bench.review("kind=mislabelled")
+    page = bench.page
+    page.keyboard.press("g")
+    expect(page.locator(".tile-at")).to_have_count(1)
+    page.locator(".word", has_text="Mislabelled").click()
+    page.locator(".word", has_text="Missing").click()
+    expect(page.locator(".tile-at")).to_have_count(0)
+    page.keyboard.press("f")
+    page.keyboard.press("a")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert bench.server.asked == []
+
+
+def test_a_key_asks_what_its_button_asks(bench):
+    # The whole plane, as the address has it.
+    bench.review("area=a-10000_-10000_10000_-10000_10000_10000_-10000_10000")
+    expect(bench.page.locator(".action-target strong")).to_contain_text("in the area")
+    count = bench.said().split()[0]
+    assert int(count.replace(",", "")) > 1000
+    bench.page.keyboard.press("f")
+    expect(bench.page.get_by_role("dialog")).to_contain_text(f"Flag {count} tasks?")
+    assert bench.server.asked == []
+
+
+def test_regions_are_tagged_and_not_their_tasks(bench):
+    bench.review("part=regions&kind=mislabelled")
+    count = int(bench.said().split()[0])
+    bench.page.get_by_role("button", name="Tag…").click()
+    bench.page.get_by_label("Tag", exact=True).fill("twin")
+    bench.page.get_by_role("button", name=f"Tag {count} regions").click()
+    expect(bench.page.locator(".toast-done")).to_be_visible()
+    (asked,) = bench.server.asked
+    assert "tasks" not in asked
+    assert len(asked["regions"]) == count
+    assert all(region >= 0 for _, region in asked["regions"])
+    assert asked["options"] == {"tag": "twin", "control": "digit"}
+
+
+def test_who_may_only_look_is_offered_nothing_else(bench):
+    bench.server.may_change = False
+    bench.server.views["ours"] = "kind=missing"
+    bench.review("kind=mislabelled")
+    page = bench.page
+    expect(page.locator(".action-bar")).to_contain_text("You may look at this project")
+    page.keyboard.press("g")
+    for key in "fat":
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_text("Views", exact=True).click()
+    expect(page.get_by_role("button", name="ours", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Activity").click()
+    page.wait_for_selector(".run")
+    refused = re.compile("Flag|Clear flag|Tag|Relabel|Approve|Save|Delete|Analyse|Cancel|Retry")
+    expect(page.get_by_role("button", name=refused)).to_have_count(0)
+    assert bench.server.asked == []
+
+
+def test_a_view_that_stands_is_lost_only_after_a_question(bench):
+    bench.server.views["cars/trucks"] = "kind=missing"
+    bench.review("kind=mislabelled")
+    page = bench.page
+    page.get_by_text("Views", exact=True).click()
+    page.get_by_label("Name of this view").fill("cars/trucks")
+    page.get_by_role("button", name="Save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Replace the view “cars/trucks”?")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert bench.server.views == {"cars/trucks": "kind=missing"}
+    page.get_by_role("button", name="Save").click()
+    dialog.get_by_role("button", name="Replace").click()
+    expect(page.get_by_label("Name of this view")).to_have_value("")
+    assert bench.server.views == {"cars/trucks": "kind=mislabelled"}
+    page.get_by_role("button", name="Delete the view").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.locator(".view-open")).to_have_count(0)
+    assert bench.server.views == {}
+
+
+def test_a_conflict_of_a_batch_says_its_mend(bench):
+    bench.open("room=activity")
+    row = bench.page.get_by_role("row", name="1-b1")
+    expect(row.get_by_role("cell")).to_have_text(["60", "8", "3", "48", "40", "8", "1"])
+    bench.page.get_by_text("1 conflict").click()
+    expect(bench.page.get_by_text("send it again as it now stands")).to_be_visible()

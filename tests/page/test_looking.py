@@ -286,3 +286,33 @@ def test_annotators_are_told_apart(bench):
     )
     pair = bench.page.get_by_role("row", name="ada@example.org, grace@example.org")
     expect(pair).to_contain_text("0.92")
+
+
+def test_the_legend_of_amounts_filters(bench):
+    bench.review("color=priority")
+    step = bench.page.get_by_role("button", name="0.9 to 1.0")
+    step.click()
+    expect(step).to_have_attribute("aria-pressed", "true")
+    expect(bench.page.locator(".action-target strong")).to_contain_text("match")
+    assert "priority=0.9_1" in bench.page.url
+    bench.page.get_by_role("button", name="0.7 to 0.8").click(modifiers=["Shift"])
+    bench.page.wait_for_url("**priority=0.7_1**")
+    step.click()
+    step.click()
+    bench.page.wait_for_url(lambda url: "priority=" not in url)
+
+
+def test_a_lost_graphics_card_is_done_without(bench):
+    bench.page.evaluate("localStorage.setItem('relook-renderer', 'webgl')")
+    bench.review()
+    plot = bench.page.locator("#plot")
+    expect(plot).to_have_attribute("data-renderer", "webgl")
+    lose = "canvas => canvas.getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
+    plot.locator("canvas").evaluate(lose)
+    expect(plot).to_have_attribute("data-renderer", "raster")
+    expect(plot.locator("canvas")).to_have_count(1)
+
+
+def test_the_overview_begins_at_the_projects_own_threshold(bench):
+    bench.open("room=overview")
+    expect(bench.page.get_by_label("Confidence at least")).to_have_value("0.3")

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import redis
 
-from ml_backend.jobs.action_book import ActionBook, Lot, Wish
+from ml_backend.jobs.action_book import ActionBook, Lot, Wish, enqueue
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.queue_history import QueueHistory
+from ml_backend.jobs.sweep import sweep
 from ml_backend.review.decide import CONFIRMED, NEEDS_REVIEW
 
 
@@ -21,9 +23,9 @@ def connection(tmp_path_factory):
 def test_an_action_is_read_as_it_was_wished(connection):
     book = ActionBook(connection)
     wish = Wish("tag", (3, 5), ((5, 0),), tag="late", control="box")
-    opened = book.open(7, wish, 2)
+    opened = book.open(7, wish, 2, "Ada")
     assert book.wish(opened.id) == wish
-    assert (opened.state, opened.total, opened.undoable) == ("queued", 2, False)
+    assert (opened.state, opened.total, opened.by, opened.undoable) == ("queued", 2, "Ada", False)
     assert opened.ended == 0
     book.note(opened.id, state="done", said="2 tasks changed", done=2)
     assert book.of_project(7) == [book.read(opened.id)]
@@ -37,10 +39,43 @@ def test_an_action_is_undone_once(connection):
     book = ActionBook(connection)
     opened = book.open(8, Wish("flag", (1,)), 1)
     assert not book.claim_undo(opened.id)
-    book.note(opened.id, state="done", undoable=1)
+    book.note(opened.id, state="doing", undoable=1)
+    assert not book.read(opened.id).undoable
+    assert not book.claim_undo(opened.id)
+    book.note(opened.id, state="done")
+    assert book.read(opened.id).undoable
     assert [book.claim_undo(opened.id) for _ in range(2)] == [True, False]
     again = book.read(opened.id)
-    assert (again.state, again.ended, again.undoable) == ("queued", 0, False)
+    assert (again.state, again.ended, again.undoable) == ("undoing", 0, False)
+
+
+def test_an_undo_that_failed_can_be_tried_again(connection):
+    book = ActionBook(connection)
+    opened = book.open(8, Wish("flag", (1,)), 1)
+    book.note(opened.id, state="done", undoable=1)
+    book.claim_undo(opened.id)
+    book.fail(opened.id, "Label Studio refused the token.")
+    found = book.read(opened.id)
+    assert (found.state, found.undoable) == ("done", True)
+    assert found.said == "Not taken back: Label Studio refused the token."
+    assert book.claim_undo(opened.id)
+
+
+def test_an_action_whose_workers_all_died_has_failed(connection):
+    book, mailbox = ActionBook(connection), Mailbox(connection)
+    opened = book.open(8, Wish("flag", (1,)), 1)
+    book.note(opened.id, state="doing")
+    enqueue(mailbox, "act", opened.id)
+    (job,) = mailbox.events.jobs
+    job.prepare_for_execution("worker", connection.pipeline())
+    for retries in (1, 0):
+        assert book.read(opened.id).state == "doing"
+        job.retries_left = retries
+        job.save()
+        connection.zadd(mailbox.events.started_job_registry.key, {f"{job.id}:execution": 1})
+        connection.delete("relook:sweeping")
+        sweep(mailbox, 3600)
+    assert book.read(opened.id).state == "failed"
 
 
 def test_what_stood_before_is_kept_lot_by_lot(connection):

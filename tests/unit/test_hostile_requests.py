@@ -28,6 +28,10 @@ async def _only_mine(_self, _credential, project, _may):
         raise HTTPException(403, "no access to this project")
 
 
+async def _my_name(_self, _request):
+    return "me"
+
+
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory):
     with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
@@ -56,6 +60,7 @@ def running(app):
 def client(running, redis_url, monkeypatch):
     redis.Redis.from_url(redis_url).flushall()
     monkeypatch.setattr(Access, "_require", _only_mine)
+    monkeypatch.setattr(Access, "name", _my_name)
     monkeypatch.setattr(running, "headers", running.headers.copy())
     running.headers.update(SIGNED_IN)
     return running

@@ -26,6 +26,7 @@ const FULL: View = {
     [12, -1],
     [13, 4],
   ],
+  excludeFlagged: true,
   similar: [7, 0],
 };
 

@@ -1,8 +1,7 @@
 /** The HTTP interface. Every failure is an ApiError whose message a person can act on. */
 
 import type {
-  ActionName,
-  ActionOptions,
+  ActionRequest,
   AnnotatorReport,
   Batch,
   DryRun,
@@ -114,22 +113,13 @@ export const annotators = (id: number) => get<AnnotatorReport>(`projects/${id}/a
 export const annotatorsFile = (id: number) => `/api/projects/${id}/annotators.csv`;
 export const eventsAddress = (id: number) => `/api/projects/${id}/events`;
 
-function sendAction<T>(
-  id: number,
-  action: ActionName,
-  tasks: Int32Array,
-  options: ActionOptions,
-): Promise<T> {
-  return send("POST", `projects/${id}/actions`, { action, tasks: Array.from(tasks), options });
-}
-
-export const act = sendAction<{ id: string }>;
-export const tryAction = (
-  id: number,
-  action: ActionName,
-  tasks: Int32Array,
-  options: ActionOptions,
-) => sendAction<DryRun>(id, action, tasks, { ...options, dry_run: true });
+export const act = (id: number, request: ActionRequest) =>
+  send<{ id: string }>("POST", `projects/${id}/actions`, request);
+export const tryAction = (id: number, request: ActionRequest) =>
+  send<DryRun>("POST", `projects/${id}/actions`, {
+    ...request,
+    options: { ...request.options, dry_run: true },
+  });
 export const undo = (action: string) => send<unknown>("POST", `actions/${action}/undo`, {});
 
 export const views = (id: number) => get<Views>(`projects/${id}/views`);

@@ -27,13 +27,15 @@ export interface Control {
   labels: string[];
   parts: Part[];
   scored: boolean;
+  /** The confidence from which a prediction counts as one. */
+  threshold: number;
 }
 
 export interface Project extends ProjectSummary {
   controls: Control[];
   threshold: number;
-  batch: unknown;
-  approval: unknown;
+  /** Whether the caller may act, or only look. */
+  may_change: boolean;
 }
 
 /** Rings of a box, polygon or mask; [x, y] of a point; [start, end] of a span; null of a choice. */
@@ -118,10 +120,15 @@ export interface Batch {
   /** Its tasks in Label Studio. */
   url: string;
   sent: number;
+  open: number;
+  /** Answered, and on the way back. */
+  ready: number;
   done: number;
   corrected: number;
   confirmed: number;
   conflicts: number;
+  /** Of each conflict, by task, how to mend it. */
+  said: Record<string, string>;
 }
 
 /** The estimated share of annotations with an error, with its 95 % interval; null: unknown. */
@@ -168,10 +175,19 @@ export interface AnnotatorReport {
 
 export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve";
 
+export interface ActionRequest {
+  action: ActionName;
+  tasks?: number[];
+  regions?: readonly (readonly [task: number, region: number])[];
+  options: ActionOptions;
+}
+
 export interface ActionOptions {
   tag?: string;
   to?: string;
   confidence?: number;
+  /** Whose regions are meant. */
+  control?: string;
   dry_run?: boolean;
 }
 
@@ -184,10 +200,12 @@ export interface DryRun {
 export interface ActionState {
   id: string;
   action: ActionName;
-  state: "queued" | "doing" | "done" | "failed";
+  state: "queued" | "doing" | "done" | "failed" | "undoing" | "undone";
   done: number;
   total: number;
   said: string;
+  /** Who asked for it. */
+  by: string;
   /** Seconds since 1970, 0 while it goes on. */
   ended: number;
   undoable: boolean;

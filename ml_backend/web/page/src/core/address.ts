@@ -3,8 +3,9 @@
 import type { Part } from "../api/contract";
 import { AMOUNT_FIELDS, type AmountField, type Field, WORD_FIELDS, type WordField } from "./fields";
 import { type Filters, NO_FILTERS, type Range } from "./filters";
-import type { Area, Item, Ring, Step } from "./selection";
+import type { Area, Item, Step } from "./selection";
 import type { Sort, SortKey } from "./sorting";
+import type { Ring } from "./space";
 
 export type Room = "review" | "overview" | "activity";
 export type Layout = "both" | "map" | "grid";
@@ -21,6 +22,8 @@ export interface View {
   picked: readonly Item[];
   /** "More like this". */
   similar: Item | null;
+  /** Actions leave out what needs review. */
+  excludeFlagged: boolean;
 }
 
 export const FIRST_VIEW: View = {
@@ -34,6 +37,7 @@ export const FIRST_VIEW: View = {
   area: [],
   picked: [],
   similar: null,
+  excludeFlagged: false,
 };
 
 const ROOMS: readonly Room[] = ["review", "overview", "activity"];
@@ -72,6 +76,7 @@ export function writeView(view: View): string {
   put("area", view.area.map(stepText).join(BETWEEN_STEPS), "");
   put("picked", view.picked.map(itemText).join(BETWEEN_PARTS), "");
   put("like", view.similar ? itemText(view.similar) : "", "");
+  put("exclude", view.excludeFlagged ? "flagged" : "", "");
   return query.toString();
 }
 
@@ -93,6 +98,7 @@ export function readView(search: string): View {
       .split(BETWEEN_PARTS)
       .flatMap((text) => asList(readItem(text))),
     similar: similar === null ? null : readItem(similar),
+    excludeFlagged: query.get("exclude") === "flagged",
   };
 }
 

@@ -4,10 +4,7 @@
  */
 
 import type { Points } from "./points";
-import type { Space } from "./space";
-
-/** x, y, x, y, … in the plane of the points. */
-export type Ring = readonly number[];
+import type { Ring, Space } from "./space";
 
 export interface Step {
   how: "add" | "subtract";

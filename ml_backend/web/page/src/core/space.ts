@@ -1,6 +1,7 @@
 /** Where points are: the nearest one to a place, and those within a ring, without looking at all. */
 
-import type { Ring } from "./selection";
+/** x, y, x, y, … in the plane of the points. */
+export type Ring = readonly number[];
 
 const MOST_SIDE = 512;
 const PER_CELL = 8;

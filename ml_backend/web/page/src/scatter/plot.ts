@@ -2,7 +2,8 @@
 
 import type { Space } from "../core/space";
 import { type Camera, panned, toPixels, toPlane, wholePlane, zoomed } from "./camera";
-import { type Painter, paintOn } from "./painter";
+import { paintOn } from "./paint_on";
+import type { Painter } from "./painter";
 import type { Scene } from "./scene";
 
 export type Tool = "pan" | "lasso" | "box";
@@ -160,8 +161,20 @@ export class Plot {
     this.box.dataset.took = took.toFixed(1);
   }
 
+  /** A graphics card may be taken away at any time; then our own loop draws. */
+  private paintWithoutCard(): void {
+    this.painter.dispose();
+    this.box.querySelector("canvas")?.remove();
+    this.painter = paintOn(this.box, "raster");
+    this.box.dataset.renderer = this.painter.name;
+    if (this.scene) this.painter.show(this.scene);
+    this.redraw();
+  }
+
   private listen(): void {
     const { signal } = this.stops;
+    const lost = () => this.paintWithoutCard();
+    this.box.addEventListener("webglcontextlost", lost, { signal, capture: true });
     const on = <K extends keyof HTMLElementEventMap>(
       kind: K,
       act: (event: HTMLElementEventMap[K]) => void,

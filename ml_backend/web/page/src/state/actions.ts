@@ -1,25 +1,36 @@
 /** What a person does with tasks: on which, the one question, progress, and taking it back. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import * as client from "../api/client";
-import type { ActionName, ActionOptions, ActionState, DryRun } from "../api/contract";
+import type {
+  ActionName,
+  ActionOptions,
+  ActionRequest,
+  ActionState,
+  DryRun,
+} from "../api/contract";
 import { countFilters } from "../core/filters";
 import { plural } from "../core/format";
 import { tasksOf } from "../core/points";
+import type { Item } from "../core/selection";
 import { focused } from "./focus";
-import { answer, part } from "./project";
+import { answer, control, part } from "./project";
 import { projectId, view } from "./route";
 import { noteSignedOut } from "./session";
 
 export const FLAGGED = "needs-review";
 
-/** Leave out what needs review. */
-export const excludeFlagged = signal(false);
+/** What is acted on, fixed when it is asked for: points may be fetched anew meanwhile. */
+export interface Chosen {
+  tasks: Int32Array;
+  /** Empty where points are whole inputs. */
+  regions: readonly Item[];
+}
 
 export interface Target {
   tasks: Int32Array;
-  /** Number of points; of regions, several can be in one task. */
-  rows: number;
+  /** Rows of points; of regions, several can be in one task. */
+  rows: Uint32Array;
   /** What they are, for a person: "56 selected". */
   said: string;
   /** Whether anything was picked, drawn or filtered. */
@@ -31,13 +42,13 @@ const NO_ROWS = new Uint32Array();
 /** What the bar's buttons act on: what is picked, else what is shown. */
 export const target = computed<Target>(() => {
   const now = answer.value;
-  if (!now) return { tasks: new Int32Array(), rows: 0, said: "", narrowed: false };
+  if (!now) return { tasks: new Int32Array(), rows: NO_ROWS, said: "", narrowed: false };
   const { points } = now.data;
   const { passing } = now.counts;
   const picked = now.picked.size > 0 ? passing.filter((row) => now.picked.has(row)) : NO_ROWS;
   const chosen = picked.length > 0 ? picked : passing;
-  const kept = excludeFlagged.value ? notFlagged(chosen) : chosen;
-  const found = { tasks: tasksOf(points, kept), rows: kept.length, narrowed: true };
+  const kept = view.value.excludeFlagged ? notFlagged(chosen) : chosen;
+  const found = { tasks: tasksOf(points, kept), rows: kept, narrowed: true };
   const things = plural(kept.length, part.value === "regions" ? "region" : "item");
   if (picked.length > 0) return { ...found, said: `${things} picked` };
   if (now.hasArea) return { ...found, said: `${things} in the area` };
@@ -54,19 +65,30 @@ function notFlagged(rows: Uint32Array): Uint32Array {
 
 const MANY = 1000;
 
+function chosen({ tasks, rows }: Target): Chosen {
+  const points = answer.peek()?.data.points;
+  if (part.peek() !== "regions" || !points) return { tasks, regions: [] };
+  return { tasks, regions: Array.from(rows, (row) => [points.task[row], points.region[row]]) };
+}
+
+/** Ask before an action is begun. */
+export function ask(action: ActionName, now: Target): void {
+  question.value = { action, ...chosen(now) };
+}
+
 /** Do what can be taken back at once; ask first where it is all of a project or very many. */
-export function performOrAsk(action: ActionName, { tasks, narrowed }: Target): void {
-  if (narrowed && tasks.length <= MANY) void perform(action, tasks);
-  else question.value = { action, tasks };
+export function performOrAsk(action: ActionName, now: Target): void {
+  if (now.narrowed && now.tasks.length <= MANY) void perform(action, chosen(now));
+  else ask(action, now);
 }
 
 /** What keys act on: what is picked or in the area, else the item at the cursor. */
-export function tasksAtHand(): Int32Array {
+export function atHand(): Target {
   const now = answer.peek();
-  if (!now) return new Int32Array();
-  if (now.picked.size > 0 || now.hasArea) return target.peek().tasks;
+  if (!now || now.picked.size > 0 || now.hasArea) return target.peek();
   const row = focused.peek();
-  return row < 0 ? new Int32Array() : Int32Array.of(now.data.points.task[row]);
+  const rows = row < 0 ? NO_ROWS : Uint32Array.of(row);
+  return { tasks: tasksOf(now.data.points, rows), rows, said: "", narrowed: true };
 }
 
 /** Actions that are shown, the newest first. */
@@ -76,11 +98,16 @@ export const actions = signal<readonly ActionState[]>([]);
 const NEWS_S = 60;
 
 /** The question that is open. */
-export interface Question {
+export interface Question extends Chosen {
   action: ActionName;
-  tasks: Int32Array;
 }
 export const question = signal<Question | null>(null);
+
+effect(() => {
+  void projectId.value;
+  actions.value = [];
+  question.value = null;
+});
 
 /** Show an action as it stands; false for what is no news. */
 export function noteAction(state: ActionState): boolean {
@@ -96,18 +123,30 @@ export function dismiss(id: string): void {
   actions.value = actions.peek().filter((one) => one.id !== id);
 }
 
+function requestOf(
+  action: ActionName,
+  { tasks, regions }: Chosen,
+  options: ActionOptions,
+): ActionRequest {
+  const ofTasks = regions.length === 0 || action === "batch" || action === "approve";
+  if (ofTasks) return { action, tasks: Array.from(tasks), options };
+  const name = control.peek()?.name ?? "";
+  return { action, regions, options: { ...options, control: name } };
+}
+
 export async function perform(
   action: ActionName,
-  tasks: Int32Array,
+  what: Chosen,
   options: ActionOptions = {},
 ): Promise<void> {
   const id = projectId.peek();
-  if (id === null || tasks.length === 0) return;
-  const base = { action, total: tasks.length, done: 0, ended: 0, undoable: false } as const;
+  const total = what.tasks.length;
+  if (id === null || total === 0) return;
+  const base = { action, total, done: 0, by: "", ended: 0, undoable: false } as const;
   try {
-    const started = await client.act(id, action, tasks, options);
-    // The first event may have come before this answer.
-    if (!actions.peek().some((one) => one.id === started.id)) {
+    const started = await client.act(id, requestOf(action, what, options));
+    // The first event may have come before this answer, and another project be open by now.
+    if (projectId.peek() === id && !actions.peek().some((one) => one.id === started.id)) {
       noteAction({ ...base, id: started.id, state: "queued", said: "" });
     }
   } catch (error) {
@@ -118,18 +157,15 @@ export async function perform(
 }
 
 export async function takeBack(action: ActionState): Promise<void> {
+  noteAction({ ...action, state: "undoing", done: 0, ended: 0, undoable: false, said: "" });
   try {
     await client.undo(action.id);
-    noteAction({ ...action, undoable: false, said: "Taken back." });
   } catch (error) {
+    noteSignedOut(error);
     noteAction({ ...action, said: (error as Error).message });
   }
 }
 
-export function tryOut(
-  action: ActionName,
-  tasks: Int32Array,
-  options: ActionOptions,
-): Promise<DryRun> {
-  return client.tryAction(projectId.peek() as number, action, tasks, options);
+export function tryOut(action: ActionName, what: Chosen, options: ActionOptions): Promise<DryRun> {
+  return client.tryAction(projectId.peek() as number, requestOf(action, what, options));
 }

@@ -24,13 +24,29 @@ function changed(): void {
   }, SETTLE_MS);
 }
 
+const visible = signal(document.visibilityState === "visible");
+document.addEventListener("visibilitychange", () => {
+  visible.value = document.visibilityState === "visible";
+});
+
+/** The project that was listened to before: of what happened since, nothing was heard. */
+let heard: number | null = null;
+
+effect(() => {
+  void projectId.value;
+  liveRuns.value = new Map();
+  heard = null;
+});
+
 effect(() => {
   const id = projectId.value;
-  liveRuns.value = new Map();
-  if (id === null || !session.value) return;
+  // A browser has six connections to a host, for all of its tabs.
+  if (id === null || !session.value || !visible.value) return;
   const source = new EventSource(eventsAddress(id));
   source.onopen = () => {
     connected.value = true;
+    if (heard === id) changed();
+    heard = id;
   };
   source.onerror = () => {
     connected.value = false;

@@ -1,9 +1,34 @@
 /** Which row the pointer or the keyboard is at, and what is shown over the page. */
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import type { Points } from "../core/points";
+import type { Item } from "../core/selection";
+import { answer } from "./project";
 
-/** Row under the keyboard's cursor in the grid, -1 for none. */
-export const focused = signal(-1);
+/** The item under the keyboard's cursor in the grid, and the row where it was seen last. */
+const cursor = signal<{ item: Item; row: number } | null>(null);
+
+/** Row under the keyboard's cursor, -1 for none: what is not shown is not acted on. */
+export const focused = computed(() => {
+  const [now, at] = [answer.value, cursor.value];
+  if (!now || !at) return -1;
+  const row = rowOf(now.data.points, at.item, at.row);
+  return row >= 0 && now.data.counting.mask[row] === 0 ? row : -1;
+});
+
+export function focusRow({ task, region }: Points, row: number): void {
+  cursor.value = row < 0 ? null : { item: [task[row], region[row]], row };
+}
+
+/** The row of an item; its row may be another one once points were fetched anew. */
+function rowOf({ task, region }: Points, item: Item, before: number): number {
+  const is = (row: number) => task[row] === item[0] && region[row] === item[1];
+  if (is(before)) return before;
+  let row = task.indexOf(item[0]);
+  while (row >= 0 && !is(row)) row = task.indexOf(item[0], row + 1);
+  return row;
+}
+
 /** Row under the pointer, wherever it is shown. */
 export const hovered = signal(-1);
 

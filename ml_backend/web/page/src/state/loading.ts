@@ -1,14 +1,15 @@
 /** Something that is fetched: under way, there, or failed with words for a person. */
 
-import { type Signal, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 import { ApiError } from "../api/client";
+import { projectId } from "./route";
 import { noteSignedOut } from "./session";
 
 export type Loading<T> =
   | { state: "idle" }
   | { state: "loading"; before?: T }
   | { state: "ready"; value: T }
-  | { state: "failed"; status: number; message: string };
+  | { state: "failed"; status: number; message: string; before?: T };
 
 export interface Loader<T> {
   readonly value: Signal<Loading<T>>;
@@ -24,8 +25,7 @@ export function loader<T>(): Loader<T> {
     value,
     async load(fetching) {
       const mine = ++turn;
-      const now = value.peek();
-      const before = now.state === "ready" ? now.value : undefined;
+      const before = current(value.peek()) ?? undefined;
       value.value = before === undefined ? { state: "loading" } : { state: "loading", before };
       try {
         const found = await fetching();
@@ -34,7 +34,10 @@ export function loader<T>(): Loader<T> {
         noteSignedOut(error);
         if (mine !== turn) return;
         const status = error instanceof ApiError ? error.status : 0;
-        value.value = { state: "failed", status, message: (error as Error).message };
+        // What is refused or gone is not shown any longer; an outage takes nothing away.
+        const kept = status === 0 || status >= 500 ? before : undefined;
+        const message = (error as Error).message;
+        value.value = { state: "failed", status, message, ...(kept && { before: kept }) };
       }
     },
     clear() {
@@ -44,8 +47,18 @@ export function loader<T>(): Loader<T> {
   };
 }
 
-/** What is there, also while it is fetched anew. */
+/** A loader of something of the open project: that of another one is not shown meanwhile. */
+export function projectLoader<T>(): Loader<T> {
+  const made = loader<T>();
+  effect(() => {
+    void projectId.value;
+    made.clear();
+  });
+  return made;
+}
+
+/** What is there, also while it is fetched anew, and when that failed for want of a server. */
 export function current<T>(loading: Loading<T>): T | null {
   if (loading.state === "ready") return loading.value;
-  return loading.state === "loading" ? (loading.before ?? null) : null;
+  return loading.state === "idle" ? null : (loading.before ?? null);
 }

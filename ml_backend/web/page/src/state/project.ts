@@ -48,6 +48,8 @@ export const searching = computed(() => found.value.value);
 export const similarity = computed(() => similar.value.value);
 
 export const openProject = computed(() => current(project.value.value));
+/** Whether who is signed in may act, or only look. */
+export const mayChange = computed(() => openProject.value?.may_change === true);
 
 /** The control tag of the view, the project's first where it names none. */
 export const control = computed<Control | null>(() => {
@@ -68,8 +70,19 @@ const similarTo = computed(() => view.value.similar?.join(".") ?? null);
 /** Grows when the points must be fetched again. */
 const round = signal(0);
 
+/** Whether points have changed while they were on their way. */
+let again = false;
+
 export function fetchPointsAgain(): void {
-  round.value++;
+  // A million points take longer than a run takes between two events.
+  if (data.value.peek().state === "loading") again = true;
+  else round.value++;
+}
+
+function fetchWhatCameMeanwhile(): void {
+  if (!again) return;
+  again = false;
+  fetchPointsAgain();
 }
 
 async function fetchData(id: number, name: string, which: Part): Promise<Data> {
@@ -87,8 +100,8 @@ const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
 
 effect(() => {
   const id = projectId.value;
-  if (!session.value || id === null) project.clear();
-  else untracked(() => void project.load(() => client.project(id)));
+  project.clear();
+  if (session.value && id !== null) void project.load(() => client.project(id));
 });
 
 let shownPoints = "";
@@ -106,7 +119,7 @@ effect(() => {
     const wanted = `${id} ${name} ${which}`;
     if (wanted !== shownPoints || turn === 0) data.clear();
     shownPoints = wanted;
-    void data.load(() => fetchData(id, name, which));
+    void data.load(() => fetchData(id, name, which)).then(fetchWhatCameMeanwhile);
   });
 });
 

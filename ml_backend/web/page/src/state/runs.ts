@@ -3,11 +3,11 @@
 import { signal } from "@preact/signals";
 import * as client from "../api/client";
 import type { Run } from "../api/contract";
-import { loader } from "./loading";
+import { projectLoader } from "./loading";
 import { projectId } from "./route";
 import { noteSignedOut } from "./session";
 
-export const runs = loader<Run[]>();
+export const runs = projectLoader<Run[]>();
 /** Runs by id as events tell of them; the list that was fetched is older. */
 export const liveRuns = signal<ReadonlyMap<string, Run>>(new Map());
 /** Why the last wish was refused. */

@@ -2,33 +2,45 @@
 
 import { NO_FILTERS } from "../core/filters";
 import { count, plural } from "../core/format";
-import { excludeFlagged, FLAGGED, performOrAsk, question, target } from "../state/actions";
-import { answer } from "../state/project";
+import { ask, FLAGGED, performOrAsk, target } from "../state/actions";
+import { type Answer, answer, mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
 import { Icon, type IconName } from "./icons";
 
 export function ActionBar() {
   const now = answer.value;
   if (!now) return null;
-  const { tasks, rows, said, narrowed } = target.value;
-  const none = tasks.length === 0;
-  const several = count(tasks.length);
-  const flagged = now.counts.words.flag.get(FLAGGED) ?? 0;
+  const { tasks, rows, said } = target.value;
   return (
     <div class="action-bar" role="toolbar" aria-label="Actions">
       <div class="action-target" aria-live="polite">
         <strong>{said}</strong>
-        {tasks.length !== rows && <span>in {plural(tasks.length, "task")}</span>}
+        {tasks.length !== rows.length && <span>in {plural(tasks.length, "task")}</span>}
         <Narrowed />
       </div>
+      {mayChange.value ? (
+        <Acts now={now} />
+      ) : (
+        <p class="hint">You may look at this project, not change it.</p>
+      )}
+    </div>
+  );
+}
+
+function Acts({ now }: { now: Answer }) {
+  const { tasks, narrowed } = target.value;
+  const { excludeFlagged } = view.value;
+  const none = tasks.length === 0;
+  const several = count(tasks.length);
+  const flagged = now.counts.words.flag.get(FLAGGED) ?? 0;
+  return (
+    <>
       <label class="check" title="Leave out tasks that need review">
         <input
           type="checkbox"
-          checked={excludeFlagged.value}
-          disabled={flagged === 0 && !excludeFlagged.value}
-          onChange={() => {
-            excludeFlagged.value = !excludeFlagged.value;
-          }}
+          checked={excludeFlagged}
+          disabled={flagged === 0 && !excludeFlagged}
+          onChange={() => changeView({ excludeFlagged: !excludeFlagged }, "replace")}
         />
         Exclude flagged
       </label>
@@ -52,18 +64,14 @@ export function ActionBar() {
           title="Tag…"
           hint={`Put a tag on ${several}, or take it off`}
           off={none}
-          act={() => {
-            question.value = { action: "tag", tasks };
-          }}
+          act={() => ask("tag", target.peek())}
         />
         <Act
           icon="send"
           title="Relabel…"
           hint={`Send ${several} as a relabel batch`}
           off={none}
-          act={() => {
-            question.value = { action: "batch", tasks };
-          }}
+          act={() => ask("batch", target.peek())}
         />
         <Act
           icon="check"
@@ -71,12 +79,10 @@ export function ActionBar() {
           hint="Take what the model is sure of as labels (A)"
           off={none}
           strong={narrowed}
-          act={() => {
-            question.value = { action: "approve", tasks };
-          }}
+          act={() => ask("approve", target.peek())}
         />
       </div>
-    </div>
+    </>
   );
 }
 

@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
 import type { AnnotatorReport, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
-import { type Loader, loader } from "../state/loading";
+import { type Loader, projectLoader } from "../state/loading";
+import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
 import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Annotators } from "./annotators";
@@ -13,8 +14,8 @@ import { Card } from "./overview";
 import { Failed, Waiting } from "./states";
 import { Table } from "./table";
 
-const batches = loader<Batch[]>();
-const annotators = loader<AnnotatorReport>();
+const batches = projectLoader<Batch[]>();
+const annotators = projectLoader<AnnotatorReport>();
 const MOST_RUNS = 12;
 
 export function Activity() {
@@ -67,14 +68,16 @@ function Runs() {
   const busy = all.some((run) => !ENDED.includes(run.state));
   return (
     <>
-      <button
-        type="button"
-        class="button"
-        onClick={() => void startRun()}
-        title={busy ? "Takes the place of the run that is under way" : ""}
-      >
-        <Icon name="run" /> Analyse the project
-      </button>
+      {mayChange.value && (
+        <button
+          type="button"
+          class="button"
+          onClick={() => void startRun()}
+          title={busy ? "Takes the place of the run that is under way" : ""}
+        >
+          <Icon name="run" /> Analyse the project
+        </button>
+      )}
       {refused.value && (
         <p class="error" role="alert">
           {refused.value}
@@ -105,12 +108,12 @@ function RunItem({ run }: { run: Run }) {
             : run.stage}
         </span>
         <span class="top-gap" />
-        {!ended && (
+        {!ended && mayChange.value && (
           <button type="button" class="button" onClick={() => void changeRun(run, "cancel")}>
             Cancel
           </button>
         )}
-        {ended && run.state !== "done" && (
+        {ended && run.state !== "done" && mayChange.value && (
           <button type="button" class="button" onClick={() => void changeRun(run, "retry")}>
             <Icon name="retry" /> Retry
           </button>
@@ -143,24 +146,45 @@ function RunItem({ run }: { run: Run }) {
   );
 }
 
+const BATCH_COLUMNS = [
+  ["sent", "Sent"],
+  ["open", "Open"],
+  ["ready", "Ready"],
+  ["done", "Done"],
+  ["corrected", "Corrected"],
+  ["confirmed", "Confirmed"],
+  ["conflicts", "Conflicts"],
+] as const;
+
 function Batches({ found }: { found: Batch[] }) {
   if (found.length === 0) {
     return <p class="hint">None yet. Pick samples in Review and choose “Relabel…”.</p>;
   }
+  const mends = found.flatMap(({ said }) => Object.entries(said));
   return (
-    <Table titles={["Batch", "Sent", "Done", "Corrected", "Confirmed", "Conflicts"]}>
-      {found.map((batch) => (
-        <tr key={batch.id}>
-          <th scope="row">
-            <a href={batch.url}>{batch.id}</a>
-          </th>
-          <td>{count(batch.sent)}</td>
-          <td>{count(batch.done)}</td>
-          <td>{count(batch.corrected)}</td>
-          <td>{count(batch.confirmed)}</td>
-          <td>{count(batch.conflicts)}</td>
-        </tr>
-      ))}
-    </Table>
+    <>
+      <Table titles={["Batch", ...BATCH_COLUMNS.map(([, title]) => title)]}>
+        {found.map((batch) => (
+          <tr key={batch.id}>
+            <th scope="row">
+              <a href={batch.url}>{batch.id}</a>
+            </th>
+            {BATCH_COLUMNS.map(([name]) => (
+              <td key={name}>{count(batch[name])}</td>
+            ))}
+          </tr>
+        ))}
+      </Table>
+      {mends.length > 0 && (
+        <details class="run-log">
+          <summary>{plural(mends.length, "conflict")}</summary>
+          <ul>
+            {mends.map(([task, mend]) => (
+              <li key={task}>{mend}</li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </>
   );
 }

@@ -35,3 +35,32 @@ export function Dialog({ title, close, children }: DialogProps) {
     </dialog>
   );
 }
+
+interface AnswerProps {
+  yes: string;
+  off: boolean;
+  act: () => void;
+  close: () => void;
+}
+
+/** No, and the one yes. */
+export function Answers({ yes, off, act, close }: AnswerProps) {
+  return (
+    <div class="dialog-answers">
+      <button type="button" class="button" onClick={close}>
+        Cancel
+      </button>
+      <button
+        type="button"
+        class="button button-strong"
+        disabled={off}
+        onClick={() => {
+          act();
+          close();
+        }}
+      >
+        {yes}
+      </button>
+    </div>
+  );
+}

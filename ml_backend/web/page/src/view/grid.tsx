@@ -1,7 +1,7 @@
 /** The samples as tiles; only those that are seen exist. The whole of it works by keyboard. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { focused, TILE_PX, tile } from "../state/focus";
+import { focused, focusRow, TILE_PX, tile } from "../state/focus";
 import { answer } from "../state/project";
 import { gridKey } from "./grid_keys";
 import { Tile } from "./tile";
@@ -73,7 +73,7 @@ export function Grid() {
       tabIndex={0}
       onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line))}
       onFocus={() => {
-        if (focused.peek() < 0 && now.rows.length) focused.value = now.rows[0];
+        if (focused.peek() < 0 && now.rows.length) focusRow(now.data.points, now.rows[0]);
       }}
     >
       <div class="grid-room" role="none" style={{ height: `${lines * line + GAP}px` }}>

@@ -2,9 +2,8 @@
 
 import type { Points } from "../core/points";
 import { toggleItem } from "../core/selection";
-import { detailOf } from "../state/details";
-import { focused } from "../state/focus";
-import type { Answer } from "../state/project";
+import { focused, focusRow } from "../state/focus";
+import { type Answer, openProject } from "../state/project";
 import { changeView, view } from "../state/route";
 
 export function toggleRow(now: Answer, row: number): void {
@@ -19,8 +18,7 @@ export function moreLike(points: Points, row: number): void {
 
 /** Open a task in Label Studio, in a tab of its own. */
 export function openTask(task: number): void {
-  const detail = detailOf(task).peek();
-  if (typeof detail === "object") open(detail.url, "_blank", "noopener");
+  open(`${openProject.peek()?.url}?task=${task}`, "_blank", "noopener");
 }
 
 /** How far a key moves the cursor in a grid of so many columns and seen lines. */
@@ -41,10 +39,9 @@ export function gridKey(event: KeyboardEvent, now: Answer, columns: number, line
   if (step !== null) {
     event.preventDefault();
     const place = row < 0 ? 0 : Math.max(rows.indexOf(row), 0) + step;
-    focused.value = rows[Math.min(Math.max(place, 0), rows.length - 1)] ?? -1;
-    if (event.shiftKey && focused.value >= 0 && !now.picked.has(focused.value)) {
-      toggleRow(now, focused.value);
-    }
+    const next = rows[Math.min(Math.max(place, 0), rows.length - 1)] ?? -1;
+    focusRow(now.data.points, next);
+    if (event.shiftKey && next >= 0 && !now.picked.has(next)) toggleRow(now, next);
   } else if (row >= 0 && event.key === " ") {
     event.preventDefault();
     toggleRow(now, row);

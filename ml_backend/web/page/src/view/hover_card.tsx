@@ -33,7 +33,12 @@ export function HoverCard({ row, left, top, points, box }: HoverCardProps) {
     <div class="hover-card" style={{ left: `${x}px`, top: `${y}px` }}>
       <div class="hover-picture">
         {typeof detail === "object" ? (
-          <Sample detail={detail} region={points.region[row]} size={256} />
+          <Sample
+            key={`${detail.task}.${points.region[row]}`}
+            detail={detail}
+            region={points.region[row]}
+            size={256}
+          />
         ) : (
           <span class="tile-waits" />
         )}

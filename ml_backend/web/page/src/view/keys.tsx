@@ -1,8 +1,9 @@
 /** Keys that work wherever one is, and the list of all. */
 
 import { useEffect } from "preact/hooks";
-import { perform, question, tasksAtHand } from "../state/actions";
+import { ask, atHand, performOrAsk } from "../state/actions";
 import { keysOpen } from "../state/focus";
+import { mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
 import { Dialog } from "./dialog";
 
@@ -56,15 +57,20 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 function act(key: string): boolean {
-  const tasks = tasksAtHand();
   if (key === "?") keysOpen.value = true;
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "g") document.getElementById("grid")?.focus();
   else if (key === "Escape") return stepBack();
-  else if (tasks.length === 0) return false;
-  else if (key === "f") void perform("flag", tasks);
-  else if (key === "a") question.value = { action: "approve", tasks };
-  else if (key === "t") question.value = { action: "tag", tasks };
+  else return actOnTasks(key);
+  return true;
+}
+
+function actOnTasks(key: string): boolean {
+  const now = atHand();
+  if (now.tasks.length === 0 || !mayChange.peek()) return false;
+  if (key === "f") performOrAsk("flag", now);
+  else if (key === "a") ask("approve", now);
+  else if (key === "t") ask("tag", now);
   else return false;
   return true;
 }

@@ -8,13 +8,13 @@ import {
   WORD_FIELDS,
   wordTitle,
 } from "../core/fields";
-import { toggleWord, withWords } from "../core/filters";
+import { type Range, toggleWord, withAmount, withWords } from "../core/filters";
 import { shortCount } from "../core/format";
 import { amountColor, css } from "../core/palette";
 import { answer, coloring } from "../state/project";
 import { changeView, view } from "../state/route";
 
-const STOPS = 12;
+const STEPS = 10;
 
 export function Legend() {
   return (
@@ -74,14 +74,34 @@ function Classes() {
 }
 
 function Scale() {
-  const stops = Array.from({ length: STOPS }, (_, stop) => stop / (STOPS - 1));
+  const { color, filters } = view.value;
+  if (isWordField(color)) return null;
+  const asked = filters.amounts[color];
+  const choose = ([low, high]: Range, more: boolean) => {
+    const alone = asked?.[0] === low && asked[1] === high;
+    const wider: Range = [Math.min(low, asked?.[0] ?? low), Math.max(high, asked?.[1] ?? high)];
+    const next = alone ? null : more ? wider : ([low, high] as const);
+    changeView({ filters: withAmount(view.peek().filters, color, next) });
+  };
   return (
     <div class="legend-scale">
-      <svg viewBox={`0 0 ${STOPS} 1`} preserveAspectRatio="none" aria-hidden="true">
-        {stops.map((stop, at) => (
-          <rect key={stop} x={at} y={0} width={1.02} height={1} fill={css(amountColor(stop))} />
-        ))}
-      </svg>
+      <div class="legend-steps">
+        {Array.from({ length: STEPS }, (_, step) => {
+          const range: Range = [step / STEPS, (step + 1) / STEPS];
+          const said = range.map((end) => end.toFixed(1)).join(" to ");
+          return (
+            <button
+              key={said}
+              type="button"
+              aria-label={said}
+              aria-pressed={asked !== undefined && asked[0] <= range[0] && range[1] <= asked[1]}
+              title={`Show only ${said} (Shift: up to here)`}
+              style={{ background: css(amountColor((step + 0.5) / STEPS)) }}
+              onClick={(event) => choose(range, event.shiftKey)}
+            />
+          );
+        })}
+      </div>
       <div class="legend-ends">
         <span>0</span>
         <span>0.5</span>

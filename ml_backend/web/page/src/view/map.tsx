@@ -8,7 +8,7 @@ import { drawn, toggleItem } from "../core/selection";
 import { layersOf } from "../scatter/layers";
 import { type How, Plot, type Tool } from "../scatter/plot";
 import { gather, type Scene, shuffledRows } from "../scatter/scene";
-import { focused, hovered, showAmid } from "../state/focus";
+import { focused, focusRow, hovered, showAmid } from "../state/focus";
 import { type Answer, answer, coloring, control, currentData, part } from "../state/project";
 import { changeView, projectId, view } from "../state/route";
 import { isDark } from "../state/theme";
@@ -214,7 +214,7 @@ function clickRow(row: number, how: How): void {
     if (how === "replace") changeView({ area: [] });
     return;
   }
-  focused.value = row;
+  focusRow(points, row);
   const item = [points.task[row], points.region[row]] as const;
   if (how !== "replace") changeView({ picked: toggleItem(view.peek().picked, item) }, "replace");
 }

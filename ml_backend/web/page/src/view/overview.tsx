@@ -5,7 +5,7 @@ import * as client from "../api/client";
 import type { Overview as Numbers } from "../api/contract";
 import { NO_FILTERS, withWords } from "../core/filters";
 import { count, percent, plural } from "../core/format";
-import { current, loader } from "../state/loading";
+import { current, projectLoader } from "../state/loading";
 import { control, currentData, openProject } from "../state/project";
 import { changeView, projectId } from "../state/route";
 import { BurnDown, HistogramChart } from "./charts";
@@ -13,13 +13,14 @@ import { ClassTable } from "./class_table";
 import { Confusion } from "./confusion";
 import { Empty, Failed, Waiting } from "./states";
 
-const numbers = loader<Numbers>();
+const numbers = projectLoader<Numbers>();
 
 export function Overview() {
   const [iou, setIou] = useState(0.5);
-  const [confidence, setConfidence] = useState(0.5);
+  const [asked, setConfidence] = useState<number | null>(null);
   const id = projectId.value as number;
   const name = control.value?.name ?? "";
+  const confidence = asked ?? control.value?.threshold ?? 0.5;
   const fetchNumbers = () => void numbers.load(() => client.overview(id, name, iou, confidence));
   useEffect(fetchNumbers, [id, name, iou, confidence, currentData.value]);
   const now = numbers.value.value;

@@ -5,7 +5,7 @@ import type { ActionName, ActionOptions, DryRun } from "../api/contract";
 import { count, plural } from "../core/format";
 import { perform, type Question, question, tryOut } from "../state/actions";
 import { answer, openProject } from "../state/project";
-import { Dialog } from "./dialog";
+import { Answers, Dialog } from "./dialog";
 
 const close = () => {
   question.value = null;
@@ -31,7 +31,7 @@ function Sure({ asked }: { asked: Question }) {
   return (
     <Dialog title={`${verb}?`} close={close}>
       <p>No annotation is written, and it can be undone.</p>
-      <Answers yes={verb} off={false} act={() => void perform(asked.action, asked.tasks)} />
+      <Answers yes={verb} off={false} close={close} act={() => void perform(asked.action, asked)} />
     </Dialog>
   );
 }
@@ -44,7 +44,7 @@ function useDryRun(asked: Question, options: ActionOptions): Tried {
   useEffect(() => {
     let current = true;
     setTried(null);
-    tryOut(asked.action, asked.tasks, options).then(
+    tryOut(asked.action, asked, options).then(
       (found) => current && setTried(found),
       (error: Error) => current && setTried(error.message),
     );
@@ -84,33 +84,6 @@ function Outcome({ tried, of }: { tried: Tried; of: number }) {
   );
 }
 
-interface AnswerProps {
-  yes: string;
-  off: boolean;
-  act: () => void;
-}
-
-function Answers({ yes, off, act }: AnswerProps) {
-  return (
-    <div class="dialog-answers">
-      <button type="button" class="button" onClick={close}>
-        Cancel
-      </button>
-      <button
-        type="button"
-        class="button button-strong"
-        disabled={off}
-        onClick={() => {
-          act();
-          close();
-        }}
-      >
-        {yes}
-      </button>
-    </div>
-  );
-}
-
 const countOf = (tried: Tried): number =>
   tried !== null && typeof tried === "object" ? tried.count : 0;
 
@@ -146,7 +119,8 @@ function Approve({ asked }: { asked: Question }) {
       <Answers
         yes={ready ? `Approve ${count(ready)}` : "Approve"}
         off={ready === 0}
-        act={() => void perform("approve", asked.tasks, options)}
+        close={close}
+        act={() => void perform("approve", asked, options)}
       />
     </Dialog>
   );
@@ -174,7 +148,8 @@ function SendBatch({ asked }: { asked: Question }) {
       <Answers
         yes={ready ? `Send ${count(ready)}` : "Send"}
         off={ready === 0}
-        act={() => void perform("batch", asked.tasks, options)}
+        close={close}
+        act={() => void perform("batch", asked, options)}
       />
     </Dialog>
   );
@@ -184,7 +159,9 @@ function TagTasks({ asked }: { asked: Question }) {
   const [tag, setTag] = useState("");
   const [off, setOff] = useState(false);
   const known = [...(answer.value?.counts.words.tags.keys() ?? [])].filter((one) => one !== "");
-  const several = plural(asked.tasks.length, "task");
+  const several = asked.regions.length
+    ? plural(asked.regions.length, "region")
+    : plural(asked.tasks.length, "task");
   return (
     <Dialog title={`Tag ${several}`} close={close}>
       <label class="field">
@@ -209,7 +186,8 @@ function TagTasks({ asked }: { asked: Question }) {
       <Answers
         yes={off ? `Untag ${several}` : `Tag ${several}`}
         off={tag.trim() === ""}
-        act={() => void perform(off ? "untag" : "tag", asked.tasks, { tag: tag.trim() })}
+        close={close}
+        act={() => void perform(off ? "untag" : "tag", asked, { tag: tag.trim() })}
       />
     </Dialog>
   );

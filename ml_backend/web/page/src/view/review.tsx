@@ -10,6 +10,7 @@ import {
   control,
   data,
   fetchPointsAgain,
+  mayChange,
   openProject,
   part,
   similarity,
@@ -48,7 +49,9 @@ export function Review() {
 
 function Panels() {
   const now = data.value.value;
-  if (now.state === "failed") return <NoPoints status={now.status} message={now.message} />;
+  if (now.state === "failed" && !now.before) {
+    return <NoPoints status={now.status} message={now.message} />;
+  }
   if (!answer.value) return <Waiting title="Reading points" />;
   const { layout } = view.value;
   return (
@@ -69,9 +72,11 @@ function NoPoints({ status, message }: { status: number; message: string }) {
   return (
     <Empty title="Nothing has been laid out yet">
       <p>{message}</p>
-      <button type="button" class="button button-strong" onClick={() => void start()}>
-        <Icon name="run" /> Analyse the project
-      </button>
+      {mayChange.value && (
+        <button type="button" class="button button-strong" onClick={() => void start()}>
+          <Icon name="run" /> Analyse the project
+        </button>
+      )}
       {refused.value && (
         <p class="error" role="alert">
           {refused.value}

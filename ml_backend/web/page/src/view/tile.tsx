@@ -5,7 +5,7 @@ import { score } from "../core/format";
 import { css } from "../core/palette";
 import type { Points } from "../core/points";
 import { detailOf } from "../state/details";
-import { focused, hovered } from "../state/focus";
+import { focused, focusRow, hovered } from "../state/focus";
 import { type Answer, coloring } from "../state/project";
 import { moreLike, openTask, toggleRow } from "./grid_keys";
 import { Icon, type IconName } from "./icons";
@@ -24,7 +24,7 @@ export function Tile({ row, column, answer, height, size }: TileProps) {
   const { points } = answer.data;
   const at = focused.value === row;
   const click = (event: MouseEvent) => {
-    focused.value = row;
+    focusRow(points, row);
     if (event.shiftKey || event.metaKey || event.ctrlKey) toggleRow(answer, row);
   };
   return (

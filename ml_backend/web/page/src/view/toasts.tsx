@@ -3,6 +3,8 @@
 import type { ActionName, ActionState } from "../api/contract";
 import { count, plural } from "../core/format";
 import { actions, dismiss, takeBack } from "../state/actions";
+import { mayChange } from "../state/project";
+import { session } from "../state/session";
 import { Icon } from "./icons";
 
 const DOING: Readonly<Record<ActionName, string>> = {
@@ -33,18 +35,23 @@ export function Toasts() {
   );
 }
 
+function titleOf({ action, state, total }: ActionState): string {
+  const several = plural(total, "task");
+  if (state === "done") return `${DONE[action]} ${several}`;
+  if (state === "undoing") return `Taking back: ${DONE[action].toLowerCase()} ${several}`;
+  if (state === "undone") return `Taken back: ${DONE[action].toLowerCase()} ${several}`;
+  return `${DOING[action]} ${several}${state === "failed" ? " failed" : ""}`;
+}
+
 function Toast({ action }: { action: ActionState }) {
-  const failed = action.state === "failed";
-  const done = action.state === "done";
-  const verb = done ? DONE[action.action] : DOING[action.action];
-  const title = failed
-    ? `${verb} ${plural(action.total, "task")} failed`
-    : `${verb} ${plural(action.total, "task")}`;
+  const title = titleOf(action);
+  const ended = ["done", "failed", "undone"].includes(action.state);
+  const others = action.by !== "" && action.by !== session.value?.user.name;
   return (
     <div class={`toast toast-${action.state}`}>
       <div class="toast-head">
         <strong>{title}</strong>
-        {action.undoable && (
+        {action.undoable && mayChange.value && (
           <button type="button" class="button" onClick={() => void takeBack(action)}>
             <Icon name="undo" /> Undo
           </button>
@@ -53,8 +60,9 @@ function Toast({ action }: { action: ActionState }) {
           <Icon name="close" />
         </button>
       </div>
+      {others && <p>By {action.by}</p>}
       {action.said && <p>{action.said}</p>}
-      {!done && !failed && (
+      {!ended && (
         <>
           <progress max={Math.max(action.total, 1)} value={action.done} aria-label={title} />
           <p>

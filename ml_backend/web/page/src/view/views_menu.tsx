@@ -5,12 +5,22 @@ import { useEffect, useState } from "preact/hooks";
 import * as client from "../api/client";
 import type { Views } from "../api/contract";
 import { writeView } from "../core/address";
-import { current, loader } from "../state/loading";
+import { current, projectLoader } from "../state/loading";
+import { mayChange } from "../state/project";
 import { openProject, projectId, view } from "../state/route";
+import { Answers, Dialog } from "./dialog";
 import { Icon } from "./icons";
 
-const views = loader<Views>();
+const views = projectLoader<Views>();
 const said = signal("");
+
+/** What somebody else may have kept is lost only after a question. */
+interface Wish {
+  title: string;
+  yes: string;
+  act: () => void;
+}
+const wish = signal<Wish | null>(null);
 
 async function change(work: (id: number) => Promise<unknown>): Promise<void> {
   const id = projectId.peek();
@@ -31,8 +41,17 @@ export function ViewsMenu() {
   const all = Object.entries(current(views.value.value) ?? {});
   const save = (event: Event) => {
     event.preventDefault();
-    const query = writeView(view.peek());
-    void change((project) => client.saveView(project, name.trim(), query)).then(() => setName(""));
+    const [title, query] = [name.trim(), writeView(view.peek())];
+    const act = () => {
+      void change((project) => client.saveView(project, title, query)).then(() => setName(""));
+    };
+    if (all.some(([known]) => known === title)) {
+      wish.value = { title: `Replace the view “${title}”?`, yes: "Replace", act };
+    } else act();
+  };
+  const remove = (title: string) => {
+    const act = () => void change((project) => client.deleteView(project, title));
+    wish.value = { title: `Delete the view “${title}”?`, yes: "Delete", act };
   };
   return (
     <details class="menu">
@@ -47,43 +66,74 @@ export function ViewsMenu() {
               <button type="button" class="view-open" onClick={() => openProject(id, query)}>
                 {title}
               </button>
-              <button
-                type="button"
-                class="tool"
-                aria-label={`Delete the view ${title}`}
-                onClick={() => void change((project) => client.deleteView(project, title))}
-              >
-                <Icon name="close" />
-              </button>
+              {mayChange.value && (
+                <button
+                  type="button"
+                  class="tool"
+                  aria-label={`Delete the view ${title}`}
+                  onClick={() => remove(title)}
+                >
+                  <Icon name="close" />
+                </button>
+              )}
             </li>
           ))}
         </ul>
-        <form class="view-save" onSubmit={save}>
-          <input
-            class="input input-small"
-            placeholder="Name of this view"
-            aria-label="Name of this view"
-            maxLength={80}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-          <button type="submit" class="button" disabled={name.trim() === ""}>
-            Save
-          </button>
-        </form>
+        {mayChange.value && (
+          <form class="view-save" onSubmit={save}>
+            <input
+              class="input input-small"
+              placeholder="Name of this view"
+              aria-label="Name of this view"
+              maxLength={80}
+              value={name}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
+            <button type="submit" class="button" disabled={name.trim() === ""}>
+              Save
+            </button>
+          </form>
+        )}
         {said.value && (
           <p class="error" role="alert">
             {said.value}
           </p>
         )}
         <CopyAddress />
+        <ViewQuestion />
       </div>
     </details>
   );
 }
 
+function ViewQuestion() {
+  const now = wish.value;
+  if (!now) return null;
+  const close = () => {
+    wish.value = null;
+  };
+  return (
+    <Dialog title={now.title} close={close}>
+      <p>Views are shared by all who work on this project.</p>
+      <Answers yes={now.yes} off={false} act={now.act} close={close} />
+    </Dialog>
+  );
+}
+
 function CopyAddress() {
   const [copied, setCopied] = useState(false);
+  // Over plain http a browser lends no clipboard.
+  if (!navigator.clipboard) {
+    return (
+      <input
+        class="input input-small"
+        aria-label="Address of this view, to copy"
+        readOnly
+        value={new URL(`?${writeView(view.value)}`, location.href).href}
+        onFocus={(event) => event.currentTarget.select()}
+      />
+    );
+  }
   const copy = async () => {
     await navigator.clipboard.writeText(location.href);
     setCopied(true);

@@ -1,0 +1,141 @@
+"""Actions of the review page that meet each other, are cut short, or cannot be done."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from ml_backend.demo.projects import CONFIGS
+from ml_backend.jobs.action_book import ActionBook, enqueue
+from ml_backend.jobs.shards import SHARD
+from tests.integration.conftest import Bench, wait_for
+from tests.integration.samples import right, scenes
+from tests.integration.test_approve import unlabelled
+from tests.integration.test_page_api import act, done, ended, field, signed_in, undone
+
+__all__ = ["signed_in"]
+
+
+@pytest.fixture(scope="module")
+def here(bench: Bench) -> tuple[int, list[int]]:
+    project, tasks = bench.project("detection", [right(one) for one in scenes(6, seed=95)])
+    assert bench.analyze(project).state == "done"
+    bench.settle(project)
+    return project, tasks
+
+
+@pytest.fixture
+def book(bench: Bench) -> ActionBook:
+    return ActionBook(bench.redis)
+
+
+def again(bench: Bench, client: httpx.Client, project: int, action: str):
+    """What is told when the worker died before it could write down that it was done."""
+    ActionBook(bench.redis).note(action, state="doing", undoable=0, said="")
+    enqueue(bench.mailbox, "act", action)
+    return ended(client, project, action)
+
+
+def test_who_tags_the_same_task_meanwhile_keeps_their_tag(bench: Bench, here, signed_in, book):
+    project, tasks = here
+    with bench.mailbox.lock(project, tasks[0] // SHARD):
+        begun = act(signed_in, project, "tag", tasks[:1], tag="mine").json()["id"]
+        wait_for(lambda: book.read(begun).state == "doing", "the action's begin")
+        # Longer than it takes to read one task.
+        with pytest.raises(AssertionError, match="did not"):
+            wait_for(lambda: book.lots(begun), "a lot", 3)
+        bench.client.tasks.update(
+            id=tasks[0], data={**bench.task(tasks[0]).data, "relook_tags": "theirs"}
+        )
+    assert ended(signed_in, project, begun)["said"] == "1 task changed"
+    assert field(bench, tasks[0], "tags") == "mine, theirs"
+
+
+def test_what_was_written_before_a_worker_died_counts(bench: Bench, here, signed_in):
+    project, tasks = here
+    found = done(signed_in, project, "tag", tasks[1:4], tag="twice")
+    bench.client.tasks.delete(id=tasks[3])
+    retried = again(bench, signed_in, project, found["id"])
+    assert retried["said"] == "2 tasks changed; 1 left out: not in this project"
+    assert retried["undoable"]
+    undone(signed_in, project, found["id"])
+    assert [field(bench, task, "tags") for task in tasks[1:3]] == ["", ""]
+
+
+def test_a_batch_that_was_sent_before_a_worker_died_counts(bench: Bench, here, signed_in):
+    project, tasks = here
+    found = done(signed_in, project, "batch", tasks[1:3], to="new")
+    retried = again(bench, signed_in, project, found["id"])
+    assert (retried["said"], retried["undoable"]) == ("2 tasks sent", True)
+    (batch,) = signed_in.get(f"/api/projects/{project}/batches").json()
+    undone(signed_in, project, found["id"])
+    assert signed_in.get(f"/api/projects/{project}/batches").json() == []
+    assert batch["sent"] == 2
+
+
+def test_approvals_from_before_a_worker_died_count(bench: Bench, signed_in):
+    blank = unlabelled(bench, 6, seed=96)
+    assert bench.analyze(blank.project).state == "done"
+    bench.settle(blank.project)
+    found = done(signed_in, blank.project, "approve", blank.tasks, confidence=0.8)
+    approved = blank.labelled()
+    assert approved
+    retried = again(bench, signed_in, blank.project, found["id"])
+    assert (retried["said"], retried["undoable"]) == (found["said"], True)
+    undone(signed_in, blank.project, found["id"])
+    assert blank.labelled() == []
+
+
+def test_what_cannot_be_taken_back_stands_and_can_be_tried_again(
+    bench: Bench, here, signed_in, book
+):
+    project, tasks = here
+    found = done(signed_in, project, "batch", tasks[1:3], to="new")
+    book.keep_batch(found["id"], "no-batch")
+    assert signed_in.post(f"/api/actions/{found['id']}/undo").status_code == 202
+    stands = ended(signed_in, project, found["id"])
+    assert (stands["state"], stands["undoable"]) == ("done", True)
+    assert stands["said"].startswith("Not taken back: ")
+
+
+def test_an_action_that_breaks_at_its_last_try_has_failed(bench: Bench, here, signed_in, book):
+    project, tasks = here
+    found = done(signed_in, project, "tag", tasks[1:2], tag="lost")
+    bench.redis.delete(f"relook:action:{found['id']}:wish")
+    book.note(found["id"], state="queued")
+    bench.mailbox.events.enqueue("ml_backend.jobs.actions.act", found["id"])
+    failed = ended(signed_in, project, found["id"])
+    assert failed["state"] == "failed"
+    assert "KeyError" in failed["said"]
+
+
+def test_a_flag_on_a_region_names_it_in_the_reason(bench: Bench, here, signed_in):
+    project, tasks = here
+    body = {"action": "flag", "regions": [[tasks[4], 1]], "options": {"control": "label"}}
+    begun = signed_in.post(f"/api/projects/{project}/actions", json=body).json()
+    assert ended(signed_in, project, begun["id"])["said"] == "1 task changed"
+    bench.settle(project)
+    (annotation,) = bench.task(tasks[4]).annotations
+    assert bench.flag(tasks[4]) == "needs-review"
+    assert annotation["result"][1]["id"] in field(bench, tasks[4], "reason")
+
+
+def test_a_dry_run_refuses_what_the_job_refuses(bench: Bench, signed_in):
+    blank = unlabelled(bench, 1, seed=97)
+    needed = '<TextArea name="note" toName="image" required="true"/></View>'
+    config = CONFIGS["detection"].replace("</View>", needed)
+    bench.client.projects.update(id=blank.project, label_config=config)
+    would = act(signed_in, blank.project, "approve", blank.tasks, dry_run=True)
+    assert would.status_code == 400
+    assert "no model answers for 'note'" in would.json()["detail"]
+
+
+def test_an_action_says_who_asked_for_it(bench: Bench, here, signed_in):
+    project, tasks = here
+    found = done(signed_in, project, "tag", tasks[:1], tag="signed")
+    me = signed_in.get("/api/session").json()["user"]["name"]
+    token = {"Authorization": f"Bearer {bench.server.token()}"}
+    body = {"action": "untag", "tasks": tasks[:1], "options": {"tag": "signed"}}
+    path = f"{bench.stack.url}/api/projects/{project}/actions"
+    by_token = httpx.post(path, json=body, headers=token).json()["id"]
+    assert {found["by"], ended(signed_in, project, by_token)["by"]} == {me}
