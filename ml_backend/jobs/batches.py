@@ -256,7 +256,7 @@ class Batches:
         return read_tasks(self._client, self._source, self._prefix, tasks)
 
     def _copy(self, page: TaskPage, row: int, batch: str) -> dict[str, Any]:
-        address = self._services.settings.label_studio_url
+        address = self._services.settings.people_url
         return relabel_task(page, row, self._source.id, self._prefix, batch, address)
 
     def _stay(self, order: Order, chosen: NDArray[np.int64]) -> tuple[str, int]:

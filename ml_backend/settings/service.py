@@ -28,6 +28,12 @@ class ServiceSettings(BaseSettings):
         validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
         description="Address of Label Studio, as this machine reaches it.",
     )
+    label_studio_public_url: str = Field(
+        "",
+        validation_alias="LABEL_STUDIO_PUBLIC_URL",
+        description="Address of Label Studio in links, as people's browsers reach it. Empty: "
+        "LABEL_STUDIO_URL.",
+    )
     label_studio_api_key: SecretStr | None = Field(
         None,
         validation_alias="LABEL_STUDIO_API_KEY",
@@ -104,6 +110,11 @@ class ServiceSettings(BaseSettings):
                 "RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS go together: set both or none"
             )
         return self
+
+    @property
+    def people_url(self) -> str:
+        """Where people find Label Studio, for links."""
+        return (self.label_studio_public_url or self.label_studio_url).rstrip("/")
 
     @property
     def store_location(self) -> str:

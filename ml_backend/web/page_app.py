@@ -35,8 +35,8 @@ def add_page(app: FastAPI, services: Services, access: Access) -> None:
     """
     connection = services.mailbox.redis
     sessions, threads, projects = Sessions(connection), Threads(), Projects(services)
-    url = services.settings.label_studio_url.rstrip("/")
     thumbnails = Thumbnails(lambda: services.media, services.settings)
+    url = services.settings.people_url
     app.include_router(session_api(sessions, Attempts(connection), access, url))
     app.include_router(projects_api(projects, access, threads))
     app.include_router(points_api(projects, access, threads))

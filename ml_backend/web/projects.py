@@ -36,7 +36,7 @@ class OpenProject:
         services: this process' parts.
         project: the project, its config without the tags that no model serves.
         settings: its settings.
-        url: Label Studio's address.
+        url: Label Studio's address, as people reach it.
     """
 
     services: Services
@@ -91,7 +91,7 @@ class Projects:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.url = services.settings.label_studio_url.rstrip("/")
+        self.url = services.settings.people_url
         self._kept: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -46,7 +46,7 @@ def session_api(
         sessions: who is signed in.
         attempts: who is guessing.
         access: asks Label Studio who a token's owner is.
-        label_studio: Label Studio's address.
+        label_studio: Label Studio's address, as people reach it.
     """
     router = APIRouter(prefix="/api/session", tags=["session"])
 

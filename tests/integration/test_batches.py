@@ -93,7 +93,8 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     assert not {"relook_flag", "relook_priority", "relook_seen"} & set(data)
     assert data["relook_source_priority"] == source.data["relook_priority"]
     assert data["relook_source_reason"] == source.data["relook_reason"]
-    assert data["relook_source_url"].endswith(f"/projects/{project}/data?task={fixed}")
+    there = f"{bench.server.url}/projects/{project}/data?task={fixed}"
+    assert data["relook_source_url"] == there
     assert annotator.opens(data["relook_source_url"]) == 200
     (suggestion,) = bench.predictions(fixed, "relook-suggestion")
     preloaded = {p.model_version: p.result for p in copies[fixed].predictions}
