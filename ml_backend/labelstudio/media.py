@@ -187,9 +187,7 @@ class MediaReader:
         return content
 
     @contextmanager
-    def _opened(
-        self, url: str, trusted: bool, headers: dict[str, str]
-    ) -> Iterator[httpx.Response]:
+    def _opened(self, url: str, trusted: bool, headers: dict[str, str]) -> Iterator[httpx.Response]:
         """Ask for a file; only Label Studio's answers send us on, to the storage it signs for."""
         for _ in range(_MOST_HOPS):
             sent = headers | access_headers(self._client) if trusted else headers

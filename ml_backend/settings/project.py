@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import yaml
@@ -179,7 +180,7 @@ def project_settings(extra_params: dict[str, Any] | str | None) -> ProjectSettin
     if not isinstance(extra_params, dict):
         raise SettingsError(
             f'extra params must be a JSON object such as {{"model": "yolo.pt"}}, '
-            f"not {str(extra_params)[:80]!r}"
+            f"not {reprlib.repr(extra_params)}"
         )
     try:
         return ProjectSettings.model_validate(extra_params)
@@ -187,12 +188,23 @@ def project_settings(extra_params: dict[str, Any] | str | None) -> ProjectSettin
         raise SettingsError(refusal("extra params", error, ProjectSettings)) from error
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them stand for more than memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not taken")
+        return super().compose_node(parent, index)
+
+
 def _from_text(text: str) -> Any:
     try:
         return json.loads(text) if text.strip() else None
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         pass
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"extra params are neither JSON nor YAML: {text[:80]!r}") from error
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"extra params are neither JSON nor YAML without aliases: {text[:80]!r}"
+        ) from error
