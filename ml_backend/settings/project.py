@@ -133,7 +133,8 @@ class ProjectSettings(BaseModel):
         pattern=r"^(|new|here|[1-9][0-9]*)$",
         description="Where batches go, unless they are ordered with --to: a project's id, new for "
         "a new project each time, here for a tab of the project itself. Empty: the relabel "
-        "project that stands, made if need be.",
+        "project that stands, made if need be. Into a project named by its id batches go by "
+        "themselves only after somebody who may change it has sent one there.",
     )
     analyze_every_hours: int = Field(
         0,

@@ -272,6 +272,30 @@ def test_batches_go_out_by_themselves(bench):
     assert row["sent"] == 2
 
 
+def test_the_settings_alone_send_nothing_into_anothers_project(bench):
+    project, (first, _) = flagged(bench, 2, seed=74)
+    config = bench.client.projects.get(id=project).label_config
+    other = int(bench.client.projects.create(title="Another's", label_config=config).id)
+    connection = bench.client.ml.list(project=project)[0]
+    params = {"model": "digits-detect.pt", "batch_every": 1, "batch_to": str(other)}
+    bench.client.ml.update(
+        id=str(connection.id), url=bench.stack.url, project=project, extra_params=params
+    )
+    bench.settle(project)
+
+    def tend() -> list[dict[str, Any]]:
+        bench.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
+        bench.settle(project)
+        return listed(bench, project)
+
+    assert tend() == []
+    assert not bench.client.projects.get(id=other).description
+    # By somebody's order the project is chosen; from then on batches find it by themselves.
+    assert send(bench, project, tasks=(first,))["sent"] == 1
+    (one, more) = tend()
+    assert {one["sent"], more["sent"]} == {1}
+
+
 def test_an_answer_settles_a_task_that_waits_for_more_annotators(bench, annotator):
     """With an overlap of 2 and one label, the answer is no second opinion beside it."""
     project, (task,) = flagged(bench, 1, seed=69)

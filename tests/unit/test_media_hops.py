@@ -89,7 +89,7 @@ def test_a_storage_may_not_send_us_on(host, label_studio, tmp_path):
 def test_no_name_leads_into_this_machine(host, label_studio, tmp_path, name):
     inside = host("0.0.0.0")
     label_studio.to = f"http://{name}:{inside.server_port}/a.txt"
-    with pytest.raises(MediaError, match="lies at 127.0.0.[12], inside this machine"):
+    with pytest.raises(MediaError, match=r"lies at 127\.0\.0\.[12], inside this machine"):
         reader(label_studio, tmp_path).fetch(1, ADDRESS)
     assert not inside.sent
 
