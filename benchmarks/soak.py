@@ -119,8 +119,7 @@ class Site:
 
     def processes(self) -> dict[str, int]:
         """Return the memory of each process, MiB."""
-        found = {"backend": self.stack._backend.pid}
-        found |= {name: one.pid for name, one in self.stack._workers.items()}
+        found = {name: one.pid for name, one in self.stack.children.items()}
         return {name: psutil.Process(pid).memory_info().rss >> 20 for name, pid in found.items()}
 
     def redis_memory(self) -> float:

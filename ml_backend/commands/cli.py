@@ -22,6 +22,7 @@ from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import Run, RunBook
+from ml_backend.processes import stop_in_order
 from ml_backend.settings import service_settings
 
 __all__ = ["app", "main"]
@@ -62,7 +63,7 @@ def serve() -> None:
     from ml_backend.web.server import serve as run_server  # noqa: PLC0415
 
     settings = service_settings()
-    run_server(create_app(settings), settings.host, settings.port)
+    run_server(create_app(settings), settings)
 
 
 @app.command()
@@ -80,6 +81,7 @@ def start(
     """Run everything on this machine: Redis (unless REDIS_URL is set), workers, backend."""
     from ml_backend.commands.stack import Stack  # noqa: PLC0415
 
+    stop_in_order()
     with Stack(service_settings(), workers=workers) as stack:
         _say.print(f"Relook answers at {stack.url}. Ctrl-C stops it.")
         stack.wait()

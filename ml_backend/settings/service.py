@@ -58,6 +58,11 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="Proxies that are believed who asks and whether by HTTPS (X-Forwarded-For, "
+        "X-Forwarded-Proto): addresses or networks, parted by commas.",
+    )
     basic_auth_user: str = Field(
         "",
         pattern=r"^[^:]*$",

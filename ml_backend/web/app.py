@@ -39,6 +39,7 @@ from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
+from ml_backend.web.sessions import Attempts
 from ml_backend.web.settings_api import check_names, settings_api
 
 __all__ = ["create_app"]
@@ -76,7 +77,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     """
     services = Services(settings, patient=False)
     backend = _Backend(services)
-    access = Access(settings.label_studio_url)
+    access = Access(settings.label_studio_url, Attempts(services.mailbox.redis))
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:

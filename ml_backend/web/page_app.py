@@ -14,7 +14,7 @@ from ml_backend.web.points_api import points_api
 from ml_backend.web.projects import Projects
 from ml_backend.web.projects_api import projects_api
 from ml_backend.web.session_api import session_api
-from ml_backend.web.sessions import Attempts, Sessions
+from ml_backend.web.sessions import Sessions
 from ml_backend.web.similar_api import similar_api
 from ml_backend.web.static_page import static_page
 from ml_backend.web.tasks_api import tasks_api
@@ -37,7 +37,7 @@ def add_page(app: FastAPI, services: Services, access: Access) -> None:
     sessions, threads, projects = Sessions(connection), Threads(), Projects(services)
     thumbnails = Thumbnails(lambda: services.media, services.settings)
     url = services.settings.people_url
-    app.include_router(session_api(sessions, Attempts(connection), access, url))
+    app.include_router(session_api(sessions, access, url))
     app.include_router(projects_api(projects, access, threads))
     app.include_router(points_api(projects, access, threads))
     app.include_router(tasks_api(projects, access, threads, thumbnails))
