@@ -135,8 +135,14 @@ def retry(run: Annotated[str, typer.Argument(help="The run, as `relook runs` nam
 def approve(
     project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="From where the model's word is enough.")
-    ] = 0.9,
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=1.0,
+            help="From where the model's word is enough. [default: the project's "
+            "approve_confidence]",
+        ),
+    ] = None,
     filters: Annotated[
         str, typer.Option("--filter", help="Only these: a Data Manager filter, as JSON.")
     ] = "",

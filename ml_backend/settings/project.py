@@ -116,6 +116,13 @@ class ProjectSettings(BaseModel):
         validate_default=True,
         description="Kinds of findings that have a tab of their own, or false for none.",
     )
+    approve_confidence: float = Field(
+        0.9,
+        ge=0.5,
+        le=1,
+        description="Confidence from which the model's word is enough for bulk approval, unless "
+        "another is asked for.",
+    )
     batch_every: int = Field(
         0,
         ge=0,
@@ -151,7 +158,8 @@ class ProjectSettings(BaseModel):
     field_prefix: str = Field(
         "relook",
         pattern=r"^[A-Za-z][A-Za-z0-9_]{0,30}$",
-        description="What the names of Relook's fields in the task's data begin with.",
+        description="What the names of Relook's fields in the task's data begin with. It stays as "
+        "it is once the project has been analysed.",
         json_schema_extra=_PREDICTIONS,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,7 +42,8 @@ class ServiceSettings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("RELOOK_REDIS_URL", "REDIS_URL"),
-        description="Address of Redis. Empty: `relook start` runs a Redis of its own.",
+        description="Address of Redis, also as `REDIS_URL`. Empty: `relook start` runs a Redis of "
+        "its own.",
     )
     data_dir: Path = Field(
         Path(".relook"), description="Folder of what can be computed again: predictions, images."
@@ -58,6 +59,9 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="What is logged: this and what is worse."
+    )
     trusted_proxies: str = Field(
         "127.0.0.1",
         description="Proxies that are believed who asks and whether by HTTPS (X-Forwarded-For, "

@@ -44,11 +44,12 @@ class Options(BaseModel):
         max_length=20,
         description="Where a batch goes: empty, new, here, or the id of a project.",
     )
-    confidence: float = Field(
-        0.9,
+    confidence: float | None = Field(
+        None,
         ge=0.5,
         le=1,
-        description="From where the model's word is enough to approve.",
+        description="From where the model's word is enough to approve. None: the project's "
+        "approve_confidence.",
     )
     control: str = Field("", max_length=200, description="Whose regions are meant.")
     dry_run: bool = Field(False, description="Only say what would be done.")
@@ -129,7 +130,11 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     async def begin(project: Id, wanted: ActionRequest, request: Request) -> Begun | Response:
         """Begin an action, or say what it would do."""
         await access.require_change(request, project)
-        wish = _wish(wanted)
+        sure = wanted.options.confidence
+        if wanted.action == "approve" and sure is None:
+            opened = await threads.light(projects.open, project)
+            sure = opened.settings.approve_confidence
+        wish = _wish(wanted, sure)
         await require_target(request, project, wish)
         if wanted.options.dry_run:
             found = await threads.heavy(_dry_run, projects, project, wish)
@@ -207,7 +212,7 @@ def _written_down(book: ActionBook, action: str) -> tuple[Action | None, Wish | 
         return found, None
 
 
-def _wish(wanted: ActionRequest) -> Wish:
+def _wish(wanted: ActionRequest, sure: float | None) -> Wish:
     options = wanted.options
     if not wanted.tasks and not wanted.regions:
         raise HTTPException(422, "name at least one task in tasks, or a region in regions")
@@ -222,7 +227,7 @@ def _wish(wanted: ActionRequest) -> Wish:
         regions=tuple(sorted(set(wanted.regions))),
         tag=tag,
         to=options.to,
-        confidence=options.confidence,
+        confidence=sure or 1.0,
         control=options.control,
     )
 

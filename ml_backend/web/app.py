@@ -40,7 +40,7 @@ from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
 from ml_backend.web.sessions import Attempts
-from ml_backend.web.settings_api import check_names, settings_api
+from ml_backend.web.settings_api import check_names, check_prefix, settings_api
 
 __all__ = ["create_app"]
 
@@ -135,8 +135,11 @@ class _Backend:
         config = parse_config(request.label_config)
         project, mailbox = request.project_id, self._services.mailbox
         # What stands already is not refused: a label that went from the config stops nobody.
-        if mailbox.setup_of(project) != (True, request.extra_params):
+        known, before = mailbox.setup_of(project)
+        if (known, before) != (True, request.extra_params):
             check_names(settings, config, self._services.settings)
+            if known and self.runs.ids_of(project):
+                check_prefix(settings, project_settings(before))
         version = self._version_in_time(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
         begin_if_changed(mailbox, project, request.label_config)

@@ -42,12 +42,14 @@ class ControlInfo(BaseModel):
 class ProjectInfo(Summary):
     """One project.
 
-    ``threshold`` is the priority from which a task needs review; ``batch`` and ``approval`` say
-    whether the caller may send batches and approve; ``may_change`` whether they may act at all.
+    ``threshold`` is the priority from which a task needs review, ``approve_confidence`` that from
+    which the model's word is enough; ``batch`` and ``approval`` say whether the caller may send
+    batches and approve; ``may_change`` whether they may act at all.
     """
 
     controls: list[ControlInfo]
     threshold: float
+    approve_confidence: float
     batch: bool
     approval: bool
     may_change: bool
@@ -123,6 +125,7 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
         url=opened.address(),
         controls=controls,
         threshold=opened.settings.review_threshold,
+        approve_confidence=opened.settings.approve_confidence,
         batch=may_change,
         approval=may_change,
         may_change=may_change,

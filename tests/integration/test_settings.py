@@ -176,8 +176,9 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
         ({"embedder": "gone.onnx"}, "embedder: model 'gone.onnx' is not in the model folder"),
         ({"embedder": "digits-detect.pt"}, "is of no known kind"),
         ({"batch_to": "there"}, "batch_to is 'there'"),
-        ({"analyze_every_hours": -1}, "analyze_every_hours is '-1'"),
+        ({"analyze_every_hours": -1}, "analyze_every_hours is -1"),
         ({"review_share": 0}, "review_share is 0"),
+        ({"field_prefix": "second"}, "stand in fields that begin with 'relook'"),
     ],
 )
 def test_wrong_ones_are_refused_on_saving_and_nothing_changes(bench: Bench, project, params, said):

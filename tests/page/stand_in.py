@@ -124,7 +124,10 @@ class StandIn:
                 **{"name": "digit", "geometry": "box", "labels": LABELS},
                 **{"parts": ["inputs", "regions"], "scored": True},
             }
-            settings = {"threshold": 0.5, "batch": None, "approval": None}
+            settings = {
+                **{"threshold": 0.5, "approve_confidence": 0.85},
+                **{"batch": None, "approval": None},
+            }
             return {**self._summary(p), "controls": [control], **settings}
 
         @app.get("/api/projects/{p}/points")

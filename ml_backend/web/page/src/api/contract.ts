@@ -32,6 +32,7 @@ export interface Control {
 export interface Project extends ProjectSummary {
   controls: Control[];
   threshold: number;
+  approve_confidence: number;
   batch: unknown;
   approval: unknown;
 }
