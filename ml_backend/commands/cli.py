@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,15 +44,15 @@ _say = Console(stderr=True)
 def _main(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
     logging.basicConfig(
-        level=os.environ.get("RELOOK_LOG_LEVEL", "INFO").upper(),
+        level=service_settings().log_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # One line per request of ours is noise, and its address can hold a signed link.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
 
 
 @app.command()

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
 
-__all__ = ["ServiceSettings", "service_settings", "variable"]
+__all__ = ["ServiceSettings", "misspelt", "service_settings", "variable"]
 
 
 class ServiceSettings(BaseSettings):
@@ -59,8 +68,10 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="What is logged: this and what is worse."
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda said: said.upper())
+    ] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR: this is logged, and what is worse."
     )
     trusted_proxies: str = Field(
         "127.0.0.1",
@@ -158,6 +169,13 @@ def variable(name: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return str(alias or f"RELOOK_{name.upper()}")
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that look like ours and are none, with the one that may be meant."""
+    ours = [variable(name) for name in ServiceSettings.model_fields]
+    others = [name for name in environment if name.startswith("RELOOK_") and name not in ours]
+    return {name: next(iter(get_close_matches(name, ours, 1)), "") for name in sorted(others)}
 
 
 #: Whose values are not said, however wrong they are.

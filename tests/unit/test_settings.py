@@ -1,7 +1,8 @@
 import pytest
+from pydantic import ValidationError
 
 from ml_backend.errors import SettingsError
-from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
+from ml_backend.settings import ProjectSettings, ServiceSettings, misspelt, project_settings
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,20 @@ def test_links_lead_where_people_find_label_studio():
     assert ServiceSettings(**inside).people_url == "http://label-studio:8080"
     public = ServiceSettings(**inside, LABEL_STUDIO_PUBLIC_URL="https://labels.example/")
     assert public.people_url == "https://labels.example"
+
+
+def test_variables_that_are_no_settings_are_named_with_what_may_be_meant():
+    there = {"RELOOK_MODLE_DIR": "a", "RELOOK_MODEL_DIR": "a", "RELOOK_REDIS_URL": "", "HOME": "/"}
+    assert misspelt(there) == {"RELOOK_MODLE_DIR": "RELOOK_MODEL_DIR"}
+
+
+@pytest.mark.parametrize("said", ["debug", "DEBUG"])
+def test_the_level_of_logs_is_a_setting(monkeypatch, said):
+    monkeypatch.setenv("RELOOK_LOG_LEVEL", said)
+    assert ServiceSettings().log_level == "DEBUG"
+    monkeypatch.setenv("RELOOK_LOG_LEVEL", "loud")
+    with pytest.raises(ValidationError, match="log_level"):
+        ServiceSettings()
 
 
 def test_settings_reach_another_process_whole(monkeypatch, tmp_path):
