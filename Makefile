@@ -12,7 +12,7 @@ PAGE_SOURCES := $(shell git ls-files ml_backend/web/page 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test page unit lint format settings docs sbom bench serving soak fuzz clean
+.PHONY: demo test page unit lint format settings docs sbom bench serving beside soak fuzz clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -30,10 +30,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 # What label-studio-ml pins is years old. Behind its packages it sees ours (and the redis and rq that
 # it imports without asking for them), so that it serves a model, and Relook runs one of its classes.
+# Under gunicorn, as its users run it, it is measured.
 $(ML_VENV)/.ready: constraints-ml.txt $(VENV)/.ready
 	@echo "Installing label-studio-ml into $(ML_VENV) (a few seconds)" >&2
 	@$(PYTHON) -m venv $(ML_VENV)
-	@$(ML_VENV)/bin/pip install -c constraints-ml.txt label-studio-ml >&2
+	@$(ML_VENV)/bin/pip install -c constraints-ml.txt label-studio-ml gunicorn >&2
 	@$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$($(ML_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz-relook.pth
 	@touch $@
@@ -100,6 +101,9 @@ bench: $(PEERS_VENV)/.ready
 
 serving: $(VENV)/.ready $(LS_VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.serving $(ARGS)
+
+beside: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.beside $(ARGS)
 
 soak: $(VENV)/.ready $(LS_VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.soak $(ARGS)

@@ -30,6 +30,7 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
@@ -42,11 +43,11 @@ from ml_backend.predictors.base import SCORE_FLOOR
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["main"]
+__all__ = ["CLIENTS", "IMAGES", "MODELS", "Service", "at_once", "main", "running"]
 
-_MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
-_IMAGES = 64
-_CLIENTS = (1, 4, 16)
+MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
+IMAGES = 64
+CLIENTS = (1, 4, 16)
 _BATCH = 32
 #: What the issue asks for.
 _OVERHEAD_MS = 10.0
@@ -63,6 +64,7 @@ class Service:
         pid: its process.
         images: N images.
         addresses: where Label Studio has them.
+        client: a signed-in client of that Label Studio.
     """
 
     url: str
@@ -70,6 +72,7 @@ class Service:
     project: int
     images: list[RGB]
     addresses: list[str]
+    client: LabelStudio
 
     def __post_init__(self) -> None:
         self._ids = itertools.count(1_000_000_000)
@@ -102,7 +105,7 @@ def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer requests")
-    parser.add_argument("--model", type=Path, default=_MODELS / "digits-detect.pt")
+    parser.add_argument("--model", type=Path, default=MODELS / "digits-detect.pt")
     parser.add_argument("--untrained", help="an architecture of ordinary size, with 640 px inputs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="relook-untrained-") as folder:
@@ -117,13 +120,13 @@ def _measure(options: argparse.Namespace) -> None:
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {options.model.name}\n"
     )
-    with _running(options.model) as service, httpx.Client(timeout=300) as http:
+    with running(options.model) as service, httpx.Client(timeout=300) as http:
         bare = _bare(options.model)
         print(f"- first answer after connecting: {service.predict(http, [0]):.1f} s")
         _from_label_studio(service, http)
         bare(service.images[:_BATCH])
         _one_by_one(service, http, bare, 120 // part)
-        for clients in _CLIENTS:
+        for clients in CLIENTS:
             _many_clients(service, bare, clients, 160 // part)
         _batches(service, http, bare, 320 // part)
         _memory(service, http)
@@ -132,7 +135,7 @@ def _measure(options: argparse.Namespace) -> None:
 def _one_by_one(
     service: Service, http: httpx.Client, bare: Callable[[list[RGB]], float], count: int
 ) -> None:
-    rows = [n % _IMAGES for n in range(count)]
+    rows = [n % IMAGES for n in range(count)]
     bare(service.images[:1])
     begun = service.processor_time(), time.process_time()
     pairs = [(service.predict(http, [n]), bare([service.images[n]])) for n in rows]
@@ -149,22 +152,30 @@ def _one_by_one(
     )
 
 
-def _many_clients(
-    service: Service, bare: Callable[[list[RGB]], float], clients: int, count: int
-) -> None:
+def at_once(service: Service, clients: int, count: int) -> tuple[float, NDArray[np.float64]]:
+    """Let many clients ask at once, one task a request.
+
+    Returns:
+        milliseconds a task took, and the latencies of all requests, in milliseconds.
+    """
     each = count // clients
 
     def client(number: int, http: httpx.Client) -> list[float]:
-        return [service.predict(http, [(number + n) % _IMAGES]) for n in range(each)]
+        return [service.predict(http, [(number + n) % IMAGES]) for n in range(each)]
 
-    alone = sum(bare([service.images[n]]) for n in range(_IMAGES)) / _IMAGES
     with ExitStack() as open_:
         https = [open_.enter_context(httpx.Client(timeout=300)) for _ in range(clients)]
         pool = open_.enter_context(ThreadPoolExecutor(clients))
         start = time.perf_counter()
         lots = list(pool.map(client, range(clients), https))
-    task = 1e3 * (time.perf_counter() - start) / (each * clients)
-    latency = 1e3 * np.concatenate(lots)
+    return 1e3 * (time.perf_counter() - start) / (each * clients), 1e3 * np.concatenate(lots)
+
+
+def _many_clients(
+    service: Service, bare: Callable[[list[RGB]], float], clients: int, count: int
+) -> None:
+    alone = sum(bare([service.images[n]]) for n in range(IMAGES)) / IMAGES
+    task, latency = at_once(service, clients, count)
     print(
         f"- {clients} clients at once, one task a request: {1e3 / task:.0f} tasks/s, "
         f"{task:.1f} ms a task, {task - 1e3 * alone:+.1f} ms beside bare calls one after the "
@@ -176,7 +187,7 @@ def _many_clients(
 def _batches(
     service: Service, http: httpx.Client, bare: Callable[[list[RGB]], float], count: int
 ) -> None:
-    rows = [n % _IMAGES for n in range(count)]
+    rows = [n % IMAGES for n in range(count)]
     images = [service.images[n] for n in rows]
     begun = service.processor_time(), time.process_time()
     pairs = [(service.predict(http, rows), bare(images)) for _ in range(5)]
@@ -192,10 +203,10 @@ def _batches(
 
 
 def _from_label_studio(service: Service, http: httpx.Client) -> None:
-    seconds = service.predict(http, range(1, _IMAGES))
+    seconds = service.predict(http, range(1, IMAGES))
     print(
-        f"- one request of {_IMAGES - 1} tasks, their images not fetched before: "
-        f"{(_IMAGES - 1) / seconds:.0f} tasks/s"
+        f"- one request of {IMAGES - 1} tasks, their images not fetched before: "
+        f"{(IMAGES - 1) / seconds:.0f} tasks/s"
     )
 
 
@@ -204,7 +215,7 @@ def _memory(service: Service, http: httpx.Client) -> None:
     for count in (100, 1000):
         # Linux: begin the peak anew.
         Path(f"/proc/{service.pid}/clear_refs").write_text("5")
-        service.predict(http, [n % _IMAGES for n in range(count)])
+        service.predict(http, [n % IMAGES for n in range(count)])
         peaks[count] = _peak_mib(service.pid)
     print(
         f"- peak memory of the backend: {peaks[100]:.0f} MiB with a request of 100 tasks, "
@@ -267,7 +278,8 @@ def _bare(path: Path) -> Callable[[list[RGB]], float]:
 
 
 @contextmanager
-def _running(model: Path) -> Iterator[Service]:
+def running(model: Path) -> Iterator[Service]:
+    """Run the backend, with a Label Studio that holds the images."""
     folder = Path(tempfile.mkdtemp(prefix="relook-serving-"))
     try:
         with LabelStudioServer(folder / "label-studio") as server:
@@ -288,7 +300,7 @@ def _service(
     server: LabelStudioServer, settings: ServiceSettings, stack: Stack, model: str
 ) -> Service:
     random = np.random.default_rng(0)
-    scenes = [draw_scene(split_digits()[1], random) for _ in range(_IMAGES)]
+    scenes = [draw_scene(split_digits()[1], random) for _ in range(IMAGES)]
     client = connect(settings)
     samples = [SampleTask(scene.image, scene.label, scene.box) for scene in scenes]
     project, ids = create_project(client, server.url, "detection", "Serving", samples)
@@ -300,6 +312,7 @@ def _service(
         project,
         [scene.image for scene in scenes],
         [addresses[number] for number in ids],
+        client,
     )
 
 

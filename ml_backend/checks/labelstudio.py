@@ -73,9 +73,8 @@ def check_token(found: Findings, services: Services) -> LabelStudio | None:
             email = str(client.users.whoami().email)
             listed: Any = client.projects.list(page_size=1)
             count = len(listed.items or [])
-        found.add(
-            "token", True, f"of {email}, who sees {'projects' if count else 'no project yet'}"
-        )
+        sees = "projects" if count else "no project yet"
+        found.add("token", True, f"signs in as {email}, who sees {sees}")
         return client
     return None
 

@@ -28,6 +28,8 @@ __all__ = [
 _TIMEOUT_S: Final = 5.0
 #: No project of Label Studio's has it.
 _NO_PROJECT: Final = 0
+#: Models that are told by name.
+_NAMED: Final = 5
 
 
 def check_redis(found: Findings, settings: ServiceSettings) -> bool:
@@ -82,7 +84,8 @@ def check_models(found: Findings, settings: ServiceSettings) -> None:
     folder = settings.model_dir.resolve()
     there = files.models(folder) if folder.is_dir() else []
     if there:
-        found.add("model folder", True, f"{folder}: {len(there)} models")
+        more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
+        found.add("model folder", True, f"{folder} holds {', '.join(there[:_NAMED])}{more}")
     else:
         mend = "put a model there, or name another folder in RELOOK_MODEL_DIR"
         found.add("model folder", None, f"{folder} holds no model; {mend}")

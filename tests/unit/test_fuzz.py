@@ -5,7 +5,9 @@ import pytest
 from tests import fuzzing
 
 
-@pytest.mark.parametrize(("kind", "count"), [("configs", 300), ("settings", 200), ("tasks", 20)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("configs", 300), ("settings", 200), ("images", 300), ("tasks", 10)]
+)
 def test_bad_input_has_only_named_errors(kind, count):
     strategy, check = fuzzing.TARGETS[kind]
     assert fuzzing.run(strategy, check, count, derandomize=True) >= count / 2
