@@ -6,6 +6,7 @@ VENV := .venv
 LS_VENV := .venv-labelstudio
 PEERS_VENV := .venv-peers
 ML_VENV := .venv-ml
+MOTO_VENV := .venv-moto
 PAGE := ml_backend/web/static
 PAGE_SOURCES := $(shell git ls-files ml_backend/web/page 2>/dev/null)
 
@@ -38,6 +39,13 @@ $(ML_VENV)/.ready: constraints-ml.txt $(VENV)/.ready
 		> $$($(ML_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz-relook.pth
 	@touch $@
 
+# Speaks S3's protocol, for the store's tests. What it pins is older than what we do.
+$(MOTO_VENV)/.ready: constraints-moto.txt
+	@echo "Installing moto into $(MOTO_VENV) (about half a minute)" >&2
+	@$(PYTHON) -m venv $(MOTO_VENV)
+	@$(MOTO_VENV)/bin/pip install -c constraints-moto.txt 'moto[s3,server]' >&2
+	@touch $@
+
 # The review page. Node.js comes from the package index too, as a wheel.
 $(PAGE)/index.html: $(VENV)/.ready $(PAGE_SOURCES)
 	@echo "Building the review page into $(PAGE) (about half a minute)" >&2
@@ -49,11 +57,11 @@ demo: $(VENV)/.ready $(LS_VENV)/.ready page
 	@exec $(VENV)/bin/relook demo $(ARGS)
 
 # Two files at once, each half with a Label Studio of its own: most of a test is waiting.
-test: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready page
+test: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready $(MOTO_VENV)/.ready page
 	@$(MAKE) --no-print-directory lint
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
-unit: $(VENV)/.ready
+unit: $(VENV)/.ready $(MOTO_VENV)/.ready
 	@$(VENV)/bin/python -m pytest tests/unit tests/analysis $(PYTEST)
 
 lint: $(VENV)/.ready page
@@ -105,4 +113,4 @@ fuzz: $(VENV)/.ready
 	@$(VENV)/bin/python -m tests.fuzzing $(ARGS)
 
 clean:
-	rm -rf $(PAGE) ml_backend/web/page/node_modules .relook $(VENV) $(LS_VENV) $(ML_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(PAGE) ml_backend/web/page/node_modules .relook $(VENV) $(LS_VENV) $(ML_VENV) $(MOTO_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -21,15 +21,24 @@ BUILT: Final = ROOT / "ml_backend" / "web" / "static" / "index.html"
 
 
 class PageHook(BuildHookInterface[Any]):
-    """Builds the page into a wheel; an editable install does without until ``make page``."""
+    """Builds the page into the packages; an editable install does without until ``make page``."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build what is not there; an sdist holds the sources and no build."""
+        """Build what is not there or older than its sources, as after a pull."""
         del build_data
-        if self.target_name == "wheel" and version != "editable" and not BUILT.exists():
+        if version != "editable" and stale(SOURCE, BUILT):
             npm("run", "build")
+
+
+def stale(source: Path, built: Path) -> bool:
+    """Return whether a file or folder of the source is newer than what was built of it."""
+    if not built.exists():
+        return True
+    parts = [one for one in source.iterdir() if one.name != "node_modules"]
+    files = [*parts, *(file for part in parts for file in part.rglob("*"))]
+    return max(file.stat().st_mtime for file in files) > built.stat().st_mtime
 
 
 def npm(*command: str) -> None:

@@ -289,7 +289,7 @@ def _service(site: Site, model: str) -> Service:
     addresses = {int(task.id): task.data["image"] for task in client.tasks.list(project=project)}
     return Service(
         stack.url,
-        stack._backend.pid,
+        stack.children["backend"].pid,
         project,
         [scene.image for scene in scenes],
         [addresses[number] for number in ids],

@@ -116,8 +116,7 @@ class Site:
 
     def memory(self) -> dict[str, float]:
         """Return the memory of each process, and what Redis holds, MiB."""
-        pids = {"backend": self.stack._backend.pid}
-        pids |= {name: one.pid for name, one in self.stack._workers.items()}
+        pids = {name: one.pid for name, one in self.stack.children.items()}
         found = {name: psutil.Process(pid).memory_info().rss for name, pid in pids.items()}
         with redis.Redis.from_url(self.stack.redis_url) as connection:
             said: Any = connection.info("memory")

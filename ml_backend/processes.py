@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-__all__ = ["ChildProcess", "Started", "free_port", "remembered_port"]
+__all__ = ["ChildProcess", "Started", "free_port", "remembered_port", "stop_in_order"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,6 +40,15 @@ def remembered_port(file: Path) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(str(port))
     return port
+
+
+def stop_in_order() -> None:
+    """Have SIGTERM, and Ctrl-C also where a shell had it ignored, end this process politely.
+
+    Both raise KeyboardInterrupt, so that its children are stopped one after the other.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _die_with_parent() -> None:
@@ -122,6 +132,13 @@ class ChildProcess:
                     f"{self.name} is not ready after {timeout:.0f} s. {self._last_lines()}"
                 )
             time.sleep(0.1)
+
+    def trim_log(self, most: int) -> None:
+        """Begin the log anew once it is longer than ``most`` bytes; what it said is kept once."""
+        if self.log.stat().st_size > most:
+            shutil.copyfile(self.log, f"{self.log}.1")
+            # Opened to append, so the process goes on at the new end.
+            os.truncate(self.log, 0)
 
     def stop(self, timeout: float = 10.0) -> None:
         """End it and all it started: politely first, then for good. Safe to call twice."""

@@ -27,6 +27,8 @@ _TIMEOUT_S: Final = 10.0
 #: Label Studio with a queue of its own sends events in the background.
 _EVENT_S: Final = 15.0
 _OLDEST: Final = (1, 13)
+#: Older ones were not tried.
+_TRIED: Final = (1, 23)
 _LIFT: Final = (
     "set USE_DEFAULT_BANNED_SUBNETS=false in Label Studio's environment (and name in "
     "USER_ADDITIONAL_BANNED_SUBNETS what must stay banned), or give Relook a public address"
@@ -57,7 +59,9 @@ def check_label_studio(found: Findings, settings: ServiceSettings) -> bool:
         said = f"{url}, version {version}: Relook needs {'.'.join(map(str, _OLDEST))} or newer"
         found.add("Label Studio", False, said)
         return True
-    found.add("Label Studio", True, f"{url}, version {version}")
+    untried = parts < _TRIED
+    hint = f": older than {'.'.join(map(str, _TRIED))}, which Relook is tested with" * untried
+    found.add("Label Studio", None if untried else True, f"{url}, version {version}{hint}")
     return True
 
 

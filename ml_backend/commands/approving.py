@@ -19,13 +19,19 @@ __all__ = ["approve_tasks", "undo_approvals"]
 
 
 def approve_tasks(
-    project: int, confidence: float, filters: str, tasks: str, console: Console, *, dry_run: bool
+    project: int,
+    confidence: float | None,
+    filters: str,
+    tasks: str,
+    console: Console,
+    *,
+    dry_run: bool,
 ) -> None:
     """Approve what the model is sure of, or show what would be approved.
 
     Args:
         project: Label Studio's project id.
-        confidence: from where the model's word is enough.
+        confidence: from where the model's word is enough; None for what the project's settings say.
         filters: a Data Manager filter as JSON, or "".
         tasks: task ids joined by commas, or "".
         console: where progress is shown.
@@ -38,6 +44,7 @@ def approve_tasks(
         raise SettingsError("--filter and --task exclude each other: give one of them")
     said, chosen = _filter(filters), _ids(tasks)
     work = ApprovalWork.open(Services(service_settings()), project)
+    confidence = confidence or work.opened.settings.approve_confidence
     found = work.tasks(said, chosen)
     batch = name_batch()
     pages = work.approve(found, confidence, batch, dry_run=dry_run)

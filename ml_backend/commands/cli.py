@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import Run, RunBook
+from ml_backend.processes import stop_in_order
 from ml_backend.settings import service_settings
 
 __all__ = ["app", "main"]
@@ -44,15 +44,15 @@ _say = Console(stderr=True)
 def _main(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
     logging.basicConfig(
-        level=os.environ.get("RELOOK_LOG_LEVEL", "INFO").upper(),
+        level=service_settings().log_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # One line per request of ours is noise, and its address can hold a signed link.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
 
 
 @app.command()
@@ -62,7 +62,7 @@ def serve() -> None:
     from ml_backend.web.server import serve as run_server  # noqa: PLC0415
 
     settings = service_settings()
-    run_server(create_app(settings), settings.host, settings.port)
+    run_server(create_app(settings), settings)
 
 
 @app.command()
@@ -80,6 +80,7 @@ def start(
     """Run everything on this machine: Redis (unless REDIS_URL is set), workers, backend."""
     from ml_backend.commands.stack import Stack  # noqa: PLC0415
 
+    stop_in_order()
     with Stack(service_settings(), workers=workers) as stack:
         _say.print(f"Relook answers at {stack.url}. Ctrl-C stops it.")
         stack.wait()
@@ -150,8 +151,14 @@ def retry(run: Annotated[str, typer.Argument(help="The run, as `relook runs` nam
 def approve(
     project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="From where the model's word is enough.")
-    ] = 0.9,
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=1.0,
+            help="From where the model's word is enough. [default: the project's "
+            "approve_confidence]",
+        ),
+    ] = None,
     filters: Annotated[
         str, typer.Option("--filter", help="Only these: a Data Manager filter, as JSON.")
     ] = "",

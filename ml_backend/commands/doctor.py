@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Annotated, Final
 
 import typer
 
 from ml_backend.checks.finding import Finding, Findings
-from ml_backend.settings import service_settings
+from ml_backend.settings import misspelt, service_settings
 
 __all__ = ["doctor"]
 
@@ -48,6 +49,9 @@ def doctor(
     logging.getLogger().setLevel(logging.ERROR)
     settings = service_settings()
     services, found = Services(settings, patient=False), _Spoken()
+    for name, meant in misspelt(os.environ).items():
+        hint = f"; did you mean {meant}?" if meant else ""
+        found.add("environment", None, f"{name} is no setting{hint}")
     known: list[int] = []
     signed_in = check_label_studio(found, settings) and check_token(found, services) is not None
     connected = check_redis(found, settings)

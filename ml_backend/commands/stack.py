@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
 from contextlib import ExitStack
+from typing import Final
 
 import httpx
 
@@ -15,6 +17,12 @@ from ml_backend.settings import ServiceSettings, variable
 
 __all__ = ["Stack"]
 
+_log = logging.getLogger(__name__)
+
+_BACKEND: Final = "backend"
+#: Bytes of a part's log; the part before is kept beside it.
+_LONGEST_LOG: Final = 10 << 20
+
 
 class Stack(Started):
     """Redis (unless one is named), workers and the backend; all end with it.
@@ -22,6 +30,9 @@ class Stack(Started):
     Args:
         settings: the service's settings.
         workers: how many workers to run.
+
+    Attributes:
+        children: the backend and the workers by name, as they run now.
     """
 
     def __init__(self, settings: ServiceSettings, workers: int = 1) -> None:
@@ -31,8 +42,13 @@ class Stack(Started):
         self._count = workers
         self._parts = ExitStack()
         self._redis: EmbeddedRedis | None = None
-        self._workers: dict[str, ChildProcess] = {}
+        self.children: dict[str, ChildProcess] = {}
         self._environment: dict[str, str] = {}
+
+    @property
+    def workers(self) -> list[ChildProcess]:
+        """The workers, as they run now."""
+        return [one for name, one in self.children.items() if name != _BACKEND]
 
     def start(self) -> None:
         """Start all parts and wait until the backend answers.
@@ -52,46 +68,42 @@ class Stack(Started):
             **self._settings.environment(),
             variable("redis_url"): self.redis_url,
         }
-        self._backend = self._parts.enter_context(self._child("backend", "serve"))
-        # Stopped as they then are: a worker that ended is replaced.
-        self._parts.callback(self._stop_workers)
-        for number in range(self._count):
-            name = f"worker-{number + 1}"
-            self._workers[name] = self._child(name, "worker")
-        self._backend.wait_ready(self._answers, timeout=120)
+        # Stopped as they then are: one that ended is replaced.
+        self._parts.callback(self._stop_children)
+        for name in (_BACKEND, *(f"worker-{number + 1}" for number in range(self._count))):
+            self.children[name] = self._child(name)
+        self.children[_BACKEND].wait_ready(self._answers, timeout=120)
 
     def wait(self) -> None:
-        """Wait until Ctrl-C is pressed; a part that ends (killed for memory, say) is replaced.
-
-        Raises:
-            RuntimeError: when the backend ended by itself.
-        """
+        """Wait until Ctrl-C is pressed; a part that ends (killed for memory, say) is replaced."""
         try:
-            while self._backend.running:
+            while True:
                 self.tend()
                 time.sleep(1)
-            raise RuntimeError(f"the backend ended; see {self._backend.log}")
         except KeyboardInterrupt:
             return
 
     def tend(self) -> None:
-        """Replace Redis and workers that ended; Redis comes back with its data."""
+        """Replace what ended, and keep logs short; Redis comes back with its data."""
         if self._redis is not None and not self._redis.running:
             self._redis.start()
-        for name, worker in self._workers.items():
-            if not worker.running:
-                self._workers[name] = self._child(name, "worker")
+        for name, child in self.children.items():
+            child.trim_log(_LONGEST_LOG)
+            if not child.running:
+                _log.warning("%s ended and is started again; see %s", name, child.log)
+                self.children[name] = self._child(name)
 
     def stop(self) -> None:
-        """Stop all parts, Redis last."""
+        """Stop all parts: workers, the backend, Redis last."""
         self._parts.close()
-        self._workers.clear()
+        self.children.clear()
 
-    def _stop_workers(self) -> None:
-        for worker in self._workers.values():
-            worker.stop()
+    def _stop_children(self) -> None:
+        for child in reversed(self.children.values()):
+            child.stop()
 
-    def _child(self, name: str, command: str) -> ChildProcess:
+    def _child(self, name: str) -> ChildProcess:
+        command = "serve" if name == _BACKEND else "worker"
         relook = [sys.executable, "-m", "ml_backend.commands.cli", command]
         log = self._settings.data_dir / "logs" / f"{name}.log"
         return ChildProcess(name, relook, log, self._environment)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +28,7 @@ from ml_backend.errors import RelookError
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
-from ml_backend.processes import remembered_port
+from ml_backend.processes import remembered_port, stop_in_order
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["run_demo"]
@@ -73,9 +72,7 @@ def run_demo(folder: Path, *, check: bool) -> int:
     """
     console = Console(stderr=True)
     timings = _Timings()
-    # However it is ended, and also where a shell had Ctrl-C ignored, its children go in order.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    stop_in_order()
     with ExitStack() as parts:
         try:
             return _run(folder.resolve(), check, console, timings, parts)

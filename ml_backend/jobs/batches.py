@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.errors import BatchError, ConfigError, ProjectGoneError
+from ml_backend.errors import BatchError, ConfigError, ProjectGoneError, SettingsError
 from ml_backend.jobs.batch_progress import Progress, read_progress
 from ml_backend.jobs.batch_queue import read_queue
 from ml_backend.jobs.reconcile import find_lost_events
@@ -137,10 +137,22 @@ class Batches:
         return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
 
     def send_when_full(self, token: str) -> Dispatch:
-        """Send what waits in no batch, if it is as much as the project's settings ask for."""
-        least = self._settings.batch_every
+        """Send what waits in no batch, if it is as much as the project's settings ask for.
+
+        Raises:
+            SettingsError: when it is to go where nobody with rights there has sent any.
+            LabelStudioError: when Label Studio cannot be reached or refuses.
+        """
+        least, to = self._settings.batch_every, self._settings.batch_to
         if not least or self._waiting() < least:
             return Dispatch()
+        # Who writes a project's settings may have no rights in the project that they name.
+        if to.isdigit() and int(to) not in find_relabel_projects(self._client, self._source.id):
+            raise SettingsError(
+                f"nothing is sent to project {to} by itself before somebody who may change it has "
+                f"sent a batch there: on the review page, or `relook batch {self._source.id} "
+                f"--to {to}`"
+            )
         return self.send(Order(token))
 
     def tend(self) -> None:
@@ -260,7 +272,7 @@ class Batches:
         return read_tasks(self._client, self._source, self._prefix, tasks)
 
     def _copy(self, page: TaskPage, row: int, batch: str) -> dict[str, Any]:
-        address = self._services.settings.label_studio_url
+        address = self._services.settings.people_url
         return relabel_task(page, row, self._source.id, self._prefix, batch, address)
 
     def _stay(self, order: Order) -> Dispatch:

@@ -142,7 +142,7 @@ def relabel_task(
         project: its project.
         prefix: what the names of Relook's own fields begin with in that project.
         batch: the batch.
-        address: Label Studio's address, for the link back.
+        address: Label Studio's address as people reach it, for the link back.
     """
     body = page.inputs.body[row]
     own = {f"{prefix}_{name}" for name in OWN_FIELDS}

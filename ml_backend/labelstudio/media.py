@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import posixpath
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
@@ -37,6 +39,8 @@ _PATIENCE_S: Final = 60.0
 #: and ours to see.
 _FRESH_S: Final = 300.0
 _MIB: Final = 1 << 20
+#: Label Studio's answers that send us elsewhere, for one file.
+_MOST_HOPS: Final = 5
 _FILE_PATH: Final = re.compile(r"/data/.|/(tasks|projects)/(\d+)/(presign|resolve)/?$")
 #: The answer's header that names a version of a file, and the request's that asks for a newer one.
 _VALIDATORS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
@@ -77,6 +81,8 @@ class MediaReader:
         self._client = client
         self._settings = settings
         self._base = settings.label_studio_url.rstrip("/") + "/"
+        self._homes = [urlsplit(one) for one in (self._base, settings.people_url)]
+        self._known_hosts = {one.hostname for one in self._homes} | set(settings.media_hosts)
         self._http = httpx.Client(timeout=_TIMEOUT_S)
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="media")
         self._kept = FileCache(settings.data_dir / "images", settings.image_cache_mb * _MIB)
@@ -162,11 +168,7 @@ class MediaReader:
         return kept.content
 
     def _request(self, url: str, trusted: bool, kept: CachedFile | None) -> bytes:
-        headers = dict(kept.validators) if kept else {}
-        if trusted:
-            headers |= access_headers(self._client)
-        # Only Label Studio's own answer may send us elsewhere: to the storage it signs for.
-        with self._http.stream("GET", url, headers=headers, follow_redirects=trusted) as answer:
+        with self._opened(url, trusted, dict(kept.validators) if kept else {}) as answer:
             if kept and answer.status_code == httpx.codes.NOT_MODIFIED:
                 self._kept.confirm(url)
                 return kept.content
@@ -183,6 +185,23 @@ class MediaReader:
             }
             self._kept.put(url, content, validators)
         return content
+
+    @contextmanager
+    def _opened(self, url: str, trusted: bool, headers: dict[str, str]) -> Iterator[httpx.Response]:
+        """Ask for a file; only Label Studio's answers send us on, to the storage it signs for."""
+        for _ in range(_MOST_HOPS):
+            sent = headers | access_headers(self._client) if trusted else headers
+            known = httpx.URL(url).host in self._known_hosts
+            extensions = {} if known else {"trace": _refuse_this_machine}
+            with self._http.stream("GET", url, headers=sent, extensions=extensions) as answer:
+                if answer.next_request is None:
+                    yield answer
+                    return
+            if not trusted:
+                raise MediaError("is redirected by its server, which only Label Studio may do")
+            url = str(answer.next_request.url)
+            trusted = _origin(url) == _origin(self._base)
+        raise MediaError("is redirected again and again by Label Studio")
 
     def _body(self, answer: httpx.Response) -> bytes:
         content = bytearray()
@@ -202,9 +221,9 @@ class MediaReader:
 
     def _locate(self, task: int, address: str) -> tuple[str, bool]:
         parts = urlsplit(address)
-        home = urlsplit(self._base)
-        at_home = (parts.scheme, parts.netloc) == (home.scheme, home.netloc)
-        if at_home or not (parts.scheme or parts.netloc):
+        homes = [one for one in self._homes if one[:2] == parts[:2]]
+        if homes or not (parts.scheme or parts.netloc):
+            home = homes[0] if homes else self._homes[0]
             inside = unquote(parts.path).removeprefix(home.path.rstrip("/")).lstrip("/")
             path = posixpath.normpath("/" + inside) + ("/" if inside.endswith("/") else "")
             # With our token any page of Label Studio would answer; files lie in these alone.
@@ -227,6 +246,25 @@ class MediaReader:
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
         uri = base64.b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
+
+
+def _refuse_this_machine(event: str, info: dict[str, Any]) -> None:
+    """Look at the address behind a name once it is connected to, before anything is sent."""
+    if not event.endswith("connect_tcp.complete"):
+        return
+    found = ipaddress.ip_address(info["return_value"].get_extra_info("server_addr")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    if found.is_loopback or found.is_link_local or found.is_unspecified:
+        info["return_value"].close()
+        raise MediaError(
+            f"lies at {found}, inside this machine or its cloud; if that is meant, add the host to "
+            "RELOOK_MEDIA_HOSTS"
+        )
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    found = httpx.URL(url)
+    return found.scheme, found.host, found.port
 
 
 def _where(what: str, task: int, address: str) -> str:

@@ -7,13 +7,14 @@ from ml_backend.settings.project import (
     project_settings,
     touched_by,
 )
-from ml_backend.settings.service import ServiceSettings, service_settings, variable
+from ml_backend.settings.service import ServiceSettings, misspelt, service_settings, variable
 
 __all__ = [
     "Kind",
     "ProjectSettings",
     "ServiceSettings",
     "Touched",
+    "misspelt",
     "project_settings",
     "service_settings",
     "touched_by",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import yaml
@@ -115,6 +116,13 @@ class ProjectSettings(BaseModel):
         validate_default=True,
         description="Kinds of findings that have a tab of their own, or false for none.",
     )
+    approve_confidence: float = Field(
+        0.9,
+        ge=0.5,
+        le=1,
+        description="Confidence from which the model's word is enough for bulk approval, unless "
+        "another is asked for.",
+    )
     batch_every: int = Field(
         0,
         ge=0,
@@ -132,7 +140,8 @@ class ProjectSettings(BaseModel):
         pattern=r"^(|new|here|[1-9][0-9]*)$",
         description="Where batches go, unless they are ordered with --to: a project's id, new for "
         "a new project each time, here for a tab of the project itself. Empty: the relabel "
-        "project that stands, made if need be.",
+        "project that stands, made if need be. Into a project named by its id batches go by "
+        "themselves only after somebody who may change it has sent one there.",
     )
     analyze_every_hours: int = Field(
         0,
@@ -149,7 +158,8 @@ class ProjectSettings(BaseModel):
     field_prefix: str = Field(
         "relook",
         pattern=r"^[A-Za-z][A-Za-z0-9_]{0,30}$",
-        description="What the names of Relook's fields in the task's data begin with.",
+        description="What the names of Relook's fields in the task's data begin with. It stays as "
+        "it is once the project has been analysed.",
         json_schema_extra=_PREDICTIONS,
     )
 
@@ -179,7 +189,7 @@ def project_settings(extra_params: dict[str, Any] | str | None) -> ProjectSettin
     if not isinstance(extra_params, dict):
         raise SettingsError(
             f'extra params must be a JSON object such as {{"model": "yolo.pt"}}, '
-            f"not {str(extra_params)[:80]!r}"
+            f"not {reprlib.repr(extra_params)}"
         )
     try:
         return ProjectSettings.model_validate(extra_params)
@@ -187,12 +197,23 @@ def project_settings(extra_params: dict[str, Any] | str | None) -> ProjectSettin
         raise SettingsError(refusal("extra params", error, ProjectSettings)) from error
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them stand for more than memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not taken")
+        return super().compose_node(parent, index)
+
+
 def _from_text(text: str) -> Any:
     try:
         return json.loads(text) if text.strip() else None
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         pass
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"extra params are neither JSON nor YAML: {text[:80]!r}") from error
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"extra params are neither JSON nor YAML without aliases: {text[:80]!r}"
+        ) from error

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Collection
 
 from pydantic import BaseModel, ValidationError
 
 __all__ = ["refusal"]
+
+#: Mistakes that are named, and characters of a name.
+_MOST, _LONGEST = 5, 60
 
 
 def refusal(
@@ -22,8 +26,8 @@ def refusal(
         secret: names of settings whose values are not said.
     """
     said = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
+    for problem in error.errors()[:_MOST]:
+        key = ".".join(str(part)[:_LONGEST] for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             close = difflib.get_close_matches(key, model.model_fields, n=1)
             hint = f", did you mean {close[0]!r}" if close else ""
@@ -33,5 +37,5 @@ def refusal(
         elif problem["loc"][0] in secret:
             said.append(f"{key}: {problem['msg']}")
         else:
-            said.append(f"{key} is {str(problem['input'])[:60]!r}: {problem['msg']}")
+            said.append(f"{key} is {reprlib.repr(problem['input'])}: {problem['msg']}")
     return f"{what}: " + "; ".join(said)

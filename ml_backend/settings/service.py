@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
 
-__all__ = ["ServiceSettings", "service_settings", "variable"]
+__all__ = ["ServiceSettings", "misspelt", "service_settings", "variable"]
 
 
 class ServiceSettings(BaseSettings):
@@ -28,6 +37,12 @@ class ServiceSettings(BaseSettings):
         validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
         description="Address of Label Studio, as this machine reaches it.",
     )
+    label_studio_public_url: str = Field(
+        "",
+        validation_alias="LABEL_STUDIO_PUBLIC_URL",
+        description="Address of Label Studio in links, as people's browsers reach it. Empty: "
+        "LABEL_STUDIO_URL.",
+    )
     label_studio_api_key: SecretStr | None = Field(
         None,
         validation_alias="LABEL_STUDIO_API_KEY",
@@ -36,7 +51,8 @@ class ServiceSettings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("RELOOK_REDIS_URL", "REDIS_URL"),
-        description="Address of Redis. Empty: `relook start` runs a Redis of its own.",
+        description="Address of Redis, also as `REDIS_URL`. Empty: `relook start` runs a Redis of "
+        "its own.",
     )
     data_dir: Path = Field(
         Path(".relook"), description="Folder of what can be computed again: predictions, images."
@@ -52,6 +68,16 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda said: said.upper())
+    ] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR: this is logged, and what is worse."
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="Proxies that are believed who asks and whether by HTTPS (X-Forwarded-For, "
+        "X-Forwarded-Proto): addresses or networks, parted by commas.",
+    )
     basic_auth_user: str = Field(
         "",
         pattern=r"^[^:]*$",
@@ -106,6 +132,11 @@ class ServiceSettings(BaseSettings):
         return self
 
     @property
+    def people_url(self) -> str:
+        """Where people find Label Studio, for links."""
+        return (self.label_studio_public_url or self.label_studio_url).rstrip("/")
+
+    @property
     def store_location(self) -> str:
         """Where the store lies: a folder's path or an address of object storage."""
         return self.store or str(self.data_dir.resolve() / "store")
@@ -138,6 +169,13 @@ def variable(name: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return str(alias or f"RELOOK_{name.upper()}")
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that look like ours and are none, with the one that may be meant."""
+    ours = [variable(name) for name in ServiceSettings.model_fields]
+    others = [name for name in environment if name.startswith("RELOOK_") and name not in ours]
+    return {name: next(iter(get_close_matches(name, ours, 1)), "") for name in sorted(others)}
 
 
 #: Whose values are not said, however wrong they are.

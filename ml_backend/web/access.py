@@ -11,9 +11,12 @@ from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
+import anyio
 import httpx
 from cachetools import TTLCache
 from fastapi import HTTPException, Request
+
+from ml_backend.web.sessions import Attempts
 
 __all__ = ["OWN_HEADER", "WHO", "Access", "name_of"]
 
@@ -36,9 +39,11 @@ class Access:
 
     Args:
         url: Label Studio's address.
+        attempts: who is guessing credentials.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, attempts: Attempts) -> None:
+        self._attempts = attempts
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") or "http://",
             timeout=_TIMEOUT_S,
@@ -55,10 +60,10 @@ class Access:
         cookie of a signed-in browser where both are served from one host.
 
         Raises:
-            HTTPException: 401 without a valid credential, 403 when the project is not theirs, 503
-                when Label Studio cannot be asked.
+            HTTPException: 401 without a valid credential, 403 when the project is not theirs, 429
+                when too many were refused, 503 when Label Studio cannot be asked.
         """
-        await self._require(_credential(request), project, _may_read)
+        await self._require(request, project, _may_read)
 
     async def require_change(self, request: Request, project: int) -> None:
         """Let a request pass whose sender may change the project.
@@ -76,10 +81,11 @@ class Access:
                 HTTPStatus.FORBIDDEN,
                 f"a request that is known by its cookie must send the header `{OWN_HEADER}: 1`",
             )
-        await self._require(credential, project, _may_read)
-        await self._require(credential, project, _may_change)
+        await self._require(request, project, _may_read)
+        await self._require(request, project, _may_change)
 
-    async def _require(self, credential: dict[str, str], project: int, may: _Question) -> None:
+    async def _require(self, request: Request, project: int, may: _Question) -> None:
+        credential = _credential(request)
         if not credential:
             raise _refused(
                 HTTPStatus.UNAUTHORIZED,
@@ -90,16 +96,31 @@ class Access:
         key = hashlib.sha256(repr(parts).encode()).hexdigest()
         status = self._kept.get(key)
         if status is None:
+            await self._hold_back(request)
             status = await self._ask(credential, project, may)
             # What Label Studio could not say is asked again.
             if status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._kept[key] = status
+            if status == HTTPStatus.UNAUTHORIZED:
+                await self._count(request, credential)
         if status == HTTPStatus.UNAUTHORIZED:
             raise _refused(status, "Label Studio does not accept this credential")
         if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
             raise _refused(HTTPStatus.FORBIDDEN, "no access to this project")
         if status != HTTPStatus.OK:
             raise _refused(HTTPStatus.SERVICE_UNAVAILABLE, "Label Studio cannot be asked just now")
+
+    async def sign_in(self, request: Request, token: str) -> dict[str, Any] | None:
+        """Return what Label Studio says of the owner of a token, None where it does not accept it.
+
+        Raises:
+            HTTPException: 429 when too many were refused, 503 when Label Studio cannot be asked.
+        """
+        await self._hold_back(request)
+        found = await self.whoami(token)
+        if found is None:
+            await self._count(request, {"token": token})
+        return found
 
     async def whoami(self, token: str) -> dict[str, Any] | None:
         """Return what Label Studio says of a token's owner, None where it does not accept it.
@@ -126,11 +147,15 @@ class Access:
         """Read something from Label Studio with the caller's own credential.
 
         Raises:
-            HTTPException: 401 without a valid credential, 503 when Label Studio cannot be asked.
+            HTTPException: 401 without a valid credential, 429 when too many were refused, 503 when
+                Label Studio cannot be asked.
         """
         credential = _credential(request)
+        if credential:
+            await self._hold_back(request)
         answer = await self._asked(credential, path) if credential else None
         if answer is None:
+            await self._count(request, credential)
             raise _refused(HTTPStatus.UNAUTHORIZED, "sign in with a Label Studio token")
         return answer
 
@@ -148,6 +173,23 @@ class Access:
             raise _refused(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Label Studio cannot be asked just now"
             ) from None
+
+    async def _hold_back(self, request: Request) -> None:
+        # Whoever is signed in guesses nothing: nobody guesses a session's secret.
+        if getattr(request.state, "session", None) is not None:
+            return
+        wait = await anyio.to_thread.run_sync(self._attempts.wait_s, _address(request))
+        if wait:
+            raise HTTPException(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"too many refused tokens from this address; try again in {-(-wait // 60)} minutes",
+                {"Retry-After": str(wait)},
+            )
+
+    async def _count(self, request: Request, credential: dict[str, str]) -> None:
+        if credential and getattr(request.state, "session", None) is None:
+            guess = next(iter(credential.values()))
+            await anyio.to_thread.run_sync(self._attempts.note, _address(request), guess)
 
     async def close(self) -> None:
         """Close the connections to Label Studio."""
@@ -201,6 +243,10 @@ def _credential(request: Request) -> dict[str, str]:
         return {"Authorization": authorization}
     session = request.cookies.get(_SESSION, "")
     return {"Cookie": f"{_SESSION}={session}"} if session else {}
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _token_type(token: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, Final, Literal
 
 import anyio
@@ -14,14 +13,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batch_progress import Progress
 from ml_backend.jobs.batches import HERE, IN_BATCH, NEW, Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag
 from ml_backend.web.access import Access
 from ml_backend.web.approval_preview import preview
-from ml_backend.web.kept import Kept
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import Projects
 from ml_backend.web.threads import Threads
@@ -45,11 +42,12 @@ class Options(BaseModel):
         max_length=20,
         description="Where a batch goes: empty, new, here, or the id of a project.",
     )
-    confidence: float = Field(
-        0.9,
+    confidence: float | None = Field(
+        None,
         ge=0.5,
         le=1,
-        description="From where the model's word is enough to approve.",
+        description="From where the model's word is enough to approve. None: the project's "
+        "approve_confidence.",
     )
     control: str = Field("", max_length=200, description="Whose regions are meant.")
     dry_run: bool = Field(False, description="Only say what would be done.")
@@ -93,27 +91,8 @@ class ActionState(BaseModel):
     undoable: bool
 
 
-class Batch(BaseModel):
-    """How a relabel batch stands, in tasks."""
-
-    id: str
-    project: int
-    url: str
-    sent: int
-    open: int
-    skipped: int
-    ready: int
-    done: int
-    corrected: int
-    confirmed: int
-    superseded: int
-    gone: int
-    conflicts: int
-    said: dict[int, str]
-
-
 def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
-    """Return the routes of actions and batches.
+    """Return the routes of actions.
 
     Args:
         projects: the projects.
@@ -134,7 +113,11 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     async def begin(project: Id, wanted: ActionRequest, request: Request) -> Begun | Response:
         """Begin an action, or say what it would do."""
         await access.require_change(request, project)
-        wish = _wish(wanted)
+        sure = wanted.options.confidence
+        if wanted.action == "approve" and sure is None:
+            opened = await threads.light(projects.open, project)
+            sure = opened.settings.approve_confidence
+        wish = _wish(wanted, sure)
         await require_target(request, project, wish)
         if wanted.options.dry_run:
             found = await threads.heavy(_dry_run, projects, project, wish)
@@ -164,19 +147,6 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
             raise HTTPException(409, "this action cannot be undone, or it is being undone")
         await threads.light(enqueue, mailbox, "undo", found.id)
         return Begun(id=found.id)
-
-    async def read_batches(project: int) -> list[Progress]:
-        return await threads.light(lambda: Batches(projects.services, project).progress())
-
-    # Not kept: an action may have changed them since.
-    standing = Kept(read_batches, 0.0)
-
-    @router.get("/projects/{project}/batches")
-    async def batches(project: Id, request: Request) -> list[Batch]:
-        """The project's relabel batches as they stand in Label Studio."""
-        await access.require(request, project)
-        await threads.light(projects.open, project)
-        return [_batch(one, projects.url) for one in await standing.get(project)]
 
     return router
 
@@ -218,7 +188,7 @@ def _written_down(book: ActionBook, action: str) -> tuple[Action | None, Wish | 
         return found, None
 
 
-def _wish(wanted: ActionRequest) -> Wish:
+def _wish(wanted: ActionRequest, sure: float | None) -> Wish:
     options = wanted.options
     if not wanted.tasks and not wanted.regions:
         raise HTTPException(422, "name at least one task in tasks, or a region in regions")
@@ -233,7 +203,7 @@ def _wish(wanted: ActionRequest) -> Wish:
         regions=tuple(sorted(set(wanted.regions))),
         tag=tag,
         to=options.to,
-        confidence=options.confidence,
+        confidence=sure or 1.0,
         control=options.control,
     )
 
@@ -265,11 +235,3 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
         else:
             kept.append(task)
     return DryRun(count=len(kept), examples=kept[:_EXAMPLES], left_out=dict(left))
-
-
-def _batch(one: Progress, url: str) -> Batch:
-    said = asdict(one)
-    conflicts = said.pop("conflicts")
-    batch = said.pop("batch")
-    place = f"{url}/projects/{one.project}/data"
-    return Batch(id=batch, url=place, conflicts=len(conflicts), said=conflicts, **said)

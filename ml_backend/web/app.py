@@ -41,7 +41,8 @@ from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
-from ml_backend.web.settings_api import check_names, settings_api
+from ml_backend.web.sessions import Attempts
+from ml_backend.web.settings_api import check_names, check_prefix, settings_api
 
 __all__ = ["create_app"]
 
@@ -78,7 +79,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     """
     services = Services(settings, patient=False)
     backend = _Backend(services)
-    access = Access(settings.label_studio_url)
+    access = Access(settings.label_studio_url, Attempts(services.mailbox.redis))
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -139,6 +140,8 @@ class _Backend:
         # What stands already is not refused: a label that went from the config stops nobody.
         if not known or before != request.extra_params:
             check_names(settings, config, self._services.settings)
+            if known and self.runs.ids_of(project):
+                check_prefix(settings, project_settings(before))
         version = self._version_in_time(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
         begin_if_changed(mailbox, project, request.label_config)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from ml_backend.services import Services
 from ml_backend.web.access import Access
 from ml_backend.web.actions_api import actions_api
+from ml_backend.web.batches_api import batches_api
 from ml_backend.web.events_api import events_api
 from ml_backend.web.guard import Guard
 from ml_backend.web.overview_api import overview_api
@@ -14,7 +15,7 @@ from ml_backend.web.points_api import points_api
 from ml_backend.web.projects import Projects
 from ml_backend.web.projects_api import projects_api
 from ml_backend.web.session_api import session_api
-from ml_backend.web.sessions import Attempts, Sessions
+from ml_backend.web.sessions import Sessions
 from ml_backend.web.similar_api import similar_api
 from ml_backend.web.static_page import static_page
 from ml_backend.web.tasks_api import tasks_api
@@ -35,15 +36,16 @@ def add_page(app: FastAPI, services: Services, access: Access) -> None:
     """
     connection = services.mailbox.redis
     sessions, threads, projects = Sessions(connection), Threads(), Projects(services)
-    url = services.settings.label_studio_url.rstrip("/")
     thumbnails = Thumbnails(lambda: services.media, services.settings)
-    app.include_router(session_api(sessions, Attempts(connection), access, url))
+    url = services.settings.people_url
+    app.include_router(session_api(sessions, access, url))
     app.include_router(projects_api(projects, access, threads))
     app.include_router(points_api(projects, access, threads))
     app.include_router(tasks_api(projects, access, threads, thumbnails))
     app.include_router(similar_api(projects, access, threads))
     app.include_router(overview_api(projects, access, threads))
     app.include_router(actions_api(projects, access, threads))
+    app.include_router(batches_api(projects, access, threads))
     app.include_router(events_api(services, access, threads))
     app.include_router(views_api(connection, access, threads))
     app.include_router(static_page())

@@ -29,6 +29,10 @@ _REFUSED: Final = (
     "Relook wants Basic authentication: set it in the model connection, with the user and the "
     "password of RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS"
 )
+#: Of the page's interface, in bytes: its bodies are read before rights are asked. A million picked
+#: regions, and anything else.
+_MOST_PICKED: Final = 32 << 20
+_MOST_ELSE: Final = 64 << 10
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -100,9 +104,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._allowed(scope["path"])
         told = dict(scope["headers"]).get(b"content-length", b"0")
-        if told.isdigit() and int(told) > self._most:
-            await self._refuse(send)
+        if told.isdigit() and int(told) > most:
+            await self._refuse(send, most)
             return
         read, refused = 0, False
 
@@ -110,27 +115,34 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._most:
+            if read > most:
                 raise _TooLargeError
             return message
 
         async def watched(message: Message) -> None:
             nonlocal refused
             # Whatever the application makes of the error.
-            if read <= self._most:
+            if read <= most:
                 await send(message)
             elif not refused:
                 refused = True
-                await self._refuse(send)
+                await self._refuse(send, most)
 
         try:
             await self._app(scope, counted, watched)
         except _TooLargeError:
             if not refused:
-                await self._refuse(send)
+                await self._refuse(send, most)
 
-    async def _refuse(self, send: Send) -> None:
-        said = f"the body is larger than {self._most >> 20} MiB; RELOOK_BODY_MAX_MB allows more"
+    def _allowed(self, path: str) -> int:
+        if not path.startswith("/api/"):
+            return self._most
+        return min(self._most, _MOST_PICKED if path.endswith("/actions") else _MOST_ELSE)
+
+    async def _refuse(self, send: Send, most: int) -> None:
+        said = f"the body is larger than {most >> 10} KiB"
+        if most == self._most:
+            said += "; RELOOK_BODY_MAX_MB allows more"
         say_reason(said)
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": 413, "headers": headers})

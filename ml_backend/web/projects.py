@@ -35,7 +35,7 @@ class OpenProject:
         services: this process' parts.
         project: the project, its config without the tags that no model serves.
         settings: its settings.
-        url: Label Studio's address.
+        url: Label Studio's address, as people reach it.
     """
 
     services: Services
@@ -90,7 +90,7 @@ class Projects:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.url = services.settings.label_studio_url.rstrip("/")
+        self.url = services.settings.people_url
         self._kept = TTLCache[Any, Any](_MOST_KEPT, _HOLDS_S)
         self._lock = threading.Lock()
 

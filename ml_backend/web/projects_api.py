@@ -47,14 +47,13 @@ class ControlInfo(BaseModel):
 class ProjectInfo(Summary):
     """One project.
 
-    ``threshold`` is the priority from which a task needs review; ``batch`` and ``approval`` say
-    whether the caller may send batches and approve; ``may_change`` whether they may act at all.
+    ``threshold`` is the priority from which a task needs review, ``approve_confidence`` that from
+    which the model's word is enough; ``may_change`` whether the caller may act, or only look.
     """
 
     controls: list[ControlInfo]
     threshold: float
-    batch: bool
-    approval: bool
+    approve_confidence: float
     may_change: bool
 
 
@@ -128,7 +127,6 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
         url=opened.address(),
         controls=controls,
         threshold=opened.settings.review_threshold,
-        batch=may_change,
-        approval=may_change,
+        approve_confidence=opened.settings.approve_confidence,
         may_change=may_change,
     )

@@ -16,7 +16,9 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 
-__all__ = ["say_reason", "serve", "stopping"]
+from ml_backend.settings import ServiceSettings
+
+__all__ = ["configured", "say_reason", "serve", "stopping"]
 
 _LONGEST = 600
 #: Set when the server ends; answers that never end by themselves look at it.
@@ -44,10 +46,20 @@ def say_reason(text: str) -> None:
     _reason.set(line.encode("latin-1", "replace"))
 
 
-def serve(app: Callable[..., Any], host: str, port: int) -> None:
+def serve(app: Callable[..., Any], settings: ServiceSettings) -> None:
     """Serve an ASGI application until told to stop."""
     h11_impl.STATUS_PHRASES = _Phrases(h11_impl.STATUS_PHRASES)
-    config = uvicorn.Config(
-        app, host=host, port=port, http="h11", log_level="info", access_log=False
+    _Server(configured(app, settings)).run()
+
+
+def configured(app: Callable[..., Any], settings: ServiceSettings) -> uvicorn.Config:
+    """Return how an ASGI application is served."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="h11",
+        log_level="info",
+        access_log=False,
+        forwarded_allow_ips=settings.trusted_proxies,
     )
-    _Server(config).run()

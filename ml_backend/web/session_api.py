@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from ml_backend.web.access import Access, name_of
 from ml_backend.web.guard import COOKIE, refusal_of_origin
-from ml_backend.web.sessions import SESSION_S, Attempts, Session, Sessions
+from ml_backend.web.sessions import SESSION_S, Session, Sessions
 
 __all__ = ["session_api"]
 
@@ -37,16 +37,13 @@ class SignedIn(BaseModel):
     label_studio: str
 
 
-def session_api(
-    sessions: Sessions, attempts: Attempts, access: Access, label_studio: str
-) -> APIRouter:
+def session_api(sessions: Sessions, access: Access, label_studio: str) -> APIRouter:
     """Return the routes ``/api/session``.
 
     Args:
         sessions: who is signed in.
-        attempts: who is guessing.
         access: asks Label Studio who a token's owner is.
-        label_studio: Label Studio's address.
+        label_studio: Label Studio's address, as people reach it.
     """
     router = APIRouter(prefix="/api/session", tags=["session"])
 
@@ -55,18 +52,9 @@ def session_api(
         said = refusal_of_origin(request.headers)
         if said:
             raise HTTPException(HTTPStatus.FORBIDDEN, said)
-        address = request.client.host if request.client else ""
-        wait = await anyio.to_thread.run_sync(attempts.wait_s, address)
-        if wait:
-            raise HTTPException(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                f"too many refused tokens from this address; try again in {-(-wait // 60)} minutes",
-                {"Retry-After": str(wait)},
-            )
         token = credential.token.get_secret_value().strip()
-        found = await access.whoami(token)
+        found = await access.sign_in(request, token)
         if found is None:
-            await anyio.to_thread.run_sync(attempts.note, address)
             raise HTTPException(
                 HTTPStatus.UNAUTHORIZED,
                 "Label Studio does not accept this token; make one there under Account & "
@@ -75,7 +63,6 @@ def session_api(
         session = _session(token, found)
 
         def keep() -> str:
-            attempts.forget(address)
             # Whoever planted a cookie before knows nothing of the session after.
             sessions.close(request.cookies.get(COOKIE, ""))
             return sessions.open(session)

@@ -25,7 +25,8 @@ SESSION_S: Final = 12 * 3600
 _SECRET_BYTES: Final = 32
 _LONGEST: Final = 100
 
-#: So many refused tokens from one address within this time, and the address waits.
+#: So many refused tokens from one address, each within this time of the one before, and the
+#: address waits. Only time ends that: a guesser may have one token that is accepted.
 _MOST_REFUSED: Final = 10
 _WAIT_S: Final = 900
 
@@ -83,7 +84,7 @@ class Sessions:
 
 
 class Attempts:
-    """Refused tokens by address: who guesses has to wait.
+    """Refused credentials by address: who guesses has to wait.
 
     Args:
         connection: the service's Redis.
@@ -94,22 +95,21 @@ class Attempts:
 
     def wait_s(self, address: str) -> int:
         """Return for how many seconds an address has to wait, 0 for none."""
-        refused = cast(bytes | None, self._redis.get(_refused(address)))
-        if refused is None or int(refused) < _MOST_REFUSED:
+        name = _refused(address)
+        if self._redis.scard(name) < _MOST_REFUSED:
             return 0
-        return max(self._redis.ttl(_refused(address)), 1)
+        return max(self._redis.ttl(name), 1)
 
-    def note(self, address: str) -> None:
-        """Count one refused token."""
+    def note(self, address: str, guess: str) -> None:
+        """Count one refused credential; the same one again, of a forgotten script, is no guess."""
+        digest = hashlib.blake2b(
+            guess.encode("utf-8", "replace"), digest_size=8, person=b"relook-guess"
+        )
         with self._redis.pipeline() as pipe:
-            # The time runs from the first; counting on does not prolong it.
-            pipe.set(_refused(address), 0, ex=_WAIT_S, nx=True)
-            pipe.incr(_refused(address))
+            pipe.sadd(_refused(address), digest.digest())
+            # From the newest on; who waits is not heard, so waiting does not prolong it.
+            pipe.expire(_refused(address), _WAIT_S)
             pipe.execute()
-
-    def forget(self, address: str) -> None:
-        """Count anew: somebody there has signed in."""
-        self._redis.delete(_refused(address))
 
 
 def _name(secret: str) -> str:

@@ -14,7 +14,7 @@ from ml_backend.labelstudio.attributes import LabelAttributes, TagAttributes
 from ml_backend.labelstudio.config import LabelingConfig
 from ml_backend.settings import ProjectSettings, ServiceSettings
 
-__all__ = ["check_names", "settings_api", "settings_schema"]
+__all__ = ["check_names", "check_prefix", "settings_api", "settings_schema"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MOST_NAMED: Final = 20
@@ -35,6 +35,19 @@ def settings_schema() -> dict[str, Any]:
         "LabelAttributes": LabelAttributes.model_json_schema(),
     }
     return {"$schema": _DIALECT, **schema, "$defs": {**schema.get("$defs", {}), **attributes}}
+
+
+def check_prefix(settings: ProjectSettings, before: ProjectSettings) -> None:
+    """Refuse other names of fields for a project that has been analysed.
+
+    Raises:
+        SettingsError: flags and verdicts stand under the names before.
+    """
+    if settings.field_prefix != before.field_prefix:
+        raise SettingsError(
+            f"field_prefix is {settings.field_prefix!r}, but this project's flags and verdicts "
+            f"stand in fields that begin with {before.field_prefix!r}: leave it so"
+        )
 
 
 def check_names(

@@ -178,7 +178,9 @@ def bench(
     label_studio: LabelStudioServer, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
     settings = ServiceSettings(
-        LABEL_STUDIO_URL=label_studio.url,
+        # As in compose: Relook reaches it by another name than people do.
+        LABEL_STUDIO_URL=label_studio.url.replace("127.0.0.1", "localhost"),
+        LABEL_STUDIO_PUBLIC_URL=label_studio.url,
         LABEL_STUDIO_API_KEY=SecretStr(label_studio.token()),
         data_dir=tmp_path_factory.mktemp("relook"),
         model_dir=model_dir,

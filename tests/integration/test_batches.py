@@ -101,7 +101,8 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     assert not {"relook_flag", "relook_priority", "relook_seen"} & set(data)
     assert data["relook_source_priority"] == source.data["relook_priority"]
     assert data["relook_source_reason"] == source.data["relook_reason"]
-    assert data["relook_source_url"].endswith(f"/projects/{project}/data?task={fixed}")
+    there = f"{bench.server.url}/projects/{project}/data?task={fixed}"
+    assert data["relook_source_url"] == there
     assert annotator.opens(data["relook_source_url"]) == 200
     (suggestion,) = bench.predictions(fixed, "relook-suggestion")
     preloaded = {p.model_version: p.result for p in copies[fixed].predictions}
@@ -360,6 +361,30 @@ def test_batches_go_out_by_themselves(bench):
     project, _ = flagged(bench, 2, seed=68, batch_every=2)
     (row,) = wait_for(lambda: listed(bench, project), "the batch")
     assert row["sent"] == 2
+
+
+def test_the_settings_alone_send_nothing_into_anothers_project(bench):
+    project, (first, _) = flagged(bench, 2, seed=74)
+    config = bench.client.projects.get(id=project).label_config
+    other = int(bench.client.projects.create(title="Another's", label_config=config).id)
+    connection = bench.client.ml.list(project=project)[0]
+    params = {"model": "digits-detect.pt", "batch_every": 1, "batch_to": str(other)}
+    bench.client.ml.update(
+        id=str(connection.id), url=bench.stack.url, project=project, extra_params=params
+    )
+    bench.settle(project)
+
+    def tend() -> list[dict[str, Any]]:
+        bench.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
+        bench.settle(project)
+        return listed(bench, project)
+
+    assert tend() == []
+    assert not bench.client.projects.get(id=other).description
+    # By somebody's order the project is chosen; from then on batches find it by themselves.
+    assert send(bench, project, tasks=(first,))["sent"] == 1
+    (one, more) = tend()
+    assert {one["sent"], more["sent"]} == {1}
 
 
 def test_an_answer_settles_a_task_that_waits_for_more_annotators(bench, annotator):

@@ -62,7 +62,7 @@ def test_metrics_are_prometheus_text(bench, connected):
     ("params", "said"),
     [
         ({"modle": "digits-detect.pt"}, "'modle' is not a setting, did you mean 'model'"),
-        ('{"review_threshold": 7}', "review_threshold is '7'"),
+        ('{"review_threshold": 7}', "review_threshold is 7"),
         ({"model": "../secret.pt"}, "is not in the model folder; there are: "),
         ({}, "no model is named"),
     ],

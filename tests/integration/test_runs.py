@@ -93,7 +93,7 @@ def test_job_times_of_workers_are_told_by_the_server(bench, analysed):
 @contextmanager
 def workers_at_rest(bench: Bench) -> Iterator[None]:
     """A run stays where it can be cancelled. RQ's own suspension lets one more job pass."""
-    workers = [worker.pid for worker in bench.stack._workers.values()]
+    workers = [worker.pid for worker in bench.stack.workers]
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)
     try:
@@ -165,7 +165,7 @@ def test_a_killed_worker_costs_a_minute_and_nothing_else(bench: Bench):
     bench.settle(project)
     run = bench.graph.start(project)
     wait_for(lambda: bench.runs.read(run.id).stage == "predicting", "predictions")
-    (worker,) = bench.stack._workers.values()
+    (worker,) = bench.stack.workers
     os.killpg(worker.pid, signal.SIGKILL)
     wait_for(lambda: not worker.running, "its end")
     bench.stack.tend()

@@ -171,13 +171,14 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
     ("params", "said"),
     [
         ({"checks": ["missing", "ugly"]}, "checks.1 is 'ugly'"),
-        ({"kind_thresholds": {"missing": 3}}, "kind_thresholds.missing is '3'"),
+        ({"kind_thresholds": {"missing": 3}}, "kind_thresholds.missing is 3"),
         ({"class_thresholds": {"dog": 0.5}}, "class_thresholds names 'dog', which is no label"),
         ({"embedder": "gone.onnx"}, "embedder: model 'gone.onnx' is not in the model folder"),
         ({"embedder": "digits-detect.pt"}, "is of no known kind"),
         ({"batch_to": "there"}, "batch_to is 'there'"),
-        ({"analyze_every_hours": -1}, "analyze_every_hours is '-1'"),
-        ({"review_share": 0}, "review_share is '0'"),
+        ({"analyze_every_hours": -1}, "analyze_every_hours is -1"),
+        ({"review_share": 0}, "review_share is 0"),
+        ({"field_prefix": "second"}, "stand in fields that begin with 'relook'"),
     ],
 )
 def test_wrong_ones_are_refused_on_saving_and_nothing_changes(bench: Bench, project, params, said):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from hatch_build import stale
 from ml_backend import __version__
 from ml_backend.processes import ChildProcess, free_port
 
@@ -68,14 +72,60 @@ def test_both_packages_hold_the_code_and_the_demos_models_and_nothing_of_the_tes
     assert not [name for name in held if name.startswith(".venv")]
 
 
-def test_the_page_is_inside_where_it_is_built(built: Path):
+def test_the_page_is_inside(built: Path):
     (wheel,) = built.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
     page = ROOT / "ml_backend" / "web" / "static"
-    if not (page / "index.html").is_file():
-        pytest.skip("the page is not built")
     here = {p.relative_to(ROOT).as_posix() for p in page.rglob("*") if p.is_file()}
-    assert here <= names
+    assert "ml_backend/web/static/index.html" in here
+    assert here <= set(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.mark.parametrize(
+    ("newest", "expected"),
+    [("built", False), ("page/src/a.ts", True), ("page/src", True), ("page/node_modules", False)],
+)
+def test_a_page_that_is_older_than_its_sources_is_built_again(tmp_path, newest, expected):
+    (tmp_path / "page" / "src").mkdir(parents=True)
+    (tmp_path / "page" / "node_modules").mkdir()
+    assert stale(tmp_path / "page", tmp_path / "built")
+    for name in ("page/src/a.ts", "built"):
+        (tmp_path / name).touch()
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        os.utime(path, (1, 2 if path == tmp_path / newest else 1))
+    assert stale(tmp_path / "page", tmp_path / "built") == expected
+
+
+def test_what_the_code_imports_is_what_the_wheel_requires(built: Path):
+    """The installed one sees our packages too, and would miss none."""
+    (wheel,) = built.glob("*.whl")
+    held = zipfile.ZipFile(wheel)
+    imported = {
+        name.split(".")[0]
+        for file in held.namelist()
+        if file.endswith(".py")
+        for node in ast.walk(ast.parse(held.read(file)))
+        for name in _imports(node)
+    }
+    metadata = held.read(f"relook-{__version__}.dist-info/METADATA").decode()
+    lines = re.findall(r"^Requires-Dist: ([\w.-]+)(.*)$", metadata, re.MULTILINE)
+    required = {_plain(name) for name, rest in lines if not re.search("extra == .(dev|docs)", rest)}
+    known = packages_distributions()
+    foreign = imported - set(sys.stdlib_module_names) - {"analysis", "ml_backend"}
+    missing = {
+        name for name in foreign if not {_plain(one) for one in known.get(name, [name])} & required
+    }
+    assert not missing
+
+
+def _imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    own = isinstance(node, ast.ImportFrom) and node.level == 0
+    return [str(node.module)] if own else []
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_its_command_names_its_commands_outside_the_checkout(installed: Path, tmp_path: Path):
@@ -112,6 +162,9 @@ def test_relook_start_answers_outside_the_checkout(
         started.wait_ready(lambda: healthy(port), timeout=240)
         said = httpx.get(f"http://127.0.0.1:{port}/health").json()
         assert said == {"status": "UP", "model_class": "Relook", "version": __version__}
+        page = httpx.get(f"http://127.0.0.1:{port}/page/").text
+        (script,) = re.findall(r'src="(/page/assets/[^"]+\.js)"', page)
+        assert httpx.get(f"http://127.0.0.1:{port}{script}").status_code == 200
     finally:
         started.stop()
     assert (tmp_path / ".relook" / "logs").is_dir()

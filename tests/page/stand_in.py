@@ -128,7 +128,8 @@ class StandIn:
                 **{"name": "digit", "geometry": "box", "labels": LABELS},
                 **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
             }
-            settings = {"threshold": 0.5, "may_change": self.may_change}
+            settings = {"threshold": 0.5, "approve_confidence": 0.85}
+            settings |= {"may_change": self.may_change}
             return {**self._summary(p), "controls": [control], **settings}
 
         @app.get("/api/projects/{p}/points")

@@ -70,6 +70,8 @@ def test_approval_says_how_many_and_asks_once(bench):
     dialog = bench.page.get_by_role("dialog")
     left = count // 10
     expect(dialog).to_contain_text(f"{left} left out: a suggestion waits there")
+    # The project's own, until another is asked for.
+    expect(dialog.get_by_label("Sure from a confidence of")).to_have_value("0.85")
     dialog.get_by_role("button", name=f"Approve {count - left}").click()
     expect(bench.page.locator(".toast-done")).to_contain_text("Approved")
     (asked,) = bench.server.asked

@@ -6,10 +6,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import redis
 from fastapi import HTTPException
 from starlette.requests import Request
 
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.web.access import Access
+from ml_backend.web.sessions import Attempts
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,10 +41,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(scope="module")
+def attempts(tmp_path_factory):
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
+        yield Attempts(redis.Redis.from_url(running.url))
+
+
 @pytest.fixture
-def server():
+def server(attempts):
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked = []
+        running.asked, running.attempts = [], attempts
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
         running.shutdown()
@@ -52,15 +61,16 @@ def status(server, *asked, **headers):
     return statuses(server, *((require, headers) for require in asked))
 
 
-def statuses(server, *requests):
+def statuses(server, *requests, address="10.0.0.1"):
     """Return what each of several requests gets, 200 where it passes."""
 
     async def ask():
-        access, found = Access(f"http://127.0.0.1:{server.server_port}"), []
+        access, found = Access(f"http://127.0.0.1:{server.server_port}", server.attempts), []
         for require, headers in requests:
             raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
             try:
-                await getattr(access, require)(Request({"type": "http", "headers": raw}), 1)
+                scope = {"type": "http", "headers": raw, "client": (address, 1)}
+                await getattr(access, require)(Request(scope), 1)
                 found.append(200)
             except HTTPException as error:
                 found.append(error.status_code)
@@ -87,3 +97,16 @@ def test_label_studio_is_asked_nothing_that_changes_and_not_twice(server):
 def test_a_session_that_label_studio_hands_out_signs_nobody_else_in(server):
     session, stranger = {"Cookie": "sessionid=manager"}, {"Authorization": "Token stranger"}
     assert statuses(server, ("require", session), ("require", stranger)) == [200, 401]
+
+
+@pytest.mark.parametrize("kind", ["Token", "Bearer"])
+def test_who_guesses_on_any_route_has_to_wait(server, kind):
+    guesses = [("require", {"Authorization": f"{kind} guess {n}"}) for n in range(10)]
+    manager = ("require", {"Authorization": "Token manager"})
+    address = f"10.1.0.{len(kind)}"
+    found = statuses(server, *guesses[:5], manager, *guesses, address=address)
+    # The manager's answer is known for a while, and begins no count anew.
+    assert found == [401] * 5 + [200] + [401] * 10
+    assert statuses(server, manager, guesses[0], address=address) == [429, 429]
+    assert len(server.asked) == 11
+    assert statuses(server, manager, address="10.2.0.1") == [200]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 from fastapi.testclient import TestClient
 from PIL import Image
 from pydantic import SecretStr
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.demo.scenes import draw_scene, split_digits
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.runs import RunBook
 from ml_backend.prediction import recent
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
@@ -66,3 +68,20 @@ def test_a_server_that_predicted_nothing_ends(settings):
     with TestClient(create_app(settings)) as client:
         assert client.get("/health").json()["status"] == "UP"
     assert not (settings.data_dir / "store").exists()
+
+
+def test_fields_keep_their_names_once_a_project_has_been_analysed(settings):
+    def setup(prefix):
+        params = {"field_prefix": prefix}
+        body = {"project": "3.0", "schema": CONFIGS["detection"], "extra_params": params}
+        return client.post("/setup", json=body)
+
+    with TestClient(create_app(settings)) as client:
+        assert setup("first").status_code == 200
+        assert setup("second").status_code == 200
+        redis_url = settings.redis_url.get_secret_value()
+        RunBook(redis.Redis.from_url(redis_url)).open(3)
+        assert setup("second").status_code == 200
+        refused = setup("third")
+        assert refused.status_code == 400
+        assert "stand in fields that begin with 'second'" in refused.json()["error"]

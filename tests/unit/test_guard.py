@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr, ValidationError
+from starlette.responses import JSONResponse
 
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
 from ml_backend.settings import ServiceSettings, service_settings, variable
 from ml_backend.web.app import create_app
+from ml_backend.web.server import configured
 
 PASSWORD = "correct horse battery staple"
 CLOSED = [("POST", "/setup"), ("POST", "/predict"), ("POST", "/webhook"), ("GET", "/versions")]
@@ -154,3 +156,26 @@ def test_a_secret_is_in_no_text_of_the_settings(tmp_path):
     assert PASSWORD not in repr(made)
     assert PASSWORD not in str(made)
     assert made.environment()["RELOOK_BASIC_AUTH_PASS"] == PASSWORD
+
+
+@pytest.mark.parametrize("path", ["/api/session", "/api/projects/1/views/a"])
+def test_bodies_that_are_read_before_rights_are_asked_are_small(client, path):
+    answer = client.post(path, content=b'{"token": "' + b"x" * (64 << 10) + b'"}')
+    assert answer.status_code == 413
+    assert "larger than 64 KiB" in answer.text
+    assert client.post("/api/projects/1/actions", content=b"x" * (65 << 10)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [("127.0.0.1", ["http", "10.0.0.9"]), ("10.0.0.0/8", ["https", "192.0.2.7"])],
+)
+def test_who_asks_is_what_a_trusted_proxy_says(redis_url, tmp_path, proxies, seen):
+    async def app(scope, receive, send):
+        await JSONResponse([scope["scheme"], scope["client"][0]])(scope, receive, send)
+
+    config = configured(app, settings(redis_url, tmp_path, trusted_proxies=proxies))
+    config.load()
+    said = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    client = TestClient(config.loaded_app, client=("10.0.0.9", 50000))
+    assert client.get("/", headers=said).json() == seen

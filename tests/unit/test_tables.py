@@ -2,19 +2,23 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ml_backend.processes import free_port
+from ml_backend.processes import ChildProcess, free_port
 from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.storage.store import Store
 from tests.unit.test_store import labels, predictions
+
+#: Its own, because moto's pins are older than ours.
+NAMED = os.environ.get("RELOOK_MOTO_PYTHON")
+MOTO_PYTHON = Path(NAMED) if NAMED else Path(sys.prefix).parent / ".venv-moto" / "bin" / "python"
 
 
 def test_a_store_that_is_deleted_again_and_again_fails_nobody(tmp_path):
@@ -51,15 +55,18 @@ def test_a_store_that_is_deleted_again_and_again_fails_nobody(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def bucket():
+def bucket(tmp_path_factory):
     """A bucket of a server that speaks S3's protocol, as the environment names it."""
-    python = os.environ.get("RELOOK_MOTO_PYTHON", sys.executable)
-    tried = [python, "-c", "import moto.server"]
-    if subprocess.run(tried, check=False, capture_output=True).returncode:
-        pytest.skip("moto, which serves S3's protocol, is not installed")
+    assert MOTO_PYTHON.is_file(), f"{MOTO_PYTHON} is not there; run `make .venv-moto/.ready`"
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [str(MOTO_PYTHON), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+    def made():
+        try:
+            return urllib.request.urlopen(urllib.request.Request(f"{url}/relook", method="PUT"))
+        except OSError:
+            return False
+
     known = dict(os.environ)
     os.environ.update(
         AWS_ACCESS_KEY_ID="one",
@@ -68,18 +75,12 @@ def bucket():
         AWS_ENDPOINT=url,
         AWS_ALLOW_HTTP="true",
     )
+    log = tmp_path_factory.mktemp("moto") / "moto.log"
     try:
-        for _ in range(200):
-            try:
-                request = urllib.request.Request(f"{url}/relook", method="PUT")
-                urllib.request.urlopen(request)
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield "s3://relook"
+        with ChildProcess("moto", command, log) as server:
+            server.wait_ready(made, timeout=120)
+            yield "s3://relook"
     finally:
-        server.terminate()
-        server.wait()
         os.environ.clear()
         os.environ.update(known)
 

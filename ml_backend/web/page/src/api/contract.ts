@@ -34,6 +34,8 @@ export interface Control {
 export interface Project extends ProjectSummary {
   controls: Control[];
   threshold: number;
+  /** From which confidence the model is sure enough to approve. */
+  approve_confidence: number;
   /** Whether the caller may act, or only look. */
   may_change: boolean;
 }
@@ -121,11 +123,14 @@ export interface Batch {
   url: string;
   sent: number;
   open: number;
+  skipped: number;
   /** Answered, and on the way back. */
   ready: number;
   done: number;
   corrected: number;
   confirmed: number;
+  /** Sent again since, never written back. */
+  superseded: number;
   conflicts: number;
   /** Of each conflict, by task, how to mend it. */
   said: Record<string, string>;

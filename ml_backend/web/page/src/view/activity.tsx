@@ -149,6 +149,7 @@ function RunItem({ run }: { run: Run }) {
 const BATCH_COLUMNS = [
   ["sent", "Sent"],
   ["open", "Open"],
+  ["skipped", "Skipped"],
   ["ready", "Ready"],
   ["done", "Done"],
   ["corrected", "Corrected"],

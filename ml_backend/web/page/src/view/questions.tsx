@@ -87,10 +87,8 @@ function Outcome({ tried, of }: { tried: Tried; of: number }) {
 const countOf = (tried: Tried): number =>
   tried !== null && typeof tried === "object" ? tried.count : 0;
 
-const SURE_ENOUGH = 0.9;
-
 function Approve({ asked }: { asked: Question }) {
-  const [confidence, setConfidence] = useState(SURE_ENOUGH);
+  const [confidence, setConfidence] = useState(openProject.value?.approve_confidence ?? 1);
   const options = { confidence };
   const tried = useDryRun(asked, options);
   const ready = countOf(tried);

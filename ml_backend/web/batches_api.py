@@ -1,0 +1,71 @@
+"""How relabel batches stand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from ml_backend.jobs.batch_progress import Progress
+from ml_backend.jobs.batches import Batches
+from ml_backend.web.access import Access
+from ml_backend.web.kept import Kept
+from ml_backend.web.numbers import Id
+from ml_backend.web.projects import Projects
+from ml_backend.web.threads import Threads
+
+__all__ = ["batches_api"]
+
+
+class Batch(BaseModel):
+    """How a relabel batch stands, in tasks; ``said`` tells how to mend each conflict, by task."""
+
+    id: str
+    project: int
+    url: str
+    sent: int
+    open: int
+    skipped: int
+    ready: int
+    done: int
+    corrected: int
+    confirmed: int
+    superseded: int
+    gone: int
+    conflicts: int
+    said: dict[int, str]
+
+
+def batches_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
+    """Return the route ``/api/projects/{project}/batches``.
+
+    Args:
+        projects: the projects.
+        access: who says which project a caller may read.
+        threads: where Redis and Label Studio are asked.
+    """
+    router = APIRouter(prefix="/api/projects/{project}", tags=["actions"])
+
+    async def read(project: int) -> list[Progress]:
+        return await threads.light(lambda: Batches(projects.services, project).progress())
+
+    # Not kept: an action may have changed them since.
+    standing = Kept(read, 0.0)
+
+    @router.get("/batches")
+    async def batches(project: Id, request: Request) -> list[Batch]:
+        """The project's relabel batches as they stand in Label Studio."""
+        await access.require(request, project)
+        await threads.light(projects.open, project)
+        return [_batch(one, projects.url) for one in await standing.get(project)]
+
+    return router
+
+
+def _batch(one: Progress, url: str) -> Batch:
+    said = asdict(one)
+    conflicts = said.pop("conflicts")
+    batch = said.pop("batch")
+    place = f"{url}/projects/{one.project}/data"
+    return Batch(id=batch, url=place, conflicts=len(conflicts), said=conflicts, **said)

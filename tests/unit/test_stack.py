@@ -1,0 +1,81 @@
+"""`relook start` as a service: parts that end are replaced, and all end in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from ml_backend.processes import ChildProcess, free_port
+
+
+def until(found, what, seconds=240):
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.2)
+    return value
+
+
+@pytest.fixture
+def started(tmp_path):
+    """The process, and where it answers."""
+    env = {
+        **os.environ,
+        "LABEL_STUDIO_URL": "http://127.0.0.1:9",
+        "LABEL_STUDIO_API_KEY": "a token of nobody",
+        "RELOOK_DATA_DIR": str(tmp_path),
+        "RELOOK_PORT": str(port := free_port()),
+    }
+    env.pop("REDIS_URL", None)
+    command = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
+    with subprocess.Popen(command, env=env, cwd=tmp_path) as process:
+        yield process, f"http://127.0.0.1:{port}"
+        process.kill()
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def child(process, command):
+    """The process id of the one child that runs this command, 0 for none."""
+    for one in psutil.Process(process.pid).children():
+        # None of one that has ended.
+        if command in (one.as_dict(["cmdline"])["cmdline"] or []):
+            return one.pid
+    return 0
+
+
+def test_a_dead_backend_is_replaced_and_sigterm_stops_all_in_order(started, tmp_path):
+    process, url = started
+    until(lambda: answers(url), "the backend")
+    before = child(process, "serve")
+    os.kill(before, signal.SIGKILL)
+    until(lambda: child(process, "serve") not in (0, before) and answers(url), "another one")
+
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert not [one for one in children if one.is_running()]
+    # Redis was told to end, and not killed.
+    assert "User requested shutdown" in (tmp_path / "redis" / "redis.log").read_text()
+
+
+def test_a_log_does_not_grow_without_end(tmp_path):
+    says = "import time\nfor n in range(1000): print(n, flush=True); time.sleep(0.001)"
+    log = tmp_path / "a.log"
+    with ChildProcess("a", [sys.executable, "-c", says], log) as running:
+        while running.running:
+            running.trim_log(500)
+    running.trim_log(500)
+    assert 0 <= log.stat().st_size <= 500
+    assert "999" in log.read_text() + Path(f"{log}.1").read_text()
