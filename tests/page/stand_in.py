@@ -335,6 +335,7 @@ RUNS: list[dict[str, Any]] = [
 BATCHES = [
     {
         **{"id": "1-b1", "url": "/label-studio/projects/3/data", "sent": 60, "open": 8},
+        **{"skipped": 0, "superseded": 0},
         **{"ready": 3, "done": 48, "corrected": 40, "confirmed": 8, "conflicts": 1},
         "said": {"17": "task 17: its labels changed; send it again as it now stands."},
     }
