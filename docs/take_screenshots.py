@@ -145,7 +145,7 @@ def _take(page: Page, name: str) -> None:
     # What fades in has come in.
     page.wait_for_timeout(2000)
     picture = Image.open(io.BytesIO(page.screenshot()))
-    # A third of the size; only the noise of photographs is a little coarser.
+    # A quarter of the size; only the noise of photographs is a little coarser.
     small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
     small.save(IMAGES / f"{name}.png", optimize=True)
 
