@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["before_last_halving", "keep", "keep_mean", "numbers_read"]
+__all__ = ["keep", "keep_mean", "tapped"]
 
 #: Side of the image that tells how long a vector is; any multiple of 32 does.
 _PROBE: Final = 64
+#: What was found of each network that is loaded: it takes a pass, and every job asks.
+_TAPPED: Final = WeakKeyDictionary[nn.Module, tuple[int, int]]()
 
 
 def keep(last: dict[str, Any], name: str) -> Any:
@@ -37,7 +40,16 @@ def _maps(inputs: tuple[Any, ...]) -> list[Tensor]:
     return [part for part in given if isinstance(part, Tensor) and part.ndim in {2, 4}]
 
 
-def numbers_read(network: Any) -> int:
+def tapped(network: Any) -> tuple[int, int]:
+    """Return the layer that features are taken from, -1 for what the head reads, and their size."""
+    if network not in _TAPPED:
+        classifies = hasattr(network.model[-1], "linear")
+        found = _before_last_halving(network) if classifies else (-1, _numbers_read(network))
+        _TAPPED[network] = found
+    return _TAPPED[network]
+
+
+def _numbers_read(network: Any) -> int:
     """Return how many numbers the head reads of a place."""
     last: dict[str, Any] = {}
     hook = network.model[-1].register_forward_pre_hook(keep(last, "maps"))
@@ -48,7 +60,7 @@ def numbers_read(network: Any) -> int:
     return sum(int(part.shape[1]) for part in last["maps"])
 
 
-def before_last_halving(network: Any) -> tuple[int, int]:
+def _before_last_halving(network: Any) -> tuple[int, int]:
     """Return the last layer whose maps are larger than those the head reads, and its channels."""
     shapes: dict[int, Any] = {}
 

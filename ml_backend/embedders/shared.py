@@ -17,7 +17,7 @@ from torchvision.ops import roi_align
 
 from ml_backend.embedders.base import Patches, unit
 from ml_backend.embedders.images import loading, only_images
-from ml_backend.embedders.layers import before_last_halving, keep, keep_mean, numbers_read
+from ml_backend.embedders.layers import keep, keep_mean, tapped
 from ml_backend.embedders.patches import crop, image_sizes, inside
 from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
@@ -103,12 +103,9 @@ class SharedFeatures:
         # One call at a time: what is tapped belongs to one caller.
         self._lock = threading.Lock()
         network: Any = self._ultralytics.model
-        self._pooled = hasattr(network.model[-1], "linear")
         with loading(predictor.version):
-            if self._pooled:
-                self._layer, self.size = before_last_halving(network)
-            else:
-                self._layer, self.size = -1, numbers_read(network)
+            self._layer, self.size = tapped(network)
+        self._pooled = self._layer >= 0
         self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
 
     def predict_and_embed(

@@ -253,6 +253,15 @@ def test_other_threads_may_predict_meanwhile(shared, detector):
         other.join()
 
 
+def test_a_network_is_looked_into_once_however_many_jobs_ask():
+    predictor = YoloPredictor(MODELS / "digits-detect.pt", "digits-detect@1", 1)
+    passes = []
+    predictor.model.model.register_forward_hook(lambda *_: passes.append(1))
+    first, again = SharedFeatures(predictor), SharedFeatures(BatchingPredictor(predictor))
+    assert len(passes) == 1
+    assert (first.size, first.version) == (again.size, again.version)
+
+
 def test_a_classifier_gives_its_maps_before_the_last_halving_and_crops_for_patches():
     classifier = YoloPredictor(MODELS / "digits-classify.pt", "digits-classify@1", 1)
     shared = SharedFeatures(classifier)
