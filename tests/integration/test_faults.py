@@ -167,6 +167,26 @@ def test_requests_that_fail_are_made_up_for(worker: Site, fault: dict[str, Any])
     assert all(one.met == 1 for one in faults)
 
 
+@pytest.mark.parametrize(
+    ("call", "at"),
+    [(IMPORT, 1), (IMPORT, 2), (ACTION, 1), (ACTION, 4)],
+    ids=["pre-labels", "suggestions", "the first field", "a later field"],
+)
+def test_a_worker_that_is_killed_in_its_writes_is_made_up_for(worker: Site, call: str, at: int):
+    """Label Studio takes what was sent; nobody is left to read its answer."""
+    project, ids = worker.project()
+    if at > 1:
+        worker.proxy.add(call, "call", times=at - 1, action=lambda: None)
+    fault = worker.proxy.add(call, "call", action=lambda: worker.workers.pop().kill())
+    started = worker.graph.start(project)
+    wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
+    # From this thread: a child ends with the thread that started it.
+    worker.work()
+    run = worker.ended(started)
+    assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
+    worker.assert_whole(project, ids)
+
+
 def test_two_lots_of_equal_prelabels_become_one(worker: Site):
     project, ids = worker.project()
     worker.ended(worker.graph.start(project))
