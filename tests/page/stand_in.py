@@ -206,6 +206,10 @@ class StandIn:
             self.working = work
             return {"id": action}
 
+        @app.get("/api/projects/{p}/actions")
+        async def listed(p: int) -> list[dict[str, Any]]:
+            return [self.ended] if self.ended else []
+
         @app.post("/api/actions/{action}/undo")
         async def undo(action: str) -> dict[str, Any]:
             self.project.flag = self.before[action]

@@ -240,3 +240,12 @@ def test_a_conflict_of_a_batch_says_its_mend(bench):
     expect(row.get_by_role("cell")).to_have_text(["60", "8", "3", "48", "40", "8", "1"])
     bench.page.get_by_text("1 conflict").click()
     expect(bench.page.get_by_text("send it again as it now stands")).to_be_visible()
+
+
+def test_activity_says_who_did_what(bench):
+    bench.review("kind=spurious")
+    bench.page.get_by_role("button", name=re.compile(r"^Flag \d")).click()
+    expect(bench.page.locator(".toast-done")).to_be_visible()
+    bench.page.get_by_role("button", name="Activity").click()
+    row = bench.page.get_by_role("row", name=re.compile(r"^Flagged \d+ tasks"))
+    expect(row).to_contain_text("Ada Lovelace")

@@ -2,6 +2,7 @@
 
 import type {
   ActionRequest,
+  ActionState,
   AnnotatorReport,
   Batch,
   DryRun,
@@ -120,6 +121,7 @@ export const tryAction = (id: number, request: ActionRequest) =>
     ...request,
     options: { ...request.options, dry_run: true },
   });
+export const actions = (id: number) => get<ActionState[]>(`projects/${id}/actions`);
 export const undo = (action: string) => send<unknown>("POST", `actions/${action}/undo`, {});
 
 export const views = (id: number) => get<Views>(`projects/${id}/views`);

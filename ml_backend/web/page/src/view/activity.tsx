@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
-import type { AnnotatorReport, Batch, Run } from "../api/contract";
+import type { ActionState, AnnotatorReport, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
 import { type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
@@ -11,11 +11,13 @@ import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
+import { PastActions } from "./past_actions";
 import { Failed, Waiting } from "./states";
 import { Table } from "./table";
 
 const batches = projectLoader<Batch[]>();
 const annotators = projectLoader<AnnotatorReport>();
+const past = projectLoader<ActionState[]>();
 const MOST_RUNS = 12;
 
 export function Activity() {
@@ -23,6 +25,7 @@ export function Activity() {
   useEffect(() => {
     void runs.load(() => client.runs(id));
     void batches.load(() => client.batches(id));
+    void past.load(() => client.actions(id));
     void annotators.load(() => client.annotators(id));
   }, [id]);
   return (
@@ -33,6 +36,9 @@ export function Activity() {
         </Card>
         <Card title="Relabel batches">
           <Loaded from={batches}>{(found) => <Batches found={found} />}</Loaded>
+        </Card>
+        <Card title="Actions">
+          <Loaded from={past}>{(found) => <PastActions found={found} />}</Loaded>
         </Card>
         <Card title="Annotators">
           <Loaded from={annotators}>{(found) => <Annotators found={found} />}</Loaded>

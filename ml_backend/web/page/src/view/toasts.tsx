@@ -35,7 +35,7 @@ export function Toasts() {
   );
 }
 
-function titleOf({ action, state, total }: ActionState): string {
+export function titleOf({ action, state, total }: ActionState): string {
   const several = plural(total, "task");
   if (state === "done") return `${DONE[action]} ${several}`;
   if (state === "undoing") return `Taking back: ${DONE[action].toLowerCase()} ${several}`;
