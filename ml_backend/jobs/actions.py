@@ -16,6 +16,7 @@ from ml_backend.errors import (
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approve_action import approve, take_back
 from ml_backend.jobs.batches import IN_BATCH, Batches, Order
+from ml_backend.jobs.events import let_others
 from ml_backend.jobs.field_actions import change, restore
 from ml_backend.jobs.shards import services
 
@@ -73,7 +74,7 @@ def act(action: Action, book: ActionBook) -> str:
     if wish.action == "batch":
         return _send(action, book, wish)
     if wish.action == "approve":
-        tally, left_out = approve(services(), action, book, wish)
+        tally, left_out = approve(services(), action, book, wish, let_others)
         more = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
         return _sentence(tally.approved, left_out, "approved") + more
     return _sentence(*change(services(), action, book, wish), "changed")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from ml_backend.jobs import approval
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
-from ml_backend.jobs.events import let_others
 from ml_backend.review.approve import REASONS
 from ml_backend.services import Services
 
@@ -15,11 +15,16 @@ __all__ = ["approve", "take_back"]
 
 
 def approve(
-    services: Services, action: Action, book: ActionBook, wish: Wish
+    services: Services,
+    action: Action,
+    book: ActionBook,
+    wish: Wish,
+    between: Callable[[], None] = lambda: None,
 ) -> tuple[Tally, Counter[str]]:
     """Approve what the model is sure of; return what came of it, and what was left out for what.
 
-    Run again, it goes on: what is approved is labelled by then.
+    Run again, it goes on: what is approved is labelled by then. ``between`` is called after each
+    page.
     """
     work = ApprovalWork.open(services, action.project)
     begun = book.batch(action.id)
@@ -33,7 +38,7 @@ def approve(
     for page in work.approve(tasks, wish.confidence, batch):
         tally.add(page)
         book.note(action.id, done=labelled + tally.looked_at, undoable=1)
-        let_others()
+        between()
     tally.approved += earlier
     book.note(action.id, done=action.total, undoable=int(tally.approved > 0))
     left = Counter(tally.left)

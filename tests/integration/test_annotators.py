@@ -141,11 +141,16 @@ def test_the_command_line_tells_the_same_and_cells_are_no_formulas(bench: Bench,
     assert json.loads(told.stdout) == served
     table = relook("annotators", str(team.project), "--csv", **environment)
     rows = list(csv.DictReader(io.StringIO(table.stdout)))
-    # A row for each, and one for the pair of labels.
-    assert [row["annotator"] for row in rows] == [
-        "'=careless@relook.example",
-        "'=careless@relook.example",
-        "careful@relook.example",
+    # A row for each, and below it one for the pair of labels, the week, and the colleague.
+    about = ("given", "week", "colleague")
+    assert [(row["annotator"], *(name for name in about if row[name])) for row in rows] == [
+        ("'=careless@relook.example",),
+        ("'=careless@relook.example", "given"),
+        ("'=careless@relook.example", "week"),
+        ("'=careless@relook.example", "colleague"),
+        ("careful@relook.example",),
+        ("careful@relook.example", "week"),
+        ("careful@relook.example", "colleague"),
     ]
     assert (rows[1]["given"], rows[1]["better"], rows[1]["confirmed_here"]) == ("5", "3", "2")
     address = f"{bench.stack.url}/api/projects/{team.project}/annotators.csv"

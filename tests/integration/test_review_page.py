@@ -351,9 +351,9 @@ def broken(message: ConsoleMessage) -> bool:
     return "Content Security Policy" in message.text
 
 
-def test_the_policy_lets_nobody_else_be_asked(browser, bench):
+def test_the_policy_lets_nobody_else_be_asked(page, bench):
     """What the watched pages listen for is what a broken policy says."""
-    with browser.new_context() as context:
+    with page.context.browser.new_context() as context:
         page = context.new_page()
         sign_in(page, bench)
         with page.expect_console_message(broken), pytest.raises(Error, match="fetch"):

@@ -81,4 +81,4 @@ def test_a_finding_in_a_text_is_flagged_from_the_page(new_page, bench: Bench, an
     bench.settle(analysed.id)
     found = bench.task(wrong).data
     assert found["relook_flag"] == "needs-review"
-    assert "flagged by hand" in found["relook_reason"]
+    assert found["relook_hand"] == "needs-review"
