@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["condition", "either", "every", "query"]
+from label_studio_sdk.core.api_error import ApiError
+
+from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.client import explained
+
+__all__ = ["condition", "either", "every", "query", "understood"]
 
 
 def condition(
@@ -36,3 +43,24 @@ def either(*conditions: dict[str, Any]) -> dict[str, Any]:
 def query(filters: dict[str, Any]) -> str:
     """Return a filter as the task list takes it."""
     return json.dumps({"filters": filters})
+
+
+@contextmanager
+def understood(doing: str) -> Iterator[None]:
+    """Say it when what Label Studio refuses is a filter; other failures as ``explained`` does.
+
+    Raises:
+        SettingsError: when Label Studio does not understand the filter.
+        LabelStudioError: when it cannot be reached or refuses.
+    """
+    with explained(doing):
+        try:
+            yield
+        except ApiError as error:
+            if error.status_code not in (400, 500):
+                raise
+            raise SettingsError(
+                "Label Studio does not understand the filter: it must be as the Data Manager "
+                'writes it, such as {"conjunction": "and", "items": [{"filter": '
+                '"filter:tasks:id", "operator": "less", "type": "Number", "value": 100}]}'
+            ) from error
