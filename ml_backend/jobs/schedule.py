@@ -41,7 +41,8 @@ def begin_if_due(mailbox: Mailbox, project: int) -> bool:
         if runs and runs[0].state not in ENDED:
             return False
         whole = (run for run in runs if not run.over and run.state != "superseded")
-        if any(book.now() - run.started < hours * _HOUR_S for run in whole):
+        last = next(whole, None)
+        if last is not None and book.now() - last.started < hours * _HOUR_S:
             return False
         RunGraph(mailbox, book).start(project)
     return True

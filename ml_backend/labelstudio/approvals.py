@@ -64,7 +64,8 @@ def unlabelled_tasks(
         queries = [{"filters": dict(filters)} if filters else {}]
     found: list[int] = []
     for one in queries:
-        with (understood if filters else explained)(f"listing the tasks of project {project}"):
+        doing = f"listing the tasks of project {project}"
+        with understood(filters, doing) if filters is not None else explained(doing):
             found += _unlabelled(client, project, one)
     return np.unique(np.array(found, dtype=np.int64))
 

@@ -68,7 +68,7 @@ def select(
         filters = _filter_of_tab(client, project, tab)
     if filters is None:
         return None
-    with understood(f"trying a filter in project {project}"):
+    with understood(filters, f"trying a filter in project {project}"):
         _ask(client, project, {"filters": filters}, page_size=1)
     said = f"filter {json.dumps(filters)}" if tab is None else f"tab {tab}"
     return Selection(shorten(said, _MOST_SAID), filters)

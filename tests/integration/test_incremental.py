@@ -207,10 +207,16 @@ def test_a_run_over_some_of_a_project_leaves_the_rest_to_the_next(
     assert [bench.flag(task) for task in (chosen, other)] == ["needs-review"] * 2
 
 
+#: Label Studio answers with all tasks.
+passed_over = {"filter": "tasks:id", "operator": "equal", "type": "Number", "value": 1}
+
+
 @pytest.mark.parametrize(
     ("over", "status", "said"),
     [
         ({"filter": {"conjunction": "and", "items": [{"filter": "x"}]}}, 400, "understand"),
+        ({"filter": {"conjunction": "and", "items": [passed_over]}}, 400, "understand"),
+        ({"filter": {}}, 400, "understand"),
         ({"tab": 999_999}, 400, "has no tab 999999; there are: "),
         ({"tab": 1, "tasks": [1]}, 400, "exclude each other"),
         ({"tasks": ["one"]}, 422, "tasks"),
