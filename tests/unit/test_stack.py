@@ -34,7 +34,7 @@ def started(tmp_path):
     }
     env.pop("REDIS_URL", None)
     command = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
-    with subprocess.Popen(command, env=env, cwd=tmp_path) as process:
+    with subprocess.Popen(command, env=env) as process:
         yield process, f"http://127.0.0.1:{port}"
         process.kill()
 
