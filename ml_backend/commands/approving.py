@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ml_backend.commands.choosing import filter_of, ids_of
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch, undo
 from ml_backend.services import Services
@@ -42,7 +41,7 @@ def approve_tasks(
     """
     if filters and tasks:
         raise SettingsError("--filter and --task exclude each other: give one of them")
-    said, chosen = _filter(filters), _ids(tasks)
+    said, chosen = filter_of(filters), ids_of(tasks)
     work = ApprovalWork.open(Services(service_settings()), project)
     confidence = confidence or work.opened.settings.approve_confidence
     found = work.tasks(said, chosen)
@@ -99,25 +98,3 @@ def _show(tally: Tally, console: Console) -> None:
         )
     for task in tally.refused:
         console.print(f"task {task}: Label Studio refused its prediction", style="yellow")
-
-
-def _filter(text: str) -> Any:
-    if not text:
-        return None
-    try:
-        said = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SettingsError(f"--filter is not JSON: {error}") from error
-    if not isinstance(said, dict) or not isinstance(said.get("items"), list):
-        raise SettingsError('--filter must be {"conjunction": "and", "items": [...]}')
-    return said
-
-
-def _ids(text: str) -> list[int] | None:
-    if not text:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    wrong = [part for part in parts if not part.isdecimal()]
-    if wrong:
-        raise SettingsError(f"--task wants task ids joined by commas, not {wrong[0]!r}")
-    return [int(part) for part in parts]

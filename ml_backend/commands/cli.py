@@ -10,17 +10,21 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from ml_backend import __version__
 from ml_backend.commands.annotators import add_annotator_commands
 from ml_backend.commands.batch_commands import add_batch_commands
+from ml_backend.commands.choosing import FilterOption, TaskOption, filter_of, ids_of
 from ml_backend.commands.doctor import doctor
 from ml_backend.commands.progress import follow
 from ml_backend.errors import RelookError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox, open_redis
 from ml_backend.jobs.runs import Run, RunBook
+from ml_backend.labelstudio.client import connect
+from ml_backend.labelstudio.selection import select
 from ml_backend.processes import stop_in_order
 from ml_backend.settings import service_settings
 
@@ -89,10 +93,19 @@ def start(
 @app.command()
 def analyze(
     project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
+    filters: FilterOption = "",
+    tab: Annotated[
+        int | None, typer.Option(help="Only what this tab shows; its address says its id.")
+    ] = None,
+    task: TaskOption = "",
 ) -> None:
-    """Analyse a whole project in the background and follow it; Ctrl-C leaves it to itself."""
+    """Analyse a project, or some of it, in the background and follow it; Ctrl-C leaves it be."""
     graph, book = _runs()
-    _follow(book, graph.start(project))
+    over = None
+    if filters or task or tab is not None:
+        client = connect(service_settings())
+        over = select(client, project, filter_of(filters), tab, ids_of(task))
+    _follow(book, graph.start(project, over))
 
 
 @app.command()
@@ -100,13 +113,14 @@ def runs(project: Annotated[int, typer.Argument(help="Label Studio's project id.
     """List a project's runs, newest first."""
     _, book = _runs()
     table = Table(
-        *(Column("run", min_width=12), "state", "stage", "done", "tasks/s", "left"),
+        *(Column("run", min_width=12), Column("over", no_wrap=True, max_width=16)),
+        *("state", "stage", "done", "tasks/s", "left"),
         *("needs review", "errors", "started", "took"),
     )
     now = book.now()
     for run in book.of_project(project):
         table.add_row(
-            *(run.id, run.state, run.stage, f"{run.done}/{run.total}"),
+            *(run.id, escape(run.over), run.state, run.stage, f"{run.done}/{run.total}"),
             f"{run.rate:.1f}" if run.rate else "",
             str(timedelta(seconds=round(run.left))) if run.left is not None else "",
             *(str(run.flagged), str(len(run.errors)), _when(run.started)),
@@ -125,6 +139,8 @@ def one_run(
     say = Console(highlight=False, soft_wrap=True)
     ended = f", ended {_when(found.ended)}" if found.ended else ""
     say.print(f"run {found.id} of project {found.project}: {found.state}, {found.stage}")
+    if found.over:
+        say.print(f"over {found.over}", markup=False)
     say.print(f"begun {_when(found.started)}{ended}, {found.flagged} tasks need review")
     for line in found.log:
         moment, said = line.split(" ", 1)
@@ -159,10 +175,8 @@ def approve(
             "approve_confidence]",
         ),
     ] = None,
-    filters: Annotated[
-        str, typer.Option("--filter", help="Only these: a Data Manager filter, as JSON.")
-    ] = "",
-    task: Annotated[str, typer.Option(help="Only these task ids, joined by commas.")] = "",
+    filters: FilterOption = "",
+    task: TaskOption = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show how many and which; change nothing.")
     ] = False,
@@ -215,7 +229,9 @@ def _follow(book: RunBook, run: Run) -> None:
     except KeyboardInterrupt:
         _say.print(f"run {run.id} goes on; `relook cancel {run.id}` ends it")
         raise typer.Exit(130) from None
-    _say.print(f"run {ended.id}: {ended.state}, {ended.flagged} tasks need review")
+    over = f" over {ended.over}" if ended.over else ""
+    said = f"run {ended.id}{over}: {ended.state}, {ended.flagged} tasks need review"
+    _say.print(said, markup=False, soft_wrap=True)
     if ended.state != "done":
         raise typer.Exit(1)
 

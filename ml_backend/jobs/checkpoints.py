@@ -46,10 +46,19 @@ class Checkpoints:
         kept = {str(start): tasks[start : start + _PIECE].tobytes() for start in pieces}
         self._keep(self._key("tasks"), kept)
 
+    def keep_chosen(self, tasks: NDArray[np.int64]) -> None:
+        """Keep the ids of the tasks that a run over some of a project is over."""
+        self._keep(self._key("chosen"), {"0": tasks.tobytes()})
+
+    def chosen(self) -> NDArray[np.int64]:
+        """Return the ids of the tasks that were chosen, ascending."""
+        kept = cast(bytes | None, self._redis.hget(self._key("chosen"), "0"))
+        return np.frombuffer(kept or b"", dtype=np.int64)
+
     def drop(self, stages: tuple[str, ...]) -> None:
         """Forget all of the run."""
         self.forget(stages)
-        self._redis.delete(self._key("tasks"))
+        self._redis.delete(self._key("tasks"), self._key("chosen"))
 
     def known(self) -> bool:
         """Whether the run's tasks are kept; those of a project without tasks never are."""

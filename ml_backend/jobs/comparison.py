@@ -131,6 +131,10 @@ class Comparison:
         kept = self._store.get_arrays(self._id, _SETTLED)
         return kept is not None and str(kept["digest"]) == self._digest(tasks)
 
+    def unsettle(self) -> None:
+        """Forget when nothing was left to say: something is said now, maybe not of all tasks."""
+        self._store.put_arrays(self._id, _SETTLED, {"digest": np.array("")})
+
     def settle(self, tasks: NDArray[np.int64]) -> None:
         """Note that nothing is left to say of the tasks as they are now."""
         self._store.put_arrays(self._id, _SETTLED, {"digest": np.array(self._digest(tasks))})

@@ -24,6 +24,7 @@ from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pulse import LAPSE_S
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.runs import ENDED, STAGES, Run, RunBook
+from ml_backend.labelstudio.selection import Selection
 
 __all__ = ["RunGraph", "step_name"]
 
@@ -59,9 +60,12 @@ class RunGraph:
         self._book = book
         self._redis = mailbox.redis
 
-    def start(self, project: int) -> Run:
-        """Begin a run; it takes the place of the project's run that is under way."""
-        run = self._book.open(project)
+    def start(self, project: int, over: Selection | None = None) -> Run:
+        """Begin a run, over all of a project or some of it.
+
+        It takes the place of the project's run that is under way.
+        """
+        run = self._book.open(project, over)
         self._clear_older(run)
         self._enqueue(run, run.stage, [0])
         return run

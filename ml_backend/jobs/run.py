@@ -1,4 +1,4 @@
-"""A run over a whole project, as everyone sees it."""
+"""A run over a project, as everyone sees it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Run:
     Attributes:
         id: the run.
         project: Label Studio's project id.
+        over: what of the project was chosen, "" for all of it.
         state: queued, running, done, failed, cancelled or superseded (a newer run took its place).
         stage: what it is at: one of ``STAGES``, or done.
         attempt: how often it was taken up again.
@@ -38,6 +39,7 @@ class Run:
 
     id: str
     project: int
+    over: str
     state: str
     stage: str
     attempt: int
@@ -74,6 +76,7 @@ class Run:
         return cls(
             id=run,
             project=int(field["project"]),
+            over=field.get("over", ""),
             state=field["state"],
             stage=field["stage"],
             attempt=int(field["attempt"]),

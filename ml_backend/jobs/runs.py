@@ -1,18 +1,21 @@
-"""Where runs over whole projects are written down: stage, progress, errors, log.
+"""Where runs over projects are written down: stage, progress, errors, log.
 
 All times are those of Redis: the machines' own clocks need not agree.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final, cast
 
 import redis
 
 from ml_backend.jobs import clock
 from ml_backend.jobs.run import ENDED, STAGES, Run
+from ml_backend.labelstudio.selection import Selection
 
 __all__ = ["ENDED", "STAGES", "Run", "RunBook"]
 
@@ -77,18 +80,24 @@ class RunBook:
         """Return the time by Redis' clock, seconds since 1970."""
         return clock.now(self._redis)
 
-    def open(self, project: int) -> Run:
-        """Begin a run; it takes the place of the project's run that is under way."""
+    def open(self, project: int, over: Selection | None = None) -> Run:
+        """Begin a run, over all of a project or some of it.
+
+        It takes the place of the project's run that is under way.
+        """
         run = uuid.uuid4().hex[:12]
         now = self.now()
         fields = {
-            **{"project": project, "state": "queued", "stage": STAGES[0]},
+            **{"project": project, "over": over.said if over else ""},
+            **{"state": "queued", "stage": STAGES[0]},
             **{"attempt": 0, "done": 0, "total": 0, "flagged": 0, "moved": now},
             **{"stage_began": 0, "stage_base": 0, "started": now, "ended": 0},
         }
         with self._redis.pipeline() as pipe:
             pipe.hset(_run(run), mapping=cast(Any, fields))
             pipe.expire(_run(run), _KEPT_S)
+            if over:
+                pipe.set(_over(run), json.dumps(asdict(over)), ex=_KEPT_S)
             pipe.lpush(f"relook:runs-of:{project}", run)
             pipe.ltrim(f"relook:runs-of:{project}", 0, _MOST_RUNS - 1)
             pipe.execute()
@@ -130,6 +139,11 @@ class RunBook:
         """Return what a run rests on; None before it began."""
         kept = cast(bytes | None, self._redis.hget(_run(run), "basis"))
         return int(kept) if kept is not None else None
+
+    def over(self, run: str) -> Selection | None:
+        """Return what of its project a run is over, None for all of it."""
+        kept = cast(bytes | None, self._redis.get(_over(run)))
+        return Selection(**json.loads(kept)) if kept is not None else None
 
     def is_current(self, run: Run) -> bool:
         """Whether no newer run has taken its place and it has not ended."""
@@ -238,6 +252,10 @@ def _errors(run: str) -> str:
 
 def _log(run: str) -> str:
     return f"relook:run:{run}:log"
+
+
+def _over(run: str) -> str:
+    return f"relook:run:{run}:over"
 
 
 def _text(raw: Mapping[bytes, bytes]) -> dict[str, str]:

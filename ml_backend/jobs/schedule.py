@@ -25,7 +25,7 @@ _HOUR_S: Final = 3600
 def begin_if_due(mailbox: Mailbox, project: int) -> bool:
     """Begin a run if the project's settings want one by now; return whether one was begun.
 
-    A run that a person began counts too, so the hours are those since the last of any.
+    One over the whole project that a person began counts too: the hours are those since the last.
     """
     known, extra_params = mailbox.setup_of(project)
     try:
@@ -38,7 +38,11 @@ def begin_if_due(mailbox: Mailbox, project: int) -> bool:
     book = RunBook(mailbox.redis)
     with mailbox.lock(project, "schedule"):
         runs = book.of_project(project)
-        if runs and (runs[0].state not in ENDED or book.now() - runs[0].started < hours * _HOUR_S):
+        if runs and runs[0].state not in ENDED:
+            return False
+        whole = (run for run in runs if not run.over and run.state != "superseded")
+        last = next(whole, None)
+        if last is not None and book.now() - last.started < hours * _HOUR_S:
             return False
         RunGraph(mailbox, book).start(project)
     return True

@@ -30,6 +30,7 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.runs import Run
 from ml_backend.jobs.shards import SHARD, predict_tasks, score_tasks, services, shards_of
 from ml_backend.labelstudio.changes import read_states
+from ml_backend.labelstudio.selection import Selection, choose
 
 __all__ = ["finish", "fit", "lay_out", "plan", "predict", "score"]
 
@@ -131,6 +132,8 @@ def plan(run: Run, _: int) -> None:
         if from_start:
             states = read_states(services().client, run.project, partial(_let_others, run))
             changed = states.task[work.comparison.changed(states)]
+            if over := book.over(run.id):
+                changed = np.intersect1d(changed, _choose(run, over, states.task))
             graph.prepare(run, opened.basis, states.task, shards_of(changed))
     if book.goes_on(run):
         graph.begin(run, "predicting" if from_start else run.stage)
@@ -156,16 +159,20 @@ def fit(run: Run, _: int) -> None:
     graph, book = services().graph, services().runs
     with services().crashes.step(step_name(run, "fitting")):
         work, tasks = _open(run), _all_tasks(run)
+        chosen = graph.checkpoints(run).chosen()
         book.note_errors(run.id, work.prelabelling.send())
         settled = work.comparison.settled(tasks)
         pages = np.split(tasks, range(_COMPARED, len(tasks), _COMPARED))
         if not settled:
+            work.comparison.unsettle()
             book.note_errors(run.id, work.fit(tasks))
             work.comparison.find_cut(pages)
         again: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
         flagged = 0
         for page in pages:
             looks, other = work.comparison.compare(page, settled)
+            if run.over:
+                other &= np.isin(page, chosen)
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
@@ -200,7 +207,8 @@ def finish(run: Run, _: int) -> None:
         work.keep_tabs(again=True)
         work.keep_model_version()
         work.tidy(tasks)
-        if not services().runs.read(run.id).errors:
+        # Of what was left out, something may be left to say.
+        if not run.over and not services().runs.read(run.id).errors:
             work.comparison.settle(tasks)
         tend_batches(run.project)
     services().graph.go_on(run, "finishing")
@@ -237,6 +245,14 @@ def _all_tasks(run: Run) -> NDArray[np.int64]:
         raise _EndedMeanwhile
     allow(len(tasks))
     return tasks
+
+
+def _choose(run: Run, over: Selection, tasks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find what a run is over; once, because its own work may change what a filter finds."""
+    found = choose(services().client, run.project, over, tasks, partial(_let_others, run))
+    services().graph.checkpoints(run).keep_chosen(found)
+    services().runs.log(run.id, f"over {run.over}: {len(found)} of {len(tasks)} tasks")
+    return found
 
 
 def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -12,11 +12,11 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 from numpy.typing import NDArray
 
-from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition, every, query, understood
 from ml_backend.labelstudio.reader import TaskPage, read_project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
@@ -64,17 +64,9 @@ def unlabelled_tasks(
         queries = [{"filters": dict(filters)} if filters else {}]
     found: list[int] = []
     for one in queries:
-        try:
+        doing = f"listing the tasks of project {project}"
+        with understood(filters, doing) if filters is not None else explained(doing):
             found += _unlabelled(client, project, one)
-        except ApiError as error:
-            if filters and error.status_code in (400, 500):
-                raise SettingsError(
-                    "Label Studio does not understand the filter: it must be as the Data Manager "
-                    'writes it, such as {"conjunction": "and", "items": [{"filter": '
-                    '"filter:tasks:id", "operator": "less", "type": "Number", "value": 100}]}'
-                ) from error
-            with explained(f"listing the tasks of project {project}"):
-                raise
     return np.unique(np.array(found, dtype=np.int64))
 
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
-__all__ = ["condition", "either", "every", "query"]
+from label_studio_sdk.core.api_error import ApiError
+
+from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.client import explained
+
+__all__ = ["condition", "either", "every", "query", "understood"]
+
+_COLUMN: Final = "filter:tasks:"
 
 
 def condition(
@@ -19,8 +28,7 @@ def condition(
         value: what it is compared with.
         operator: how, as the Data Manager names it.
     """
-    column = f"filter:tasks:{column}"
-    return {"filter": column, "operator": operator, "type": kind, "value": value}
+    return {"filter": _COLUMN + column, "operator": operator, "type": kind, "value": value}
 
 
 def every(*conditions: dict[str, Any]) -> dict[str, Any]:
@@ -36,3 +44,36 @@ def either(*conditions: dict[str, Any]) -> dict[str, Any]:
 def query(filters: dict[str, Any]) -> str:
     """Return a filter as the task list takes it."""
     return json.dumps({"filters": filters})
+
+
+@contextmanager
+def understood(filters: Mapping[str, Any], doing: str) -> Iterator[None]:
+    """Say it when what Label Studio refuses is a filter; other failures as ``explained`` does.
+
+    Raises:
+        SettingsError: when Label Studio does not understand the filter.
+        LabelStudioError: when it cannot be reached or refuses.
+    """
+    wrong = SettingsError(
+        "Label Studio does not understand the filter: it must be as the Data Manager writes it, "
+        'such as {"conjunction": "and", "items": [{"filter": "filter:tasks:id", "operator": '
+        '"less", "type": "Number", "value": 100}]}'
+    )
+    if not _is_whole(filters.get("items")):
+        raise wrong
+    with explained(doing):
+        try:
+            yield
+        except ApiError as error:
+            if error.status_code not in (400, 500):
+                raise
+            raise wrong from error
+
+
+def _is_whole(items: Any) -> bool:
+    """Whether no part is one that Label Studio would pass over, as if all tasks were meant."""
+    if not isinstance(items, list):
+        return False
+    lines = [one for one in items if isinstance(one, dict)]
+    lines += [one["child_filter"] for one in lines if isinstance(one.get("child_filter"), dict)]
+    return all(str(one.get("filter")).startswith(_COLUMN) for one in lines)

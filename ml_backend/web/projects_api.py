@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ml_backend.jobs.runs import Run
+from ml_backend.labelstudio.selection import select
 from ml_backend.outlines import Geometry
+from ml_backend.services import Services
 from ml_backend.web.access import Access
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
@@ -17,6 +19,7 @@ from ml_backend.web.threads import Threads
 __all__ = ["projects_api"]
 
 _LISTED: Final = "/api/projects/?page_size=1000&include=id,title,task_number"
+_MOST: Final = 1_000_000
 _DRAWN: Final = ("box", "polygon", "mask", "point", "span")
 
 
@@ -57,6 +60,17 @@ class ProjectInfo(Summary):
     may_change: bool
 
 
+class Over(BaseModel, extra="forbid"):
+    """What of a project a run is over: one of these, or none for all of it.
+
+    ``filter`` is as the Data Manager writes it, ``tab`` the id of one of its tabs.
+    """
+
+    filter: dict[str, Any] | None = None
+    tab: Id | None = None
+    tasks: list[Id] | None = Field(None, max_length=_MOST)
+
+
 def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
     """Return the routes ``/api/projects`` and ``/api/projects/{project}``.
 
@@ -91,11 +105,11 @@ def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         return await threads.light(_info, opened, may_change)
 
     @router.post("/{project}/runs", status_code=202, tags=["runs"])
-    async def start(project: Id, request: Request) -> Run:
+    async def start(project: Id, request: Request, over: Over | None = None) -> Run:
         """Begin a run; it takes the place of one under way."""
         await access.require_change(request, project)
         await threads.light(projects.open, project)
-        return await threads.light(projects.services.graph.start, project)
+        return await threads.light(_start, projects.services, project, over or Over())
 
     async def _may_change(request: Request, project: int) -> bool:
         try:
@@ -105,6 +119,11 @@ def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         return True
 
     return router
+
+
+def _start(services: Services, project: int, over: Over) -> Run:
+    chosen = select(services.client, project, over.filter, over.tab, over.tasks)
+    return services.graph.start(project, chosen)
 
 
 def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:

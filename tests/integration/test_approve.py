@@ -346,6 +346,8 @@ def test_the_command_line_approves_a_selection_and_takes_it_back(bench: Bench):
         (("--filter", "{"), "--filter is not JSON"),
         (("--filter", "[]"), "--filter must be"),
         (("--filter", '{"conjunction": "and", "items": [{"filter": "x"}]}'), "filter"),
+        (("--filter", '{"conjunction": "and", "items": [{"filter": "id"}]}'), "understand"),
+        (("--task", "9" * 19), "--task wants"),
         (("--task", "1,two"), "not 'two'"),
         (("--task", "1", "--filter", '{"items": []}'), "exclude each other"),
     ],

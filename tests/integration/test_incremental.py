@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from typing import Any, cast
 
+import httpx
 import pytest
 
+from ml_backend.labelstudio.filters import condition, either, every
 from tests.integration.conftest import Bench
 from tests.integration.samples import right, scenes, wrong_class
-from tests.integration.test_runs import without_events
+from tests.integration.test_cli import relook
+from tests.integration.test_runs import pat, without_events
 
 COUNT = 8
+
+
+@pytest.fixture(scope="module")
+def small(bench: Bench) -> int:
+    """A connected project of one task."""
+    return bench.project("detection", [right(scenes(1, seed=72)[0])])[0]
 
 
 @pytest.fixture
@@ -143,3 +154,77 @@ def test_another_config_invalidates_all(bench: Bench, analysed, configs):
     traffic = Traffic(bench)
     bench.analyze(project)
     assert traffic.read(project)[0] == set(ids)
+
+
+def begin_over(bench: Bench, project: int, over: dict[str, Any]) -> httpx.Response:
+    address = f"{bench.stack.url}/api/projects/{project}/runs"
+    return httpx.post(address, json=over, headers=pat(bench.server), timeout=30)
+
+
+def analyze_by_filter(bench: Bench, project: int, task: int) -> str:
+    said = json.dumps(every(condition("id", "Number", task)))
+    env = {**bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
+    done = relook("analyze", str(project), "--filter", said, **env)
+    assert done.returncode == 0, done.stderr
+    assert f" over filter {said}: done, 3 tasks need review" in done.stderr
+    return f"filter {said}"
+
+
+def analyze_by_tab(bench: Bench, project: int, task: int) -> str:
+    # Nothing can be added to one that says "or".
+    said = either(condition("id", "Number", task), condition("id", "Number", -1))
+    data = {"title": "One", "type": "list", "target": "tasks", "filters": said}
+    tab = bench.client.views.create(project=project, data=cast(Any, data)).id
+    answer = begin_over(bench, project, {"tab": tab})
+    assert (answer.status_code, answer.json()["over"]) == (202, f"tab {tab}"), answer.text
+    bench.wait_for_run(project)
+    return f"tab {tab}"
+
+
+@pytest.mark.parametrize("analyze_one", [analyze_by_filter, analyze_by_tab])
+def test_a_run_over_some_of_a_project_leaves_the_rest_to_the_next(
+    bench: Bench, analysed, analyze_one
+):
+    project, ids = analysed
+    chosen, other = ids[4], ids[6]
+    relabel(bench, chosen)
+    relabel(bench, other)
+    traffic = Traffic(bench)
+    over = analyze_one(bench, project, chosen)
+    assert traffic.read(project)[0] == {chosen}
+    run = bench.runs.of_project(project)[0]
+    assert (run.over, run.state, run.errors) == (over, "done", {})
+    assert [line.split(" ", 1)[1] for line in run.log[:2]] == [
+        f"over {over}: 1 of {COUNT} tasks",
+        f"predicting: 1 of {COUNT} tasks",
+    ]
+    assert [bench.flag(task) for task in (chosen, other)] == ["needs-review", None]
+    assert [len(bench.predictions(task)) for task in (chosen, other)] == [2, 1]
+    traffic = Traffic(bench)
+    run = bench.analyze(project)
+    assert other in traffic.read(project)[0]
+    assert (run.over, run.flagged) == ("", 4)
+    assert [bench.flag(task) for task in (chosen, other)] == ["needs-review"] * 2
+
+
+#: Label Studio answers with all tasks.
+passed_over = {"filter": "tasks:id", "operator": "equal", "type": "Number", "value": 1}
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "said"),
+    [
+        ({"filter": {"conjunction": "and", "items": [{"filter": "x"}]}}, 400, "understand"),
+        ({"filter": {"conjunction": "and", "items": [passed_over]}}, 400, "understand"),
+        ({"filter": {}}, 400, "understand"),
+        ({"tab": 999_999}, 400, "has no tab 999999; there are: "),
+        ({"tab": 1, "tasks": [1]}, 400, "exclude each other"),
+        ({"tasks": ["one"]}, 422, "tasks"),
+        ({"filters": {}}, 422, "filters"),
+    ],
+)
+def test_what_cannot_be_chosen_begins_no_run(bench: Bench, small, over, status, said):
+    before = bench.runs.ids_of(small)
+    answer = begin_over(bench, small, over)
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    assert bench.runs.ids_of(small) == before

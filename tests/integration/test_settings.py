@@ -12,6 +12,7 @@ from label_studio_sdk.core.api_error import ApiError
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.jobs.runs import Run
 from ml_backend.jobs.schedule import begin_if_due
+from ml_backend.labelstudio.selection import Selection
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import one_missing, right, scenes, wrong_class
 from tests.integration.test_incremental import Traffic
@@ -139,6 +140,9 @@ def test_a_full_run_begins_when_its_hours_are_over_and_not_before(bench: Bench, 
     assert not begin_if_due(bench.mailbox, number), "the last run is minutes old"
     last = bench.runs.of_project(number)[0]
     bench.redis.hset(f"relook:run:{last.id}", "started", last.started - 25 * 3600)
+    bench.graph.start(number, Selection("tasks 1", tasks=[1]))
+    assert bench.wait_for_run(number).over == "tasks 1"
+    runs += 1
     bench.mailbox.events.enqueue("ml_backend.jobs.events.reconcile", number)
     wait_for(lambda: len(bench.runs.of_project(number)) == runs + 1, "a run")
     assert bench.wait_for_run(number).state == "done"

@@ -16,6 +16,7 @@ Label Studio and the model stand aside. Keys:
 - ``t:config``: what stands for the project's config.
 - ``t:seen:STAGE``: list of the task ids in the order they were worked on.
 - ``t:by``: hash of a worker's ``T_NAME`` to its calls.
+- ``t:settled``: there while nothing is left to say of the project.
 - ``t:flag``: hash of task to flag; ``t:writes``: how often each was written;
   ``t:scored``: hash of task to the config it was scored under.
 
@@ -128,7 +129,10 @@ class ProjectWork:
         return False
 
     def settle(self, tasks):
-        pass
+        self.redis.set("t:settled", 1)
+
+    def unsettle(self):
+        self.redis.delete("t:settled")
 
     def find_cut(self, pages):
         pass

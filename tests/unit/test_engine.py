@@ -10,6 +10,7 @@ import pytest
 from ml_backend.errors import RunError
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.runs import STAGES
+from ml_backend.labelstudio.selection import Selection
 from tests.unit.engine import TASKS, Engine, assert_complete, wait_for
 
 
@@ -35,6 +36,21 @@ def test_a_run_goes_through_its_stages_and_does_each_shard_once(engine):
     said = [line.split(" ", 1)[1] for line in run.log]
     assert said[0] == "predicting: 400 of 400 tasks"
     assert engine.redis.scard("relook:runs-open") == 0
+
+
+def test_a_run_over_some_of_a_project_does_these_alone_and_settles_nothing(engine):
+    engine.work()
+    whole = engine.ended(engine.graph.start(7))
+    assert (whole.over, engine.redis.exists("t:settled")) == ("", 1)
+    engine.redis.delete("t:seen:predicting", "t:seen:scoring")
+    run = engine.ended(engine.graph.start(7, Selection("tasks 3, 300, 9999", tasks=[3, 300, 9999])))
+    assert (run.state, run.over, run.total, run.errors) == ("done", "tasks 3, 300, 9999", TASKS, {})
+    assert engine.seen("predicting") == engine.seen("scoring") == [3, 300]
+    assert run.log[0].endswith("over tasks 3, 300, 9999: 2 of 400 tasks")
+    assert not engine.redis.exists("t:settled")
+    whole = engine.ended(engine.graph.start(7))
+    assert set(engine.seen("scoring")) == set(range(1, TASKS + 1))
+    assert engine.redis.exists("t:settled")
 
 
 @pytest.mark.parametrize("stage", STAGES)
