@@ -150,7 +150,8 @@ def lasso(page: Page, middle: NDArray[np.float64], radius: float) -> None:
     box = page.locator("#plot").bounding_box()
     assert box is not None
     scale = min(box["width"], box["height"]) * 0.46
-    turn = np.linspace(0, 2 * np.pi, 49)
+    # Begun on the side of the plot's middle: its corners are under the legend and the tools.
+    turn = np.arctan2(-middle[1], -middle[0]) + np.linspace(0, 2 * np.pi, 49)
     x = box["x"] + box["width"] / 2 + scale * (middle[0] + radius * np.cos(turn))
     y = box["y"] + box["height"] / 2 - scale * (middle[1] + radius * np.sin(turn))
     page.mouse.move(x[0], y[0])

@@ -90,6 +90,7 @@ export function MapPanel() {
       },
       localStorage.getItem(RENDERER_KEY),
     );
+    made.tool = tool;
     plot.current = made;
     const stop = effect(() => {
       const now = scene.value;
