@@ -95,7 +95,8 @@ def test_a_config_that_redis_did_not_take_begins_its_run_later(server):
 
     assert not asyncio.run(send())
     assert [run.state for run in book.of_project(3)] == ["queued", "done"]
-    assert mailbox.heard(3) == 1
+    # What may have arrived is sent again.
+    assert mailbox.heard(3) >= 1
 
 
 def test_what_is_left_at_the_end_is_delivered_or_said(server, caplog):
