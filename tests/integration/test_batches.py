@@ -231,7 +231,7 @@ def test_an_answer_that_nobody_told_of_is_not_lost_when_the_queue_goes_out_again
 
 
 def test_nothing_to_send_makes_no_project(bench):
-    project, _ = flagged(bench, 1, seed=72)
+    project, _ = flagged(bench, 2, seed=72)
     before = len(list(bench.client.projects.list()))
     assert send(bench, project, tasks=(10**8,))["sent"] == 0
     assert len(list(bench.client.projects.list())) == before
@@ -278,7 +278,7 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
 
 
 def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annotator):
-    project, (task,) = flagged(bench, 1, seed=74)
+    project, (task, _) = flagged(bench, 2, seed=74)
     copy = relabel_tasks(bench, send(bench, project)["batch"])[task]
     _, settings = bench.mailbox.setup_of(project)
     bench.mailbox.remember_setup(project, {"no such setting": 1})
