@@ -154,10 +154,9 @@ class ApprovalWork:
         return tally
 
     def _candidates(self, page: TaskPage, predicted: PredictedTasks) -> Candidates:
-        flags = [flag if isinstance(flag, str) else "" for flag in page.own["flag"]]
         return Candidates(
             begun=page.begun,
-            flag=np.array(flags, dtype=np.str_),
+            flag=page.said("flag"),
             outlier=self.outliers.of(page.inputs),
             tables=predicted.controls,
         )

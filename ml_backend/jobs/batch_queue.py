@@ -67,7 +67,7 @@ def _on_the_way(
 
 def _unscored(page: TaskPage, tasks: NDArray[np.int64]) -> list[int]:
     """Return which of these tasks are flagged for labels that have been answered since."""
-    seen = np.array([Mark.parse(str(mark or "")).labelled_at for mark in page.own["seen"]])
-    flagged = np.array([flag == NEEDS_REVIEW for flag in page.own["flag"]], dtype=np.bool_)
+    seen = np.array([Mark.parse(mark).labelled_at for mark in page.said("seen").tolist()])
+    flagged = page.said("flag") == NEEDS_REVIEW
     found = page.id[flagged & (page.labelled_at > seen) & np.isin(page.id, tasks)]
     return [int(task) for task in found]
