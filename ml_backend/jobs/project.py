@@ -112,6 +112,7 @@ class ProjectWork:
                 mark=page.said("seen"),
                 digest=page.digest,
                 labelled_at=page.labelled_at,
+                created_at=page.created_at,
                 model=predicted.version,
                 priority=scores.priority,
             )
