@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -17,7 +17,7 @@ from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outliers import Outliers
 from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio import approvals
-from ml_backend.labelstudio.approval_marks import approval_version
+from ml_backend.labelstudio.approval_marks import Approvals, approval_version
 from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
@@ -117,15 +117,16 @@ class ApprovalWork:
 
         Raises:
             RelookError: when a model, Redis or Label Studio fails.
+            LockNotOwnedError: when another process has approved while this one was away.
         """
         edges = np.flatnonzero(np.diff(tasks // SHARD)) + 1
         for some in np.split(tasks, edges) if len(tasks) else []:
             if dry_run:
-                yield self._page(some, confidence, batch, dry_run=True)
+                yield self._page(some, confidence, batch, None)
                 continue
             bucket = int(some[0]) // SHARD
-            with self.opened.services.mailbox.lock(self.opened.project.id, bucket):
-                done = self._page(some, confidence, batch, dry_run=False)
+            with self.opened.services.mailbox.lock(self.opened.project.id, bucket) as lock:
+                done = self._page(some, confidence, batch, lock.require)
             # The caller may take other locks meanwhile.
             yield done
 
@@ -134,8 +135,13 @@ class ApprovalWork:
         return read_tasks(self.opened.services.client, self.opened.project, prefix, tasks)
 
     def _page(
-        self, tasks: NDArray[np.int64], confidence: float, batch: str, *, dry_run: bool
+        self,
+        tasks: NDArray[np.int64],
+        confidence: float,
+        batch: str,
+        before_writing: Callable[[], None] | None,
     ) -> Tally:
+        """Approve some tasks; without ``before_writing``, which may raise, only judge them."""
         tally, opened = Tally(), self.opened
         for page in self._read(tasks):
             predicted = opened.services.prediction.predict(
@@ -147,7 +153,8 @@ class ApprovalWork:
             one = _tally(page, done, wanted)
             unknown = page.id[np.isnan(candidates.outlier)].tolist()
             one.unknown = len(wanted.keys() & set(unknown))
-            if not dry_run:
+            if before_writing is not None:
+                before_writing()
                 version = approval_version(batch, predicted.version)
                 self._write(page, version, wanted, one)
             tally.add(one)
@@ -186,10 +193,10 @@ class ApprovalWork:
         for after in self._read(np.array(list(wanted), dtype=np.int64)):
             ours = after.approvals.take(after.approvals.version == version)
             # Somebody saved a label meanwhile: theirs is the one that counts.
-            beside = np.bincount(after.held[0], minlength=len(after))[ours.task] > 1
-            approvals.take_back(client, ours.take(beside))
-            tally.approved += int((~beside).sum())
-            tally.left[REASONS[0]] += int(beside.sum())
+            beside, twice = _beside(after, ours)
+            approvals.take_back(client, ours.take(beside | twice))
+            tally.approved += int((~beside & ~twice).sum())
+            tally.left[REASONS[0]] += int((beside & ~twice).sum())
 
 
 def name_batch(action: str = "") -> str:
@@ -264,6 +271,16 @@ def _tally(page: TaskPage, done: Judgement, wanted: dict[int, tuple[Result, floa
         for task, (result, _) in list(wanted.items())[:_MOST_EXAMPLES]
     ]
     return Tally(len(page), len(wanted), left=+left, examples=examples)
+
+
+def _beside(page: TaskPage, ours: Approvals) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where an approval stands beside another's label, and where beside an older one of ours."""
+    held, mine = (np.bincount(rows, minlength=len(page)) for rows in (page.held[0], ours.task))
+    order = np.lexsort((ours.id, ours.task))
+    _, oldest = np.unique(ours.task[order], return_index=True)
+    twice = np.ones(len(order), dtype=np.bool_)
+    twice[order[oldest]] = False
+    return (held > mine)[ours.task], twice
 
 
 def _labels(result: Result) -> str:

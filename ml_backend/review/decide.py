@@ -49,7 +49,7 @@ class State:
     priority: NDArray[np.float32]
 
     def foreign(self) -> NDArray[np.bool_]:
-        """bool (T,), where flag and mark came with an import: they speak of another task."""
+        """Return where flag and mark came with an import and speak of another task, bool (T,)."""
         pairs = zip(self.mark.tolist(), self.created_at.tolist(), strict=True)
         return _column(Mark.parse(text).is_foreign(at) for text, at in pairs)
 

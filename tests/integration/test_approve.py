@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -17,6 +21,7 @@ from ml_backend.jobs.action_book import ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally, undo
 from ml_backend.jobs.approve_action import approve as approve_action
 from ml_backend.jobs.comparison import Comparison
+from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.changes import read_states
@@ -237,8 +242,8 @@ def test_an_approval_that_was_cut_short_is_done_anew(bench: Bench):
         assert version not in versions
 
 
-def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
-    here = unlabelled(bench, 3, seed=85)
+def about_to_write(here: Unlabelled) -> tuple[Callable[[], Tally], list[int]]:
+    """What an approval has left to do once it has read and judged; and which tasks it approves."""
     work = here.work
     (page,) = work._read(np.array(here.tasks))
     predicted = here.services.prediction.predict(
@@ -246,13 +251,53 @@ def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
     )
     done = judge(work._candidates(page, predicted), SURE)
     wanted = work._results(page, predicted, done, SURE)
-    raced, *others = wanted
+
+    def write() -> Tally:
+        tally = Tally()
+        work._write(page, approval_version("b1", predicted.version), wanted, tally)
+        return tally
+
+    return write, list(wanted)
+
+
+def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
+    here = unlabelled(bench, 3, seed=85)
+    write, (raced, *others) = about_to_write(here)
     assert others
     mine = bench.client.annotations.create(id=raced, result=[])
-    tally = Tally()
-    work._write(page, approval_version("b1", predicted.version), wanted, tally)
+    tally = write()
     assert (tally.approved, tally.left["labelled or begun by somebody"]) == (len(others), 1)
     assert [one["id"] for one in here.annotations(raced)] == [mine.id]
+
+
+def test_what_slipped_through_twice_is_approved_once(bench: Bench):
+    here = unlabelled(bench, 3, seed=85)
+    write, wanted = about_to_write(here)
+    assert write().approved == len(wanted) > 1
+    stands = {task: here.annotations(task) for task in wanted}
+    # Another try that was past its last question when it was frozen.
+    assert write().approved == len(wanted)
+    assert {task: here.annotations(task) for task in wanted} == stands
+
+
+def test_an_approval_that_was_frozen_leaves_alone_what_another_has_done(bench: Bench):
+    here = unlabelled(bench, 4, seed=84)
+    env = {**os.environ, **bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
+    command = [sys.executable, "-m", "ml_backend.commands.cli", "approve", str(here.project)]
+    lock = f"relook:lock:{here.project}:{here.tasks[0] // SHARD}"
+    with subprocess.Popen(
+        [*command, "--confidence", str(SURE)], env=env, stderr=subprocess.PIPE, text=True
+    ) as frozen:
+        wait_for(lambda: bench.redis.exists(lock), "the first page")
+        frozen.send_signal(signal.SIGSTOP)
+        # As it does after a minute.
+        bench.redis.delete(lock)
+        assert here.approve().approved
+        stands = {task: here.annotations(task) for task in here.tasks}
+        frozen.send_signal(signal.SIGCONT)
+        _, said = frozen.communicate(timeout=120)
+    assert (frozen.returncode, "run the command again" in said) == (2, True), said
+    assert {task: here.annotations(task) for task in here.tasks} == stands
 
 
 def test_an_approval_is_no_second_opinion(bench: Bench):
