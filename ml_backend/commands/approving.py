@@ -11,7 +11,8 @@ from rich.table import Table
 
 from ml_backend.commands.choosing import filter_of, ids_of
 from ml_backend.errors import RunError, SettingsError
-from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch, undo
+from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
+from ml_backend.jobs.approval_undo import undo
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 

@@ -7,7 +7,7 @@ other; how long ago one was seen is told by Redis' clock alone.
 
 Relook's own fields and bulk imports leave no stamp. A prediction that it deletes, or writes by
 itself into a large project, does: such a task is looked at once more, finds nothing to write, and
-is left alone from then on. A stamp does not say what it was for, and one of ours can hide a
+is left alone from then on. A stamp does not say what it was for, and one of ours could hide a
 person's that came just before.
 """
 
@@ -38,7 +38,7 @@ def find_lost_events(client: LabelStudio, mailbox: Mailbox, project: int) -> int
     """Add the tasks that changed since the last look to the mailbox; return how many.
 
     The first look at a project only notes how it stands: what was there before belongs to a run.
-    What the last look has found already is not found again.
+    What the last look has found already is not found again, nor what was scored as it now stands.
 
     Raises:
         LabelStudioError: when the tasks cannot be read.

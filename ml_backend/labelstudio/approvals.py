@@ -24,10 +24,10 @@ from ml_backend.labelstudio.writer import create_predictions, delete_each, delet
 __all__ = [
     "approve",
     "batches",
-    "begun_approvals",
     "begun_tasks",
     "clear_begun",
     "forget_batch",
+    "half_done",
     "require_whole",
     "take_back",
     "tasks_of_batch",
@@ -128,6 +128,7 @@ def approve(
     project: int,
     version: str,
     predictions: Mapping[int, tuple[Result, float]],
+    size: int = 0,
 ) -> list[int]:
     """Make predictions the annotations of their tasks, in bulk.
 
@@ -138,6 +139,7 @@ def approve(
         project: the project.
         version: as ``approval_version`` has it.
         predictions: task id to result and score.
+        size: how many tasks the project has.
 
     Returns:
         the tasks whose prediction Label Studio refused.
@@ -145,7 +147,7 @@ def approve(
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
     """
-    refused = create_predictions(client, project, version, predictions)
+    refused = create_predictions(client, project, version, predictions, size)
     taken = [task for task in predictions if task not in refused]
     if taken:
         with explained(f"approving {len(taken)} tasks of project {project}"):
@@ -158,12 +160,9 @@ def approve(
     return refused
 
 
-def begun_approvals(page: TaskPage) -> list[int]:
-    """Return the predictions that were to become annotations when an approval was cut short."""
-    standing = page.standing
-    begun = [bool(batch_of(version)) for version in standing.version.tolist()]
-    left = np.array(begun, dtype=np.bool_) & ~page.begun[standing.task]
-    return [int(prediction) for prediction in standing.id[left]]
+def half_done(page: TaskPage) -> list[int]:
+    """Return the tasks with a prediction that an approval, cut short, made no annotation of."""
+    return [int(task) for task in page.id[page.standing.task[_left(page)]]]
 
 
 def clear_begun(client: LabelStudio, page: TaskPage) -> None:
@@ -172,7 +171,13 @@ def clear_begun(client: LabelStudio, page: TaskPage) -> None:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    delete_predictions(client, begun_approvals(page))
+    delete_predictions(client, page.standing.id[_left(page)].tolist())
+
+
+def _left(page: TaskPage) -> NDArray[np.bool_]:
+    """Which standing predictions were to become annotations."""
+    begun = [bool(batch_of(version)) for version in page.standing.version.tolist()]
+    return np.array(begun, dtype=np.bool_) & ~page.begun[page.standing.task]
 
 
 def take_back(client: LabelStudio, approvals: Approvals) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -14,20 +10,22 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS, human_result, upload_images
 from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.jobs import approval
 from ml_backend.jobs.action_book import ActionBook, Wish
-from ml_backend.jobs.approval import ApprovalWork, Tally, undo
+from ml_backend.jobs.approval import ApprovalWork, Tally
+from ml_backend.jobs.approval_undo import undo
 from ml_backend.jobs.approve_action import approve as approve_action
 from ml_backend.jobs.comparison import Comparison
 from ml_backend.jobs.shards import SHARD
-from ml_backend.labelstudio import approvals
+from ml_backend.labelstudio import approvals, reader
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.changes import read_states
-from ml_backend.labelstudio.reader import read_tasks
+from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
-from ml_backend.review.approve import judge
 from ml_backend.services import Services
 from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import digit, scenes, wrong_class
@@ -243,21 +241,11 @@ def test_an_approval_that_was_cut_short_is_done_anew(bench: Bench):
 
 
 def about_to_write(here: Unlabelled) -> tuple[Callable[[], Tally], list[int]]:
-    """What an approval has left to do once it has read and judged; and which tasks it approves."""
+    """What an approval has left to do after its last question; and which tasks it approves."""
     work = here.work
     (page,) = work._read(np.array(here.tasks))
-    predicted = here.services.prediction.predict(
-        here.project, work.opened.project.config, work.opened.settings, page.inputs
-    )
-    done = judge(work._candidates(page, predicted), SURE)
-    wanted = work._results(page, predicted, done, SURE)
-
-    def write() -> Tally:
-        tally = Tally()
-        work._write(page, approval_version("b1", predicted.version), wanted, tally)
-        return tally
-
-    return write, list(wanted)
+    _, model, wanted = work._judge(page, SURE)
+    return lambda: work._make(approval_version("b1", model), wanted), list(wanted)
 
 
 def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
@@ -280,24 +268,46 @@ def test_what_slipped_through_twice_is_approved_once(bench: Bench):
     assert {task: here.annotations(task) for task in wanted} == stands
 
 
-def test_an_approval_that_was_frozen_leaves_alone_what_another_has_done(bench: Bench):
+def test_an_approval_that_was_frozen_leaves_alone_what_another_has_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
     here = unlabelled(bench, 4, seed=84)
-    env = {**os.environ, **bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
-    command = [sys.executable, "-m", "ml_backend.commands.cli", "approve", str(here.project)]
-    lock = f"relook:lock:{here.project}:{here.tasks[0] // SHARD}"
-    with subprocess.Popen(
-        [*command, "--confidence", str(SURE)], env=env, stderr=subprocess.PIPE, text=True
-    ) as frozen:
-        wait_for(lambda: bench.redis.exists(lock), "the first page")
-        frozen.send_signal(signal.SIGSTOP)
-        # As it does after a minute.
-        bench.redis.delete(lock)
-        assert here.approve().approved
-        stands = {task: here.annotations(task) for task in here.tasks}
-        frozen.send_signal(signal.SIGCONT)
-        _, said = frozen.communicate(timeout=120)
-    assert (frozen.returncode, "run the command again" in said) == (2, True), said
-    assert {task: here.annotations(task) for task in here.tasks} == stands
+    locks = {f"relook:lock:{here.project}:{task // SHARD}" for task in here.tasks}
+    whole, stands = ApprovalWork._read, list[dict[int, list[Any]]]()
+
+    def read(work: ApprovalWork, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
+        pages = list(whole(work, tasks))
+        # Frozen between what it has read and what it writes; a minute later the lock is free.
+        if bench.redis.exists(*locks) and not stands:
+            bench.redis.delete(*locks)
+            monkeypatch.setattr(ApprovalWork, "_read", whole)
+            assert here.approve(batch="b2").approved
+            stands.append({task: here.annotations(task) for task in here.tasks})
+        return iter(pages)
+
+    monkeypatch.setattr(ApprovalWork, "_read", read)
+    with pytest.raises(LockNotOwnedError):
+        here.approve()
+    assert [{task: here.annotations(task) for task in here.tasks}] == stands
+
+
+def test_what_is_sure_of_many_pages_is_written_in_one_import(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """Each bulk import has Label Studio count the whole project, 5 s in one of 10,000 tasks."""
+    here = unlabelled(bench, 6, seed=82)
+    imports: list[int] = []
+
+    def create(*asked: Any) -> list[int]:
+        imports.append(len(asked[3]))
+        return create_predictions(*asked)
+
+    monkeypatch.setattr(approvals, "create_predictions", create)
+    monkeypatch.setattr(approval, "SHARD", 2)
+    monkeypatch.setattr(reader, "_PAGE_SIZE", 2)
+    tally = here.approve()
+    assert (tally.looked_at, imports) == (6, [tally.approved])
+    assert len(here.labelled()) == tally.approved > 2
 
 
 def test_an_approval_is_no_second_opinion(bench: Bench):
