@@ -28,8 +28,8 @@ from ml_backend.services import Services
 __all__ = ["ApprovalWork", "Example", "Tally", "name_batch"]
 
 _MOST_EXAMPLES: Final = 10
-#: Tasks whose approvals are written at once: a few locks, and few bulk imports.
-_LOT: Final = 1000
+#: Ranges of task ids, with a lock each, whose approvals are written at once: a thousand tasks.
+_LOCKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,10 @@ class ApprovalWork:
             RelookError: when a model, Redis or Label Studio fails.
             LockNotOwnedError: when another process has approved while this one was away.
         """
-        for start in range(0, len(tasks), _LOT):
+        _, first = np.unique(tasks // SHARD, return_index=True)
+        for some in np.split(tasks, first[_LOCKS::_LOCKS]) if len(tasks) else []:
             lot = _Lot(defaultdict(dict), set())
-            for page in self._read(tasks[start : start + _LOT]):
+            for page in self._read(some):
                 tally, version, wanted = self._judge(page, confidence)
                 lot.wanted[approval_version(batch, version)].update(wanted)
                 lot.half_done.update(approvals.half_done(page))
