@@ -21,6 +21,7 @@ def search(bench: Bench, project: int) -> int:
 
 def test_what_was_stamped_earlier_may_come_into_sight_for_two_minutes(bench: Bench):
     project, (early, late) = bench.project("detection", [right(one) for one in scenes(2, seed=97)])
+    bench.analyze(project)
     bench.settle(project)
     search(bench, project)
     without_events(bench, project)
@@ -44,6 +45,7 @@ def test_what_was_stamped_earlier_may_come_into_sight_for_two_minutes(bench: Ben
 
 def test_a_stamp_of_an_older_version_is_gone_on_with(bench: Bench):
     project, (task,) = bench.project("detection", [right(scenes(1, seed=98)[0])])
+    bench.analyze(project)
     bench.settle(project)
     search(bench, project)
     stamp, _ = bench.mailbox.reconciled(project).split(" ")
