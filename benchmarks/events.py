@@ -1,14 +1,18 @@
-"""How long it takes until a saved annotation shows in its task's flag, idle and during a run.
+"""How long an event takes: until the flag shows it, and until Label Studio has its answer.
 
 Run from the repository root, where ``make demo`` has installed Label Studio::
 
-    python -m benchmarks.events [--tasks 1000] [--events 40] [--workers 1]
+    python -m benchmarks.events [--tasks 1000] [--events 40] [--calls 500] [--workers 1]
 
 A real Label Studio and the real stack. In a project that was analysed, labels are made wrong and
 right again, one after the other, and each time the flag is waited for: first while nothing else
 happens, then while another project of new tasks goes through its first run. The clock starts when
 Label Studio has taken the annotation; it has sent its webhook by then, right before its answer. The
 flag is looked for in Label Studio's own database: asking over HTTP would slow what is measured.
+
+Then the endpoint alone, since Label Studio waits one second for it: events as Label Studio sends
+them, twenty a second, named to ``/webhook`` directly over one connection, while nothing else
+happens but the work that they are about, and beside another project's first run.
 """
 
 from __future__ import annotations
@@ -20,13 +24,15 @@ import platform
 import sqlite3
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import httpx
 import numpy as np
 
 from benchmarks.pipeline import Site, make_project, running
-from ml_backend.jobs.runs import ENDED
+from ml_backend.jobs.runs import ENDED, Run
 
 __all__ = ["main"]
 
@@ -35,6 +41,7 @@ _LOOK_S: Final = 0.01
 _LOST_S: Final = 120.0
 #: What a reviewer takes, so that one event has ended before the next.
 _PAUSE_S: Final = 0.3
+_CALL_EVERY_S: Final = 0.05
 
 
 @dataclass
@@ -84,11 +91,45 @@ class Reviewer:
         return flag
 
 
+@dataclass
+class Caller:
+    """Label Studio's side of the webhook: events about a project's tasks, one after the other."""
+
+    site: Site
+    project: int
+    tasks: list[int]
+
+    def __post_init__(self) -> None:
+        (annotation,) = self.site.client.tasks.get(id=str(self.tasks[0])).annotations or []
+        known = self.site.client.projects.get(id=self.project)
+        self._about = {"id": annotation["id"], "result": annotation["result"]}
+        self._from = {"id": self.project, "label_config": known.label_config}
+        self._client = httpx.Client(base_url=self.site.stack.url, timeout=60)
+        self._next = 0
+
+    def call(self) -> float:
+        """Send an event; return the seconds until it is answered."""
+        task = self.tasks[self._next % len(self.tasks)]
+        self._next += 1
+        body = {
+            "action": "ANNOTATION_UPDATED",
+            "annotation": self._about,
+            "project": self._from,
+            "task": {"id": task},
+        }
+        began = time.perf_counter()
+        self._client.post("/webhook", json=body).raise_for_status()
+        seconds = time.perf_counter() - began
+        time.sleep(max(_CALL_EVERY_S - seconds, 0))
+        return seconds
+
+
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, default=1000, help="of the project under analysis")
     parser.add_argument("--events", type=int, default=40, help="while nothing else happens")
+    parser.add_argument("--calls", type=int, default=500, help="of the endpoint alone")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     print(
@@ -110,6 +151,27 @@ def main() -> None:
         _tell("the run as a whole", [one for some in found.values() for one in some])
         saving = 1e3 * np.median(reviewer.saving)
         print(f"- Label Studio's own time for saving: p50 {saving:.0f} ms; lost {reviewer.lost}")
+        caller = Caller(site, project, reviewer.tasks)
+        _answered("nothing else", [caller.call() for _ in range(options.calls)])
+        another, _ = make_project(site, options.tasks)
+        run = site.start(another)
+        _answered("a run", _while_it_goes_on(site, run, caller))
+        site.ended(run)
+
+
+def _while_it_goes_on(site: Site, run: Run, caller: Caller) -> Iterable[float]:
+    while site.book.read(run.id).state not in ENDED:
+        yield caller.call()
+
+
+def _answered(beside: str, seconds: Iterable[float]) -> None:
+    every = 1e3 * np.array(list(seconds))
+    low, high = np.percentile(every, [50, 99])
+    print(
+        f"- event to answer, beside {beside}: {len(every)} events, p50 {low:.1f} ms, "
+        f"p99 {high:.1f} ms, longest {every.max():.1f} ms (load {os.getloadavg()[0]:.1f})",
+        flush=True,
+    )
 
 
 def _tell(what: str, seconds: list[float | None]) -> None:

@@ -39,6 +39,17 @@ class Mark:
         digests = SEPARATOR.join(sorted(self.digests))
         return f"{digests}@{self.labelled_at:.6f}{score}@{self.model}"
 
+    def is_foreign(self, created_at: float) -> bool:
+        """Whether it was made for another task than the one it stands on.
+
+        An export carries marks along, and the import writes all labels anew: those that this mark
+        speaks of are then older than the task. Ids cannot tell: they are used again.
+
+        Args:
+            created_at: when Label Studio made the task, seconds since 1970.
+        """
+        return 0 < self.labelled_at < created_at
+
     @classmethod
     def parse(cls, text: str) -> Mark:
         """Read a mark; what is not one is read as no mark at all."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from redis.exceptions import LockNotOwnedError
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from ml_backend.commands.choosing import filter_of, ids_of
-from ml_backend.errors import SettingsError
-from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch, undo
+from ml_backend.errors import RunError, SettingsError
+from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
+from ml_backend.jobs.approval_undo import undo
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
@@ -47,7 +49,13 @@ def approve_tasks(
     found = work.tasks(said, chosen)
     batch = name_batch()
     pages = work.approve(found, confidence, batch, dry_run=dry_run)
-    tally = _count(pages, len(found), "judging" if dry_run else "approving", console)
+    try:
+        tally = _count(pages, len(found), "judging" if dry_run else "approving", console)
+    except LockNotOwnedError as error:
+        raise RunError(
+            f"this process was away for so long that another one took over tasks of project "
+            f"{project}; run the command again, it goes on with what is left"
+        ) from error
     _show(tally, console)
     if dry_run:
         console.print(f"{tally.approved} of {tally.looked_at} unlabelled tasks would be approved")

@@ -1,35 +1,35 @@
-"""Bulk approval over a project: page by page, each page whole before the next."""
+"""Bulk approval over a project: judged page by page, written lot by lot."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import numpy as np
-from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.errors import SettingsError
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outliers import Outliers
 from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio import approvals
-from ml_backend.labelstudio.approval_marks import approval_version
-from ml_backend.labelstudio.reader import Project, TaskPage, read_project, read_tasks
+from ml_backend.labelstudio.approval_marks import Approvals, approval_version
+from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
 from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
+from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "Tally", "count", "name_batch", "undo"]
+__all__ = ["ApprovalWork", "Example", "Tally", "name_batch"]
 
-#: Small, because a person may edit what a page has found before it is deleted.
-_UNDO_PAGE: Final = 32
 _MOST_EXAMPLES: Final = 10
+#: Ranges of task ids, with a lock each, whose approvals are written at once: a thousand tasks.
+_LOCKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,11 @@ class ApprovalWork:
     def approve(
         self, tasks: NDArray[np.int64], confidence: float, batch: str, *, dry_run: bool = False
     ) -> Iterator[Tally]:
-        """Approve tasks, as ``judge`` decides; yield what came of each page.
+        """Approve tasks, as ``judge`` decides; yield what came of each page and of each lot.
 
-        Ended anywhere and begun again, it goes on: what is approved is labelled by then, and what
-        was left half done is done anew.
+        Pages are judged one by one; what is sure of a lot of them is then written in one go, since
+        each bulk import has Label Studio count the whole project. Ended anywhere and begun again,
+        it goes on: what is approved is labelled by then, and what was left half done is done anew.
 
         Args:
             tasks: int64, ascending.
@@ -117,41 +118,41 @@ class ApprovalWork:
 
         Raises:
             RelookError: when a model, Redis or Label Studio fails.
+            LockNotOwnedError: when another process has approved while this one was away.
         """
-        edges = np.flatnonzero(np.diff(tasks // SHARD)) + 1
-        for some in np.split(tasks, edges) if len(tasks) else []:
-            if dry_run:
-                yield self._page(some, confidence, batch, dry_run=True)
-                continue
-            bucket = int(some[0]) // SHARD
-            with self.opened.services.mailbox.lock(self.opened.project.id, bucket):
-                done = self._page(some, confidence, batch, dry_run=False)
-            # The caller may take other locks meanwhile.
-            yield done
+        _, first = np.unique(tasks // SHARD, return_index=True)
+        for some in np.split(tasks, first[_LOCKS::_LOCKS]) if len(tasks) else []:
+            lot = _Lot(defaultdict(dict), set())
+            for page in self._read(some):
+                tally, version, wanted = self._judge(page, confidence)
+                lot.wanted[approval_version(batch, version)].update(wanted)
+                lot.half_done.update(approvals.half_done(page))
+                if not dry_run:
+                    tally.approved = 0
+                # Here and below no lock is held: the caller may take the same ones meanwhile.
+                yield tally
+            if not dry_run:
+                yield self._write(lot)
 
     def _read(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.opened.settings.field_prefix
         return read_tasks(self.opened.services.client, self.opened.project, prefix, tasks)
 
-    def _page(
-        self, tasks: NDArray[np.int64], confidence: float, batch: str, *, dry_run: bool
-    ) -> Tally:
-        tally, opened = Tally(), self.opened
-        for page in self._read(tasks):
-            predicted = opened.services.prediction.predict(
-                opened.project.id, opened.project.config, opened.settings, page.inputs
-            )
-            candidates = self._candidates(page, predicted)
-            done = judge(candidates, confidence)
-            wanted = self._results(page, predicted, done, confidence)
-            one = _tally(page, done, wanted)
-            unknown = page.id[np.isnan(candidates.outlier)].tolist()
-            one.unknown = len(wanted.keys() & set(unknown))
-            if not dry_run:
-                version = approval_version(batch, predicted.version)
-                self._write(page, version, wanted, one)
-            tally.add(one)
-        return tally
+    def _judge(
+        self, page: TaskPage, confidence: float
+    ) -> tuple[Tally, str, dict[int, tuple[Result, float]]]:
+        """Return what comes of a page, the model's version, and what approved tasks will say."""
+        opened = self.opened
+        predicted = opened.services.prediction.predict(
+            opened.project.id, opened.project.config, opened.settings, page.inputs
+        )
+        candidates = self._candidates(page, predicted)
+        done = judge(candidates, confidence)
+        wanted = self._results(page, predicted, done, confidence)
+        tally = _tally(page, done, wanted)
+        unknown = page.id[np.isnan(candidates.outlier)].tolist()
+        tally.unknown = len(wanted.keys() & set(unknown))
+        return tally, predicted.version, wanted
 
     def _candidates(self, page: TaskPage, predicted: PredictedTasks) -> Candidates:
         return Candidates(
@@ -170,85 +171,63 @@ class ApprovalWork:
         approved = page.id[done.approved].tolist()
         return {task: said[task] for task in approved if task in said and said[task][0]}
 
-    def _write(
-        self,
-        page: TaskPage,
-        version: str,
-        wanted: dict[int, tuple[Result, float]],
-        tally: Tally,
-    ) -> None:
-        client, project = self.opened.services.client, self.opened.project.id
-        approvals.clear_begun(client, page)
-        if not wanted:
-            return
-        tally.refused = approvals.approve(client, project, version, wanted)
-        tally.approved = 0
+    def _write(self, lot: _Lot) -> Tally:
+        """Approve what a lot wants, as far as its tasks are still as they were judged."""
+        mailbox, project = self.opened.services.mailbox, self.opened.project.id
+        tasks = np.array(sorted(lot.half_done.union(*lot.wanted.values())), dtype=np.int64)
+        tally = Tally()
+        with ExitStack() as stack:
+            locks = [
+                stack.enter_context(mailbox.lock(project, bucket))
+                for bucket in np.unique(tasks // SHARD).tolist()
+            ]
+            pages = list(self._read(tasks))
+            for lock in locks:
+                lock.require()
+            free: set[int] = set()
+            for page in pages:
+                approvals.clear_begun(self.opened.services.client, page)
+                free.update(page.id[~page.begun & (page.said("flag") != NEEDS_REVIEW)].tolist())
+            for version, wanted in lot.wanted.items():
+                still = {task: said for task, said in wanted.items() if task in free}
+                tally.left[REASONS[0]] += len(wanted) - len(still)
+                if still:
+                    tally.add(self._make(version, still))
+        tally.left = +tally.left
+        return tally
+
+    def _make(self, version: str, wanted: Mapping[int, tuple[Result, float]]) -> Tally:
+        """Approve tasks that nobody has labelled, and see whether somebody has meanwhile."""
+        client, project = self.opened.services.client, self.opened.project
+        refused = approvals.approve(client, project.id, version, wanted, project.size)
+        tally = Tally(refused=refused)
         for after in self._read(np.array(list(wanted), dtype=np.int64)):
             ours = after.approvals.take(after.approvals.version == version)
             # Somebody saved a label meanwhile: theirs is the one that counts.
-            beside = np.bincount(after.held[0], minlength=len(after))[ours.task] > 1
-            approvals.take_back(client, ours.take(beside))
-            tally.approved += int((~beside).sum())
-            tally.left[REASONS[0]] += int(beside.sum())
+            beside, twice = _beside(after, ours)
+            approvals.take_back(client, ours.take(beside | twice))
+            tally.approved += int((~beside & ~twice).sum())
+            tally.left[REASONS[0]] += int((beside & ~twice).sum())
+        return tally
+
+
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """What is written at once.
+
+    Attributes:
+        wanted: version of the approvals to the tasks, and what each will say.
+        half_done: tasks with what an approval that was cut short has left behind.
+    """
+
+    wanted: defaultdict[str, dict[int, tuple[Result, float]]]
+    half_done: set[int]
 
 
 def name_batch(action: str = "") -> str:
     """Return the name of a new batch, by which the newest is told; an action's ends with its id."""
     now = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     return f"{now}-{action}" if action else now
-
-
-def count(services: Services, project: int, batch: str) -> int:
-    """Return how many tasks hold an approval of a batch that nobody has edited since.
-
-    Raises:
-        LabelStudioError: when they cannot be read.
-    """
-    versions = approvals.batches(services.client, project).get(batch, [])
-    if not versions:
-        return 0
-    opened = read_project(services.client, project)
-    tasks = approvals.tasks_of_batch(services.client, project, batch)
-    pages = read_tasks(services.client, opened, "", tasks)
-    return sum(int(np.isin(page.approvals.version, versions).sum()) for page in pages)
-
-
-def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
-    """Take back one batch of approvals, all of it that nobody has edited since.
-
-    Args:
-        services: this process's parts.
-        project: Label Studio's project id.
-        batch: its name; "" for the newest.
-
-    Returns:
-        its name;
-        how many tasks it had;
-        what came of each page: ``approved`` counts what was taken back.
-
-    Raises:
-        SettingsError: when there is no such batch.
-        LabelStudioError: when Label Studio cannot be reached or refuses.
-    """
-    opened = read_project(services.client, project)
-    found = approvals.batches(services.client, project)
-    name = batch or next(iter(found), "")
-    if name not in found:
-        there = ", ".join(found) or "none"
-        raise SettingsError(f"project {project} has no batch {name!r}; there are: {there}")
-    tasks = approvals.tasks_of_batch(services.client, project, name)
-    return name, len(tasks), _undo(services.client, opened, tasks, found[name])
-
-
-def _undo(
-    client: LabelStudio, project: Project, tasks: NDArray[np.int64], versions: Sequence[str]
-) -> Iterator[Tally]:
-    for start in range(0, len(tasks), _UNDO_PAGE):
-        for page in read_tasks(client, project, "", tasks[start : start + _UNDO_PAGE]):
-            ours = page.approvals.take(np.isin(page.approvals.version, versions))
-            approvals.take_back(client, ours)
-            yield Tally(looked_at=len(page), approved=len(ours.id))
-    approvals.forget_batch(client, project.id, versions)
 
 
 def _cut(table: ControlPredictions, confidence: float) -> ControlPredictions:
@@ -264,6 +243,16 @@ def _tally(page: TaskPage, done: Judgement, wanted: dict[int, tuple[Result, floa
         for task, (result, _) in list(wanted.items())[:_MOST_EXAMPLES]
     ]
     return Tally(len(page), len(wanted), left=+left, examples=examples)
+
+
+def _beside(page: TaskPage, ours: Approvals) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where an approval stands beside another's label, and where beside an older one of ours."""
+    held, mine = (np.bincount(rows, minlength=len(page)) for rows in (page.held[0], ours.task))
+    order = np.lexsort((ours.id, ours.task))
+    _, oldest = np.unique(ours.task[order], return_index=True)
+    twice = np.ones(len(order), dtype=np.bool_)
+    twice[order[oldest]] = False
+    return (held > mine)[ours.task], twice
 
 
 def _labels(result: Result) -> str:

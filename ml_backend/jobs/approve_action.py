@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from ml_backend.jobs import approval
+from ml_backend.jobs import approval_undo
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
 from ml_backend.review.approve import REASONS
@@ -31,7 +31,7 @@ def approve(
     # Kept, so that each try adds to the same batch.
     batch = begun or name_batch(action.id)
     book.keep_batch(action.id, batch)
-    earlier = approval.count(services, action.project, batch) if begun else 0
+    earlier = approval_undo.count(services, action.project, batch) if begun else 0
     tasks = work.tasks(None, wish.tasks)
     tally = Tally()
     labelled = len(wish.tasks) - len(tasks)
@@ -49,7 +49,7 @@ def approve(
 
 def take_back(services: Services, action: Action, book: ActionBook) -> tuple[int, int]:
     """Take an action's approvals back; return how many, and how many stay or are gone already."""
-    _, _, pages = approval.undo(services, action.project, book.batch(action.id))
+    _, _, pages = approval_undo.undo(services, action.project, book.batch(action.id))
     tally = Tally()
     for page in pages:
         tally.add(page)

@@ -54,10 +54,11 @@ def change(
     done, changed = 0, 0
     with _looked_at_again(services, action.project) as touched:
         for number, (bucket, some) in enumerate(_shards(tasks)):
-            with services.mailbox.lock(action.project, bucket):
+            with services.mailbox.lock(action.project, bucket) as lock:
                 page = read_own_fields(services.client, action.project, prefix, some)
                 begun = book.lot(action.id, number) or Lot({}, {})
                 lot, said = _wanted(page, wish, regions, begun)
+                lock.require()
                 book.keep_lot(action.id, number, lot)
                 wanted = {task: lot.wrote[task] for task in page if task in lot.wrote}
                 touched.extend(_write(services, action.project, prefix, page, wanted))
@@ -79,13 +80,14 @@ def restore(services: Services, action: Action, book: ActionBook) -> tuple[int, 
         for number in book.lots(action.id):
             lot = book.lot(action.id, number) or Lot({}, {})
             for bucket, some in _shards(sorted(lot.wrote)):
-                with services.mailbox.lock(action.project, bucket):
+                with services.mailbox.lock(action.project, bucket) as lock:
                     page = read_own_fields(services.client, action.project, prefix, some)
                     wanted = {
                         task: _as_before(lot, task)
                         for task, own in page.items()
                         if _stands(own, lot.wrote[task]) or _stands(own, _as_before(lot, task))
                     }
+                    lock.require()
                     touched.extend(_write(services, action.project, prefix, page, wanted))
                 left[_CHANGED_SINCE] += len(page) - len(wanted)
                 done, changed = done + len(page), changed + len(wanted)

@@ -232,6 +232,10 @@ class RunGraph:
             after_s: seconds without a move after which a run is looked at.
         """
         for run in self._book.quiet(after_s):
+            if not self._book.is_current(run):
+                # Of an older version, which could die between the new run and the old one's end.
+                self._book.close(run.id, "superseded")
+                continue
             stage = run.stage if run.state == "running" else STAGES[0]
             alive = set(self._queue.job_ids) | set(self._queue.scheduled_job_registry.get_job_ids())
             alive |= set(self._queue.started_job_registry.get_job_ids(cleanup=False))
@@ -261,7 +265,9 @@ class RunGraph:
             self._queue.enqueue_many(jobs)
 
     def _clear_older(self, run: Run) -> None:
-        self._clear([older for older in self._book.ids_of(run.project) if older != run.id])
+        """Take away the jobs of the runs that this one supersedes, but of none that came after."""
+        ids = self._book.ids_of(run.project)
+        self._clear(ids[ids.index(run.id) + 1 :] if run.id in ids else [])
 
     def _clear(self, runs: list[str]) -> None:
         later = self._queue.scheduled_job_registry

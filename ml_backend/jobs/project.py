@@ -14,6 +14,7 @@ from ml_backend.jobs import learning
 from ml_backend.jobs.comparison import Comparison, policy_of
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
+from ml_backend.labelstudio.changes import stamps
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
@@ -112,6 +113,7 @@ class ProjectWork:
                 mark=page.said("seen"),
                 digest=page.digest,
                 labelled_at=page.labelled_at,
+                created_at=page.created_at,
                 model=predicted.version,
                 priority=scores.priority,
             )
@@ -135,6 +137,8 @@ class ProjectWork:
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
+            if not self.in_bulk:
+                self._note_looked_at(page, bad)
             flagged = decision.flag == NEEDS_REVIEW
             self.comparison.keep(page, bad, more + suggested, told(scores, priority), flagged)
         return outcome
@@ -207,6 +211,11 @@ class ProjectWork:
             stands = current == version or set_model_version(client, project.id, version)
             if stands:
                 mailbox.remember_version(project.id, version)
+
+    def _note_looked_at(self, page: TaskPage, bad: Collection[int]) -> None:
+        known = dict(zip(page.id.tolist(), stamps(page.stamp), strict=True))
+        fine = {task: stamp for task, stamp in known.items() if task not in bad}
+        self.opened.services.mailbox.note_looked_at(self.opened.project.id, fine)
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[tuple[TaskPage, set[int]]]:
         """Yield pages of tasks, and which of them have predictions on their way."""

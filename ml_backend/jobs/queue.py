@@ -277,7 +277,11 @@ class Mailbox:
         return kept.decode() if kept is not None else ""
 
     def found(self, project: int) -> dict[int, str]:
-        """Return which changes the last search for lost events found: task to its stamp."""
+        """Return which changes are known: those that the last search found, and heard ones since.
+
+        Returns:
+            task id to its stamp.
+        """
         kept = cast(Mapping[bytes, bytes], self.redis.hgetall(_found(project)))
         return {int(task): stamp.decode() for task, stamp in kept.items()}
 
@@ -288,6 +292,11 @@ class Mailbox:
             if found:
                 pipe.hset(_found(project), mapping=cast(Any, dict(found)))
             pipe.execute()
+
+    def note_looked_at(self, project: int, stamps: Mapping[int, str]) -> None:
+        """Keep what tasks were stamped with as they were scored: that change need not be found."""
+        if stamps:
+            self.redis.hset(_found(project), mapping=cast(Any, dict(stamps)))
 
     def remember_reconciled(self, project: int, until: str) -> None:
         """Keep up to which change of a task every event is known."""

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any, Final, cast
 
 import redis
+from redis.client import Pipeline
 
 from ml_backend.jobs import clock
 from ml_backend.jobs.run import ENDED, STAGES, Run
@@ -23,6 +24,24 @@ _KEPT_S: Final = 30 * 24 * 3600
 _MOST_RUNS: Final = 50
 _MOST_ERRORS: Final = 1000
 _MOST_LINES: Final = 200
+
+#: A run becomes its project's current one, and supersedes that which was, all at once: a process
+#: that dies leaves no run that neither goes on nor ends. Done twice, it is as done once.
+_TAKE_PLACE = """
+local older = redis.call('SET', KEYS[1], ARGV[1], 'GET')
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('LREM', KEYS[3], 0, ARGV[1])
+redis.call('LPUSH', KEYS[3], ARGV[1])
+redis.call('LTRIM', KEYS[3], 0, ARGV[2] - 1)
+if older and older ~= ARGV[1] then
+  local key = ARGV[5] .. older
+  local state = redis.call('HGET', key, 'state')
+  if state and not string.find(ARGV[3], state, 1, true) then
+    redis.call('HSET', key, 'state', 'superseded', 'ended', ARGV[4])
+  end
+  redis.call('SREM', KEYS[2], older)
+end
+"""
 
 #: The first end of a run is the one that counts.
 _CLOSE = """
@@ -71,6 +90,7 @@ class RunBook:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
+        self._take_place = connection.register_script(_TAKE_PLACE)
         self._close = connection.register_script(_CLOSE)
         self._begin = connection.register_script(_BEGIN)
         self._step = connection.register_script(_STEP)
@@ -98,10 +118,8 @@ class RunBook:
             pipe.expire(_run(run), _KEPT_S)
             if over:
                 pipe.set(_over(run), json.dumps(asdict(over)), ex=_KEPT_S)
-            pipe.lpush(f"relook:runs-of:{project}", run)
-            pipe.ltrim(f"relook:runs-of:{project}", 0, _MOST_RUNS - 1)
+            self._make_current(pipe, run, project, now)
             pipe.execute()
-        self._make_current(run, project)
         return self.read(run)
 
     def reopen(self, run: str, stage: str) -> Run:
@@ -110,14 +128,14 @@ class RunBook:
         Raises:
             KeyError: when there is none.
         """
-        found = self.read(run)
-        fields = {"state": "queued", "stage": stage, "ended": 0, "moved": self.now()}
+        found, now = self.read(run), self.now()
+        fields = {"state": "queued", "stage": stage, "ended": 0, "moved": now}
         with self._redis.pipeline() as pipe:
             pipe.hset(_run(run), mapping=cast(Any, fields))
             pipe.hincrby(_run(run), "attempt", 1)
             pipe.delete(_errors(run))
+            self._make_current(pipe, run, found.project, now)
             pipe.execute()
-        self._make_current(run, found.project)
         return self.read(run)
 
     def renew(self, run: Run) -> int:
@@ -220,23 +238,20 @@ class RunBook:
         return Run.of(run, _text(raw), _text(said), [line.decode() for line in lines], self.now())
 
     def of_project(self, project: int) -> list[Run]:
-        """Return a project's runs, newest first."""
+        """Return a project's runs, the last one begun or taken up again first."""
         return [self.read(run) for run in self.ids_of(project) if self._redis.exists(_run(run))]
 
     def ids_of(self, project: int) -> list[str]:
-        """Return the ids of a project's runs, newest first."""
-        ids = cast(list[bytes], self._redis.lrange(f"relook:runs-of:{project}", 0, -1))
+        """Return the ids of a project's runs, in the order of ``of_project``."""
+        ids = cast(list[bytes], self._redis.lrange(_runs_of(project), 0, -1))
         return [run.decode() for run in ids]
 
-    def _make_current(self, run: str, project: int) -> None:
-        # One exchange: of two runs opened at once, each knows which it supersedes.
-        older = cast(bytes | None, self._redis.set(f"relook:run-of:{project}", run, get=True))
-        self._redis.sadd(_OPEN, run)
-        if older is not None and older.decode() != run:
-            self.close(older.decode(), "superseded")
+    def _make_current(self, pipe: Pipeline, run: str, project: int, now: float) -> None:
+        keys = [_run_of(project), _OPEN, _runs_of(project)]
+        self._take_place(keys, [run, _MOST_RUNS, " ".join(ENDED), now, _run("")], client=pipe)
 
     def _current(self, project: int) -> str:
-        return (cast(bytes | None, self._redis.get(f"relook:run-of:{project}")) or b"").decode()
+        return (cast(bytes | None, self._redis.get(_run_of(project))) or b"").decode()
 
 
 _OPEN: Final = "relook:runs-open"
@@ -244,6 +259,14 @@ _OPEN: Final = "relook:runs-open"
 
 def _run(run: str) -> str:
     return f"relook:run:{run}"
+
+
+def _run_of(project: int) -> str:
+    return f"relook:run-of:{project}"
+
+
+def _runs_of(project: int) -> str:
+    return f"relook:runs-of:{project}"
 
 
 def _errors(run: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final, cast
 from ml_backend.errors import ConfigError, SettingsError
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import ENDED, RunBook
+from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.settings import project_settings
 
@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 #: Project to what its last known settings and config stand for.
 _KNOWN: Final = "relook:setup-digests"
 _HOUR_S: Final = 3600
+#: Should who sees to a change die, another may.
+_SEEN_TO_S: Final = 60
 
 
 def begin_if_due(mailbox: Mailbox, project: int) -> bool:
@@ -38,11 +40,10 @@ def begin_if_due(mailbox: Mailbox, project: int) -> bool:
     book = RunBook(mailbox.redis)
     with mailbox.lock(project, "schedule"):
         runs = book.of_project(project)
-        if runs and runs[0].state not in ENDED:
+        if any(book.is_current(run) for run in runs):
             return False
-        whole = (run for run in runs if not run.over and run.state != "superseded")
-        last = next(whole, None)
-        if last is not None and book.now() - last.started < hours * _HOUR_S:
+        whole = [run.started for run in runs if not run.over and run.state != "superseded"]
+        if whole and book.now() - max(whole) < hours * _HOUR_S:
             return False
         RunGraph(mailbox, book).start(project)
     return True
@@ -69,19 +70,25 @@ def begin_if_changed(mailbox: Mailbox, project: int, xml: str) -> bool:
         return False  # said where it was typed, and by the next run
     parts = settings.touching("predictions", "queue"), controls
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
-    before = _exchange(mailbox, project, digest)
-    if before in ("", digest) or not settings.analyze_on_change:
+    if _known(mailbox, project) == digest:
         return False
-    book = RunBook(mailbox.redis)
-    if not book.of_project(project):
+    # Several are told of one change; one of them sees to it.
+    seeing_to = f"relook:seen-to:{project}:{digest}"
+    if not mailbox.redis.set(seeing_to, 1, nx=True, ex=_SEEN_TO_S):
         return False
-    RunGraph(mailbox, book).start(project)
-    return True
+    try:
+        before, book = _known(mailbox, project), RunBook(mailbox.redis)
+        analysed = before not in ("", digest) and settings.analyze_on_change
+        begins = analysed and bool(book.ids_of(project))
+        if begins:
+            RunGraph(mailbox, book).start(project)
+        # Last: where no run could be begun, the change is still one when it is next told.
+        mailbox.redis.hset(_KNOWN, str(project), digest)
+    finally:
+        mailbox.redis.delete(seeing_to)
+    return begins
 
 
-def _exchange(mailbox: Mailbox, project: int, digest: str) -> str:
-    with mailbox.redis.pipeline() as pipe:
-        pipe.hget(_KNOWN, str(project))
-        pipe.hset(_KNOWN, str(project), digest)
-        before = cast(bytes | None, pipe.execute()[0])
-    return before.decode() if before is not None else ""
+def _known(mailbox: Mailbox, project: int) -> str:
+    kept = cast(bytes | None, mailbox.redis.hget(_KNOWN, str(project)))
+    return kept.decode() if kept is not None else ""

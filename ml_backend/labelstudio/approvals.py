@@ -16,7 +16,7 @@ from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
-from ml_backend.labelstudio.filters import condition, every, query, understood
+from ml_backend.labelstudio.filters import condition, either, every, query, understood
 from ml_backend.labelstudio.reader import TaskPage, read_project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
@@ -24,10 +24,10 @@ from ml_backend.labelstudio.writer import create_predictions, delete_each, delet
 __all__ = [
     "approve",
     "batches",
-    "begun_approvals",
+    "begun_tasks",
     "clear_begun",
-    "drafted_tasks",
     "forget_batch",
+    "half_done",
     "require_whole",
     "take_back",
     "tasks_of_batch",
@@ -70,14 +70,16 @@ def unlabelled_tasks(
     return np.unique(np.array(found, dtype=np.int64))
 
 
-def drafted_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
-    """Read the ids of the tasks that hold a draft and no annotation: somebody is at work on them.
+def begun_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
+    """Read the ids of the tasks that hold a draft or were skipped: somebody was at work on them.
 
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    drafted = every(condition("draft_exists", "Boolean", value=True))
-    return unlabelled_tasks(client, project, drafted)
+    drafted = condition("draft_exists", "Boolean", value=True)
+    skipped = condition("cancelled_annotations", "Number", 0, "greater")
+    doing = f"listing the tasks of project {project} that somebody has begun"
+    return _listed(client, project, doing, either(drafted, skipped))
 
 
 def _unlabelled(client: LabelStudio, project: int, chosen: Mapping[str, Any]) -> list[int]:
@@ -126,6 +128,7 @@ def approve(
     project: int,
     version: str,
     predictions: Mapping[int, tuple[Result, float]],
+    size: int = 0,
 ) -> list[int]:
     """Make predictions the annotations of their tasks, in bulk.
 
@@ -136,6 +139,7 @@ def approve(
         project: the project.
         version: as ``approval_version`` has it.
         predictions: task id to result and score.
+        size: how many tasks the project has.
 
     Returns:
         the tasks whose prediction Label Studio refused.
@@ -143,7 +147,7 @@ def approve(
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
     """
-    refused = create_predictions(client, project, version, predictions)
+    refused = create_predictions(client, project, version, predictions, size)
     taken = [task for task in predictions if task not in refused]
     if taken:
         with explained(f"approving {len(taken)} tasks of project {project}"):
@@ -156,12 +160,9 @@ def approve(
     return refused
 
 
-def begun_approvals(page: TaskPage) -> list[int]:
-    """Return the predictions that were to become annotations when an approval was cut short."""
-    standing = page.standing
-    begun = [bool(batch_of(version)) for version in standing.version.tolist()]
-    left = np.array(begun, dtype=np.bool_) & ~page.begun[standing.task]
-    return [int(prediction) for prediction in standing.id[left]]
+def half_done(page: TaskPage) -> list[int]:
+    """Return the tasks with a prediction that an approval, cut short, made no annotation of."""
+    return [int(task) for task in page.id[page.standing.task[_left(page)]]]
 
 
 def clear_begun(client: LabelStudio, page: TaskPage) -> None:
@@ -170,7 +171,13 @@ def clear_begun(client: LabelStudio, page: TaskPage) -> None:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    delete_predictions(client, begun_approvals(page))
+    delete_predictions(client, page.standing.id[_left(page)].tolist())
+
+
+def _left(page: TaskPage) -> NDArray[np.bool_]:
+    """Which standing predictions were to become annotations."""
+    begun = [bool(batch_of(version)) for version in page.standing.version.tolist()]
+    return np.array(begun, dtype=np.bool_) & ~page.begun[page.standing.task]
 
 
 def take_back(client: LabelStudio, approvals: Approvals) -> None:
@@ -205,15 +212,7 @@ def tasks_of_batch(client: LabelStudio, project: int, batch: str) -> NDArray[np.
     """
     named = [f"{APPROVED}@{batch}@"]
     said = every(condition("predictions_model_versions", "List", named, "contains"))
-    with explained(f"listing batch {batch} of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id",
-            query=query(said),
-            page_size=_PAGE,
-        )
-        return np.unique(np.array([task.id for task in pages], dtype=np.int64))
+    return _listed(client, project, f"listing batch {batch} of project {project}", said)
 
 
 def forget_batch(client: LabelStudio, project: int, versions: Sequence[str]) -> None:
@@ -225,6 +224,20 @@ def forget_batch(client: LabelStudio, project: int, versions: Sequence[str]) -> 
     for version in versions:
         with explained(f"deleting the predictions of {version} in project {project}"):
             _ask(client, "DELETE", project, {"model_version": version})
+
+
+def _listed(
+    client: LabelStudio, project: int, doing: str, filters: dict[str, Any]
+) -> NDArray[np.int64]:
+    with explained(doing):
+        pages: Any = client.tasks.list(
+            project=project,
+            fields="task_only",
+            include="id",
+            query=query(filters),
+            page_size=_PAGE,
+        )
+        return np.unique(np.array([task.id for task in pages], dtype=np.int64))
 
 
 def _ask(client: LabelStudio, method: str, project: int, body: Any = None) -> Any:

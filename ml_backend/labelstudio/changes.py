@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition, every
 
-__all__ = ["TaskStates", "last_change", "microseconds", "read_changes", "read_states", "shifted"]
+__all__ = [
+    "TaskStates",
+    "last_change",
+    "microseconds",
+    "read_changes",
+    "read_states",
+    "shifted",
+    "stamps",
+]
 
 #: The one form of a moment that Label Studio's filters take; others are an error 500.
 _FORM: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -99,6 +107,11 @@ def microseconds(moment: str | datetime) -> int:
     """Return one of Label Studio's moments as microseconds since 1970."""
     when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+def stamps(since_1970: NDArray[np.int64]) -> list[str]:
+    """Return moments as ``read_changes`` does, from the inverse of ``microseconds``."""
+    return [_stamp(_EPOCH + timedelta(microseconds=one)) for one in since_1970.tolist()]
 
 
 def shifted(stamp: str, by: timedelta) -> str:

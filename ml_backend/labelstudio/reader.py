@@ -106,6 +106,7 @@ class TaskPage:
         own: field of ``OWN_FIELDS`` to the value in each task, None where there is none.
         labelled_at: float64 (T,), when the newest current annotation was written, seconds since
             1970; 0 where nothing is labelled.
+        created_at: float64 (T,), when Label Studio made the task, seconds since 1970.
         stamp: int64 (T,), when Label Studio last saw the task change, microseconds since 1970.
         digest: str (T,), one per distinct current annotation, joined; "" where nothing is labelled.
         held: row of the task and id of every annotation, current or not.
@@ -116,6 +117,7 @@ class TaskPage:
     inputs: TaskInputs
     own: dict[str, list[Any]]
     labelled_at: NDArray[np.float64]
+    created_at: NDArray[np.float64]
     stamp: NDArray[np.int64]
     digest: NDArray[np.str_]
     annotations: Annotations
@@ -217,6 +219,7 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
         ),
         own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
         labelled_at=labelled_at,
+        created_at=np.array([seconds(task["created_at"]) for task in tasks], dtype=np.float64),
         stamp=np.array([microseconds(task["updated_at"]) for task in tasks], dtype=np.int64),
         digest=np.array([_digests(results) for results in said], dtype=np.str_),
         annotations=annotations,

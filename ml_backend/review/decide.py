@@ -34,6 +34,7 @@ class State:
         mark: str (T,), the mark that stands beside it.
         digest: str (T,), of the current human labels, several joined; "" where there are none.
         labelled_at: float64 (T,), when the newest of them was written, seconds since 1970.
+        created_at: float64 (T,), when Label Studio made the task, seconds since 1970.
         model: str, the model version that scored.
         priority: float32 (T,), how likely the labels hold an error, as it was scored, whatever
             verdicts have taught since; NaN where nothing was scored.
@@ -43,8 +44,14 @@ class State:
     mark: NDArray[np.str_]
     digest: NDArray[np.str_]
     labelled_at: NDArray[np.float64]
+    created_at: NDArray[np.float64]
     model: str
     priority: NDArray[np.float32]
+
+    def foreign(self) -> NDArray[np.bool_]:
+        """Return where flag and mark came with an import and speak of another task, bool (T,)."""
+        pairs = zip(self.mark.tolist(), self.created_at.tolist(), strict=True)
+        return _column(Mark.parse(text).is_foreign(at) for text, at in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,9 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
       else scored anew: *corrected* when nothing suspicious is left, and flagged again when it is.
       Of several annotators' labels, one that gave way to another counts as a change when nothing
       suspicious is left, and as a confirmation when it is.
-    - A reviewed task is left alone while its labels and the model stay what they were.
+    - A flag that came with an import has had no answer here: the task is scored as any other.
+    - A reviewed task is left alone while its labels and the model stay what they were; a verdict
+      that came with an import too, since somebody has looked at that label.
     - Everything else that is labelled is flagged from ``threshold`` on (one for all, or one for
       each task), and unflagged below.
       Verdicts change the queue's order, never what is in it: they say nothing of what is not.
@@ -95,7 +104,8 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     same_model = _column(old.model == state.model for old in seen)
 
     flagged = state.flag == NEEDS_REVIEW
-    acted = flagged & labelled & later
+    foreign = state.foreign()
+    acted = flagged & labelled & later & ~foreign
     # Where people now agree on the better of two labels, the other one was the error.
     mended = scored & ~suspicious & (fewer | ~same)
     confirmed = acted & same & ~mended
@@ -115,7 +125,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     flag[dropped] = _NO_FLAG
 
     # A flag that stays keeps its mark: the mark says what the reviewer has not yet answered.
-    open_still = needs_review & flagged & ~acted & same
+    open_still = needs_review & flagged & ~acted & same & ~foreign
     keeps = open_still | settled | waits | ((flag == _NO_FLAG) & ~dropped)
     keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
     return Decision(

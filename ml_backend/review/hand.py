@@ -1,7 +1,8 @@
 """Flags that somebody set or cleared by hand: later runs keep to them.
 
 They stand in a field of their own beside the flag, and end when the labels they were about change:
-a flag with the reviewer's answer, a clearance with the next edit.
+a flag with the reviewer's answer, a clearance with the next edit. An import carries them along:
+they are a person's word about the same labels, and wait for their answer in the new task.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
         for said, at in zip(state.digest.tolist(), state.labelled_at.tolist(), strict=True)
     ]
     unmarked = state.mark == ""
+    new_here = unmarked | state.foreign()
     # Without a mark nobody can have answered: the flag has only just been set.
     answered = np.isin(decision.flag, (CONFIRMED, CORRECTED)) & ~unmarked
     flagged = (hand == NEEDS_REVIEW) & ~answered
@@ -65,7 +67,7 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
     flag[flagged], flag[cleared] = NEEDS_REVIEW, ""
     marks = np.array([str(mark) for mark in fresh], dtype=object)
     first = np.where(decision.describe, decision.mark, marks)
-    mark = np.where(ours & unmarked, first, np.where(ours, state.mark, decision.mark))
+    mark = np.where(ours & new_here, first, np.where(ours, state.mark, decision.mark))
     honoured = replace(
         decision,
         flag=flag,

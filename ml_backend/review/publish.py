@@ -27,7 +27,7 @@ class _Described(Protocol):
     @property
     def kind(self) -> Sequence[str]: ...
     @property
-    def reason(self) -> Sequence[str]: ...
+    def placed(self) -> Sequence[str]: ...
     @property
     def fixes(self) -> Mapping[int, tuple[int, list[Fix]]]: ...
 
@@ -70,7 +70,7 @@ def publish(
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
     priority = {row: round(float(found.priority[row]), 2) for row in described}
     marks = dict(enumerate(decision.mark.tolist()))
-    reason = {row: found.reason[row] for row in described} | dict.fromkeys(emptied, "")
+    reason = {row: found.placed[row] for row in described} | dict.fromkeys(emptied, "")
     wanted: dict[str, dict[int, str | float]] = {
         "priority": {**priority, **dict.fromkeys(emptied, 0.0)},
         "kind": {**{r: found.kind[r] for r in described}, **dict.fromkeys(emptied, "")},

@@ -23,6 +23,7 @@ from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.disputes import disputes
 from ml_backend.scoring.nearby import Nearby
+from ml_backend.scoring.whereabouts import whereabouts
 from ml_backend.storage.labels import StoredLabels
 
 __all__ = ["PageScores", "RegionScores", "fit_calibration", "page_labels", "score_page"]
@@ -52,6 +53,8 @@ class PageScores:
         priority: float32 (T,), in [0, 1]; NaN where there is nothing to score or to score with.
         kind: kind of the worst finding of each task; "" where there is none.
         reason: the worst findings of each task in plain words.
+        placed: the same with the place of each in picture or text, as reviewers are told. What is
+            compared, and what stands beside the picture on the review page, needs no places.
         fixes: row of a task to the row of its worst annotation and what to change in it; nothing
             where no model says what would be right.
         least: float32 (T,), the priority from which each task needs review.
@@ -62,6 +65,7 @@ class PageScores:
     priority: NDArray[np.float32]
     kind: list[str]
     reason: list[str]
+    placed: list[str]
     fixes: dict[int, tuple[int, list[Fix]]]
     least: NDArray[np.float32]
     regions: tuple[RegionScores | None, ...] = ()
@@ -85,6 +89,7 @@ class _Finding:
     score: float
     kind: str
     reason: str
+    place: str
     annotation: int
     fix: Fix | None
 
@@ -176,6 +181,7 @@ def score_page(
         np.minimum.at(least, task, policy.least(scored.findings, len(units)))
         regions.append(_of_regions(table.control.geometry, scored, len(units.given)))
         texts = page.inputs.spelt(table.control)
+        place_of = whereabouts(units, scored.findings, [texts[row] for row in task.tolist()])
         for n, unit in enumerate(scored.findings.task.tolist()):
             row = int(task[unit])
             fix = scored.fix[n]
@@ -185,13 +191,14 @@ def score_page(
                 score=float(scored.findings.score[n]),
                 kind=str(scored.findings.kind[n]),
                 reason=scored.reason[n],
+                place=place_of[n],
                 annotation=int(annotations[unit]),
                 fix=fix,
             )
             found[row].append(one)
-    kind, reason, fixes = _by_task(priority, found, least)
+    kind, reason, placed, fixes = _by_task(priority, found, least)
     least = np.maximum(least, np.float32(policy.cut))
-    return PageScores(priority, kind, reason, fixes, least, tuple(regions))
+    return PageScores(priority, kind, reason, placed, fixes, least, tuple(regions))
 
 
 def _counted(scored: Scored, policy: Policy, *, adds_up: bool) -> Scored:
@@ -253,18 +260,20 @@ def _by_task(
     priority: NDArray[np.float32],
     found: Mapping[int, list[_Finding]],
     least: NDArray[np.float32],
-) -> tuple[list[str], list[str], dict[int, tuple[int, list[Fix]]]]:
-    """Return kind, reason and fixes of each task's worst findings, as ``PageScores`` has them."""
-    kind, reason = [""] * len(priority), [""] * len(priority)
+) -> tuple[list[str], list[str], list[str], dict[int, tuple[int, list[Fix]]]]:
+    """Return kind, reason, placed and fixes of each task, as ``PageScores`` has them."""
+    kind, reason, placed = ([""] * len(priority) for _ in range(3))
     fixes: dict[int, tuple[int, list[Fix]]] = {}
     for row, all_of_task in found.items():
         ranked = sorted(all_of_task, key=lambda one: -one.score)
         named = [one for one in ranked if one.score >= least[row]] or ranked[:1]
         kind[row] = named[0].kind
-        reason[row] = "; ".join(one.reason for one in named[:_MOST_NAMED])
-        if len(named) > _MOST_NAMED:
-            reason[row] += f"; and {len(named) - _MOST_NAMED} more"
+        more = [f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
+        told = named[:_MOST_NAMED]
+        reason[row] = "; ".join([*(one.reason for one in told), *more])
+        places = (f"{one.reason}, {one.place}" if one.place else one.reason for one in told)
+        placed[row] = "; ".join([*places, *more])
         worst = named[0].annotation
         mend = [one.fix for one in named if one.annotation == worst and one.fix is not None]
         fixes[row] = worst, mend
-    return kind, reason, fixes
+    return kind, reason, placed, fixes

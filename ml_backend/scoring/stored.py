@@ -51,6 +51,7 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
         inputs=TaskInputs(tasks, [{"data": {}} for _ in tasks]),
         own={},
         labelled_at=np.zeros(len(tasks)),
+        created_at=np.zeros(len(tasks)),
         stamp=np.zeros(len(tasks), dtype=np.int64),
         digest=np.full(len(tasks), "", dtype=np.str_),
         annotations=Annotations(

@@ -1,6 +1,6 @@
 """What bulk approval would do, by what the store knows: the job itself reads Label Studio.
 
-Of drafts nobody tells the store, so Label Studio is asked for those.
+Of drafts and of skipped tasks nobody tells the store, so Label Studio is asked for those.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.approvals import drafted_tasks, require_whole
+from ml_backend.labelstudio.approvals import begun_tasks, require_whole
 from ml_backend.review.approve import REASONS, Candidates, judge
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.projects import OpenProject
@@ -45,9 +45,9 @@ def preview(
         left[REASONS[3]] += len(known)
         return 0, [], dict(+left)
     labelled = rows["unit"].combine_chunks().value_lengths().to_numpy() > 0
-    drafted = drafted_tasks(opened.services.client, opened.id)
+    begun = begun_tasks(opened.services.client, opened.id)
     candidates = Candidates(
-        begun=labelled | np.isin(known, drafted),
+        begun=labelled | np.isin(known, begun),
         flag=np.array(rows["flag"].to_pylist(), dtype=np.str_),
         outlier=_outliers(opened, known),
         tables=there,

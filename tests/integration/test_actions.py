@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS
-from ml_backend.jobs.action_book import ActionBook, enqueue
+from ml_backend.jobs import field_actions
+from ml_backend.jobs.action_book import ActionBook, Lot, Wish, enqueue
 from ml_backend.jobs.shards import SHARD
+from ml_backend.labelstudio.own_fields import read_own_fields
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes
 from tests.integration.test_approve import unlabelled
@@ -84,6 +87,29 @@ def test_approvals_from_before_a_worker_died_count(bench: Bench, signed_in):
     assert (retried["said"], retried["undoable"]) == (found["said"], True)
     undone(signed_in, blank.project, found["id"])
     assert blank.labelled() == []
+
+
+def test_an_action_that_was_away_writes_nothing_over_another(bench: Bench, book, monkeypatch):
+    blank = unlabelled(bench, 2, seed=96)
+    bucket = blank.tasks[0] // SHARD
+
+    def read(*asked):
+        page = read_own_fields(*asked)
+        # While this process is frozen its lock lapses, and another has it.
+        bench.redis.delete(f"relook:lock:{blank.project}:{bucket}")
+        with bench.mailbox.lock(blank.project, bucket):
+            return page
+
+    monkeypatch.setattr(field_actions, "read_own_fields", read)
+    wish = Wish("tag", tuple(blank.tasks), tag="late")
+    action = book.open(blank.project, wish, len(blank.tasks))
+    with pytest.raises(LockNotOwnedError):
+        field_actions.change(blank.services, action, book, wish)
+    assert book.lots(action.id) == []
+    book.keep_lot(action.id, 0, Lot({}, {task: {"tags": ""} for task in blank.tasks}))
+    with pytest.raises(LockNotOwnedError):
+        field_actions.restore(blank.services, action, book)
+    assert [field(bench, task, "tags") for task in blank.tasks] == [None, None]
 
 
 def test_what_cannot_be_taken_back_stands_and_can_be_tried_again(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -10,19 +10,22 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS, human_result, upload_images
 from ml_backend.errors import ConfigError, SettingsError
+from ml_backend.jobs import approval
 from ml_backend.jobs.action_book import ActionBook, Wish
-from ml_backend.jobs.approval import ApprovalWork, Tally, undo
+from ml_backend.jobs.approval import ApprovalWork, Tally
+from ml_backend.jobs.approval_undo import undo
 from ml_backend.jobs.approve_action import approve as approve_action
 from ml_backend.jobs.comparison import Comparison
-from ml_backend.labelstudio import approvals
+from ml_backend.jobs.shards import SHARD
+from ml_backend.labelstudio import approvals, reader
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.changes import read_states
-from ml_backend.labelstudio.reader import read_tasks
+from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
-from ml_backend.review.approve import judge
 from ml_backend.services import Services
 from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import digit, scenes, wrong_class
@@ -237,22 +240,74 @@ def test_an_approval_that_was_cut_short_is_done_anew(bench: Bench):
         assert version not in versions
 
 
-def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
-    here = unlabelled(bench, 3, seed=85)
+def about_to_write(here: Unlabelled) -> tuple[Callable[[], Tally], list[int]]:
+    """What an approval has left to do after its last question; and which tasks it approves."""
     work = here.work
     (page,) = work._read(np.array(here.tasks))
-    predicted = here.services.prediction.predict(
-        here.project, work.opened.project.config, work.opened.settings, page.inputs
-    )
-    done = judge(work._candidates(page, predicted), SURE)
-    wanted = work._results(page, predicted, done, SURE)
-    raced, *others = wanted
+    _, model, wanted = work._judge(page, SURE)
+    return lambda: work._make(approval_version("b1", model), wanted), list(wanted)
+
+
+def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
+    here = unlabelled(bench, 3, seed=85)
+    write, (raced, *others) = about_to_write(here)
     assert others
     mine = bench.client.annotations.create(id=raced, result=[])
-    tally = Tally()
-    work._write(page, approval_version("b1", predicted.version), wanted, tally)
+    tally = write()
     assert (tally.approved, tally.left["labelled or begun by somebody"]) == (len(others), 1)
     assert [one["id"] for one in here.annotations(raced)] == [mine.id]
+
+
+def test_what_slipped_through_twice_is_approved_once(bench: Bench):
+    here = unlabelled(bench, 3, seed=85)
+    write, wanted = about_to_write(here)
+    assert write().approved == len(wanted) > 1
+    stands = {task: here.annotations(task) for task in wanted}
+    # Another try that was past its last question when it was frozen.
+    assert write().approved == len(wanted)
+    assert {task: here.annotations(task) for task in wanted} == stands
+
+
+def test_an_approval_that_was_frozen_leaves_alone_what_another_has_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    here = unlabelled(bench, 4, seed=84)
+    locks = {f"relook:lock:{here.project}:{task // SHARD}" for task in here.tasks}
+    whole, stands = ApprovalWork._read, list[dict[int, list[Any]]]()
+
+    def read(work: ApprovalWork, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
+        pages = list(whole(work, tasks))
+        # Frozen between what it has read and what it writes; a minute later the lock is free.
+        if bench.redis.exists(*locks) and not stands:
+            bench.redis.delete(*locks)
+            monkeypatch.setattr(ApprovalWork, "_read", whole)
+            assert here.approve(batch="b2").approved
+            stands.append({task: here.annotations(task) for task in here.tasks})
+        return iter(pages)
+
+    monkeypatch.setattr(ApprovalWork, "_read", read)
+    with pytest.raises(LockNotOwnedError):
+        here.approve()
+    assert [{task: here.annotations(task) for task in here.tasks}] == stands
+
+
+def test_what_is_sure_of_many_pages_is_written_in_one_import(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """Each bulk import has Label Studio count the whole project, 5 s in one of 10,000 tasks."""
+    here = unlabelled(bench, 6, seed=82)
+    imports: list[int] = []
+
+    def create(*asked: Any) -> list[int]:
+        imports.append(len(asked[3]))
+        return create_predictions(*asked)
+
+    monkeypatch.setattr(approvals, "create_predictions", create)
+    monkeypatch.setattr(approval, "SHARD", 2)
+    monkeypatch.setattr(reader, "_PAGE_SIZE", 2)
+    tally = here.approve()
+    assert (tally.looked_at, imports) == (6, [tally.approved])
+    assert len(here.labelled()) == tally.approved > 2
 
 
 def test_an_approval_is_no_second_opinion(bench: Bench):

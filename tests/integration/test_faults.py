@@ -79,8 +79,8 @@ class Site:
             threads=1,
         )
 
-    def work(self, token: str | None = None) -> None:
-        environment = {**os.environ, **self.settings(token).environment()}
+    def work(self, token: str | None = None, **more: str) -> None:
+        environment = {**os.environ, **self.settings(token).environment(), **more}
         command = [sys.executable, "-m", "tests.integration.quick_worker"]
         log = self.folder / "worker.log"
         self.workers.append(ChildProcess("worker", command, log, environment))
@@ -181,6 +181,30 @@ def test_a_worker_that_is_killed_in_its_writes_is_made_up_for(worker: Site, call
     started = worker.graph.start(project)
     wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
     # From this thread: a child ends with the thread that started it.
+    worker.work()
+    run = worker.ended(started)
+    assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
+    worker.assert_whole(project, ids)
+
+
+@pytest.mark.parametrize("stage", ["listing", "fitting", "finishing", "projecting"])
+def test_a_worker_that_is_killed_in_a_step_over_the_project_is_made_up_for(
+    worker: Site, stage: str
+):
+    """Killed as Label Studio is first asked for something in that stage."""
+    project, ids = worker.project()
+    one_at_a_time = threading.Lock()
+
+    def kill() -> None:
+        (run,) = worker.book.of_project(project)
+        with one_at_a_time:
+            if run.stage == stage and worker.workers:
+                worker.workers.pop().kill()
+
+    worker.proxy.add(".", "call", times=10_000, action=kill)
+    started = worker.graph.start(project)
+    wait_for(lambda: not worker.workers, "the worker's end", 180)
+    worker.proxy.clear()
     worker.work()
     run = worker.ended(started)
     assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
@@ -421,3 +445,36 @@ def test_two_real_workers_on_one_shard_write_everything_once(worker: Site):
     assert met == ["predicting", "scoring"]
     assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
     worker.assert_whole(project, ids)
+
+
+def test_workers_with_disks_of_their_own_share_a_store(site: Site, tmp_path: Path):
+    """As on two machines: nothing in common but Redis, Label Studio and the store's folder."""
+    site.stop_workers()
+    site.proxy.clear()
+
+    def work(name: str) -> None:
+        site.work(RELOOK_DATA_DIR=str(tmp_path / name), RELOOK_STORE=str(tmp_path / "store"))
+
+    def analysed(project: int) -> Run:
+        run = site.ended(site.graph.start(project))
+        assert (run.state, run.errors) == ("done", {})
+        return run
+
+    try:
+        work("first")
+        work("second")
+        made = [site.project() for _ in range(3)]
+        runs = [site.graph.start(project) for project, _ in made]
+        for run, (project, ids) in zip(runs, made, strict=True):
+            ended = site.ended(run)
+            assert (ended.state, ended.errors, ended.flagged) == ("done", {}, WRONG)
+            site.assert_whole(project, ids)
+        site.stop_workers()
+        # A third knows what they have kept, and does none of it again.
+        work("third")
+        for project, ids in made:
+            assert any("predicting: 0 of" in line for line in analysed(project).log)
+            site.assert_whole(project, ids)
+        assert not (tmp_path / "third" / "store").exists()
+    finally:
+        site.stop_workers()

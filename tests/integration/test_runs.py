@@ -126,9 +126,10 @@ def without_events(bench: Bench, project: int) -> None:
 
 
 def search(bench: Bench, project: int) -> None:
-    before = bench.mailbox.reconciled(project)
     bench.mailbox.reconcile_all(0)
-    wait_for(lambda: bench.mailbox.reconciled(project) != before, "the search for lost events")
+    job = bench.mailbox.events.fetch_job(f"reconcile-{project}")
+    assert job is not None
+    wait_for(lambda: job.get_status() == "finished", "the search for lost events")
 
 
 def test_changes_whose_events_were_lost_are_found(bench: Bench):

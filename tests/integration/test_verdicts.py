@@ -98,3 +98,43 @@ def test_priorities_are_what_verdicts_have_taught(bench: Bench):
     before = [bench.task(one).data for one in [*confirmed, task]]
     assert bench.analyze(project).state == "done"
     assert [bench.task(one).data for one in [*confirmed, task]] == before
+
+
+def test_an_import_brings_flags_along_that_nobody_has_answered(bench: Bench):
+    """An export carries our fields; the import stamps its labels anew, as if they were saved."""
+    wrong, fine, other = scenes(3, seed=94)
+    source, (flagged, plain) = bench.project("detection", [wrong_class(wrong), right(fine)])
+    bench.analyze(source)
+    assert (bench.flag(flagged), bench.flag(plain)) == ("needs-review", None)
+    exported = [bench.task(task) for task in (flagged, plain)]
+    (said,) = exported[1].annotations
+    by_hand = {
+        "relook_flag": "needs-review",
+        "relook_hand": "needs-review",
+        "relook_seen": str(Mark(frozenset([digest([said["result"]])]), 1.0, "m")),
+    }
+    data = [exported[0].data, exported[1].data | by_hand]
+    target, _ = bench.project("detection", [right(other)])
+    made: Any = bench.client.projects.import_tasks(
+        id=target,
+        request=cast(
+            Any,
+            [
+                {"data": one, "annotations": [{"result": task.annotations[0]["result"]}]}
+                for one, task in zip(data, exported, strict=True)
+            ],
+        ),
+        return_task_ids=True,
+    )
+    for task, before in zip(made.task_ids, data, strict=True):
+        mark = before["relook_seen"]
+        wait_for(lambda t=task, m=mark: bench.task(t).data["relook_seen"] != m, "the first look")
+    bench.settle(target)
+    assert [bench.flag(task) for task in made.task_ids] == ["needs-review"] * 2
+    assert not len(read_verdicts(bench.client, target, "relook").kind)
+    for task in made.task_ids:
+        (annotation,) = bench.task(task).annotations
+        bench.client.annotations.update(id=annotation["id"], result=annotation["result"])
+    wait_for(
+        lambda: [bench.flag(task) for task in made.task_ids] == ["confirmed"] * 2, "the verdicts"
+    )

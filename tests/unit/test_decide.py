@@ -7,12 +7,13 @@ from ml_backend.review.decide import State, decide
 NOW, LATER = 100.0, 200.0
 
 
-def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0):
+def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0, created=0.0):
     return State(
         np.array([flag]),
         np.array([seen]),
         np.array([digest]),
         np.array([at]),
+        np.array([created]),
         model,
         np.array([priority], dtype=np.float32),
     )
@@ -162,3 +163,28 @@ def test_a_verdict_goes_with_the_last_label():
 @pytest.mark.parametrize("text", ["", "garbage", "a@b@c", "@@", "d1@1.5"])
 def test_marks_of_any_text_are_read(text):
     assert Mark.parse(str(Mark.parse(text))) == Mark.parse(text)
+
+
+CREATED = 150.0
+
+
+@pytest.mark.parametrize(("priority", "flag"), [(0.9, "needs-review"), (0.1, "")])
+def test_a_flag_that_came_with_an_import_is_no_verdict(priority, flag):
+    """Its mark is older than the task, which an import makes anew together with the labels."""
+    imported = state("needs-review", seen(score=0.7), "d1", LATER, "m@1", priority, CREATED)
+    decision = decide(imported, 0.5)
+    mark = seen("d1", LATER, score=0.9) if flag else ""
+    assert (flag_of(decision), str(decision.mark[0])) == (flag, mark)
+
+
+def test_what_was_imported_is_answered_from_its_first_look_on():
+    first = decide(state("needs-review", seen(), "d1", LATER, "m@1", 0.9, CREATED), 0.5)
+    answered = state("needs-review", str(first.mark[0]), "d1", LATER + 1, "m@1", 0.9, CREATED)
+    assert flag_of(decide(answered, 0.5)) == "confirmed"
+
+
+def test_a_verdict_that_came_with_an_import_stands_while_label_and_model_do():
+    same = state("confirmed", seen(), "d1", LATER, "m@1", 0.9, CREATED)
+    assert flag_of(decide(same, 0.5)) == "confirmed"
+    changed = state("confirmed", seen(), "d2", LATER, "m@1", 0.9, CREATED)
+    assert flag_of(decide(changed, 0.5)) == "needs-review"

@@ -7,12 +7,13 @@ from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, 
 from ml_backend.review.hand import CLEARED, honour
 
 
-def one(flag, mark, digest="d", at=5.0, priority=0.1):
+def one(flag, mark, digest="d", at=5.0, priority=0.1, created=0.0):
     return State(
         flag=np.array([flag]),
         mark=np.array([mark]),
         digest=np.array([digest]),
         labelled_at=np.array([at]),
+        created_at=np.array([created]),
         model="m",
         priority=np.array([priority], dtype=np.float32),
     )
@@ -77,3 +78,18 @@ def test_without_a_hand_nothing_is_changed():
     honoured = honour(state, plain, np.array([""]))
     assert honoured.decision is plain
     assert not honoured.ended.any()
+
+
+def test_what_a_hand_set_comes_along_with_an_import_and_waits_for_its_answer_there():
+    """The mark is older than the task: nobody has answered the flag in this one."""
+    imported = one(NEEDS_REVIEW, mark(), "d", 9.0, created=7.0)
+    flag, marked, *_, ended = kept(imported, NEEDS_REVIEW)
+    assert (flag, marked, ended) == (NEEDS_REVIEW, mark("d", 9.0), False)
+    flag, *_, ended = kept(one(NEEDS_REVIEW, marked, "d", 11.0, created=7.0), NEEDS_REVIEW)
+    assert (flag, ended) == (CONFIRMED, True)
+    cleared = one("", mark(), "d", 9.0, 0.9, created=7.0)
+    flag, marked, *_, ended = kept(cleared, CLEARED)
+    assert (flag, Mark.parse(marked).labelled_at, ended) == ("", 9.0, False)
+    other = one("", mark(), "e", 9.0, 0.9, created=7.0)
+    flag, *_, ended = kept(other, CLEARED)
+    assert (flag, ended) == (NEEDS_REVIEW, True)

@@ -67,7 +67,8 @@ def test_the_newest_look_counts_and_a_forgotten_one_does_not(book):
 def scores(priority, reason):
     kinds = ["missing"] * len(priority)
     least = np.full(len(priority), 0.5, dtype=np.float32)
-    return PageScores(np.array(priority, dtype=np.float32), kinds, list(reason), {}, least)
+    said = list(reason)
+    return PageScores(np.array(priority, dtype=np.float32), kinds, said, said, {}, least)
 
 
 def test_of_what_is_below_the_threshold_or_unscored_nothing_is_told():

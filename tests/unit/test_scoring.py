@@ -1,8 +1,11 @@
 """Labels and predictions of each geometry to findings, reasons and fixes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from analysis.findings import Findings
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
@@ -11,6 +14,7 @@ from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Units
 from ml_backend.scoring.disputes import disputes
 from ml_backend.scoring.page import fit_calibration
+from ml_backend.scoring.whereabouts import whereabouts
 from ml_backend.storage.labels import StoredLabels
 
 SIZE = (400, 300)
@@ -99,6 +103,49 @@ def test_where_nothing_is_labelled_yet_nothing_is_learnt_of_the_model():
     assert fit_calibration(table, labels) == {}
     _, table, labels = units("RectangleLabels", [(0, 0, [1, 1, 9, 9])], [], count=1)
     assert "silent" in fit_calibration(table, labels)
+
+
+@pytest.mark.parametrize(
+    ("tag", "mine", "theirs", "places"),
+    [
+        (
+            "RectangleLabels",
+            (50, 40, 100, 80, 0),
+            (300, 220, 60, 60, 0),
+            ["top left", "bottom right"],
+        ),
+        (
+            "PolygonLabels",
+            (5, 140, 9, 140, 9, 150),
+            (190, 290, 210, 290, 200, 299),
+            ["left", "bottom"],
+        ),
+        ("KeyPointLabels", (200, 150, 0), (399, 1, 1), ["middle", "top right"]),
+        ("Labels", (13, 18), (0, 4), ["“Paris”", "“Anna”"]),
+        ("Choices", (), (), ["", ""]),
+    ],
+)
+def test_a_finding_says_where_it_is(tag, mine, theirs, places):
+    """One is about a person's region, the other about what the model alone has seen."""
+    model = [] if tag == "Choices" else [(0, 1, 0.9, theirs)]
+    one, _, _ = units(tag, [(0, 0, mine)], model, probs=[[0, 1, 0]])
+    found = Findings([0, 0], ["spurious", "missing"], [0, -1], [-1, 0], [0.9, 0.8], [-1, 1])
+    assert whereabouts(one, found, ["Anna went to Paris"]) == places
+    assert whereabouts(one, Findings(), [None]) == []
+    unknown = Units(
+        one.table, one.labels, one.unit, one.given, replace(one.model, size=one.model.size * 0)
+    )
+    if tag != "Labels":
+        assert whereabouts(unknown, found, [None]) == ["", ""]
+    else:
+        assert whereabouts(one, found, [None]) == ["", ""]
+
+
+def test_a_long_span_is_named_by_its_beginning_on_one_line():
+    one, _, _ = units("Labels", [(0, 0, (0, 60))], [])
+    found = Findings([0], ["spurious"], [0], [-1], [0.9], [-1])
+    text = "one\ntwo " * 20
+    assert whereabouts(one, found, [text]) == ["“" + ("one two " * 5)[:40] + "…”"]
 
 
 def test_a_box_under_the_wrong_name_is_relabelled():

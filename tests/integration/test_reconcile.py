@@ -1,0 +1,93 @@
+"""The search for lost events: what came into sight late is found, and nothing is found for ever."""
+
+from __future__ import annotations
+
+from ml_backend.jobs.reconcile import find_lost_events
+from tests.integration.conftest import Bench, wait_for
+from tests.integration.samples import right, scenes, wrong_class
+from tests.integration.test_runs import without_events
+
+
+def save(bench: Bench, task: int) -> None:
+    (annotation,) = bench.task(task).annotations
+    bench.client.annotations.update(id=annotation["id"], result=annotation["result"])
+
+
+def search(bench: Bench, project: int) -> int:
+    found = find_lost_events(bench.client, bench.mailbox, project)
+    bench.settle(project)
+    return found
+
+
+def test_what_was_stamped_earlier_may_come_into_sight_for_two_minutes(bench: Bench):
+    project, (early, late) = bench.project("detection", [right(one) for one in scenes(2, seed=97)])
+    bench.analyze(project)
+    # Whatever was flagged is confirmed, and its suggestion gone: the saves below delete nothing.
+    for task in (early, late):
+        save(bench, task)
+    bench.settle(project)
+    search(bench, project)
+    without_events(bench, project)
+    save(bench, early)
+    save(bench, late)
+    assert search(bench, project) == 2
+    assert [search(bench, project), search(bench, project)] == [0, 0]
+
+    def come_into_sight() -> None:
+        # Stamped before the newest, committed after it: nobody could see it so far.
+        bench.redis.hdel(f"relook:found:{project}", str(early))
+
+    come_into_sight()
+    assert search(bench, project) == 1
+    stamp, seen = bench.mailbox.reconciled(project).split(" ")
+    bench.mailbox.remember_reconciled(project, f"{stamp} {float(seen) - 121}")
+    assert search(bench, project) == 0
+    come_into_sight()
+    assert search(bench, project) == 0
+
+
+def test_a_stamp_of_an_older_version_is_gone_on_with(bench: Bench):
+    project, (task,) = bench.project("detection", [right(scenes(1, seed=98)[0])])
+    bench.analyze(project)
+    bench.settle(project)
+    search(bench, project)
+    stamp, _ = bench.mailbox.reconciled(project).split(" ")
+    bench.mailbox.remember_reconciled(project, stamp)
+    without_events(bench, project)
+    save(bench, task)
+    assert search(bench, project) == 1
+    bench.mailbox.remember_reconciled(project, f"settled {bench.mailbox.reconciled(project)[:27]}")
+    assert search(bench, project) == 0
+
+
+def test_what_relook_deletes_is_looked_at_once_more_and_then_left_alone(bench: Bench):
+    """Label Studio stamps a task when a prediction of it is deleted, whoever does it."""
+    project, (task,) = bench.project("detection", [wrong_class(scenes(1, seed=99)[0])])
+    bench.analyze(project)
+    bench.settle(project)
+    search(bench, project)
+    save(bench, task)
+    wait_for(lambda: bench.flag(task) == "confirmed", "the verdict")
+    bench.settle(project)
+    assert not bench.predictions(task, "relook-suggestion")
+    assert search(bench, project) == 1
+    stands = bench.task(task)
+    assert [search(bench, project), search(bench, project)] == [0, 0]
+    assert bench.task(task).updated_at == stands.updated_at
+    assert bench.task(task).data == stands.data
+
+
+def test_what_was_heard_and_scored_is_not_found_again(bench: Bench):
+    project, (task,) = bench.project("detection", [right(scenes(1, seed=98)[0])])
+    bench.analyze(project)
+    bench.settle(project)
+    search(bench, project)
+    before = bench.mailbox.found(project).get(task)
+    save(bench, task)
+    wait_for(lambda: bench.mailbox.found(project).get(task) != before, "the look at the event")
+    bench.settle(project)
+    assert [search(bench, project), search(bench, project)] == [0, 0]
+    # Another change of the same task is another.
+    without_events(bench, project)
+    save(bench, task)
+    assert search(bench, project) == 1

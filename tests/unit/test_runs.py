@@ -1,0 +1,203 @@
+"""How runs are written down: one is current, whatever dies, and what begins them is never lost."""
+
+import pytest
+import redis
+
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.graph import RunGraph
+from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.runs import ENDED, RunBook
+from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
+
+CONFIG = (
+    '<View><Image name="i" value="$image"/><Choices name="c" toName="i">'
+    '<Choice value="a"/>{}</Choices></View>'
+)
+OTHER = CONFIG.format('<Choice value="b"/>')
+
+
+class Dying(redis.Redis):
+    """A connection that breaks before an exchange: as a process that dies there leaves it."""
+
+    left = 0
+
+    def execute_command(self, *asked, **options):
+        self._spend()
+        return super().execute_command(*asked, **options)
+
+    def pipeline(self, *asked, **options):
+        pipe = super().pipeline(*asked, **options)
+        execute = pipe.execute
+
+        def spend_and_execute(*some, **more):
+            self._spend()
+            return execute(*some, **more)
+
+        pipe.execute = spend_and_execute
+        return pipe
+
+    def _spend(self):
+        if not self.left:
+            raise redis.ConnectionError("gone")
+        self.left -= 1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def mailbox(server):
+    connection = redis.Redis.from_url(server.url)
+    connection.flushall()
+    return Mailbox(connection)
+
+
+@pytest.fixture
+def book(mailbox):
+    return RunBook(mailbox.redis)
+
+
+@pytest.fixture
+def graph(mailbox, book):
+    return RunGraph(mailbox, book)
+
+
+def states(book, project=7):
+    return [run.state for run in book.of_project(project)]
+
+
+def open_runs(book):
+    return {run.decode() for run in book._redis.smembers("relook:runs-open")}
+
+
+def each_death(server, do):
+    """Let ``do`` die before its first exchange with Redis, its second, until it lives."""
+    dying = Dying.from_url(server.url)
+    for exchanges in range(1, 20):
+        dying.left = exchanges
+        try:
+            do(RunBook(dying))
+        except redis.ConnectionError:
+            yield
+        else:
+            return
+    raise AssertionError("it never lived")
+
+
+def test_of_a_begin_that_dies_anywhere_one_run_is_left_under_way(server, book):
+    book.open(7)
+    deaths = 0
+    for _ in each_death(server, lambda dying: dying.open(7)):
+        deaths += 1
+        (current,) = [run for run in book.of_project(7) if run.state not in ENDED]
+        assert book.is_current(current)
+        assert open_runs(book) == {current.id}
+    assert deaths
+    newest, *older = book.of_project(7)
+    assert (newest.state, {run.state for run in older}) == ("queued", {"superseded"})
+    assert open_runs(book) == {newest.id}
+    assert all(run.ended for run in older)
+
+
+def test_a_run_that_is_taken_up_dies_in_no_other_way(server, book):
+    first = book.open(7)
+    book.close(first.id, "cancelled")
+    book.open(7)
+    for _ in each_death(server, lambda dying: dying.reopen(first.id, "scoring")):
+        (current,) = [run for run in book.of_project(7) if run.state not in ENDED]
+        assert open_runs(book) == {current.id}
+    assert states(book) == ["queued", "superseded"]
+    assert book.is_current(book.read(first.id))
+
+
+def test_what_an_older_version_left_under_way_is_ended(mailbox, book, graph):
+    left, current = book.open(7), graph.start(7)
+    mailbox.redis.hset(f"relook:run:{left.id}", "state", "running")
+    mailbox.redis.sadd("relook:runs-open", left.id)
+    graph.heal(-1)
+    assert states(book) == ["queued", "superseded"]
+    assert open_runs(book) == {current.id}
+    assert {job.split("-")[0] for job in mailbox.runs.job_ids} == {current.id}
+
+
+def test_a_run_takes_away_the_jobs_of_older_runs_and_of_no_newer_one(mailbox, graph):
+    older = graph.start(7)
+    newer = graph.start(7)
+    # The older one was slow to look what it supersedes.
+    graph._clear_older(older)
+    assert {job.split("-")[0] for job in mailbox.runs.job_ids} == {newer.id}
+
+
+def test_a_run_that_had_left_the_list_is_on_it_again_once_it_is_taken_up(book):
+    old = book.open(7)
+    for _ in range(60):
+        book.open(7)
+    assert old.id not in book.ids_of(7)
+    book.reopen(old.id, "listing")
+    book.reopen(old.id, "listing")
+    ids = book.ids_of(7)
+    assert (ids[0], ids.count(old.id), len(ids)) == (old.id, 1, 50)
+
+
+def test_a_run_that_never_became_current_holds_back_no_periodic_one(mailbox, book):
+    mailbox.remember_setup(7, {"analyze_every_hours": 1})
+    dead = book.open(7)
+    mailbox.redis.delete("relook:run-of:7", "relook:runs-open")
+    mailbox.redis.hset(f"relook:run:{dead.id}", "started", dead.started - 7200)
+    assert begin_if_due(mailbox, 7)
+    assert not begin_if_due(mailbox, 7)
+    book.close(book.of_project(7)[0].id, "done")
+    # Taken up again, an old run stands in front; the hours are those since the newest.
+    book.close(book.reopen(dead.id, "listing").id, "done")
+    assert not begin_if_due(mailbox, 7)
+
+
+def begun(mailbox, xml):
+    return begin_if_changed(mailbox, 7, xml)
+
+
+@pytest.fixture
+def analysed(mailbox, book):
+    mailbox.remember_setup(7, None)
+    assert not begun(mailbox, CONFIG.format(""))
+    book.close(book.open(7).id, "done")
+
+
+def test_a_change_whose_run_could_not_be_begun_is_still_one(mailbox, book, analysed, monkeypatch):
+    def die(*_):
+        raise redis.ConnectionError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(RunGraph, "start", die)
+        with pytest.raises(redis.ConnectionError):
+            begun(mailbox, OTHER)
+    assert states(book) == ["done"]
+    assert begun(mailbox, OTHER)
+    assert not begun(mailbox, OTHER)
+    assert states(book) == ["queued", "done"]
+
+
+def test_of_several_that_are_told_of_a_change_one_begins_a_run(mailbox, book, analysed):
+    inner = []
+
+    class Told(Mailbox):
+        """Another process is told the same while this one begins its run."""
+
+        @property
+        def runs(self):
+            if not inner:
+                inner.append(begun(mailbox, OTHER))
+            return mailbox.runs
+
+        @runs.setter
+        def runs(self, queue):
+            pass
+
+    assert begun(Told(mailbox.redis), OTHER)
+    assert inner == [False]
+    assert states(book) == ["queued", "done"]
+    # Nor does a change back, or one more.
+    assert begun(mailbox, CONFIG.format(""))
