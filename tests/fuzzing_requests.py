@@ -210,9 +210,11 @@ class Requests:
             if "prefixItems" in schema:
                 return st.tuples(*[self._of_schema(one) for one in schema["prefixItems"]])
             return st.lists(self._of_schema(schema.get("items", {})), max_size=4)
+        least = int(schema.get("minimum", 0))
+        usual = st.integers(least, int(schema.get("maximum", least + 9)))
         simple: dict[str, st.SearchStrategy[Any]] = {
-            "integer": st.integers(0, 9) | st.integers(),
-            "number": st.floats(0, 1) | numbers,
+            "integer": st.one_of(*[usual] * 4, st.integers()),
+            "number": st.one_of(*[st.floats(0, 1)] * 4, numbers),
             "string": texts | st.sampled_from(["1", "1,2", "1.5", "flag", "0,0,9,9"]),
             "boolean": st.booleans(),
         }

@@ -74,7 +74,8 @@ class LabelStudioWithOneProject:
         parts = path.strip("/").split("/")
         match parts:
             case ["api", "projects"]:
-                return {"count": 1, "next": None, "previous": None, "results": [self._project(1)]}
+                found = [self._project(PROJECT)] if query.get("page", "1") == "1" else []
+                return {"count": 1, "next": None, "previous": None, "results": found}
             case ["api", "projects", number] if number.isdecimal():
                 return self._project(int(number))
             case ["api", "current-user", "whoami"]:
