@@ -12,22 +12,16 @@ import io
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import numpy as np
-from fastapi import FastAPI, Response
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import SecretStr
 
 from ml_backend.errors import ConfigError, MediaError, SettingsError
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.labelstudio.config import SERVED, LabelingConfig, parse_config
 from ml_backend.labelstudio.images import count_pixels, decode_image
 from ml_backend.labelstudio.reader import _page
@@ -37,31 +31,16 @@ from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.review.policy import Policy
 from ml_backend.scoring.page import fit_calibration, page_labels, score_page
-from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
-from ml_backend.web.access import Access
-from ml_backend.web.app import create_app
+from ml_backend.settings import ProjectSettings, project_settings
+from tests.bad_values import anything, numbers, texts
+from tests.fuzzing_requests import opened
 from tests.unit.regions import IMAGE, SPAN, region
 from tests.unit.test_results import RLE, TRIANGLE
 
-__all__ = ["TARGETS", "main", "opened", "requests_of"]
+__all__ = ["TARGETS", "main", "run"]
 
-MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
-#: No request may take longer, on however slow a machine.
-_HANGS_S: Final = 60.0
 #: Of a thousand inputs: one lot of tasks takes as long as hundreds of all others.
 _SHARES: Final = {"configs": 300, "settings": 200, "images": 300, "requests": 195, "tasks": 5}
-
-numbers = (
-    st.integers()
-    | st.floats()
-    | st.sampled_from([0, -1, 1 << 31, 1 << 53, 1 << 63, 10**30, 1e308, 5e-324])
-)
-texts = st.text(max_size=8) | st.sampled_from(["", "\x00", "\u202e", "٣", "<script>", "../..", "%"])
-anything = st.recursive(
-    st.none() | st.booleans() | numbers | texts,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=3),
-    max_leaves=8,
-)
 
 # Labelling configs.
 
@@ -290,117 +269,6 @@ def _of_labelled(table: ControlPredictions, labels: Any) -> tuple[ControlPredict
     return _predicted(table.control, len(there)), labels
 
 
-# Requests, as the interface's own description has them, and not so.
-
-
-def requests_of(document: dict[str, Any]) -> st.SearchStrategy[tuple[str, str, dict[str, Any]]]:
-    """Return requests to every route: method, address, and what is sent along."""
-    routes = [
-        (method, path, said)
-        for path, methods in document["paths"].items()
-        for method, said in methods.items()
-        # Streams have no end.
-        if not path.endswith("/events")
-    ]
-    return st.sampled_from(routes).flatmap(lambda route: _request(document, *route))
-
-
-@st.composite
-def _request(
-    draw: Callable[..., Any], document: dict[str, Any], method: str, path: str, said: dict[str, Any]
-) -> tuple[str, str, dict[str, Any]]:
-    query: dict[str, str] = {}
-    for one in said.get("parameters", []):
-        value = str(draw(_of_schema(document, one["schema"]) | texts | st.sampled_from([1, 0])))
-        # What no client can send is not sent.
-        value = value.encode("utf-8", "replace").decode()
-        if one["in"] == "path":
-            path = path.replace(f"{{{one['name']}}}", quote(value, safe="") or "1")
-        elif draw(st.booleans()) or one.get("required"):
-            query[one["name"]] = value
-    sent: dict[str, Any] = {"params": query}
-    content = said.get("requestBody", {}).get("content", {}).get("application/json")
-    if content:
-        body = draw(_of_schema(document, content["schema"]) | anything)
-        # NaN and lone surrogates too: neither is JSON, and anybody can send them.
-        sent["content"] = json.dumps(body).encode()
-        sent["headers"] = {"Content-Type": "application/json"}
-    return method.upper(), path, sent
-
-
-def _of_schema(document: dict[str, Any], schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values nearly as a schema has them."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", maxsplit=1)[-1]
-        return st.deferred(lambda: _of_schema(document, document["components"]["schemas"][name]))
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
-    for word in ("anyOf", "oneOf"):
-        if word in schema:
-            return st.one_of([_of_schema(document, one) for one in schema[word]])
-    kind = schema.get("type")
-    if kind == "object" and "properties" in schema:
-        parts = {
-            name: st.one_of(*[_of_schema(document, one)] * 4, anything)
-            for name, one in schema["properties"].items()
-        }
-        return st.fixed_dictionaries({}, optional=parts) | st.fixed_dictionaries(parts)
-    if kind == "array":
-        items = schema.get("items", {})
-        if "prefixItems" in schema:
-            return st.tuples(*[_of_schema(document, one) for one in schema["prefixItems"]])
-        return st.lists(_of_schema(document, items), max_size=4)
-    simple: dict[str, st.SearchStrategy[Any]] = {
-        "integer": st.integers(0, 9) | st.integers(),
-        "number": st.floats(0, 1) | numbers,
-        "string": texts | st.sampled_from(["1", "1,2", "1.5", "flag", "0,0,9,9"]),
-        "boolean": st.booleans(),
-    }
-    return simple.get(str(kind), anything)
-
-
-class _Reader(Access):
-    """Lets everybody pass: what lies behind is meant here."""
-
-    async def _require(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def opened(folder: Path, **more: Any) -> Iterator[TestClient]:
-    """Serve the application in this process, with Redis and the demo's detector."""
-    require = Access._require
-    Access._require = _Reader._require  # type: ignore[method-assign]
-    try:
-        with EmbeddedRedis(folder / "redis") as running:
-            app: FastAPI = create_app(
-                ServiceSettings(
-                    LABEL_STUDIO_URL="http://127.0.0.1:9",
-                    LABEL_STUDIO_API_KEY=SecretStr("token"),
-                    REDIS_URL=SecretStr(running.url),
-                    data_dir=folder / "data",
-                    model_dir=MODELS,
-                    threads=1,
-                    **more,
-                )
-            )
-            with TestClient(app, raise_server_exceptions=False) as client:
-                client.headers |= {"Authorization": "Token any", "X-Relook": "1"}
-                yield client
-    finally:
-        Access._require = require  # type: ignore[method-assign]
-
-
-def check_request(client: TestClient, request: tuple[str, str, dict[str, Any]]) -> None:
-    """No request ends in 500, none hangs, and what is refused says why."""
-    method, path, sent = request
-    start = time.monotonic()
-    answer: Response = client.request(method, path, **sent)  # type: ignore[assignment]
-    spent = time.monotonic() - start
-    assert answer.status_code != 500, (request, answer)
-    assert spent < _HANGS_S, (request, spent)
-
-
 TARGETS: Final[dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]]] = {
     "configs": (configs, check_config),
     "settings": (extra_params, check_settings),
@@ -414,15 +282,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000, help="of all kinds together")
     count = parser.parse_args().count
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as client:
-        kinds = dict(TARGETS)
-        document = client.get("/api/openapi.json").json()
-        kinds["requests"] = (requests_of(document), lambda one: check_request(client, one))
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as requests:
+        kinds = {**TARGETS, "requests": (requests.to(*requests.routes), requests.check)}
         for name, share in _SHARES.items():
             strategy, check = kinds[name]
             start = time.monotonic()
             tried = run(strategy, check, -(-count * share // 1000), derandomize=False)
             print(f"{name}: {tried} tried in {time.monotonic() - start:.0f} s, none failed")
+        for ((method, path), status), count in sorted(requests.answers.items()):
+            print(f"{count:>8} x {status} {method} {path}")
 
 
 def run(

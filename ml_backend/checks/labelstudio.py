@@ -12,6 +12,7 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.checks.finding import Findings
+from ml_backend.checks.rights import check_rights
 from ml_backend.errors import LabelStudioError, SettingsError
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.client import explained
@@ -93,6 +94,8 @@ def check_project(found: Findings, services: Services, project: int, events: boo
         version = services.choice.version(project, served, settings)
         said = f"model {version or 'of predictions that stand in Label Studio'} is loaded"
         found.add(what, True, said)
+        url, prefix = services.settings.label_studio_url, settings.field_prefix
+        check_rights(found, services.client, url, project, prefix)
         if _check_webhook(found, services, project) and events:
             _check_event(found, services.mailbox, services.client, project)
 

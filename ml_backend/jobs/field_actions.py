@@ -6,10 +6,11 @@ taken back. It is read while nobody else writes those tasks: two who tag the sam
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ml_backend.jobs.queue_history import QueueHistory
 from ml_backend.jobs.shards import shards_of
 from ml_backend.jobs.take_back import known_settings
 from ml_backend.labelstudio.own_fields import OwnFields, read_own_fields
-from ml_backend.labelstudio.reader import read_project, read_tasks
+from ml_backend.labelstudio.reader import Project, read_project, read_tasks
 from ml_backend.labelstudio.tags import split_tags
 from ml_backend.labelstudio.writer import write_field
 from ml_backend.services import Services
@@ -34,10 +35,58 @@ _ORDER: Final = ("hand", "priority", "kind", "reason", "tags", "flag")
 _TELLING: Final = ("flag", "hand", "tags")
 _CHANGED_SINCE: Final = "changed since"
 _UNKNOWN: Final = "not in this project"
+_NO_REGION: Final = "its regions are not there any more"
 #: Tasks that events name at once.
 _NAMED: Final = 1000
 
+#: Annotation and region id of the regions that are meant, task by task.
 _Regions = Mapping[int, list[tuple[int, str]]]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Regions that are named by their places.
+
+    Attributes:
+        services: this worker's parts.
+        project: the project; None where whole tasks are meant.
+        prefix: what the names of Relook's own fields begin with.
+        tag: place of the control tag that regions are counted under.
+        places: task id to the places of its regions that are meant.
+    """
+
+    services: Services
+    project: Project | None
+    prefix: str
+    tag: int
+    places: Mapping[int, Sequence[int]]
+
+    @classmethod
+    def of(cls, services: Services, project: int, prefix: str, wish: Wish) -> Self:
+        """Read what is needed to tell regions by their places."""
+        if not wish.regions:
+            return cls(services, None, prefix, 0, {})
+        opened = read_project(services.client, project)
+        names = [control.name for control in opened.config.controls]
+        places: dict[int, list[int]] = defaultdict(list)
+        for task, place in wish.regions:
+            places[task].append(place)
+        tag = names.index(wish.control) if wish.control in names else 0
+        return cls(services, opened, prefix, tag, places)
+
+    def among(self, tasks: Sequence[int]) -> _Regions:
+        """Read which regions of some tasks are meant; none where they are not there any more."""
+        named = [task for task in tasks if task in self.places]
+        found: dict[int, list[tuple[int, str]]] = {task: [] for task in named}
+        if self.project is None:
+            return found
+        for page in read_tasks(self.services.client, self.project, self.prefix, named):
+            labels = page.annotations.labels[self.tag]
+            for row, task in enumerate(page.id.tolist()):
+                ids = region_ids(page, labels.annotation, labels.item, row)
+                there = [place for place in self.places[task] if place < len(ids)]
+                found[task] = [ids[place] for place in there if ids[place][1]]
+        return found
 
 
 def change(
@@ -48,8 +97,8 @@ def change(
     Run again, it goes on: what it wrote before counts too.
     """
     prefix = known_settings(services.mailbox, action.project).field_prefix
-    regions = _named_regions(services, action.project, prefix, wish)
-    tasks = sorted({*wish.tasks, *regions})
+    named = _Named.of(services, action.project, prefix, wish)
+    tasks = sorted({*wish.tasks, *named.places})
     left: Counter[str] = Counter()
     done, changed = 0, 0
     with _looked_at_again(services, action.project) as touched:
@@ -57,7 +106,7 @@ def change(
             with services.mailbox.lock(action.project, bucket) as lock:
                 page = read_own_fields(services.client, action.project, prefix, some)
                 begun = book.lot(action.id, number) or Lot({}, {})
-                lot, said = _wanted(page, wish, regions, begun)
+                lot, said = _wanted(page, wish, named.among(some), begun)
                 lock.require()
                 book.keep_lot(action.id, number, lot)
                 wanted = {task: lot.wrote[task] for task in page if task in lot.wrote}
@@ -124,6 +173,10 @@ def _wanted(
     for task, own in page.items():
         if task in begun.wrote and _is_ours(own, begun, task):
             continue
+        if task in regions and not regions[task]:
+            # Without a region the change would be the whole task's.
+            left[_NO_REGION] += 1
+            continue
         made = FIELD_CHANGES[wish.action](own, wish.tag, regions.get(task, []))
         if not isinstance(made, Refused):
             lot.before[task] = {name: own[name] for name in made if name in own}
@@ -189,21 +242,3 @@ def _columns(made: OwnFields) -> dict[str, str]:
     if "tags" in made:
         columns["tags"] = "\n".join(split_tags(str(made["tags"]))[0])
     return columns
-
-
-def _named_regions(services: Services, project: int, prefix: str, wish: Wish) -> _Regions:
-    """Annotation and region id of the regions that are named by their places, task by task."""
-    if not wish.regions:
-        return {}
-    opened = read_project(services.client, project)
-    names = [control.name for control in opened.config.controls]
-    at = names.index(wish.control) if wish.control in names else 0
-    found: dict[int, list[tuple[int, str]]] = {}
-    tasks = sorted({task for task, _ in wish.regions})
-    for page in read_tasks(services.client, opened, prefix, tasks):
-        labels = page.annotations.labels[at]
-        for row, task in enumerate(page.id.tolist()):
-            ids = region_ids(page, labels.annotation, labels.item, row)
-            places = [place for one, place in wish.regions if one == task]
-            found[task] = [ids[place] for place in places if place < len(ids) and ids[place][1]]
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +21,7 @@ from ml_backend.labelstudio.tags import SEPARATOR, split_tags
 from ml_backend.labelstudio.writer import write_field
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.review.hand import Honoured
 from ml_backend.scoring.matched import matched
 from ml_backend.scoring.nearby import Nearby
@@ -31,6 +31,7 @@ from ml_backend.settings import ProjectSettings
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.lists import as_lists
 from ml_backend.storage.page_columns import FOUND, TASKS
+from ml_backend.storage.tables import quoted
 
 __all__ = ["Noting", "region_ids"]
 
@@ -76,7 +77,7 @@ class Noting:
             "hand": hand.tolist(),
             "tags": ["\n".join(split_tags(text)[0]) for text in page.said("tags")],
             "updated": np.where(page.labelled_at > 0, page.labelled_at, np.nan),
-            "sources": self._sources(page),
+            **self._sources(page),
             "text": self._spelt(page),
             "unit": as_lists(units, notes.id[order]),
             "by": as_lists(units, by[order]),
@@ -116,8 +117,19 @@ class Noting:
 
     def tidy(self, tasks: NDArray[np.int64]) -> None:
         """Forget tasks that are gone, int64 (T,) being all there are, and merge small files."""
+        self._note_gone(tasks)
         self.services.page.keep_only(self.project.id, tasks)
         self.services.page.compact(self.project.id)
+
+    def _note_gone(self, tasks: NDArray[np.int64]) -> None:
+        """Note that tasks which are gone have left the queue."""
+        flagged = f"flag = {quoted(NEEDS_REVIEW)}"
+        rows = self.services.page.tasks(self.project.id, None, ("task", "flag"), flagged)
+        known = rows["task"].to_numpy()
+        # Later ones have come since these were listed.
+        gone = int((~np.isin(known, tasks) & (known <= tasks.max(initial=0))).sum())
+        before, after = np.full(gone, NEEDS_REVIEW), np.full(gone, "")
+        QueueHistory(self.services.mailbox.redis).note(self.project.id, before, after)
 
     def _found(
         self,
@@ -169,21 +181,21 @@ class Noting:
         own = control.score_threshold
         return self.settings.score_threshold if own is None else own
 
-    def _sources(self, page: TaskPage) -> list[str]:
-        keys = {one.data_key: None for one in self.project.config.controls if _by_address(one)}
+    def _sources(self, page: TaskPage) -> dict[str, list[str]]:
+        """Where the files of each task are, and in which keys of its data that stands."""
+        keys = [*dict.fromkeys(o.data_key for o in self.project.config.controls if _by_address(o))]
         values = [page.inputs.values(key) for key in keys]
-        return [
-            json.dumps(dict(zip(keys, row, strict=True)))
-            for row in (zip(*values, strict=True) if keys else [()] * len(page))
-        ]
+        rows = zip(*values, strict=True) if keys else [()] * len(page)
+        return {
+            "source_keys": ["\n".join(map(_one_line, keys))] * len(page),
+            "sources": ["\n".join(map(_one_line, row)) for row in rows],
+        }
 
     def _spelt(self, page: TaskPage) -> list[str]:
         keys = {one.data_key: None for one in self.project.config.controls if not _by_address(one)}
         values = [page.inputs.values(key) for key in keys]
         texts = zip(*values, strict=True) if keys else [()] * len(page)
-        return [
-            "\n".join(row)[:_MOST_TEXT].encode(errors="backslashreplace").decode() for row in texts
-        ]
+        return [_storable("\n".join(row)[:_MOST_TEXT]) for row in texts]
 
     def _region_tags(self, page: TaskPage) -> list[list[str]]:
         """Tags of single regions by their place among the regions of their control tag."""
@@ -235,6 +247,15 @@ def _order(
     unit = by_unit[np.searchsorted(labels.unit, labels.region_unit, sorter=by_unit)]
     row = by_task[np.searchsorted(tasks, labels.task[unit], sorter=by_task)]
     return row, np.lexsort((labels.region_unit, row))
+
+
+def _one_line(text: str) -> str:
+    return _storable(text).replace("\n", "%0A")
+
+
+def _storable(text: str) -> str:
+    # A lone surrogate, which JSON can carry, is no UTF-8.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _by_address(control: Control) -> bool:

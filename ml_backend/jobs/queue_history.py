@@ -50,17 +50,31 @@ class QueueHistory:
                 pipe.hincrby(_key(project), f"{hour}|{what}", count)
             pipe.execute()
 
-    def burn_down(self, project: int) -> list[dict[str, float]]:
-        """Return the queue by the hour: how many tasks were open, how many resolved until then."""
+    def burn_down(self, project: int, still_open: int) -> list[dict[str, float]]:
+        """Return the queue by the hour: how many tasks were open, how many resolved until then.
+
+        Only changes are kept, and those that came before a Redis was new are not: it is counted
+        back from how many are open now.
+
+        Args:
+            project: the project.
+            still_open: how many tasks are open now.
+        """
         raw = cast(Mapping[bytes, bytes], self._redis.hgetall(_key(project)))
         counts = {key.decode(): int(value) for key, value in raw.items()}
         hours = sorted({int(key.split("|")[0]) for key in counts})
-        still, resolved, told = 0, 0, []
-        for hour in hours:
-            still += counts.get(f"{hour}|came", 0) - counts.get(f"{hour}|went", 0)
-            resolved += counts.get(f"{hour}|resolved", 0)
-            told.append({"time": float(hour + _HOUR_S), "open": still, "resolved": resolved})
-        return told
+        came, went, answered = (
+            np.array([counts.get(f"{hour}|{what}", 0) for hour in hours], dtype=np.int64)
+            for what in ("came", "went", "resolved")
+        )
+        grown = (came - went).cumsum()
+        by_hour = (still_open + grown - grown[-1:]).clip(min=0)
+        return [
+            {"time": float(hour + _HOUR_S), "open": still, "resolved": resolved}
+            for hour, still, resolved in zip(
+                hours, by_hour.tolist(), answered.cumsum().tolist(), strict=True
+            )
+        ]
 
 
 def _key(project: int) -> str:

@@ -55,7 +55,9 @@ class ServiceSettings(BaseSettings):
         "its own.",
     )
     data_dir: Path = Field(
-        Path(".relook"), description="Folder of what can be computed again: predictions, images."
+        Path(".relook"),
+        description="Folder of what can be computed again: predictions, images; and of the Redis "
+        "of `relook start`, which holds more (docs/operations.md, Backup).",
     )
     store: str = Field(
         "",

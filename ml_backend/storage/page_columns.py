@@ -19,7 +19,8 @@ from ml_backend.storage.tables import Tables, named, quoted
 __all__ = ["FOUND", "TASKS", "PageColumns"]
 
 #: Of each task, what Label Studio says of it. ``hand`` is what somebody set by hand; ``tags`` are
-#: joined by line ends; ``sources`` is JSON, key of the task's data to its address; ``unit`` and
+#: joined by line ends; so are ``sources``, the addresses of its files, and the keys of the task's
+#: data that hold them, ``source_keys``, which is not searched; ``unit`` and
 #: ``by`` are its current annotations and who made them; ``region_tags`` are written
 #: ``control``, place in the annotations' regions, tag, with ``SEPARATOR`` between them.
 TASKS: Final = pa.schema(
@@ -29,6 +30,7 @@ TASKS: Final = pa.schema(
         ("hand", pa.string()),
         ("tags", pa.string()),
         ("updated", pa.float64()),
+        ("source_keys", pa.string()),
         ("sources", pa.string()),
         ("text", pa.string()),
         ("unit", pa.list_(pa.int64())),

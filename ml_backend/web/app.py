@@ -19,7 +19,7 @@ import redis
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, MediaError, RelookError
@@ -71,6 +71,12 @@ _KNOWN: Final = _CHANGES | {
 _MOST_NAMED: Final = 5
 
 
+class Refusal(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
 def create_app(settings: ServiceSettings) -> FastAPI:
     """Return the web application.
 
@@ -96,6 +102,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses={422: {"model": Refusal, "description": "What is wrong with the request"}},
         lifespan=running,
     )
     app.add_api_route("/", backend.health, methods=["GET"])
@@ -104,7 +111,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     protocol.add_api_route("/setup", backend.setup, methods=["POST"])
     protocol.add_api_route("/predict", backend.predict, methods=["POST"])
     protocol.add_api_route("/webhook", backend.webhook, methods=["POST"])
-    protocol.add_api_route("/versions", backend.versions, methods=["GET", "POST"])
+    for method in ("GET", "POST"):
+        protocol.add_api_route("/versions", backend.versions, methods=[method])
     protocol.add_api_route("/metrics", backend.metrics_text, methods=["GET"])
     app.include_router(protocol)
     app.include_router(runs_api(backend.runs, backend.graph, access))

@@ -130,7 +130,7 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
             raise HTTPException(404, f"nothing of {tag.name!r} has been scored yet: start a run")
         made[key] = found
         history = QueueHistory(projects.services.mailbox.redis)
-        hours = await threads.light(history.burn_down, project)
+        hours = await threads.light(history.burn_down, project, found["queue"].open)
         return Overview(**found, burn_down=[QueueHour.model_validate(one) for one in hours])
 
     return router

@@ -30,8 +30,9 @@ _REFUSED: Final = (
     "password of RELOOK_BASIC_AUTH_USER and RELOOK_BASIC_AUTH_PASS"
 )
 #: Of the page's interface, in bytes: its bodies are read before rights are asked. A million picked
-#: regions, and anything else.
+#: regions for an action, or tasks for a run, and anything else.
 _MOST_PICKED: Final = 32 << 20
+_PICKED: Final = ("/actions", "/runs")
 _MOST_ELSE: Final = 64 << 10
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -137,7 +138,7 @@ class BodyLimit:
     def _allowed(self, path: str) -> int:
         if not path.startswith("/api/"):
             return self._most
-        return min(self._most, _MOST_PICKED if path.endswith("/actions") else _MOST_ELSE)
+        return min(self._most, _MOST_PICKED if path.endswith(_PICKED) else _MOST_ELSE)
 
     async def _refuse(self, send: Send, most: int) -> None:
         said = f"the body is larger than {most >> 10} KiB"

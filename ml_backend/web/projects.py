@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -95,14 +96,16 @@ class Projects:
         self._lock = threading.Lock()
 
     def open(self, project: int) -> OpenProject:
-        """Return a project.
+        """Return a project, as of the last change that Label Studio has told us.
 
         Raises:
             LabelStudioError: when it cannot be read.
             ConfigError: when its labelling config cannot be served.
             SettingsError: when its settings are wrong.
         """
-        found: OpenProject = self._known(project, lambda: self._open(project))
+        mailbox = self.services.mailbox
+        told = json.dumps(mailbox.setup_of(project)), mailbox.heard(project)
+        found: OpenProject = self._known((project, *told), lambda: self._open(project))
         return found
 
     def people(self) -> dict[int, str]:

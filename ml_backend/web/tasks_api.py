@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -147,10 +146,12 @@ def _crop(text: str) -> tuple[int, int, int, int] | None:
 
 def _address(opened: OpenProject, control: Control, task: int) -> str | None:
     """Where a task's image is, by what was read of the task: None where it never was."""
-    rows = opened.services.page.tasks(opened.id, _ids([task]), ("task", "sources"))
-    if not len(rows):
+    columns = ("task", "source_keys", "sources")
+    rows = opened.services.page.tasks(opened.id, _ids([task]), columns).to_pylist()
+    if not rows:
         return None
-    return str(json.loads(rows["sources"][0].as_py()).get(control.data_key, ""))
+    keys, addresses = (rows[0][name].split("\n") for name in columns[1:])
+    return dict(zip(keys, addresses, strict=True)).get(control.data_key, "")
 
 
 def _details(

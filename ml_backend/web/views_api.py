@@ -28,11 +28,12 @@ class View(BaseModel):
 def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIRouter:
     """Return the routes ``/api/projects/{project}/views``.
 
-    Views belong to the project: whoever may read it may use them, and save their own.
+    Views belong to the project: whoever may read it may use them, whoever may change it saves and
+    deletes them.
 
     Args:
         connection: the service's Redis.
-        access: who says which project a caller may read.
+        access: who says which project a caller may read or change.
         threads: where Redis is asked.
     """
     router = APIRouter(prefix="/api/projects/{project}/views", tags=["views"])

@@ -146,6 +146,20 @@ def test_a_flag_on_a_region_names_it_in_the_reason(bench: Bench, here, signed_in
     assert annotation["result"][1]["id"] in field(bench, tasks[4], "reason")
 
 
+def test_a_region_that_is_gone_changes_nothing(bench: Bench, here, signed_in):
+    project, tasks = here
+    body = {
+        "action": "tag",
+        "regions": [[tasks[5], 0], [tasks[5], 1], [tasks[2], 99]],
+        "options": {"control": "label", "tag": "odd"},
+    }
+    begun = signed_in.post(f"/api/projects/{project}/actions", json=body).json()
+    said = ended(signed_in, project, begun["id"])["said"]
+    assert said == "1 task changed; 1 left out: its regions are not there any more"
+    assert field(bench, tasks[5], "tags").count("odd") == 2
+    assert "odd" not in (field(bench, tasks[2], "tags") or "")
+
+
 def test_a_dry_run_refuses_what_the_job_refuses(bench: Bench, signed_in):
     blank = unlabelled(bench, 1, seed=97)
     needed = '<TextArea name="note" toName="image" required="true"/></View>'

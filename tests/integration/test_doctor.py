@@ -58,6 +58,21 @@ def test_a_whole_chain_is_well(bench: Bench, project):
     assert "1.23" in found["Label Studio"][1]
 
 
+def test_rights_are_tried_without_a_trace(bench: Bench, project):
+    def standing() -> list[Any]:
+        tasks = [task.dict() for task in bench.client.tasks.list(project=project, fields="all")]
+        columns = bench.client.projects.get(id=project).dict()
+        views = [one.dict() for one in bench.client.views.list(project=project)]
+        return [tasks, columns, views]
+
+    before = standing()
+    _, found = doctor(bench, "--project", str(project))
+    word, said = found[f"project {project}: rights"]
+    assert word == "ok", said
+    assert "fields of tasks, predictions, single predictions, tabs, webhooks" in said
+    assert standing() == before
+
+
 def test_an_address_is_tried_with_a_project_that_is_gone_afterwards(bench: Bench, project):
     before = {one.id for one in bench.client.projects.list()}
     known = bench.mailbox.projects()

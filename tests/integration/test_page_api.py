@@ -79,6 +79,29 @@ def test_a_project_is_listed_and_described(bench: Bench, analysed: Project, sign
     assert said["may_change"] is True
 
 
+def test_a_project_is_listed_however_many_there_are(bench: Bench, analysed: Project, signed_in):
+    others = [
+        int(bench.client.projects.create(title=f"Other {n}", label_config="<View/>").id or 0)
+        for n in range(101)
+    ]
+    try:
+        # Some are connected; Label Studio lists no more than a hundred at once.
+        for one in others[:2]:
+            bench.mailbox.remember_setup(one, {})
+        listed = [one["id"] for one in signed_in.get("/api/projects").json()]
+        assert {analysed.id, *others[:2]} <= set(listed)
+        assert len(listed) == len(set(listed))
+        for one in others:
+            bench.mailbox.remember_setup(one, {})
+        listed = [one["id"] for one in signed_in.get("/api/projects").json()]
+        assert {analysed.id, *others} <= set(listed)
+        assert len(listed) == len(set(listed))
+    finally:
+        for one in others:
+            bench.mailbox.forget_setup(one)
+            bench.client.projects.delete(id=one)
+
+
 def test_the_planted_wrong_label_is_a_point_with_its_kind(analysed: Project, signed_in):
     found = points(signed_in, analysed.id)
     assert sorted(found["task"]) == sorted(analysed.tasks)

@@ -93,10 +93,24 @@ def test_what_stood_before_is_kept_lot_by_lot(connection):
 
 def test_the_queue_burns_down(connection):
     history = QueueHistory(connection)
-    assert history.burn_down(1) == []
+    assert history.burn_down(1, 0) == []
     clean, flagged = np.array(["", ""]), np.array([NEEDS_REVIEW] * 2)
     history.note(1, clean, flagged)
     history.note(1, flagged, flagged)
     history.note(1, flagged, np.array([CONFIRMED, ""]))
-    (hour,) = history.burn_down(1)[-1:]
+    (hour,) = history.burn_down(1, 0)[-1:]
     assert (hour["open"], hour["resolved"]) == (0, 1)
+
+
+def test_what_was_flagged_before_a_redis_was_new_burns_down_too(connection):
+    history = QueueHistory(connection)
+    flagged = np.array([NEEDS_REVIEW])
+    history.note(2, flagged, np.array([CONFIRMED]))
+    # Of five that stood, one was answered.
+    assert [hour["open"] for hour in history.burn_down(2, 4)] == [4]
+    connection.hset("relook:queue-history:2", mapping={"0|came": 3, "0|went": 1, "3600|went": 2})
+    told = history.burn_down(2, 4)
+    assert [hour["open"] for hour in told[:2]] == [7, 5]
+    assert told[-1]["open"] == 4
+    # What went unseen, such as a task that was deleted, makes no queue less than empty.
+    assert [hour["open"] for hour in history.burn_down(2, 0)] == [3, 1, 0]

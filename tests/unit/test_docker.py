@@ -123,6 +123,20 @@ def test_redis_is_open_to_other_machines_only_where_that_is_asked_for():
     assert found["redis"]["ports"] == ["10.0.0.1:6379:6379"]
 
 
+def test_label_studio_is_of_a_version_and_is_waited_for_until_it_answers():
+    found = services("compose.yaml")
+    pinned = (DOCKER.parent / "constraints-labelstudio.txt").read_text()
+    (tested,) = re.findall(r"^label-studio==(\S+)$", pinned, re.MULTILINE)
+    assert found["label-studio"]["image"] == f"heartexlabs/label-studio:{tested}"
+    # Also for who has an .env that names none.
+    assert f"LABEL_STUDIO_TAG:-{tested}}}" in (DOCKER / "compose.yaml").read_text()
+    check = found["label-studio"]["healthcheck"]
+    compile(check["test"][-1], "health check", "exec")
+    assert check["test"][0] == "CMD"
+    for name in ("relook", "worker"):
+        assert found[name]["depends_on"]["label-studio"] == {"condition": "service_healthy"}
+
+
 def test_every_variable_of_ours_is_one():
     known = {variable(name) for name in ServiceSettings.model_fields} | {"REDIS_URL"}
     for name in ("compose.yaml", "compose.workers.yaml"):

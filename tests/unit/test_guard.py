@@ -163,7 +163,14 @@ def test_bodies_that_are_read_before_rights_are_asked_are_small(client, path):
     answer = client.post(path, content=b'{"token": "' + b"x" * (64 << 10) + b'"}')
     assert answer.status_code == 413
     assert "larger than 64 KiB" in answer.text
-    assert client.post("/api/projects/1/actions", content=b"x" * (65 << 10)).status_code == 422
+
+
+@pytest.mark.parametrize("what", ["actions", "runs"])
+def test_what_names_tasks_may_name_many(client, what):
+    tasks = ",".join(map(str, range(100_000, 200_000)))
+    content = f'{{"tasks": [{tasks}, "no task"]}}'
+    answer = client.post(f"/api/projects/1/{what}", content=content)
+    assert answer.status_code == 422
 
 
 @pytest.mark.parametrize(

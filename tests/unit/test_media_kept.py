@@ -1,5 +1,6 @@
 """Files kept on disk, against a real HTTP server that stands for Label Studio."""
 
+import gzip
 import hashlib
 import io
 import os
@@ -183,6 +184,15 @@ def test_what_must_not_be_kept_is_not(server, reader, tmp_path):
 
 def test_a_file_that_is_too_large_is_refused_and_not_kept(server, reader, tmp_path):
     server.files[ADDRESS] = bytes(1 << 20) + b"1"
+    with pytest.raises(MediaError, match="is larger than 1 MiB"):
+        reader.fetch(1, ADDRESS)
+    assert not [path for path in (tmp_path / "images").rglob("*") if path.is_file()]
+
+
+def test_a_packed_answer_counts_as_large_as_it_unpacks(server, reader, tmp_path):
+    server.files[ADDRESS] = gzip.compress(bytes(64 << 20))
+    assert len(server.files[ADDRESS]) < 1 << 17
+    server.headers = {"Content-Encoding": "gzip"}
     with pytest.raises(MediaError, match="is larger than 1 MiB"):
         reader.fetch(1, ADDRESS)
     assert not [path for path in (tmp_path / "images").rglob("*") if path.is_file()]

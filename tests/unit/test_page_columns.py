@@ -26,7 +26,8 @@ NAN = float("nan")
 def task(number, **said):
     row = {
         **{"task": number, "flag": "", "hand": "", "tags": "", "updated": 100.0},
-        **{"sources": "{}", "text": "", "unit": [], "by": [], "region_tags": []},
+        **{"source_keys": "image", "sources": "", "text": ""},
+        **{"unit": [], "by": [], "region_tags": []},
     }
     return row | said
 
@@ -46,7 +47,7 @@ def columns(tmp_path):
     columns = PageColumns(Tables(str(tmp_path)))
     tasks = [
         task(9, flag="needs-review", unit=[40, 41], by=[5, 6], tags="late\nodd"),
-        task(4, text="50% off_season", sources='{"image": "/data/upload/Cat.png"}'),
+        task(4, text="50% off_season", sources="/data/upload/Cat-Höhle-猫.png"),
         task(7, region_tags=[SEPARATOR.join(("box", "1", "twin"))], unit=[30], by=[-1]),
     ]
     two = {
@@ -136,7 +137,9 @@ def test_texts_names_tags_and_reasons_are_searched_as_they_are(columns):
         return columns.search(3, text, 100).tolist()
 
     assert search("50% OFF_") == [4]
-    assert search("cat.png") == [4]
+    assert search("cat-") == search("HÖHLE") == search("猫.png") == [4]
+    # The keys of data are no file names.
+    assert search("image") == []
     assert search("nothing DRAWN") == [9]
     assert search("odd") == [9]
     assert search("5_%") == search("' OR 1=1 --") == search("\\") == []

@@ -1,5 +1,7 @@
 """What counts as needing review: kinds, thresholds, the largest share."""
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -10,6 +12,8 @@ from ml_backend.review.policy import Policy, cut_for
 from ml_backend.scoring import page as page_scoring
 from ml_backend.scoring.columns import Scored
 from ml_backend.settings import Kind, ProjectSettings
+
+FIELDS = Path(page_scoring.__file__).parents[1] / "web" / "page" / "src" / "core" / "fields.ts"
 
 
 def findings(*rows):
@@ -31,6 +35,11 @@ def counted(one, policy, adds_up=True):
 def test_the_settings_know_every_kind():
     assert get_args(Kind) == KINDS
     assert Policy.of(ProjectSettings()) == Policy(0.5, frozenset(KINDS), {}, 0.0)
+
+
+def test_the_page_has_a_name_for_every_kind():
+    (names,) = re.findall(r"const NAMES[^{]*{(.*?)}", FIELDS.read_text(), re.DOTALL)
+    assert set(KINDS) <= set(re.findall(r'^ *"?([\w-]+)"?:', names, re.MULTILINE))
 
 
 def test_a_check_that_does_not_run_leaves_no_trace():
