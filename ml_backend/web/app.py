@@ -39,6 +39,7 @@ from ml_backend.web.outbox import Outbox
 from ml_backend.web.page_app import add_page
 from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
+from ml_backend.web.ready import ready_api
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
 from ml_backend.web.sessions import Attempts
@@ -110,6 +111,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(runs_api(backend.runs, backend.graph, access))
     app.include_router(annotators_api(services, access))
     app.include_router(settings_api())
+    app.include_router(ready_api(services))
     add_page(app, services, access)
     app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)
     app.add_exception_handler(RelookError, _refuse)

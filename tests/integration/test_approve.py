@@ -22,7 +22,7 @@ from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.changes import read_states
 from ml_backend.labelstudio.reader import read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
-from ml_backend.review.approve import judge
+from ml_backend.review.approve import Limits, judge
 from ml_backend.services import Services
 from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import digit, scenes, wrong_class
@@ -244,7 +244,8 @@ def test_a_label_that_somebody_saved_meanwhile_counts(bench: Bench):
     predicted = here.services.prediction.predict(
         here.project, work.opened.project.config, work.opened.settings, page.inputs
     )
-    done = judge(work._candidates(page, predicted), SURE)
+    limits = Limits.of(work.opened.settings, SURE)
+    done = judge(work._candidates(page, predicted), limits)
     wanted = work._results(page, predicted, done, SURE)
     raced, *others = wanted
     assert others
