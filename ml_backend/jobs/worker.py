@@ -82,7 +82,7 @@ class LivingWorker(SimpleWorker):
                 self.heartbeat(timeout, own)
                 own.execute()
             return
-        super().heartbeat(timeout, pipeline)  # type: ignore[no-untyped-call]
+        super().heartbeat(timeout, pipeline)
         pipeline.hset(self.key, mapping=self.serialize())
         register(self, pipeline)
 

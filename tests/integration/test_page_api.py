@@ -16,6 +16,8 @@ from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import stranger
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_approve import unlabelled
+from tests.integration.test_cli import relook
+from tests.integration.test_settings import save
 
 OWN = {"X-Relook": "1"}
 WRONG = 3
@@ -304,6 +306,18 @@ def test_what_the_model_is_sure_of_is_approved_and_taken_back(bench: Bench, sign
     here = unlabelled(bench, 8, seed=93)
     assert bench.analyze(here.project).state == "done"
     bench.settle(here.project)
+    # How many are left out for what is the project's own to say, on the page as on the command line.
+    env = {**bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
+    counts = []
+    for limit in (0.02, 0.5):
+        save(bench, here.project, approve_half_seen=limit)
+        options = {"confidence": 0.8, "dry_run": True}
+        shown = act(signed_in, here.project, "approve", here.tasks, **options).json()
+        typed = relook("approve", str(here.project), "--confidence", "0.8", "--dry-run", **env)
+        assert f"{shown['count']} of 8 unlabelled" in typed.stderr, typed.stderr
+        counts.append(shown["count"])
+    assert counts[0] < counts[1]
+    save(bench, here.project)
     begun = here.tasks[0]
     bench.client._client_wrapper.httpx_client.request(
         f"api/tasks/{begun}/drafts", method="POST", json={"result": []}
