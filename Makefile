@@ -7,12 +7,13 @@ LS_VENV := .venv-labelstudio
 PEERS_VENV := .venv-peers
 ML_VENV := .venv-ml
 MOTO_VENV := .venv-moto
+AUDIT_VENV := .venv-audit
 PAGE := ml_backend/web/static
 PAGE_SOURCES := $(shell git ls-files ml_backend/web/page 2>/dev/null)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test page unit lint format settings docs sbom bench serving beside soak fuzz clean
+.PHONY: demo test page unit lint format settings docs sbom audit bench serving beside soak fuzz clean
 .DELETE_ON_ERROR:
 
 # Label Studio's pins are older than ours (redis, rq, pydantic), so it never shares our environment.
@@ -87,6 +88,16 @@ sbom: $(VENV)/.ready
 	@$(VENV)/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-file dist/relook.cdx.json
 	@echo dist/relook.cdx.json
 
+# Apart from what it looks at. Strict: what could be looked up nowhere is not taken to be well.
+$(AUDIT_VENV)/.ready:
+	@echo "Installing pip-audit into $(AUDIT_VENV) (a few seconds)" >&2
+	@$(PYTHON) -m venv $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/pip install pip-audit >&2
+	@touch $@
+
+audit: $(AUDIT_VENV)/.ready
+	@$(AUDIT_VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict $(ARGS)
+
 # The peers' pins are theirs; what is measured beside them needs no more of Relook than analysis/.
 $(PEERS_VENV)/.ready: benchmarks/requirements.txt
 	@echo "Installing cleanlab and FiftyOne into $(PEERS_VENV) (about two minutes)" >&2
@@ -113,4 +124,4 @@ fuzz: $(VENV)/.ready
 	@$(VENV)/bin/python -m tests.fuzzing $(ARGS)
 
 clean:
-	rm -rf $(PAGE) ml_backend/web/page/node_modules .relook $(VENV) $(LS_VENV) $(ML_VENV) $(MOTO_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(PAGE) ml_backend/web/page/node_modules .relook $(VENV) $(LS_VENV) $(ML_VENV) $(MOTO_VENV) $(AUDIT_VENV) $(PEERS_VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -13,8 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from ml_backend.errors import SettingsError
-from ml_backend.review.feedback import Annotator, Report
 from ml_backend.settings import service_settings
+
+if TYPE_CHECKING:  # takes seconds to import
+    from ml_backend.review.feedback import Annotator, Report
 
 __all__ = ["add_annotator_commands"]
 

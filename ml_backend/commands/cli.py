@@ -6,7 +6,7 @@ import logging
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,15 +18,15 @@ from ml_backend.commands.annotators import add_annotator_commands
 from ml_backend.commands.batch_commands import add_batch_commands
 from ml_backend.commands.choosing import FilterOption, TaskOption, filter_of, ids_of
 from ml_backend.commands.doctor import doctor
-from ml_backend.commands.progress import follow
 from ml_backend.errors import RelookError
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.jobs.runs import Run, RunBook
-from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.selection import select
 from ml_backend.processes import stop_in_order
 from ml_backend.settings import service_settings
+
+# Label Studio's SDK takes seconds of a core to import: a probe asks `relook worker --check` often,
+# and `--help` is to be fast. So commands import what they need when they run.
+if TYPE_CHECKING:
+    from ml_backend.jobs.graph import RunGraph
+    from ml_backend.jobs.runs import Run, RunBook
 
 __all__ = ["app", "main"]
 
@@ -62,7 +62,7 @@ def _main(
 @app.command()
 def serve() -> None:
     """Serve the ML backend that Label Studio connects to."""
-    from ml_backend.web.app import create_app  # noqa: PLC0415 - keeps `--help` fast
+    from ml_backend.web.app import create_app  # noqa: PLC0415
     from ml_backend.web.server import serve as run_server  # noqa: PLC0415
 
     settings = service_settings()
@@ -70,8 +70,19 @@ def serve() -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only say whether this machine's workers are alive."),
+    ] = False,
+) -> None:
     """Take background jobs. Start as many as there are cores or GPUs to spare, on any machine."""
+    if check:
+        from ml_backend.checks.own_workers import check_own_workers  # noqa: PLC0415
+
+        found = check_own_workers(service_settings())
+        _say.print(found.said, markup=False, soft_wrap=True)
+        raise typer.Exit(0 if found.well else 1)
     from ml_backend.jobs.worker import work  # noqa: PLC0415
 
     work(service_settings())
@@ -103,6 +114,9 @@ def analyze(
     graph, book = _runs()
     over = None
     if filters or task or tab is not None:
+        from ml_backend.labelstudio.client import connect  # noqa: PLC0415
+        from ml_backend.labelstudio.selection import select  # noqa: PLC0415
+
         client = connect(service_settings())
         over = select(client, project, filter_of(filters), tab, ids_of(task))
     _follow(book, graph.start(project, over))
@@ -182,7 +196,7 @@ def approve(
     ] = False,
 ) -> None:
     """Turn sure predictions of unlabelled tasks into annotations marked as the model's."""
-    from ml_backend.commands.approving import approve_tasks  # noqa: PLC0415 - keeps `--help` fast
+    from ml_backend.commands.approving import approve_tasks  # noqa: PLC0415
 
     approve_tasks(project, confidence, filters, task, _say, dry_run=dry_run)
 
@@ -218,12 +232,18 @@ def _when(moment: float) -> str:
 
 
 def _runs() -> tuple[RunGraph, RunBook]:
+    from ml_backend.jobs.graph import RunGraph  # noqa: PLC0415
+    from ml_backend.jobs.queue import Mailbox, open_redis  # noqa: PLC0415
+    from ml_backend.jobs.runs import RunBook  # noqa: PLC0415
+
     mailbox = Mailbox(open_redis(service_settings()))
     book = RunBook(mailbox.redis)
     return RunGraph(mailbox, book), book
 
 
 def _follow(book: RunBook, run: Run) -> None:
+    from ml_backend.commands.progress import follow  # noqa: PLC0415
+
     try:
         ended = follow(lambda: book.read(run.id), _say)
     except KeyboardInterrupt:

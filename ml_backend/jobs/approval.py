@@ -21,7 +21,7 @@ from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.results import Result
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
-from ml_backend.review.approve import REASONS, Candidates, Judgement, judge
+from ml_backend.review.approve import REASONS, Candidates, Judgement, Limits, judge
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
@@ -147,7 +147,7 @@ class ApprovalWork:
             opened.project.id, opened.project.config, opened.settings, page.inputs
         )
         candidates = self._candidates(page, predicted)
-        done = judge(candidates, confidence)
+        done = judge(candidates, Limits.of(opened.settings, confidence))
         wanted = self._results(page, predicted, done, confidence)
         tally = _tally(page, done, wanted)
         unknown = page.id[np.isnan(candidates.outlier)].tolist()

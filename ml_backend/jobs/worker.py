@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import redis
+from redis.client import Pipeline
 from rq import Queue, SimpleWorker
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import now
-from rq.worker_registration import clean_worker_registry
+from rq.worker_registration import clean_worker_registry, register
 
 from ml_backend.jobs.clock import SteadyJob, SteadyScheduler
 from ml_backend.jobs.pulse import LAPSE_S, SWEEP_S, beating
@@ -70,6 +71,20 @@ class LivingWorker(SimpleWorker):
     def get_heartbeat_ttl(self, job: Job) -> int:
         """Return how long a job whose worker says nothing more is taken to be under way."""
         return LAPSE_S
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Give a sign of life, by which it is known again where Redis has forgotten it meanwhile.
+
+        Redis forgets a worker that was frozen, and all of them where it lost its data.
+        """
+        if pipeline is None:
+            with self.connection.pipeline() as own:
+                self.heartbeat(timeout, own)
+                own.execute()
+            return
+        super().heartbeat(timeout, pipeline)
+        pipeline.hset(self.key, mapping=self.serialize())
+        register(self, pipeline)
 
     def prepare_execution(self, job: Job) -> Execution:
         """Note that a job begins."""

@@ -173,8 +173,11 @@ class ModelRegistry:
 
 
 def warm_up() -> None:
-    """Import what runs models without a scheme: PyTorch takes seconds, more on a busy machine."""
-    _loader("")
+    """Have all in memory that loading a model without a scheme needs, but the model.
+
+    It takes seconds, more on a busy machine, and holds up all threads for parts of them.
+    """
+    _loader("").warm_up()
 
 
 def _scheme(name: str) -> str:

@@ -19,7 +19,7 @@ from ml_backend.errors import ModelError
 from ml_backend.outlines import Geometry
 from ml_backend.predictors.base import SCORE_FLOOR, Input, Predictions
 from ml_backend.predictors.yolo_columns import Found, gather, read
-from ml_backend.predictors.yolo_files import open_model, reason, use_threads
+from ml_backend.predictors.yolo_files import make_network, open_model, reason, use_threads
 from ml_backend.predictors.yolo_masks import SegmentPredictor
 
 __all__ = ["YoloPredictor"]
@@ -93,6 +93,16 @@ class YoloPredictor:
                 f"model {path.name!r} cannot be run ({reason(error, path)}); train or "
                 "export it again"
             ) from error
+
+    @staticmethod
+    def warm_up() -> None:
+        """Run a network of no use, so that the first real one finds all imported.
+
+        Ultralytics and PyTorch put off a thousand modules until something is predicted.
+        """
+        blank = np.zeros((_BLANK, _BLANK, 3), dtype=np.uint8)
+        # On the CPU: a server that never predicts takes no memory of the GPU.
+        make_network().predict(blank, device="cpu", verbose=False, save=False)
 
     def predict(self, items: Sequence[Input], geometry: Geometry) -> Predictions:
         """Predict images; see ``Predictor``.

@@ -11,14 +11,24 @@ from typing import Any, Final
 from ultralytics import YOLO
 from ultralytics.nn.backends.base import BaseBackend
 from ultralytics.nn.tasks import torch_safe_load
-from ultralytics.utils import SAFE_LOAD, env_bool
+from ultralytics.utils import ROOT, SAFE_LOAD, env_bool
 from ultralytics.utils.checks import check_yolov5u_filename
 from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
 from ml_backend.errors import ModelError
 
-__all__ = ["Opened", "fetch", "is_official", "open_model", "reason", "use_threads"]
+__all__ = [
+    "Opened",
+    "fetch",
+    "is_official",
+    "make_network",
+    "open_model",
+    "reason",
+    "use_threads",
+]
 
+#: By its place, or one of this name in the working folder would be taken.
+_SMALL: Final = ROOT / "cfg" / "models" / "11" / "yolo11n.yaml"
 _LONGEST_REASON: Final = 300
 #: No network is fed larger images than so many pixels a side; what a file asks for is not trusted.
 _LARGEST_SIDE: Final = 8192
@@ -68,6 +78,11 @@ def open_model(path: Path) -> Opened:
             f"model {path.name!r} cannot be loaded: {reason(error, path)}; put a checkpoint (.pt) "
             "or ONNX export of an Ultralytics model there"
         ) from error
+
+
+def make_network() -> Any:
+    """Return a small ``ultralytics.YOLO`` of random weights, made without a file or the network."""
+    return YOLO(str(_SMALL), task="detect", verbose=False)
 
 
 def use_threads(opened: Opened, threads: int) -> None:

@@ -8,24 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
+from ml_backend.settings import ProjectSettings
 
-__all__ = ["HALF_SEEN", "REASONS", "Candidates", "Judgement", "judge"]
-
-#: From this confidence on, something that is not sure counts as half seen: the model may have found
-#: what the approval would leave out. Weaker regions are a detector's noise. On 300 of the demo's
-#: scenes, at a confidence of 0.8: this one approves 227, 99.1 % of them right; 0.02 approves 216
-#: (99.5 %), 0.3 approves 235 (97.4 %), and to look at what is sure alone approves all (77.3 %).
-HALF_SEEN: Final = 0.1
-
-#: From this outlier score on, an image is too unlike the others to take the model's word for it.
-_OUTLIER: Final = 0.5
+__all__ = ["REASONS", "Candidates", "Judgement", "Limits", "judge"]
 
 #: Why a task is not approved, in the order in which they are looked at.
 REASONS: Final = (
@@ -36,6 +28,32 @@ REASONS: Final = (
     "something only half seen",
     "nothing seen",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where the model's word is enough, and from where something speaks against it.
+
+    Attributes:
+        confidence: in [0.5, 1], from where a model's word is enough.
+        half_seen: in (0, 0.5], from where something that is not sure counts as half seen: the
+            model may have found what the approval would leave out. Weaker regions are noise.
+        outlier: in (0, 1], the outlier score from which an input is too unlike all others to take
+            the model's word for it.
+    """
+
+    confidence: float
+    half_seen: float
+    outlier: float
+
+    @classmethod
+    def of(cls, settings: ProjectSettings, confidence: float | None = None) -> Self:
+        """Return what a project's settings say, with another confidence where one is asked for."""
+        return cls(
+            confidence or settings.approve_confidence,
+            settings.approve_half_seen,
+            settings.approve_outlier,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +88,22 @@ class Judgement:
     confidence: NDArray[np.float32]
 
 
-def judge(candidates: Candidates, confidence: float) -> Judgement:
+def judge(candidates: Candidates, limits: Limits) -> Judgement:
     """Judge which predictions can stand as labels.
 
     - Nobody has begun the task, it needs no review, and it is no outlier, as far as that is known.
     - Every tag's model has an answer: a class for each tag of classes, and a region in one of the
       tags of regions. A model that sees nothing has not said that there is nothing.
-    - Everything that it says is said with ``confidence`` or more, and nothing between ``HALF_SEEN``
-      and ``confidence``: a region that it half sees is one that the label may lack, and a second
-      class that it half believes is one that may be right.
+    - Everything that it says is said with the confidence asked for, and nothing is half seen: a
+      region that it half sees is one that the label may lack, and a second class that it half
+      believes is one that may be right.
 
     Args:
         candidates: the tasks and what is known of them.
-        confidence: in (``HALF_SEEN``, 1], from where a model's word is enough.
+        limits: where what begins to count.
     """
     count = len(candidates.begun)
-    said = [_say(table, confidence) for table in candidates.tables]
+    said = [_say(table, limits) for table in candidates.tables]
     found = np.all([table.found for table in candidates.tables], axis=0)
     least = np.full(count, np.nan, dtype=np.float32)
     for one in said:
@@ -98,7 +116,7 @@ def judge(candidates: Candidates, confidence: float) -> Judgement:
         [
             candidates.begun,
             candidates.flag == NEEDS_REVIEW,
-            np.nan_to_num(candidates.outlier) >= _OUTLIER,
+            np.nan_to_num(candidates.outlier) >= limits.outlier,
             ~found,
             np.any([one.doubtful for one in said], axis=0),
             ~answered,
@@ -119,15 +137,15 @@ class _Said:
     least: NDArray[np.float32]
 
 
-def _say(table: ControlPredictions, confidence: float) -> _Said:
+def _say(table: ControlPredictions, limits: Limits) -> _Said:
     classes = table.control.geometry == "choice"
     row, score = _choices(table) if classes else _regions(table)
-    seen = score >= HALF_SEEN
+    seen = score >= limits.half_seen
     row, score = np.flatnonzero(table.found)[row[seen]], score[seen]
     count = len(table.found)
     least = np.full(count, np.inf, dtype=np.float32)
     np.minimum.at(least, row, score)
-    sure = score >= confidence
+    sure = score >= limits.confidence
     return _Said(
         classes,
         np.bincount(row[sure], minlength=count) > 0,

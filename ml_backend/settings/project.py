@@ -123,6 +123,25 @@ class ProjectSettings(BaseModel):
         description="Confidence from which the model's word is enough for bulk approval, unless "
         "another is asked for.",
     )
+    # On 300 of the demo's scenes, at a confidence of 0.8: 0.1 approves 227, 99.1 % of them right;
+    # 0.02 approves 216 (99.5 %), 0.3 approves 235 (97.4 %), and to look at what is sure alone
+    # approves all (77.3 %).
+    approve_half_seen: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="Confidence from which something that the model sees, but is not sure of, "
+        "keeps a task from bulk approval; weaker ones are taken for noise. A higher one approves "
+        "more tasks, and more that lack a region.",
+    )
+    approve_outlier: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Outlier score from which a task's input is too unlike all others for bulk "
+        "approval; the review page shows it. A higher one approves more tasks that the model was "
+        "not made for.",
+    )
     batch_every: int = Field(
         0,
         ge=0,

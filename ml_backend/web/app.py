@@ -8,7 +8,6 @@ and loaded beside the answer of /setup, in a thread.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -25,7 +24,7 @@ from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, MediaError, RelookError
 from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.schedule import begin_if_changed
-from ml_backend.labelstudio.config import LabelingConfig, parse_config
+from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.webhooks import PROJECT_HEADER
 from ml_backend.metrics import Metrics
 from ml_backend.prediction.inputs import TaskInputs
@@ -35,10 +34,12 @@ from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 from ml_backend.web.access import Access
 from ml_backend.web.annotators_api import annotators_api
+from ml_backend.web.model_check import ModelCheck
 from ml_backend.web.outbox import Outbox
 from ml_backend.web.page_app import add_page
 from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
+from ml_backend.web.ready import ready_api
 from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
 from ml_backend.web.sessions import Attempts
@@ -47,9 +48,6 @@ from ml_backend.web.settings_api import check_names, check_prefix, settings_api
 __all__ = ["create_app"]
 
 _log = logging.getLogger(__name__)
-
-#: /setup has 3 s; a large model file can take longer to hash the first time.
-_VERSION_WAIT_S: Final = 2.0
 
 _PREDICTIONS_AT_ONCE: Final = 16
 
@@ -118,6 +116,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(runs_api(backend.runs, backend.graph, access))
     app.include_router(annotators_api(services, access))
     app.include_router(settings_api())
+    app.include_router(ready_api(services))
     add_page(app, services, access)
     app.add_middleware(BodyLimit, most=settings.body_max_mb << 20)
     app.add_exception_handler(RelookError, _refuse)
@@ -135,7 +134,7 @@ class _Backend:
         self.outbox = Outbox(services.mailbox)
         # Predictions can fill their own threads, and nobody else's.
         self._predicting = anyio.CapacityLimiter(_PREDICTIONS_AT_ONCE)
-        self._said: set[tuple[int, str]] = set()
+        self._check = ModelCheck(services)
 
     async def health(self) -> dict[str, str]:
         return {"status": "UP", "model_class": "Relook", "version": __version__}
@@ -150,7 +149,7 @@ class _Backend:
             check_names(settings, config, self._services.settings)
             if known and self.runs.ids_of(project):
                 check_prefix(settings, project_settings(before))
-        version = self._version_in_time(project, config, settings)
+        version = self._check.version(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
         begin_if_changed(mailbox, project, request.label_config)
         if not known:
@@ -212,38 +211,6 @@ class _Backend:
     def _settings_of(self, project: int) -> ProjectSettings:
         _, extra_params = self._services.mailbox.setup_of(project)
         return project_settings(extra_params)
-
-    def _version_in_time(
-        self, project: int, config: LabelingConfig, settings: ProjectSettings
-    ) -> str | None:
-        version: list[str] = []
-        errors: list[Exception] = []
-        late = threading.Event()
-
-        def compute() -> None:
-            try:
-                version.append(self._services.choice.version(project, config, settings))
-                self._check_model(project, config, settings)
-            except Exception as error:  # said by the thread that waits, if it still does
-                errors.append(error)
-                if late.is_set():
-                    _log.warning("project %s: %s", project, error)
-
-        thread = threading.Thread(target=compute, daemon=True)
-        thread.start()
-        thread.join(_VERSION_WAIT_S)
-        late.set()
-        if errors:
-            raise errors[0]
-        return version[0] or None if version else None
-
-    def _check_model(self, project: int, config: LabelingConfig, settings: ProjectSettings) -> None:
-        choice = self._services.choice
-        served = choice.served(config, settings)
-        for said in choice.unmapped(served, settings).values():
-            if (project, said) not in self._said:
-                _log.warning("project %s: %s", project, said)
-                self._said.add((project, said))
 
 
 def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -> Any:

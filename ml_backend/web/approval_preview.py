@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.approvals import begun_tasks, require_whole
-from ml_backend.review.approve import REASONS, Candidates, judge
+from ml_backend.review.approve import REASONS, Candidates, Limits, judge
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.projects import OpenProject
 
@@ -52,7 +52,7 @@ def preview(
         outlier=_outliers(opened, known),
         tables=there,
     )
-    found = judge(candidates, confidence)
+    found = judge(candidates, Limits.of(opened.settings, confidence))
     left += Counter(REASONS[why] for why in found.why[found.why >= 0].tolist())
     approved = known[found.approved].tolist()
     return len(approved), approved, dict(+left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import stranger
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_approve import unlabelled
+from tests.integration.test_cli import relook
+from tests.integration.test_settings import save
 
 OWN = {"X-Relook": "1"}
 WRONG = 3
@@ -323,10 +326,27 @@ def test_a_selection_goes_out_as_a_batch_and_comes_back(bench: Bench, analysed, 
     assert signed_in.get(f"/api/projects/{analysed.id}/batches").json() == []
 
 
+def would_be_approved(signed_in, here) -> int:
+    options = {"confidence": 0.8, "dry_run": True}
+    return act(signed_in, here.project, "approve", here.tasks, **options).json()["count"]
+
+
 def test_what_the_model_is_sure_of_is_approved_and_taken_back(bench: Bench, signed_in):
     here = unlabelled(bench, 8, seed=93)
     assert bench.analyze(here.project).state == "done"
     bench.settle(here.project)
+    # What is half seen is the project's own to say, on the page as on the command line.
+    env = {**bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
+    counts = []
+    for limit in (0.02, 0.5):
+        save(bench, here.project, approve_half_seen=limit)
+        typed = relook("approve", str(here.project), "--confidence", "0.8", "--dry-run", **env)
+        said = re.search(r"(\d) of 8 unlabelled tasks would be approved", typed.stderr)
+        assert said, typed.stderr
+        counts.append(int(said[1]))
+        # The page keeps a project's settings for a moment.
+        wait_for(lambda: would_be_approved(signed_in, here) == counts[-1], "the same on the page")
+    assert counts[0] < counts[1]
     begun, skipped = here.tasks[:2]
     bench.client.annotations.create(id=skipped, result=[], was_cancelled=True)
     bench.client._client_wrapper.httpx_client.request(

@@ -182,6 +182,8 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
         ({"batch_to": "there"}, "batch_to is 'there'"),
         ({"analyze_every_hours": -1}, "analyze_every_hours is -1"),
         ({"review_share": 0}, "review_share is 0"),
+        ({"approve_half_seen": 0.6}, "approve_half_seen is 0.6"),
+        ({"approve_outlier": 0}, "approve_outlier is 0"),
         ({"field_prefix": "second"}, "stand in fields that begin with 'relook'"),
     ],
 )

@@ -19,6 +19,7 @@ from ml_backend.prediction import recent
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
 from ml_backend.storage.store import Store
+from ml_backend.web import model_check
 from ml_backend.web.app import create_app
 
 MODELS = Path(recent.__file__).parents[1] / "demo" / "models"
@@ -85,3 +86,23 @@ def test_fields_keep_their_names_once_a_project_has_been_analysed(settings):
         refused = setup("third")
         assert refused.status_code == 400
         assert "stand in fields that begin with 'second'" in refused.json()["error"]
+
+
+def test_a_model_that_will_not_do_is_refused_if_that_is_known_in_time(settings, monkeypatch):
+    body = {
+        "project": "3.0",
+        "schema": CONFIGS["detection"],
+        "extra_params": {"model": "digits-classify.pt"},
+    }
+    with TestClient(create_app(settings)) as client:
+        monkeypatch.setattr(model_check, "_LOADED_S", 0.0)
+        late = client.post("/setup", json=body)
+        assert late.status_code == 200
+        assert late.json()["model_version"].startswith("digits-classify@")
+        monkeypatch.setattr(model_check, "_LOADED_S", 600.0)
+        refused = client.post("/setup", json=body)
+        assert refused.status_code == 400
+        assert "can answer for none of the tags" in refused.json()["error"]
+        body["extra_params"]["model"] = "gone.pt"
+        monkeypatch.setattr(model_check, "_LOADED_S", 0.0)
+        assert "is not in the model folder" in client.post("/setup", json=body).json()["error"]

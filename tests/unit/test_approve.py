@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
-from ml_backend.review.approve import REASONS, Candidates, judge
+from ml_backend.review.approve import REASONS, Candidates, Limits, judge
+from ml_backend.settings import ProjectSettings, project_settings
 from tests.unit.regions import BOX, MANY, ONE
 
 
@@ -41,13 +42,17 @@ def candidates(*tables):
     )
 
 
+def limits(confidence=0.9, **settings):
+    return Limits.of(ProjectSettings(**settings), confidence)
+
+
 def why(judged):
     return [REASONS[n] if n >= 0 else "" for n in judged.why]
 
 
 def test_sure_regions_alone_are_approved():
     judged = judge(
-        candidates(boxes([0.95, 0.91], [0.95, 0.6], [0.95, 0.15], [0.95, 0.05], [])), 0.9
+        candidates(boxes([0.95, 0.91], [0.95, 0.6], [0.95, 0.15], [0.95, 0.05], [])), limits()
     )
     half = "something only half seen"
     assert why(judged) == ["", half, half, "", "nothing seen"]
@@ -56,27 +61,30 @@ def test_sure_regions_alone_are_approved():
 
 
 def test_a_region_that_no_label_takes_says_nothing():
-    assert why(judge(candidates(boxes([0.95], label=-1)), 0.9)) == ["nothing seen"]
+    assert why(judge(candidates(boxes([0.95], label=-1)), limits())) == ["nothing seen"]
 
 
 def test_of_choices_that_exclude_each_other_the_best_decides():
-    judged = judge(candidates(choices([0.92, 0.08], [0.6, 0.4], [0.0, 0.0])), 0.9)
+    judged = judge(candidates(choices([0.92, 0.08], [0.6, 0.4], [0.0, 0.0])), limits())
     assert why(judged) == ["", "something only half seen", "nothing seen"]
 
 
 def test_of_several_choices_each_must_be_sure_or_as_good_as_absent():
     table = choices([0.95, 0.93], [0.95, 0.02], [0.95, 0.4], [0.01, 0.02], control=MANY)
-    judged = judge(candidates(table), 0.9)
+    judged = judge(candidates(table), limits())
     assert why(judged) == ["", "", "something only half seen", "nothing seen"]
 
 
 def test_every_tag_has_its_say():
     table = candidates(boxes([0.95], [0.95], []), choices([0.95, 0.05], [0.5, 0.5], [0.95, 0.05]))
-    assert why(judge(table, 0.9)) == ["", "something only half seen", "nothing seen"]
+    assert why(judge(table, limits())) == ["", "something only half seen", "nothing seen"]
 
 
 def test_one_of_two_tags_of_regions_may_be_silent():
-    assert why(judge(candidates(boxes([0.95], []), boxes([], [])), 0.9)) == ["", "nothing seen"]
+    assert why(judge(candidates(boxes([0.95], []), boxes([], [])), limits())) == [
+        "",
+        "nothing seen",
+    ]
 
 
 def test_what_somebody_has_begun_what_needs_review_and_outliers_are_left_out():
@@ -87,7 +95,7 @@ def test_what_somebody_has_begun_what_needs_review_and_outliers_are_left_out():
         flag=np.array(["", "needs-review", "", "corrected", ""]),
         outlier=np.array([0.0, 0.0, 0.7, 0.2, np.nan]),
     )
-    assert why(judge(given_, 0.9)) == [
+    assert why(judge(given_, limits())) == [
         "labelled or begun by somebody",
         "needs review",
         "an outlier",
@@ -98,7 +106,7 @@ def test_what_somebody_has_begun_what_needs_review_and_outliers_are_left_out():
 
 def test_a_task_that_could_not_be_predicted_is_left_out():
     table = boxes([0.95], found=[False, True])
-    assert why(judge(candidates(table), 0.9)) == ["not predicted", ""]
+    assert why(judge(candidates(table), limits())) == ["not predicted", ""]
 
 
 scores = st.lists(st.floats(0, 1, width=32), max_size=5)
@@ -106,8 +114,8 @@ scores = st.lists(st.floats(0, 1, width=32), max_size=5)
 
 @given(st.lists(scores, min_size=1, max_size=8), st.floats(0.5, 1))
 def test_a_higher_bar_never_approves_more(tasks, confidence):
-    low = judge(candidates(boxes(*tasks)), confidence)
-    high = judge(candidates(boxes(*tasks)), min(1.0, confidence + 0.1))
+    low = judge(candidates(boxes(*tasks)), limits(confidence))
+    high = judge(candidates(boxes(*tasks)), limits(min(1.0, confidence + 0.1)))
     assert (low.approved | ~high.approved).all()
     assert (low.confidence[low.approved] >= np.float32(confidence)).all()
     assert (low.approved == (low.why < 0)).all()
@@ -115,4 +123,22 @@ def test_a_higher_bar_never_approves_more(tasks, confidence):
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_any_number_of_tasks(count):
-    assert len(judge(candidates(boxes(*[[0.95]] * count)), 0.9).approved) == count
+    assert len(judge(candidates(boxes(*[[0.95]] * count)), limits()).approved) == count
+
+
+def test_a_project_says_what_is_half_seen():
+    table = candidates(boxes([0.95, 0.3], [0.95, 0.05], [0.95]))
+    half = "something only half seen"
+    assert why(judge(table, limits(approve_half_seen=0.4))) == ["", "", ""]
+    assert why(judge(table, limits(approve_half_seen=0.02))) == [half, half, ""]
+
+
+def test_a_project_says_what_is_an_outlier():
+    table = replace(candidates(boxes([0.95], [0.95])), outlier=np.array([0.3, 0.7]))
+    assert why(judge(table, limits(approve_outlier=0.9))) == ["", ""]
+    assert why(judge(table, limits(approve_outlier=0.2))) == ["an outlier", "an outlier"]
+
+
+def test_the_projects_own_confidence_holds_unless_another_is_asked_for():
+    settings = project_settings({"approve_confidence": 0.7})
+    assert (Limits.of(settings).confidence, Limits.of(settings, 0.95).confidence) == (0.7, 0.95)

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from compose_spec import PyCompose
 from dockerfile_parse import DockerfileParser
 
+from ml_backend.commands.cli import app
 from ml_backend.settings import ServiceSettings, variable
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -105,6 +107,16 @@ def test_relook_runs_without_rights_on_a_root_that_cannot_be_written(name):
         assert one["cap_drop"] == ["ALL"]
         assert one["security_opt"] == ["no-new-privileges:true"]
         assert one["tmpfs"] == ["/tmp"]
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.workers.yaml"])
+def test_workers_are_asked_for_their_signs_of_life(name):
+    asked = services(name)["worker"]["healthcheck"]
+    program, *words = asked["test"][1:]
+    assert (asked["test"][0], program) == ("CMD", "relook")
+    command, *options = words
+    with typer.main.get_command(app).commands[command].make_context(command, options) as context:
+        assert context.params["check"] is True
 
 
 def test_people_reach_label_studio_and_the_page_and_redis_wants_a_password():

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -232,3 +234,29 @@ def test_both_networks_of_an_ultralytics_model_are_counted():
     ]
     assert min(sizes) > 0
     assert sum(sizes) <= model.memory < 1.01 * sum(sizes)
+
+
+FIRST = """
+import sys
+from pathlib import Path
+import ml_backend
+from ml_backend.predictors.registry import ModelRegistry, warm_up
+from ml_backend.settings import ServiceSettings
+warm_up()
+before = set(sys.modules)
+folder = Path(ml_backend.__file__).parent / "demo" / "models"
+for name in ("digits-detect.pt", "digits-classify.pt"):
+    ModelRegistry(ServiceSettings(model_dir=folder)).get(name)
+print(len(before), len(set(sys.modules) - before))
+"""
+
+
+def test_the_first_model_of_a_warm_process_imports_next_to_nothing():
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, imported = map(int, done.stdout.splitlines()[-1].split())
+    # Of a process that is not warm: 1031.
+    assert before > 1000
+    assert imported < 20
