@@ -108,6 +108,22 @@ def test_an_empty_queue_sends_nothing():
                 **{"back": OTHER, "came": (11.0, 20.0)},
             },
         ),
+        # Answered again between the look at the first answer and its writing.
+        (
+            "ready",
+            {
+                **{"answered": (10.0, 20.0), "current": OTHER},
+                **{"back": OTHER, "came": (30.0, 30.0)},
+            },
+        ),
+        # That first answer was gone on from at the source before the second came.
+        (
+            "conflict",
+            {
+                **{"answered": (10.0, 20.0), "current": SENT},
+                **{"back": OTHER, "came": (30.0, 30.0)},
+            },
+        ),
         # An annotation older than the answer only happens to carry its number.
         ("ready", {"back": OTHER, "came": (1.0, 1.0)}),
     ],
