@@ -12,7 +12,13 @@ import numpy as np
 import redis
 from rq.timeouts import JobTimeoutException
 
-from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, SettingsError
+from ml_backend.errors import (
+    BatchError,
+    ConfigError,
+    ProjectGoneError,
+    RelookError,
+    SettingsError,
+)
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
@@ -27,6 +33,9 @@ __all__ = ["let_others", "look_at_pending", "put_webhook_key", "reconcile", "ten
 
 _log = logging.getLogger(__name__)
 
+#: Whether events are looked at in the midst of another job.
+_passing = False
+
 
 def look_at_pending(project: int) -> None:
     """Predict and score tasks that events have named, as they stand by now: one shard of them.
@@ -37,7 +46,7 @@ def look_at_pending(project: int) -> None:
     mailbox = services().mailbox
     _name_the_unnamed(project)
     if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
-        relay(services(), project)
+        relay(services(), project, let_others)
         return
     pending = mailbox.pending(project)
     deleted = mailbox.deleted(project)
@@ -74,7 +83,7 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
     newest = max(pending, key=lambda task: int(pending[task])) // SHARD
     tasks = sorted(task for task in pending if task // SHARD == newest)
     if is_relabel_project(mailbox, project):
-        take_back(services(), project, tasks)
+        take_back(services(), project, tasks, let_others)
     try:
         flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
     except Exception:
@@ -127,20 +136,28 @@ def _forget(project: int) -> None:
 def tend_batches(project: int) -> None:
     """Find lost answers of a project's relabel batches, and send the next batch if it is time."""
     try:
-        batches = Batches(services(), project)
+        batches = Batches(services(), project, let_others)
         batches.tend()
         batches.send_when_full(secrets.token_hex(3))
-    except (ConfigError, SettingsError, ProjectGoneError) as error:
+    except (BatchError, ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 
 
 def let_others() -> None:
     """Look at what events have named, in all projects, in the midst of another job.
 
-    Not while holding a lock of tasks: it takes the same ones.
+    Not while holding a lock of tasks: it takes the same ones. In the midst of such a look it does
+    nothing: where events keep coming, one look would begin within the other without end.
     """
-    for project in services().mailbox.woken():
-        _let_pass(project)
+    global _passing  # noqa: PLW0603 - a worker does its jobs on one thread
+    if _passing:
+        return
+    _passing = True
+    try:
+        for project in services().mailbox.woken():
+            _let_pass(project)
+    finally:
+        _passing = False
 
 
 def _let_pass(project: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from label_studio_sdk import LabelStudio
 
-from ml_backend.labelstudio.bodies import number
+from ml_backend.labelstudio.bodies import identity, number
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition, every, query
 from ml_backend.review.batch import Waiting
@@ -31,11 +31,12 @@ def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
             query=query(every(flagged)),
             page_size=1000,
         )
-        found = [(int(task.id), task.data) for task in pages]
+        # Page by page: of a text, the data can be many times as large.
+        found = [(int(task.id), *_place(task.data, prefix)) for task in pages]
     return Waiting(
-        np.array([task for task, _ in found], dtype=np.int64),
-        np.array([number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
-        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
+        np.array([task for task, _, _ in found], dtype=np.int64),
+        np.array([priority for _, priority, _ in found], dtype=np.float64),
+        np.array([kind for _, _, kind in found], dtype=np.str_),
     )
 
 
@@ -77,9 +78,13 @@ def _copies(
             query=query(filters),
             page_size=1000,
         )
-        found = [(int(task.id), task.data) for task in pages]
-    return {
-        copy: int(data["relook_source_task"])
-        for copy, data in found
-        if data.get("relook_source_project") == source and "relook_source_task" in data
-    }
+        found = {
+            int(copy.id): identity(copy.data.get("relook_source_task"))
+            for copy in pages
+            if copy.data.get("relook_source_project") == source
+        }
+    return {copy: task for copy, task in found.items() if task > 0}
+
+
+def _place(data: dict[str, Any], prefix: str) -> tuple[float, str]:
+    return number(data.get(f"{prefix}_priority")), str(data.get(f"{prefix}_kind") or "")

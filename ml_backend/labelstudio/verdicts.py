@@ -50,12 +50,15 @@ def read_verdicts(client: LabelStudio, project: int, prefix: str) -> Verdicts:
             query=query(either(*flags)),
             page_size=_PAGE,
         )
-        tasks = [task.data for task in pages]
-    rows = [
-        (str(data.get(f"{prefix}_kind") or ""), score, data.get(f"{prefix}_flag") == CORRECTED)
-        for data in tasks
-        if (score := _score(data, prefix)) is not None
-    ]
+        rows = [
+            (
+                str(task.data.get(f"{prefix}_kind") or ""),
+                score,
+                task.data.get(f"{prefix}_flag") == CORRECTED,
+            )
+            for task in pages
+            if (score := _score(task.data, prefix)) is not None
+        ]
     return Verdicts(
         [kind for kind, _, _ in rows],
         np.array([score for _, score, _ in rows], dtype=np.float32),
