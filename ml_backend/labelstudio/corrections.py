@@ -18,7 +18,8 @@ from ml_backend.errors import ProjectGoneError
 from ml_backend.labelstudio.approval_marks import seconds
 from ml_backend.labelstudio.bodies import parts, plain
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result, digest
 from ml_backend.review.batch import Answers, Originals, Sent
@@ -54,12 +55,9 @@ def read_answered(client: LabelStudio, project: int) -> list[int]:
     Raises:
         LabelStudioError: when they cannot be listed.
     """
-    some = every(condition("total_annotations", "Number", 0, "greater"))
+    some = condition("total_annotations", "Number", 0, "greater")
     with explained(f"listing the answers in project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id", query=query(some), page_size=1000
-        )
-        return [int(task.id) for task in pages]
+        return [int(task.id) for task in list_tasks(client, project, "id", some)]
 
 
 def read_relabelled(
