@@ -7,7 +7,7 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from ml_backend.jobs.take_back import (
     look_again,
     remember_relabel_project,
     take_back,
+    take_back_beside,
 )
 from ml_backend.labelstudio.batch_tabs import (
     batch_tabs,
@@ -172,10 +173,14 @@ class Batches:
             except ProjectGoneError:
                 _log.info("relabel project %s was deleted meanwhile", target)
 
-    def bring_back(self) -> int:
-        """Write every answer that is not yet on its source task; return how many."""
+    def bring_back(self, meanwhile: Callable[[int], None]) -> int:
+        """Write every answer that is not yet on its source task; return how many.
+
+        Args:
+            meanwhile: see ``take_back_beside``.
+        """
         return sum(
-            take_back(self._services, target, read_answered(self._client, target))
+            take_back_beside(self._services, target, read_answered(self._client, target), meanwhile)
             for target in find_relabel_projects(self._client, self._source.id)
         )
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-from functools import partial
 
 import numpy as np
 import redis
@@ -38,7 +37,7 @@ def look_at_pending(project: int) -> None:
     mailbox = services().mailbox
     _name_the_unnamed(project)
     if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
-        relay(services(), project, partial(let_others, but=project))
+        relay(services(), project, let_others)
         return
     pending = mailbox.pending(project)
     deleted = mailbox.deleted(project)

@@ -34,6 +34,7 @@ __all__ = [
     "relay",
     "remember_relabel_project",
     "take_back",
+    "take_back_beside",
 ]
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,35 @@ def take_back(
     return written
 
 
+def take_back_beside(
+    services: Services, target: int, tasks: Sequence[int], meanwhile: Callable[[int], None]
+) -> int:
+    """Do what ``take_back`` does, and something else beside it.
+
+    An answer is one call, and Label Studio takes its time for it: what is done meanwhile costs
+    none.
+
+    Args:
+        services: this worker's parts.
+        target: the relabel project.
+        tasks: the tasks there.
+        meanwhile: called every few seconds with the relabel project: what it does is to leave that
+            one alone.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as aside:
+        writing = aside.submit(take_back, services, target, tasks, ended)
+        try:
+            while not wait([writing], _LOOK_S).done:
+                meanwhile(target)
+        finally:
+            ended.set()
+    return writing.result()
+
+
 def _write_ready(
     services: Services, source: Project, prefix: str, table: Relabelled, ended: threading.Event
 ) -> int:
@@ -124,14 +154,13 @@ def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
     return bool(mailbox.redis.sismember(_RELABEL, str(project)))
 
 
-def relay(services: Services, target: int, meanwhile: Callable[[], None]) -> None:
+def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> None:
     """Look at what events named in a relabel project that no model serves: answers, for the rest.
 
     Args:
         services: this worker's parts.
         target: the relabel project.
-        meanwhile: called now and then while answers are written, each of which Label Studio takes
-            a while to take: what it does beside that costs no time.
+        meanwhile: see ``take_back_beside``.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
@@ -139,16 +168,8 @@ def relay(services: Services, target: int, meanwhile: Callable[[], None]) -> Non
     mailbox = services.mailbox
     pending, deleted = mailbox.pending(target), mailbox.deleted(target)
     newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)[:_PAGE]
-    ended = threading.Event()
     try:
-        with ThreadPoolExecutor(1) as aside:
-            writing = aside.submit(take_back, services, target, newest, ended)
-            try:
-                while not wait([writing], _LOOK_S).done:
-                    meanwhile()
-            finally:
-                ended.set()
-        writing.result()
+        take_back_beside(services, target, newest, meanwhile)
     except ProjectGoneError:
         _log.info("relabel project %s is gone", target)
         mailbox.redis.srem(_RELABEL, str(target))

@@ -12,7 +12,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.approval_marks import Approvals, seconds, unedited
-from ml_backend.labelstudio.bodies import is_answer, number, parts, plain
+from ml_backend.labelstudio.bodies import is_answer, number, overtaken, parts, plain
 from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
@@ -276,7 +276,14 @@ def _annotations(
 
 def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
     found = parts(task, "annotations")
-    found = [annotation for annotation in found if not annotation.get("was_cancelled")]
+    known = {annotation["id"]: annotation for annotation in found}
+    found = [
+        annotation
+        for annotation in found
+        if not annotation.get("was_cancelled")
+        # Who labelled the task meanwhile did not know of the answer, nor it of his label.
+        and not (is_answer(annotation, known) and overtaken(annotation, known))
+    ]
     found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
     found = found[_last_relabelled(found) :]
     # What the model gave is no second opinion beside a person's.
