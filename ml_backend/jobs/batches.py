@@ -7,7 +7,7 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from ml_backend.jobs.take_back import (
     known_settings,
     look_again,
     remember_relabel_project,
-    take_back,
+    take_back_beside,
 )
 from ml_backend.labelstudio.batch_tabs import (
     BatchTab,
@@ -69,7 +69,8 @@ class Batches:
     Args:
         services: this process' parts.
         project: the source project.
-        between: called between two lots of a longer work, while no task is locked.
+        meanwhile: called now and then within a longer work, while it locks no task, with a relabel
+            project that it is to leave alone, 0 for none.
 
     Raises:
         LabelStudioError: when the project cannot be read.
@@ -78,10 +79,13 @@ class Batches:
     """
 
     def __init__(
-        self, services: Services, project: int, between: Callable[[], None] = lambda: None
+        self,
+        services: Services,
+        project: int,
+        meanwhile: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._services = services
-        self._between = between
+        self._meanwhile = meanwhile
         self._client = services.client
         self._source = read_project(services.client, project)
         self._settings = known_settings(services.mailbox, project)
@@ -112,10 +116,12 @@ class Batches:
             except LockError:
                 # A batch goes out at this moment: what it leaves is counted the next time.
                 return Dispatch()
-            if self._waiting() < least:
+            found = find_relabel_projects(self._client, self._source.id)
+            waiting, out = read_queue(self._client, self._source, self._prefix, found)
+            if len(choose(waiting, out)) < least:
                 return Dispatch()
             # Who writes a project's settings may have no rights in the project that they name.
-            if to.isdigit() and int(to) not in find_relabel_projects(self._client, self._source.id):
+            if to.isdigit() and int(to) not in found:
                 raise SettingsError(
                     f"nothing is sent to project {to} by itself before somebody who may change it "
                     "has sent a batch there: on the review page, or `relook batch "
@@ -161,12 +167,12 @@ class Batches:
             BatchError: when there is no such batch.
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
-        # Said before it is waited for the job that sends it, which then ends.
+        # Noted first: whatever job still sends it holds the lock until then.
         note_cancelled(self._services.mailbox.redis, self._source.id, batch)
         with self._lock():
-            for tab in batch_tabs(self._client, self._source.id, self._prefix):
-                if tab.batch == batch:
-                    return 0, self._cancel_here(tab)
+            tabs = batch_tabs(self._client, self._source.id, self._prefix)
+            if ours := [tab for tab in tabs if tab.batch == batch]:
+                return 0, self._cancel_here(batch, ours)
             for target in find_relabel_projects(self._client, self._source.id):
                 for table in read_relabelled(self._client, target):
                     tasks = table.sent.task[table.sent.batch == batch]
@@ -184,7 +190,8 @@ class Batches:
         Raises:
             LabelStudioError: when they cannot be read.
         """
-        return read_queue(self._client, self._source, self._prefix, tasks)[1]
+        found = find_relabel_projects(self._client, self._source.id)
+        return read_queue(self._client, self._source, self._prefix, found, tasks)[1]
 
     @property
     def _prefix(self) -> str:
@@ -196,44 +203,42 @@ class Batches:
     def _require_wanted(self, order: Order) -> None:
         require_wanted(self._services.mailbox.redis, self._source.id, order)
 
-    def _take_back(self, target: int, tasks: list[int]) -> int:
-        return take_back(self._services, target, tasks, self._between)
+    def _take_back(self, target: int, tasks: Sequence[int]) -> int:
+        return take_back_beside(self._services, target, tasks, self._meanwhile)
 
     def _send(self, order: Order) -> Dispatch:
         order = replace(order, to=order.to or self._settings.batch_to)
         self._require_wanted(order)
         if order.to == HERE:
             return self._stay(order)
-        target, sent = self._begun(order.token)
-        chosen, count, warning = self._chosen(order, sent), len(sent), ""
+        found = find_relabel_projects(self._client, self._source.id)
+        target, sent = self._begun(order.token, found)
+        chosen, count, warning = self._chosen(order, sent, found), len(sent), ""
         for page in self._pages(chosen):
             if not len(page):
                 continue
             self._require_wanted(order)
             if count == len(sent):
-                target, warning = self._target(order, target)
+                target, warning = self._target(order, target, found)
             batch = f"{target}-{order.token}"
             tasks = [self._copy(page, row, batch) for row in range(len(page))]
             send_tasks(self._client, target, tasks)
             count += len(tasks)
-            self._between()
+            self._meanwhile(0)
         return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
 
-    def _waiting(self) -> int:
-        """Return how many flagged tasks are in no batch."""
-        waiting, out = read_queue(self._client, self._source, self._prefix)
-        return len(choose(waiting, out))
-
-    def _begun(self, token: str) -> tuple[int, set[int]]:
+    def _begun(self, token: str, found: Iterable[int]) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
-        for target in find_relabel_projects(self._client, self._source.id):
+        for target in found:
             if sent := read_batch(self._client, target, self._source.id, f"{target}-{token}"):
                 return target, sent
         return 0, set()
 
-    def _chosen(self, order: Order, sent: Collection[int]) -> NDArray[np.int64]:
+    def _chosen(
+        self, order: Order, sent: Collection[int], found: Iterable[int]
+    ) -> NDArray[np.int64]:
         """Return what an order has still to send, in the order in which it goes out."""
-        waiting, out = read_queue(self._client, self._source, self._prefix, order.tasks)
+        waiting, out = read_queue(self._client, self._source, self._prefix, found, order.tasks)
         out |= set(sent)
         if order.tasks:
             return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
@@ -241,13 +246,12 @@ class Batches:
         size = self._settings.batch_size
         return chosen if order.top or not size else chosen[: max(size - len(sent), 0)]
 
-    def _target(self, order: Order, begun: int) -> tuple[int, str]:
+    def _target(self, order: Order, begun: int, found: Mapping[int, str]) -> tuple[int, str]:
         """Return the project that an order's tasks go to, and what is to be known of it."""
         note, client, warning = f"[{order.token}]", self._client, ""
         if begun:
             target = begun
         elif order.to in ("", NEW):
-            found = find_relabel_projects(client, self._source.id)
             fitting = [one for one in found if self._fits(one)] if not order.to else []
             same = [one for one, said in found.items() if note in said]
             target = next(iter([*same, *reversed(fitting)]), 0)
@@ -279,7 +283,8 @@ class Batches:
     def _stay(self, order: Order) -> Dispatch:
         client, project = self._client, self._source.id
         begun = read_flags(client, project, self._prefix, order.token)
-        chosen = self._chosen(order, begun)
+        found = find_relabel_projects(client, project)
+        chosen = self._chosen(order, begun, found)
         count = len(begun) + len(chosen)
         if not count:
             return Dispatch()
@@ -296,10 +301,11 @@ class Batches:
                 self._require_wanted(order)
             with self._services.mailbox.lock(project, shard):
                 put_into(client, project, self._prefix, batch, some.tolist())
-            self._between()
+            self._meanwhile(0)
 
-    def _cancel_here(self, tab: BatchTab) -> int:
-        flags = read_flags(self._client, self._source.id, self._prefix, tab.batch)
+    def _cancel_here(self, batch: str, tabs: Sequence[BatchTab]) -> int:
+        flags = read_flags(self._client, self._source.id, self._prefix, batch)
         self._put_into("", np.array(list(flags), dtype=np.int64))
-        remove_tab(self._client, self._source.id, tab)
+        for tab in tabs:
+            remove_tab(self._client, self._source.id, tab)
         return sum(flag not in _VERDICTS for flag in flags.values())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from textwrap import shorten
 from typing import Any, Final, cast
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from ml_backend.errors import ConfigError, ProjectGoneError, SettingsError
 from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.reconcile import before_unnamed
 from ml_backend.labelstudio.batches import sources_of
 from ml_backend.labelstudio.corrections import (
     Relabelled,
@@ -34,25 +36,25 @@ __all__ = [
     "relay",
     "remember_relabel_project",
     "take_back",
+    "take_back_beside",
 ]
 
 _log = logging.getLogger(__name__)
 
-#: Answers of one job, so that what else waits has its turn.
-_PAGE: Final = 64
+#: Answers of one job, so that other jobs have their turn.
+_PAGE: Final = 100
 #: Small, because a person may change a source between the look at it and the answer's writing.
-_LOT: Final = 32
+_LOT: Final = 50
 #: From so many on, what sparing them costs is less than the payloads of their events.
 _MANY: Final = 8
+#: Seconds between two looks at what was written so far.
+_LOOK_S: Final = 2.0
 _MOST_SAID: Final = 300
 _RELABEL: Final = "relook:relabel"
 
 
 def take_back(
-    services: Services,
-    target: int,
-    tasks: Sequence[int],
-    between: Callable[[], None] = lambda: None,
+    services: Services, target: int, tasks: Sequence[int], ended: threading.Event | None = None
 ) -> int:
     """Write the answers in some tasks of a relabel project to their source tasks.
 
@@ -60,7 +62,7 @@ def take_back(
         services: this worker's parts.
         target: the relabel project.
         tasks: the tasks there.
-        between: called after each lot, while nothing is locked.
+        ended: set when nothing more shall be written: what is left is taken back another time.
 
     Returns:
         how many were written; what is there already, in conflict or refused is left alone.
@@ -68,24 +70,68 @@ def take_back(
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses all.
     """
-    written = 0
+    written, mailbox = 0, services.mailbox
     # What a task says of where it comes from, whoever may import tasks can have written.
     sources = sources_of(services.client, target)
     # Of two answers to a task the one to the newer copy is written, so that one comes first.
     newest = sorted(tasks, reverse=True)
-    for start in range(0, len(newest), _LOT):
-        lot, held = newest[start : start + _LOT], dict[int, str]()
-        # What one job reads is written before another reads: else a first answer could be written
-        # after the second that the same person gave.
-        with services.mailbox.lock(target, "answers"):
-            for table in read_relabelled(services.client, target, lot):
-                if table.source in sources:
-                    written += _take_back(services, target, table, held)
-                else:
-                    _log.warning("project %s relabels nothing of project %s", target, table.source)
-            _keep_held(services.mailbox, target, lot, held)
-        between()
+    with _without_payload(services, sources if len(newest) >= _MANY else ()):
+        for start in range(0, len(newest), _LOT):
+            if ended is not None and ended.is_set():
+                break
+            lot, held = newest[start : start + _LOT], dict[int, str]()
+            # What one job reads is written before another reads: else a first answer could be
+            # written after the second that the same person gave.
+            with mailbox.lock(target, "answers"):
+                for table in read_relabelled(services.client, target, lot):
+                    if table.source in sources:
+                        written += _take_back(services, target, table, held)
+                    else:
+                        said = "project %s relabels nothing of project %s"
+                        _log.warning(said, target, table.source)
+                _keep_held(mailbox, target, lot, held)
     return written
+
+
+def take_back_beside(
+    services: Services, target: int, tasks: Sequence[int], meanwhile: Callable[[int], None]
+) -> int:
+    """Do what ``take_back`` does, and something else beside it.
+
+    An answer is one call, and Label Studio takes its time for it: what is done meanwhile costs
+    none.
+
+    Args:
+        services: this worker's parts.
+        target: the relabel project.
+        tasks: the tasks there.
+        meanwhile: called every few seconds with the relabel project: what it does is to leave that
+            one alone.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as aside:
+        writing = aside.submit(take_back, services, target, tasks, ended)
+        try:
+            while not wait([writing], _LOOK_S).done:
+                meanwhile(target)
+        finally:
+            ended.set()
+    return writing.result()
+
+
+@contextmanager
+def _without_payload(services: Services, sources: Collection[int]) -> Iterator[None]:
+    with ExitStack() as spared:
+        for source in sources:
+            try:
+                before_unnamed(services.client, services.mailbox, source)
+                spared.enter_context(without_payload(services.client, source))
+            except ProjectGoneError:
+                _log.info("project %s is gone", source)
+        yield
 
 
 def _take_back(services: Services, target: int, table: Relabelled, held: dict[int, str]) -> int:
@@ -108,23 +154,17 @@ def _write_ready(
 ) -> int:
     client, written = services.client, 0
     answered = (table.answers.id >= 0) & (table.sent.source > 0)
-    many = answered.sum() >= _MANY
-    if many:
-        # An event without payload names no task: what changed since this look is then found.
-        find_lost_events(client, services.mailbox, source.id)
-    with without_payload(client, source.id) if many else nullcontext():
-        wanted = np.unique(table.sent.source[answered])
-        now = originals(table, list(read_tasks(client, source, prefix, wanted)))
-        ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
-        answers = [
-            (table.annotation[row], int(table.sent.source[row]), int(now.label[row]))
-            for row in ready
-        ]
-        for row, error in zip(ready, write_answers(client, answers), strict=True):
-            written += error is None
-            if error is not None and not isinstance(error, ProjectGoneError):
-                _log.warning("an answer waits: %s", error)
-                held[int(table.sent.task[row])] = str(error)
+    wanted = np.unique(table.sent.source[answered])
+    now = originals(table, list(read_tasks(client, source, prefix, wanted)))
+    ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
+    answers = [
+        (table.annotation[row], int(table.sent.source[row]), int(now.label[row])) for row in ready
+    ]
+    for row, error in zip(ready, write_answers(client, answers), strict=True):
+        written += error is None
+        if error is not None and not isinstance(error, ProjectGoneError):
+            _log.warning("an answer waits: %s", error)
+            held[int(table.sent.task[row])] = str(error)
     return written
 
 
@@ -156,13 +196,13 @@ def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
     return bool(mailbox.redis.sismember(_RELABEL, str(project)))
 
 
-def relay(services: Services, target: int, between: Callable[[], None]) -> None:
+def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> None:
     """Look at what events named in a relabel project that no model serves: answers, for the rest.
 
     Args:
         services: this worker's parts.
         target: the relabel project.
-        between: called after each lot, while nothing is locked.
+        meanwhile: see ``take_back_beside``.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
@@ -171,7 +211,7 @@ def relay(services: Services, target: int, between: Callable[[], None]) -> None:
     pending, deleted = mailbox.pending(target), mailbox.deleted(target)
     newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)[:_PAGE]
     try:
-        take_back(services, target, newest, between)
+        take_back_beside(services, target, newest, meanwhile)
     except ProjectGoneError:
         _log.info("relabel project %s is gone", target)
         mailbox.redis.srem(_RELABEL, str(target))

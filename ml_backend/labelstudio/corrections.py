@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError, TokenRefusedError
-from ml_backend.labelstudio.approval_marks import seconds
-from ml_backend.labelstudio.bodies import identity, parts, plain
+from ml_backend.labelstudio.approval_marks import seconds, unedited
+from ml_backend.labelstudio.bodies import identity, overtaken, parts, plain
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result, digest
+from ml_backend.marks import SEPARATOR
 from ml_backend.review.batch import Answers, Originals, Sent
 
 __all__ = ["Relabelled", "originals", "read_answered", "read_relabelled", "write_answers"]
@@ -63,12 +65,9 @@ def read_answered(client: LabelStudio, project: int) -> list[int]:
     Raises:
         LabelStudioError: when they cannot be listed.
     """
-    some = every(condition("total_annotations", "Number", 0, "greater"))
+    some = condition("total_annotations", "Number", 0, "greater")
     with explained(f"listing the answers in project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id", query=query(some), page_size=1000
-        )
-        return [int(task.id) for task in pages]
+        return [int(task.id) for task in list_tasks(client, project, "id", some)]
 
 
 def read_relabelled(
@@ -106,6 +105,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         _came_back(at[0].inputs.body[at[1]], answer) if at and answer >= 0 else None
         for at, answer in zip(found, relabelled.answers.id.tolist(), strict=True)
     ]
+    came_back = zip(back, found, relabelled.sent.digest.tolist(), strict=True)
     return Originals(
         there=np.array([at is not None for at in found], dtype=np.bool_),
         label=np.array([_current(*at) if at else -1 for at in found], dtype=np.int64),
@@ -113,6 +113,10 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         back=np.array([digest([_result(one)]) if one else "" for one in back], dtype=np.str_),
         made=np.array([seconds(one["created_at"]) if one else 0.0 for one in back]),
         written=np.array([seconds(one["updated_at"]) if one else 0.0 for one in back]),
+        overtaken=np.array(
+            [bool(one and at) and _overtaken(one, at, sent) for one, at, sent in came_back],
+            dtype=np.bool_,
+        ),
     )
 
 
@@ -196,6 +200,20 @@ def _came_back(task: Mapping[str, Any], answer: int) -> dict[str, Any] | None:
     found = parts(task, "annotations")
     found = [one for one in found if one.get("import_id") == answer]
     return max(found, key=lambda one: seconds(one["created_at"]), default=None)
+
+
+def _overtaken(answer: Mapping[str, Any], at: tuple[TaskPage, int], sent: str) -> bool:
+    """Tell whether the source was labelled, or its label edited, while an answer was written."""
+    page, row = at
+    beside = {one["id"]: one for one in parts(page.inputs.body[row], "annotations")}
+    if overtaken(answer, beside):
+        return True
+    label = beside.get(answer.get("parent_annotation") or 0)
+    if label is None or seconds(label["updated_at"]) >= seconds(answer["created_at"]):
+        return False
+    if label.get("import_id") == answer["import_id"]:
+        return not unedited(label)
+    return digest([_result(label)]) not in sent.split(SEPARATOR)
 
 
 def _read(
