@@ -139,14 +139,13 @@ def _take_back(services: Services, target: int, table: Relabelled, held: dict[in
     try:
         source = read_project(services.client, table.source)
         prefix = known_settings(services.mailbox, source.id).field_prefix
+        return _write_ready(services, source, prefix, table, held)
     except (ConfigError, SettingsError) as error:
         _log.warning("answers of project %s cannot go back yet: %s", target, error)
         held.update(dict.fromkeys(table.sent.task[table.answers.id >= 0].tolist(), str(error)))
-        return 0
     except ProjectGoneError as error:
         _log.warning("answers of project %s cannot go back: %s", target, error)
-        return 0
-    return _write_ready(services, source, prefix, table, held)
+    return 0
 
 
 def _write_ready(

@@ -241,7 +241,7 @@ def test_an_answer_that_a_busy_database_refuses_once_is_written_all_the_same(wor
     assert [len(results(worker, task)) for task in sources] == [2] * len(sources)
 
 
-@pytest.mark.parametrize("of", ["text", None, 7.5, True, -3, 10**30])
+@pytest.mark.parametrize("of", ["text", None, 7.5, True, 10**30])
 def test_a_copy_that_names_its_source_no_longer_is_shown_and_breaks_nothing(site: Site, of: Any):
     site.proxy.clear()
     project, ids = site.project(wrong=2, good=0)
@@ -261,8 +261,8 @@ def test_a_copy_that_names_its_source_no_longer_is_shown_and_breaks_nothing(site
     assert f"task {broken.id} of project {target} names its source no longer" in row.held[broken.id]
     # Its source is free to go out again.
     lost = broken.data["relook_source_task"]
-    assert again.send(new_order(tasks=tuple(ids))).sent == 1
-    assert lost in copies(site, project)
+    assert again.send(new_order(tasks=(lost,))).sent == 1
+    assert copies(site, project)[lost] == 1
 
 
 def asked_of(site: Site, project: int) -> list[int]:
