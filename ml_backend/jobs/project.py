@@ -14,7 +14,6 @@ from ml_backend.jobs import learning
 from ml_backend.jobs.comparison import Comparison, policy_of
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
-from ml_backend.labelstudio.changes import stamps
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
@@ -82,7 +81,7 @@ class ProjectWork:
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             before_writing()
-            refused, more = self.prelabelling.write(page, predicted, waiting, errors)
+            refused, more, _ = self.prelabelling.write(page, predicted, waiting, errors)
             flagged = page.said("flag")
             ours = np.zeros(len(page), dtype=np.bool_)
             ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
@@ -105,7 +104,9 @@ class ProjectWork:
             before = self._labels(page, page.said("flag") == NEEDS_REVIEW)
             predicted = self._predict(page)
             before_writing()
-            refused, more = self.prelabelling.write(page, predicted, waiting, outcome.errors)
+            refused, more, changed = self.prelabelling.write(
+                page, predicted, waiting, outcome.errors
+            )
             nearby = [opened.neighborhood.of_page(one, page.inputs) for one in opened.controls]
             scores = learning.scores(opened, page, predicted.controls, nearby, self.policy)
             state = State(
@@ -116,6 +117,7 @@ class ProjectWork:
                 created_at=page.created_at,
                 model=predicted.version,
                 priority=scores.priority,
+                answered=page.answered,
             )
             honoured = honour(state, decide(state, scores.least), page.said("hand"))
             decision = honoured.decision
@@ -130,6 +132,7 @@ class ProjectWork:
                 shown,
                 decision,
                 partial(self.prelabelling.create, waiting),
+                partial(self.prelabelling.delete, page, changed, waiting),
                 self._changed(page, predicted, before, state.flag, decision.flag),
             )
             opened.noting.scored(page, predicted.controls, shown, nearby)
@@ -137,8 +140,6 @@ class ProjectWork:
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
-            if not self.in_bulk:
-                self._note_looked_at(page, bad)
             flagged = decision.flag == NEEDS_REVIEW
             self.comparison.keep(page, bad, more + suggested, told(scores, priority), flagged)
         return outcome
@@ -211,11 +212,6 @@ class ProjectWork:
             stands = current == version or set_model_version(client, project.id, version)
             if stands:
                 mailbox.remember_version(project.id, version)
-
-    def _note_looked_at(self, page: TaskPage, bad: Collection[int]) -> None:
-        known = dict(zip(page.id.tolist(), stamps(page.stamp), strict=True))
-        fine = {task: stamp for task, stamp in known.items() if task not in bad}
-        self.opened.services.mailbox.note_looked_at(self.opened.project.id, fine)
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[tuple[TaskPage, set[int]]]:
         """Yield pages of tasks, and which of them have predictions on their way."""

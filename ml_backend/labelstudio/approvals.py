@@ -16,7 +16,8 @@ from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
-from ml_backend.labelstudio.filters import condition, either, every, query, understood
+from ml_backend.labelstudio.filters import condition, understood
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage, read_project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
@@ -78,8 +79,11 @@ def begun_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
     """
     drafted = condition("draft_exists", "Boolean", value=True)
     skipped = condition("cancelled_annotations", "Number", 0, "greater")
-    doing = f"listing the tasks of project {project} that somebody has begun"
-    return _listed(client, project, doing, either(drafted, skipped))
+    with explained(f"listing the tasks of project {project} that somebody has begun"):
+        found = [
+            task.id for one in (drafted, skipped) for task in list_tasks(client, project, "id", one)
+        ]
+        return np.unique(np.array(found, dtype=np.int64))
 
 
 def _unlabelled(client: LabelStudio, project: int, chosen: Mapping[str, Any]) -> list[int]:
@@ -211,8 +215,10 @@ def tasks_of_batch(client: LabelStudio, project: int, batch: str) -> NDArray[np.
         LabelStudioError: when they cannot be read.
     """
     named = [f"{APPROVED}@{batch}@"]
-    said = every(condition("predictions_model_versions", "List", named, "contains"))
-    return _listed(client, project, f"listing batch {batch} of project {project}", said)
+    said = condition("predictions_model_versions", "List", named, "contains")
+    with explained(f"listing batch {batch} of project {project}"):
+        tasks = list_tasks(client, project, "id", said)
+        return np.array([task.id for task in tasks], dtype=np.int64)
 
 
 def forget_batch(client: LabelStudio, project: int, versions: Sequence[str]) -> None:
@@ -224,20 +230,6 @@ def forget_batch(client: LabelStudio, project: int, versions: Sequence[str]) -> 
     for version in versions:
         with explained(f"deleting the predictions of {version} in project {project}"):
             _ask(client, "DELETE", project, {"model_version": version})
-
-
-def _listed(
-    client: LabelStudio, project: int, doing: str, filters: dict[str, Any]
-) -> NDArray[np.int64]:
-    with explained(doing):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id",
-            query=query(filters),
-            page_size=_PAGE,
-        )
-        return np.unique(np.array([task.id for task in pages], dtype=np.int64))
 
 
 def _ask(client: LabelStudio, method: str, project: int, body: Any = None) -> Any:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from label_studio_sdk import LabelStudio
 
-from ml_backend.labelstudio.bodies import number
+from ml_backend.labelstudio.bodies import identity, number
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.review.batch import Waiting
 from ml_backend.review.decide import NEEDS_REVIEW
 
@@ -24,18 +25,13 @@ def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
     """
     flagged = condition(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
     with explained(f"reading the queue of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id,data",
-            query=query(every(flagged)),
-            page_size=1000,
-        )
-        found = [(int(task.id), task.data) for task in pages]
+        tasks = list_tasks(client, project, "id,data", flagged)
+        # Page by page: of a text, the data can be many times as large.
+        found = [(int(task.id), *_place(task.data, prefix)) for task in tasks]
     return Waiting(
-        np.array([task for task, _ in found], dtype=np.int64),
-        np.array([number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
-        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
+        np.array([task for task, _, _ in found], dtype=np.int64),
+        np.array([priority for _, priority, _ in found], dtype=np.float64),
+        np.array([kind for _, _, kind in found], dtype=np.str_),
     )
 
 
@@ -52,8 +48,8 @@ def read_out(client: LabelStudio, target: int, source: int) -> tuple[set[int], d
     nothing = condition("total_annotations", "Number", 0)
     skipped = condition("cancelled_annotations", "Number", 0)
     answered = condition("total_annotations", "Number", 0, "greater")
-    waiting = _copies(client, target, source, every(nothing, skipped))
-    return set(waiting.values()), _copies(client, target, source, every(answered))
+    waiting = _copies(client, target, source, nothing, skipped)
+    return set(waiting.values()), _copies(client, target, source, answered)
 
 
 def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set[int]:
@@ -63,23 +59,20 @@ def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set
         LabelStudioError: when they cannot be read.
     """
     sent = condition("data.relook_sent_batch", "String", batch)
-    return set(_copies(client, target, source, every(sent)).values())
+    return set(_copies(client, target, source, sent).values())
 
 
 def _copies(
-    client: LabelStudio, target: int, source: int, filters: dict[str, Any]
+    client: LabelStudio, target: int, source: int, *conditions: dict[str, Any]
 ) -> dict[int, int]:
     with explained(f"listing tasks of relabel project {target}"):
-        pages: Any = client.tasks.list(
-            project=target,
-            fields="task_only",
-            include="id,data",
-            query=query(filters),
-            page_size=1000,
-        )
-        found = [(int(task.id), task.data) for task in pages]
-    return {
-        copy: int(data["relook_source_task"])
-        for copy, data in found
-        if data.get("relook_source_project") == source and "relook_source_task" in data
-    }
+        found = {
+            int(copy.id): identity(copy.data.get("relook_source_task"))
+            for copy in list_tasks(client, target, "id,data", *conditions)
+            if copy.data.get("relook_source_project") == source
+        }
+    return {copy: task for copy, task in found.items() if task > 0}
+
+
+def _place(data: dict[str, Any], prefix: str) -> tuple[float, str]:
+    return number(data.get(f"{prefix}_priority")), str(data.get(f"{prefix}_kind") or "")

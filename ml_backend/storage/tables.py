@@ -176,7 +176,7 @@ def _scattered(table: lancedb.table.Table) -> bool:
     stats = table.stats()
     merged = min(stats["num_rows"], _LARGEST_FILE)
     small: int = stats["fragment_stats"]["num_small_fragments"]
-    return small > _SMALL_FILES + merged // _ROWS_A_FILE
+    return bool(small > _SMALL_FILES + merged // _ROWS_A_FILE)
 
 
 def named(what: str, columns: pa.Schema, project: int) -> str:

@@ -150,7 +150,7 @@ def _address(opened: OpenProject, control: Control, task: int) -> str | None:
     rows = opened.services.page.tasks(opened.id, _ids([task]), columns).to_pylist()
     if not rows:
         return None
-    keys, addresses = (rows[0][name].split("\n") for name in columns[1:])
+    keys, addresses = (str(rows[0][name]).split("\n") for name in columns[1:])
     return dict(zip(keys, addresses, strict=True)).get(control.data_key, "")
 
 

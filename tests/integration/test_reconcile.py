@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import numpy as np
+
+from ml_backend.jobs.known_changes import KnownChanges
 from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.labelstudio.changes import last_change, shifted
+from ml_backend.services import Services
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_runs import without_events
@@ -39,8 +46,8 @@ def test_what_was_stamped_earlier_may_come_into_sight_for_two_minutes(bench: Ben
 
     come_into_sight()
     assert search(bench, project) == 1
-    stamp, seen = bench.mailbox.reconciled(project).split(" ")
-    bench.mailbox.remember_reconciled(project, f"{stamp} {float(seen) - 121}")
+    stamp, seen = KnownChanges(bench.redis, project).reconciled.split(" ")
+    KnownChanges(bench.redis, project).reconciled = f"{stamp} {float(seen) - 121}"
     assert search(bench, project) == 0
     come_into_sight()
     assert search(bench, project) == 0
@@ -51,12 +58,14 @@ def test_a_stamp_of_an_older_version_is_gone_on_with(bench: Bench):
     bench.analyze(project)
     bench.settle(project)
     search(bench, project)
-    stamp, _ = bench.mailbox.reconciled(project).split(" ")
-    bench.mailbox.remember_reconciled(project, stamp)
+    stamp, _ = KnownChanges(bench.redis, project).reconciled.split(" ")
+    KnownChanges(bench.redis, project).reconciled = stamp
     without_events(bench, project)
     save(bench, task)
     assert search(bench, project) == 1
-    bench.mailbox.remember_reconciled(project, f"settled {bench.mailbox.reconciled(project)[:27]}")
+    KnownChanges(
+        bench.redis, project
+    ).reconciled = f"settled {KnownChanges(bench.redis, project).reconciled[:27]}"
     assert search(bench, project) == 0
 
 
@@ -77,17 +86,20 @@ def test_what_relook_deletes_is_looked_at_once_more_and_then_left_alone(bench: B
     assert bench.task(task).data == stands.data
 
 
-def test_what_was_heard_and_scored_is_not_found_again(bench: Bench):
+def test_what_a_run_or_an_event_has_read_is_not_found(bench: Bench):
     project, (task,) = bench.project("detection", [right(scenes(1, seed=98)[0])])
+    looks = Services(bench.settings).looks
+    stamp = last_change(bench.client, project)
+    bench.settle(project)
     bench.analyze(project)
-    bench.settle(project)
-    search(bench, project)
-    before = bench.mailbox.found(project).get(task)
+    KnownChanges(bench.redis, project).reconciled = shifted(stamp, -timedelta(days=1))
+    assert find_lost_events(bench.client, bench.mailbox, project, looks) == 0
+    before = looks.get(project, np.array([task])).stamp
     save(bench, task)
-    wait_for(lambda: bench.mailbox.found(project).get(task) != before, "the look at the event")
+    wait_for(lambda: looks.get(project, np.array([task])).stamp != before, "the look at the event")
     bench.settle(project)
-    assert [search(bench, project), search(bench, project)] == [0, 0]
+    assert find_lost_events(bench.client, bench.mailbox, project, looks) == 0
     # Another change of the same task is another.
     without_events(bench, project)
     save(bench, task)
-    assert search(bench, project) == 1
+    assert find_lost_events(bench.client, bench.mailbox, project, looks) == 1

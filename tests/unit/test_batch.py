@@ -7,7 +7,7 @@ import base64
 import numpy as np
 import pytest
 
-from ml_backend.labelstudio import batches
+from ml_backend.labelstudio import batches, corrections
 from ml_backend.labelstudio.batches import readable
 from ml_backend.review.batch import Answers, Originals, Sent, Waiting, choose, confirmed, fates
 
@@ -32,6 +32,7 @@ def fate(
     back: str = "",
     came: tuple[float, float] = (0.0, 0.0),
     skipped: bool = False,
+    overtaken: bool = False,
 ) -> str:
     """One task's fate; moments as (made, last saved)."""
     sent = Sent(np.array([7]), np.array([1]), np.array(["5-a"]), np.array([SENT]))
@@ -50,6 +51,7 @@ def fate(
         np.array([back]),
         np.array([came[0]]),
         np.array([came[1]]),
+        np.array([overtaken]),
     )
     return str(fates(sent, answers, now)[0])
 
@@ -90,6 +92,9 @@ def test_an_empty_queue_sends_nothing():
         ("gone", {"there": False, "answered": None}),
         # It came back.
         ("done", {"current": SAID, "back": SAID, "came": (11.0, 11.0)}),
+        # Somebody labelled the source while the answer was on its way.
+        ("conflict", {"current": SAID, "back": SAID, "came": (11.0, 11.0), "overtaken": True}),
+        ("conflict", {"current": OTHER, "back": SAID, "came": (11.0, 11.0), "overtaken": True}),
         # It came back and was edited at the source afterwards.
         ("done", {"current": OTHER, "back": OTHER, "came": (11.0, 20.0)}),
         ("done", {"current": OTHER, "back": SAID, "came": (11.0, 11.0)}),
@@ -106,6 +111,22 @@ def test_an_empty_queue_sends_nothing():
             {
                 **{"answered": (10.0, 30.0), "current": OTHER},
                 **{"back": OTHER, "came": (11.0, 20.0)},
+            },
+        ),
+        # Answered again between the look at the first answer and its writing.
+        (
+            "ready",
+            {
+                **{"answered": (10.0, 20.0), "current": OTHER},
+                **{"back": OTHER, "came": (30.0, 30.0)},
+            },
+        ),
+        # That first answer was gone on from at the source before the second came.
+        (
+            "conflict",
+            {
+                **{"answered": (10.0, 20.0), "current": SENT},
+                **{"back": OTHER, "came": (30.0, 30.0)},
             },
         ),
         # An annotation older than the answer only happens to carry its number.
@@ -133,6 +154,7 @@ def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
         np.array([""] * 3),
         none,
         none,
+        np.zeros(3, bool),
     )
     assert fates(sent, answers, now).tolist() == ["superseded", "open", "ready"]
 
@@ -149,7 +171,8 @@ def test_an_answer_to_unchanged_labels_is_not_lost_when_its_task_is_sent_again(n
         np.zeros(2, bool),
     )
     now = Originals(
-        np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2), none, none
+        *(np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2)),
+        *(none, none, np.zeros(2, bool)),
     )
     assert fates(sent, answers, now).tolist() == expected
 
@@ -166,9 +189,18 @@ def test_nothing_sent_has_no_fate():
     none, text = np.zeros(0), np.array([], dtype=np.str_)
     number = np.zeros(0, dtype=np.int64)
     sent = Sent(number, number, text, text)
-    now = Originals(np.zeros(0, bool), number, text, text, none, none)
+    now = Originals(np.zeros(0, bool), number, text, text, none, none, np.zeros(0, bool))
     answers = Answers(number, text, none, none, np.zeros(0, bool))
     assert fates(sent, answers, now).tolist() == []
+
+
+def test_each_save_of_an_answer_has_a_name_of_its_own():
+    """Label Studio takes a name once: no answer stands twice, and none is taken for another."""
+    first = {"id": 70, "updated_at": "2026-11-21T10:00:00.000001Z"}
+    again = {"id": 70, "updated_at": "2026-11-21T10:00:00.000002Z"}
+    other = {"id": 71, "updated_at": "2026-11-21T10:00:00.000001Z"}
+    assert corrections._name(first) == corrections._name(dict(first))
+    assert len({corrections._name(one) for one in (first, again, other)}) == 3
 
 
 def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():

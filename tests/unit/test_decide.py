@@ -7,7 +7,9 @@ from ml_backend.review.decide import State, decide
 NOW, LATER = 100.0, 200.0
 
 
-def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0, created=0.0):
+def state(
+    flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0, created=0.0, answered=False
+):
     return State(
         np.array([flag]),
         np.array([seen]),
@@ -16,6 +18,7 @@ def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0, crea
         np.array([created]),
         model,
         np.array([priority], dtype=np.float32),
+        np.array([answered]),
     )
 
 
@@ -188,3 +191,48 @@ def test_a_verdict_that_came_with_an_import_stands_while_label_and_model_do():
     assert flag_of(decide(same, 0.5)) == "confirmed"
     changed = state("confirmed", seen(), "d2", LATER, "m@1", 0.9, CREATED)
     assert flag_of(decide(changed, 0.5)) == "needs-review"
+
+
+ANSWER = {"digest": "d2", "at": LATER, "answered": True}
+
+
+def test_a_corrected_answer_out_of_a_batch_has_a_mark_like_others():
+    decision = decide(state("needs-review", seen(score=0.8123), priority=0.1, **ANSWER), 0.5)
+    mark = str(decision.mark[0])
+    assert (flag_of(decision), mark) == ("corrected", str(Mark.of_answer("m@1", 0.8123)))
+    assert Mark.parse(mark).score == 0.81
+    for later in (0.1, 0.9):
+        again = decide(state("corrected", mark, priority=later, **ANSWER), 0.5)
+        assert (flag_of(again), str(again.mark[0])) == ("corrected", mark)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        # Another answer, to the first one; the answer, edited; it was deleted, and left what was.
+        {"digest": "d3", "at": LATER + 1},
+        {"digest": "d1"},
+    ],
+)
+def test_what_is_no_longer_that_answer_is_looked_at_like_any_label(label):
+    mark = str(Mark.of_answer("m@1", 0.8))
+    decision = decide(state("corrected", mark, priority=0.9, **label), 0.5)
+    assert flag_of(decision) == "needs-review"
+    assert str(decision.mark[0]) == seen(label["digest"], label.get("at", NOW), score=0.9)
+    fine = decide(state("corrected", mark, priority=0.1, **label), 0.5)
+    assert flag_of(fine) == "corrected"
+    assert str(fine.mark[0]) == seen(label["digest"], label.get("at", NOW), score=0.8)
+
+
+def test_an_answer_is_asked_again_once_the_model_is_another():
+    mark = str(Mark.of_answer("m@1", 0.8))
+    decision = decide(state("corrected", mark, model="m@2", priority=0.9, **ANSWER), 0.5)
+    assert flag_of(decision) == "needs-review"
+    assert str(decision.mark[0]) == seen("d2", at=LATER, model="m@2", score=0.9)
+
+
+def test_a_confirmation_leaves_the_mark_of_the_flag_as_it_was():
+    decision = decide(state("needs-review", seen(score=0.8), at=LATER, priority=0.9), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("confirmed", seen(score=0.8))
+    decision = decide(state("needs-review", seen(score=0.8), at=LATER, model="m@2"), 0.5)
+    assert str(decision.mark[0]) == seen(at=LATER, model="m@2", score=0.8)

@@ -16,6 +16,7 @@ def one(flag, mark, digest="d", at=5.0, priority=0.1, created=0.0):
         created_at=np.array([created]),
         model="m",
         priority=np.array([priority], dtype=np.float32),
+        answered=np.array([False]),
     )
 
 
