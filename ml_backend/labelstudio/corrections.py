@@ -30,7 +30,12 @@ from ml_backend.review.batch import Answers, Originals, Sent
 __all__ = ["Relabelled", "originals", "read_answered", "read_relabelled", "write_answers"]
 
 _PAGE: Final = 200
-_PARALLEL: Final = 4
+#: Of tasks, and of their annotations: those are named in the same list.
+_FIELDS: Final = (
+    "id,data,annotations,result,was_cancelled,completed_by,lead_time,created_at,updated_at"
+)
+#: As many as keep Label Studio busy: with more at once, each costs its one core more.
+_PARALLEL: Final = 2
 #: Answers get a name of their own in it, which Label Studio takes only once.
 _NAMES: Final = uuid.UUID("6f1c1c5e-7a0b-5d3a-9a55-0f6f2f1f7a11")
 #: Answers of a Label Studio that is away or busy, or of a proxy before it: any write meets them.
@@ -114,7 +119,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         made=np.array([seconds(one["created_at"]) if one else 0.0 for one in back]),
         written=np.array([seconds(one["updated_at"]) if one else 0.0 for one in back]),
         overtaken=np.array(
-            [bool(one and at) and _overtaken(one, at, sent) for one, at, sent in came_back],
+            [_overtaken(one, at, sent) if one and at else False for one, at, sent in came_back],
             dtype=np.bool_,
         ),
     )
@@ -221,15 +226,16 @@ def _read(
 ) -> Iterator[dict[str, Any]]:
     with explained(f"reading the tasks of relabel project {project}"):
         if tasks is None:
-            # Named fields alone would leave the annotations as stubs, without what they say.
-            pages: Any = client.tasks.list(project=project, fields="all", page_size=_PAGE)
+            pages: Any = client.tasks.list(
+                project=project, fields="all", include=_FIELDS, page_size=_PAGE
+            )
             yield from map(plain, pages)
             return
         for start in range(0, len(tasks), _PAGE):
             some = [int(task) for task in tasks[start : start + _PAGE]]
             chosen = json.dumps({"selectedItems": {"all": False, "included": some}})
             page: Any = client.tasks.list(
-                project=project, fields="all", query=chosen, page_size=_PAGE
+                project=project, fields="all", include=_FIELDS, query=chosen, page_size=_PAGE
             )
             yield from map(plain, page.items or [])
 

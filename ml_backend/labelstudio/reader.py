@@ -35,6 +35,14 @@ __all__ = [
 OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen", "batch", "hand", "tags")
 
 _PAGE_SIZE = 200
+#: What Label Studio sends other backends of a task and its annotations, whose fields are named in
+#: the same list. To tell all that it can costs it half as much again.
+_FIELDS = (
+    "id,data,meta,created_at,updated_at,is_labeled,overlap,inner_id,project,updated_by,file_upload,"
+    "total_annotations,cancelled_annotations,total_predictions,draft_exists,annotations,predictions,"
+    "result,was_cancelled,ground_truth,completed_by,lead_time,import_id,task,parent_prediction,"
+    "parent_annotation,last_action,last_created_by,draft_created_at,bulk_created"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +203,11 @@ def read_tasks(
         query = json.dumps({"selectedItems": {"all": False, "included": included}})
         with explained(f"reading tasks {included[0]} to {included[-1]} of project {project.id}"):
             page: Any = client.tasks.list(
-                project=project.id, fields="all", query=query, page_size=_PAGE_SIZE
+                project=project.id,
+                fields="all",
+                include=_FIELDS,
+                query=query,
+                page_size=_PAGE_SIZE,
             )
             tasks = [plain(task) for task in page.items or []]
         yield _page(tasks, project.config, prefix)

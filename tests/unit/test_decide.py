@@ -141,11 +141,11 @@ def test_the_mark_follows_labels_that_changed_without_an_act():
     assert str(decision.mark[0]) == seen("d1", NOW, score=0.9)
 
 
-@pytest.mark.parametrize(("digest", "priority"), [("d1", 0.9), ("d2", 0.1)])
-def test_a_verdict_keeps_the_score_that_it_answers(digest, priority):
+@pytest.mark.parametrize(("digest", "priority", "at"), [("d1", 0.9, NOW), ("d2", 0.1, LATER)])
+def test_a_verdict_keeps_the_score_that_it_answers(digest, priority, at):
     flagged = seen(score=0.8125)
     decision = decide(state("needs-review", flagged, digest, LATER, priority=priority), 0.5)
-    assert str(decision.mark[0]) == seen(digest, LATER, score=0.8125)
+    assert str(decision.mark[0]) == seen(digest, at, score=0.8125)
 
 
 def test_a_flag_that_stays_keeps_the_score_that_it_was_raised_for():
