@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
 
-__all__ = ["HALF_SEEN", "REASONS", "Candidates", "Judgement", "judge"]
+__all__ = ["HALF_SEEN", "REASONS", "Candidates", "Judgement", "judge", "of_unknown"]
 
 #: From this confidence on, something that is not sure counts as half seen: the model may have found
 #: what the approval would leave out. Weaker regions are a detector's noise. On 300 of the demo's
@@ -107,6 +107,13 @@ def judge(candidates: Candidates, confidence: float) -> Judgement:
     approved: NDArray[np.bool_] = ~np.any(against, axis=0, keepdims=False)
     why = np.where(approved, -1, against.argmax(axis=0))
     return Judgement(approved, why, least)
+
+
+def of_unknown(count: int) -> str:
+    """Say of how many approved tasks nobody knows whether they are outliers; "" of none."""
+    if not count:
+        return ""
+    return f"outliers not known for {count} of them: no embedding of their input"
 
 
 @dataclass(frozen=True, slots=True)
