@@ -7,7 +7,7 @@ import { count, duration, plural, when } from "../core/format";
 import { type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
-import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
+import { changeRun, isUnderWay, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
@@ -20,13 +20,18 @@ const annotators = projectLoader<AnnotatorReport>();
 const past = projectLoader<ActionState[]>();
 const MOST_RUNS = 12;
 
+const fetchRuns = (id: number) => void runs.load(() => client.runs(id));
+const fetchBatches = (id: number) => void batches.load(() => client.batches(id));
+const fetchActions = (id: number) => void past.load(() => client.actions(id));
+const fetchAnnotators = (id: number) => void annotators.load(() => client.annotators(id));
+
 export function Activity() {
   const id = projectId.value as number;
   useEffect(() => {
-    void runs.load(() => client.runs(id));
-    void batches.load(() => client.batches(id));
-    void past.load(() => client.actions(id));
-    void annotators.load(() => client.annotators(id));
+    fetchRuns(id);
+    fetchBatches(id);
+    fetchActions(id);
+    fetchAnnotators(id);
   }, [id]);
   return (
     <main class="page">
@@ -35,13 +40,19 @@ export function Activity() {
           <Runs />
         </Card>
         <Card title="Relabel batches">
-          <Loaded from={batches}>{(found) => <Batches found={found} />}</Loaded>
+          <Loaded from={batches} fetch={fetchBatches}>
+            {(found) => <Batches found={found} />}
+          </Loaded>
         </Card>
         <Card title="Actions">
-          <Loaded from={past}>{(found) => <PastActions found={found} />}</Loaded>
+          <Loaded from={past} fetch={fetchActions}>
+            {(found) => <PastActions found={found} />}
+          </Loaded>
         </Card>
         <Card title="Annotators">
-          <Loaded from={annotators}>{(found) => <Annotators found={found} />}</Loaded>
+          <Loaded from={annotators} fetch={fetchAnnotators}>
+            {(found) => <Annotators found={found} />}
+          </Loaded>
         </Card>
       </div>
     </main>
@@ -50,17 +61,19 @@ export function Activity() {
 
 interface LoadedProps<T> {
   from: Loader<T>;
+  fetch: (id: number) => void;
   children: (found: T) => preact.ComponentChildren;
 }
 
-function Loaded<T>({ from, children }: LoadedProps<T>) {
+function Loaded<T>({ from, fetch, children }: LoadedProps<T>) {
   const now = from.value.value;
+  const id = projectId.value as number;
   if (now.state === "failed" && now.status === 404) return <p class="hint">Nothing yet.</p>;
-  if (now.state === "failed") return <Failed title="Could not be read" message={now.message} />;
+  if (now.state === "failed") {
+    return <Failed title="Could not be read" message={now.message} retry={() => fetch(id)} />;
+  }
   return <>{now.state === "ready" ? children(now.value) : <Waiting title="Reading" />}</>;
 }
-
-const ENDED = ["done", "failed", "cancelled", "superseded"];
 
 function Runs() {
   const now = runs.value.value;
@@ -71,7 +84,7 @@ function Runs() {
   const all = [...fresh, ...listed.map((run) => live.get(run.id) ?? run)]
     .toSorted((a, b) => b.started - a.started)
     .slice(0, MOST_RUNS);
-  const busy = all.some((run) => !ENDED.includes(run.state));
+  const busy = all.some(isUnderWay);
   return (
     <>
       {mayChange.value && (
@@ -89,7 +102,13 @@ function Runs() {
           {refused.value}
         </p>
       )}
-      {now.state === "failed" && <Failed title="Could not be read" message={now.message} />}
+      {now.state === "failed" && (
+        <Failed
+          title="Could not be read"
+          message={now.message}
+          retry={() => fetchRuns(projectId.value as number)}
+        />
+      )}
       {all.length === 0 && now.state === "ready" && <p class="hint">No run yet.</p>}
       <ul class="runs">
         {all.map((run) => (
@@ -101,7 +120,7 @@ function Runs() {
 }
 
 function RunItem({ run }: { run: Run }) {
-  const ended = ENDED.includes(run.state);
+  const ended = !isUnderWay(run);
   const errors = Object.entries(run.errors);
   return (
     <li class="run">
@@ -125,6 +144,7 @@ function RunItem({ run }: { run: Run }) {
           </button>
         )}
       </div>
+      {run.over && <p class="hint run-over">over {run.over}</p>}
       {!ended && (
         <>
           <progress max={Math.max(run.total, 1)} value={run.done} aria-label={run.stage} />

@@ -10,31 +10,20 @@ import {
   control,
   data,
   fetchPointsAgain,
-  mayChange,
   openProject,
   part,
   similarity,
 } from "../state/project";
 import { changeView, view } from "../state/route";
-import { refused, startRun } from "../state/runs";
 import { ActionBar, clearEverything } from "./action_bar";
 import { Grid } from "./grid";
 import { Icon } from "./icons";
 import { MapPanel } from "./map";
+import { NotAnalysed } from "./not_analysed";
 import { Sidebar } from "./sidebar";
 import { Empty, Failed, Waiting } from "./states";
 
 export function Review() {
-  if (!control.value) {
-    return (
-      <main class="page">
-        <Empty title="Nothing to look at">
-          The labelling config of this project has no tag that Relook can read. Add one in Label
-          Studio: Settings › Labeling Interface.
-        </Empty>
-      </main>
-    );
-  }
   return (
     <main class="review" data-layout={view.value.layout}>
       <Sidebar />
@@ -63,27 +52,8 @@ function Panels() {
 }
 
 function NoPoints({ status, message }: { status: number; message: string }) {
-  if (status !== 404) {
-    return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
-  }
-  const start = async () => {
-    if (await startRun()) changeView({ room: "activity" });
-  };
-  return (
-    <Empty title="Nothing has been laid out yet">
-      <p>{message}</p>
-      {mayChange.value && (
-        <button type="button" class="button button-strong" onClick={() => void start()}>
-          <Icon name="run" /> Analyse the project
-        </button>
-      )}
-      {refused.value && (
-        <p class="error" role="alert">
-          {refused.value}
-        </p>
-      )}
-    </Empty>
-  );
+  if (status === 404) return <NotAnalysed message={message} />;
+  return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
 }
 
 const LAYOUTS: readonly { layout: Layout; title: string }[] = [
