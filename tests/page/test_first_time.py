@@ -101,9 +101,6 @@ def test_who_has_no_access_is_told_whom_to_ask(bench):
         ("api/projects/1", "", ".tile img"),
         ("api/projects/1/points", "", ".tile img"),
         ("api/projects/1/overview", "room=overview", ".figure"),
-        ("api/projects/1/runs", "room=activity", ".run"),
-        ("api/projects/1/batches", "room=activity", "text=1-b1"),
-        ("api/projects/1/annotators", "room=activity", "text=Kappa"),
     ],
 )
 def test_an_error_of_the_server_is_said_and_can_be_tried_again(bench, path, query, there):

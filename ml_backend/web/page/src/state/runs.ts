@@ -1,6 +1,6 @@
 /** Runs of the open project: those listed, those that events tell of, and what is done with them. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import * as client from "../api/client";
 import type { Run } from "../api/contract";
 import { projectLoader } from "./loading";
@@ -12,19 +12,6 @@ export const runs = projectLoader<Run[]>();
 export const liveRuns = signal<ReadonlyMap<string, Run>>(new Map());
 /** Why the last wish was refused. */
 export const refused = signal("");
-
-/** The newest run that events tell of. */
-export const newestRun = computed<Run | null>(
-  () => [...liveRuns.value.values()].toSorted((a, b) => b.started - a.started)[0] ?? null,
-);
-
-const ENDED = ["done", "failed", "cancelled", "superseded"];
-export const isUnderWay = ({ state }: Run): boolean => !ENDED.includes(state);
-
-effect(() => {
-  void projectId.value;
-  refused.value = "";
-});
 
 export function noteRun(run: Run): void {
   liveRuns.value = new Map(liveRuns.peek()).set(run.id, run);

@@ -7,7 +7,8 @@ import { count, duration, plural, when } from "../core/format";
 import { type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
-import { changeRun, isUnderWay, liveRuns, refused, runs, startRun } from "../state/runs";
+import { isUnderWay } from "../state/run_states";
+import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
@@ -20,18 +21,13 @@ const annotators = projectLoader<AnnotatorReport>();
 const past = projectLoader<ActionState[]>();
 const MOST_RUNS = 12;
 
-const fetchRuns = (id: number) => void runs.load(() => client.runs(id));
-const fetchBatches = (id: number) => void batches.load(() => client.batches(id));
-const fetchActions = (id: number) => void past.load(() => client.actions(id));
-const fetchAnnotators = (id: number) => void annotators.load(() => client.annotators(id));
-
 export function Activity() {
   const id = projectId.value as number;
   useEffect(() => {
-    fetchRuns(id);
-    fetchBatches(id);
-    fetchActions(id);
-    fetchAnnotators(id);
+    void runs.load(() => client.runs(id));
+    void batches.load(() => client.batches(id));
+    void past.load(() => client.actions(id));
+    void annotators.load(() => client.annotators(id));
   }, [id]);
   return (
     <main class="page">
@@ -40,19 +36,13 @@ export function Activity() {
           <Runs />
         </Card>
         <Card title="Relabel batches">
-          <Loaded from={batches} fetch={fetchBatches}>
-            {(found) => <Batches found={found} />}
-          </Loaded>
+          <Loaded from={batches}>{(found) => <Batches found={found} />}</Loaded>
         </Card>
         <Card title="Actions">
-          <Loaded from={past} fetch={fetchActions}>
-            {(found) => <PastActions found={found} />}
-          </Loaded>
+          <Loaded from={past}>{(found) => <PastActions found={found} />}</Loaded>
         </Card>
         <Card title="Annotators">
-          <Loaded from={annotators} fetch={fetchAnnotators}>
-            {(found) => <Annotators found={found} />}
-          </Loaded>
+          <Loaded from={annotators}>{(found) => <Annotators found={found} />}</Loaded>
         </Card>
       </div>
     </main>
@@ -61,17 +51,13 @@ export function Activity() {
 
 interface LoadedProps<T> {
   from: Loader<T>;
-  fetch: (id: number) => void;
   children: (found: T) => preact.ComponentChildren;
 }
 
-function Loaded<T>({ from, fetch, children }: LoadedProps<T>) {
+function Loaded<T>({ from, children }: LoadedProps<T>) {
   const now = from.value.value;
-  const id = projectId.value as number;
   if (now.state === "failed" && now.status === 404) return <p class="hint">Nothing yet.</p>;
-  if (now.state === "failed") {
-    return <Failed title="Could not be read" message={now.message} retry={() => fetch(id)} />;
-  }
+  if (now.state === "failed") return <Failed title="Could not be read" message={now.message} />;
   return <>{now.state === "ready" ? children(now.value) : <Waiting title="Reading" />}</>;
 }
 
@@ -102,13 +88,7 @@ function Runs() {
           {refused.value}
         </p>
       )}
-      {now.state === "failed" && (
-        <Failed
-          title="Could not be read"
-          message={now.message}
-          retry={() => fetchRuns(projectId.value as number)}
-        />
-      )}
+      {now.state === "failed" && <Failed title="Could not be read" message={now.message} />}
       {all.length === 0 && now.state === "ready" && <p class="hint">No run yet.</p>}
       <ul class="runs">
         {all.map((run) => (

@@ -4,12 +4,12 @@ import type { Overview } from "../api/contract";
 import { NO_FILTERS, withWords } from "../core/filters";
 import { count } from "../core/format";
 import { control } from "../state/project";
-import { showOnly } from "../state/route";
+import { changeView } from "../state/route";
 
 const BACKGROUND = "background";
+/** Percent of the colour; more would make the numbers hard to read. */
 /** Longer names of columns are turned, so that cells stay small. */
 const UPRIGHT = 4;
-/** Percent of the colour; more would make the numbers hard to read. */
 const STRONGEST = 45;
 
 /** Show what a cell counts. */
@@ -18,11 +18,12 @@ function show(human: string, model: string): void {
   const regions = control.peek()?.parts.includes("regions") ?? false;
   if (regions && human === BACKGROUND) {
     // No person drew these regions, so they are no points of their own: their inputs are shown.
-    showOnly({ ...NO_FILTERS, falsePositives: 1 }, "inputs");
+    const filters = { ...NO_FILTERS, falsePositives: 1 };
+    changeView({ room: "review", filters, area: [], part: "inputs" });
     return;
   }
   const filters = withWords(withWords(NO_FILTERS, "label", word(human)), "predicted", word(model));
-  showOnly(filters, regions ? "regions" : "inputs");
+  changeView({ room: "review", filters, area: [], part: regions ? "regions" : "inputs" });
 }
 
 export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {

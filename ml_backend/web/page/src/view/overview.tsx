@@ -7,12 +7,12 @@ import { NO_FILTERS, withWords } from "../core/filters";
 import { count, percent, plural } from "../core/format";
 import { current, projectLoader } from "../state/loading";
 import { control, currentData, openProject } from "../state/project";
-import { projectId, showOnly } from "../state/route";
+import { changeView, projectId } from "../state/route";
 import { BurnDown, HistogramChart } from "./charts";
 import { ClassTable } from "./class_table";
 import { Confusion } from "./confusion";
-import { NotAnalysed } from "./not_analysed";
 import { Empty, Failed, Waiting } from "./states";
+import { Unanalysed } from "./unanalysed";
 
 const numbers = projectLoader<Numbers>();
 
@@ -37,7 +37,7 @@ export function Overview() {
         <Threshold title="Confidence at least" value={confidence} change={setConfidence} />
       </div>
       {now.state === "failed" && now.status === 404 ? (
-        <NotAnalysed message={now.message} />
+        <Unanalysed message={now.message} />
       ) : now.state === "failed" ? (
         <Failed title="No numbers could be read" message={now.message} retry={fetchNumbers} />
       ) : found ? (
@@ -140,7 +140,7 @@ const HISTOGRAMS: Readonly<Record<string, string>> = {
 };
 
 function showFlag(flag: string): void {
-  showOnly(withWords(NO_FILTERS, "flag", [flag]));
+  changeView({ room: "review", filters: withWords(NO_FILTERS, "flag", [flag]), area: [] });
 }
 
 interface FigureProps {

@@ -1,14 +1,14 @@
 /** One project: its bar, and the room one is in. */
 
 import * as client from "../api/client";
-import { control, data, project } from "../state/project";
+import { data, project } from "../state/project";
 import { openProject, projectId, view } from "../state/route";
 import { Activity } from "./activity";
 import { KeyHelp, useKeys } from "./keys";
 import { Overview } from "./overview";
 import { Questions } from "./questions";
 import { Review } from "./review";
-import { Empty, Failed, Waiting } from "./states";
+import { Failed, Waiting } from "./states";
 import { Toasts } from "./toasts";
 import { TopBar } from "./top_bar";
 
@@ -40,20 +40,8 @@ function Room() {
     );
   }
   if (now.state !== "ready") return <Waiting title="Opening the project" />;
-  if (view.value.room === "activity") return <Activity />;
-  if (!control.value) return <NoControl />;
-  return view.value.room === "overview" ? <Overview /> : <Review />;
-}
-
-function NoControl() {
-  return (
-    <main class="page">
-      <Empty title="Nothing to look at">
-        The labelling config of this project has no tag that Relook can read. Add one in Label
-        Studio: Settings › Labeling Interface.
-      </Empty>
-    </main>
-  );
+  if (view.value.room === "overview") return <Overview />;
+  return view.value.room === "activity" ? <Activity /> : <Review />;
 }
 
 function Refused({ message }: { message: string }) {

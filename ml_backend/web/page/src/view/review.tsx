@@ -19,11 +19,21 @@ import { ActionBar, clearEverything } from "./action_bar";
 import { Grid } from "./grid";
 import { Icon } from "./icons";
 import { MapPanel } from "./map";
-import { NotAnalysed } from "./not_analysed";
 import { Sidebar } from "./sidebar";
 import { Empty, Failed, Waiting } from "./states";
+import { Unanalysed } from "./unanalysed";
 
 export function Review() {
+  if (!control.value) {
+    return (
+      <main class="page">
+        <Empty title="Nothing to look at">
+          The labelling config of this project has no tag that Relook can read. Add one in Label
+          Studio: Settings › Labeling Interface.
+        </Empty>
+      </main>
+    );
+  }
   return (
     <main class="review" data-layout={view.value.layout}>
       <Sidebar />
@@ -52,7 +62,7 @@ function Panels() {
 }
 
 function NoPoints({ status, message }: { status: number; message: string }) {
-  if (status === 404) return <NotAnalysed message={message} />;
+  if (status === 404) return <Unanalysed message={message} />;
   return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
 }
 

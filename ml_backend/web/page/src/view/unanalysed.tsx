@@ -4,13 +4,14 @@ import * as client from "../api/client";
 import type { Project } from "../api/contract";
 import { mayChange, openProject, project } from "../state/project";
 import { changeView } from "../state/route";
-import { isUnderWay, newestRun, refused, startRun } from "../state/runs";
+import { isUnderWay, newestRun } from "../state/run_states";
+import { refused, startRun } from "../state/runs";
 import { Icon } from "./icons";
 import { Empty } from "./states";
 
 const goToRuns = () => changeView({ room: "activity" });
 
-export function NotAnalysed({ message }: { message: string }) {
+export function Unanalysed({ message }: { message: string }) {
   const run = newestRun.value;
   const open = openProject.value;
   if (open?.tasks === 0) return <NoTasks open={open} />;
