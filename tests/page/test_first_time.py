@@ -114,6 +114,8 @@ def test_an_error_of_the_server_is_said_and_can_be_tried_again(bench, path, quer
     bench.open(query)
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text(broken)
+    # What comes with the points is asked for again by itself.
+    page.wait_for_timeout(1500)
     page.unroute(pattern)
     alert.get_by_role("button", name="Try again").click()
     expect(page.locator(there).first).to_be_visible()
