@@ -210,6 +210,7 @@ class _Project:
             held_task=self._tasks,
             held=self._tasks,
             approved=np.zeros(len(self._tasks), dtype=np.bool_),
+            size=np.zeros((len(self._tasks), 2), dtype=np.int32),
         )
 
 

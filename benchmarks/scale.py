@@ -190,6 +190,7 @@ def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:
         held_task=tasks,
         held=unit,
         approved=np.zeros(len(unit), dtype=np.bool_),
+        size=np.zeros((len(unit), 2), dtype=np.int32),
     )
     return said, labels
 

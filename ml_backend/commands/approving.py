@@ -13,6 +13,7 @@ from ml_backend.commands.choosing import filter_of, ids_of
 from ml_backend.errors import RunError, SettingsError
 from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
 from ml_backend.jobs.approval_undo import undo
+from ml_backend.review.approve import of_unknown
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
@@ -100,9 +101,7 @@ def _show(tally: Tally, console: Console) -> None:
         console.print(table)
     for why, count in tally.left.most_common():
         console.print(f"{count} left out: {why}")
-    if tally.unknown:
-        console.print(
-            f"outliers not known for {tally.unknown} of them: no embedding of their input"
-        )
+    if unknown := of_unknown(tally.unknown):
+        console.print(unknown)
     for task in tally.refused:
         console.print(f"task {task}: Label Studio refused its prediction", style="yellow")

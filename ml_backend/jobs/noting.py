@@ -144,9 +144,11 @@ class Noting:
         said = matched(table, labels, tasks, self._threshold(control))
         row, order = _order(tasks, labels)
         cut = np.searchsorted(row[order], np.arange(len(tasks) + 1))
-        nothing = np.zeros(len(order), dtype=np.float32)
-        kind = np.full(len(order), NONE, dtype=np.int8) if some is None else some.kind
-        score = nothing if some is None else some.score
+        kind = np.full(len(row), NONE, dtype=np.int8)
+        score = np.zeros(len(row), dtype=np.float32)
+        judged = table.found[row]
+        if some is not None:
+            kind[judged], score[judged] = some.kind, some.score
         outlier: NDArray[np.float32] = np.full(len(tasks), np.nan, np.float32)
         if near is not None:
             outlier = np.where(near.known, near.outlier, np.nan).astype(np.float32)
@@ -172,8 +174,8 @@ class Noting:
             "r_predicted": as_lists(cut, said.region_predicted[order]),
             "r_confidence": as_lists(cut, said.region_confidence[order]),
             "r_iou": as_lists(cut, said.region_iou[order]),
-            "r_kind": as_lists(cut, kind[order] if len(kind) == len(order) else kind),
-            "r_priority": as_lists(cut, score[order] if len(score) == len(order) else nothing),
+            "r_kind": as_lists(cut, kind[order]),
+            "r_priority": as_lists(cut, score[order]),
         }
         return pa.table(columns, schema=FOUND)
 

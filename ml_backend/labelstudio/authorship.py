@@ -116,6 +116,7 @@ def _joined(parts: Sequence[Labels], starts: NDArray[np.int64]) -> Labels:
         np.concatenate([part.item for part in parts]),
         np.concatenate([part.label for part in parts]),
         Outlines.concatenate([part.outline for part in parts]),
+        np.concatenate([part.size for part in parts]),
     )
 
 

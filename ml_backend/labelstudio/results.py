@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.joints import object_numbers, parents
 from ml_backend.labelstudio.units import to_percent, to_pixels
-from ml_backend.labelstudio.values import read_place, write_places
+from ml_backend.labelstudio.values import read_place, read_size, write_places
 from ml_backend.outlines import Outlines
 
 __all__ = [
@@ -59,12 +59,15 @@ class Labels:
         label: int32 (R,), label index; -1 where the config has no such label.
         outline: where each region is, in Label Studio's units: lengths in per cent of the image,
             masks in pixels of the image that the annotator saw, spans in characters.
+        size: int32 (R, 2), width and height of its image as each region states them, pixels; zeros
+            where it states none. Imports may misstate them.
     """
 
     annotation: NDArray[np.int64]
     item: NDArray[np.int64]
     label: NDArray[np.int32]
     outline: Outlines
+    size: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.annotation)
@@ -72,8 +75,23 @@ class Labels:
     def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Labels:
         """Return the chosen rows (an index or a mask), in that order."""
         return Labels(
-            self.annotation[rows], self.item[rows], self.label[rows], self.outline.take(rows)
+            self.annotation[rows],
+            self.item[rows],
+            self.label[rows],
+            self.outline.take(rows),
+            self.size[rows],
         )
+
+    def sizes(self, count: int) -> NDArray[np.int32]:
+        """Return the image size of each of N annotations, int32 (N, 2).
+
+        It is what the first of its regions that states one says, zeros where none does.
+        """
+        size = np.zeros((count, 2), dtype=np.int32)
+        said = self.size.all(axis=1)
+        rows, first = np.unique(self.annotation[said], return_index=True)
+        size[rows] = self.size[said][first]
+        return size
 
 
 def decode(control: Control, results: Sequence[Result]) -> Labels:
@@ -84,9 +102,12 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
     index = {label: i for i, label in enumerate(control.labels)}
     annotation, item, label = [], [], []
     places: list[NDArray[np.float64]] = []
+    sizes: list[tuple[int, int]] = []
     for row, result in enumerate(results):
         for at, names, place in _regions(control, result):
+            size = read_size(result[at])
             for name in names:
+                sizes.append(size)
                 annotation.append(row)
                 item.append(at)
                 label.append(index.get(name, -1))
@@ -96,6 +117,7 @@ def decode(control: Control, results: Sequence[Result]) -> Labels:
         np.array(item, dtype=np.int64),
         np.array(label, dtype=np.int32),
         Outlines.of_rows(places),
+        np.array(sizes, dtype=np.int32).reshape(-1, 2),
     )
 
 

@@ -12,7 +12,7 @@ from ml_backend.labelstudio.brush import MAX_PIXELS, decode_rle, encode_rle
 from ml_backend.labelstudio.units import to_percent
 from ml_backend.outlines import Geometry, Outlines, masks
 
-__all__ = ["read_place", "write_places"]
+__all__ = ["read_place", "read_size", "write_places"]
 
 #: Per cent further off than this are no place near the image.
 _FAR: Final = 1e5
@@ -41,6 +41,12 @@ def read_place(geometry: Geometry, item: Mapping[str, Any]) -> _Numbers | None:
     """
     value = item.get("value")
     return _READERS[geometry](value, item) if isinstance(value, dict) else None
+
+
+def read_size(item: Mapping[str, Any]) -> tuple[int, int]:
+    """Return width and height of a region's image as it states them, zeros where it does not."""
+    width, height = _whole(item.get("original_width")), _whole(item.get("original_height"))
+    return (width, height) if width > 0 and 0 < height <= MAX_PIXELS // width else (0, 0)
 
 
 def write_places(

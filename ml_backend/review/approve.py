@@ -17,7 +17,7 @@ from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.settings import ProjectSettings
 
-__all__ = ["REASONS", "Candidates", "Judgement", "Limits", "judge"]
+__all__ = ["REASONS", "Candidates", "Judgement", "Limits", "judge", "of_unknown"]
 
 #: Why a task is not approved, in the order in which they are looked at.
 REASONS: Final = (
@@ -125,6 +125,13 @@ def judge(candidates: Candidates, limits: Limits) -> Judgement:
     approved: NDArray[np.bool_] = ~np.any(against, axis=0, keepdims=False)
     why = np.where(approved, -1, against.argmax(axis=0))
     return Judgement(approved, why, least)
+
+
+def of_unknown(count: int) -> str:
+    """Say of how many approved tasks nobody knows whether they are outliers; "" of none."""
+    if not count:
+        return ""
+    return f"outliers not known for {count} of them: no embedding of their input"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def amended(
         np.zeros(len(old.label) + len(new.label), dtype=np.int64),
         np.concatenate([old.label, new.label]),
         Outlines.concatenate([old.outline, new.outline]),
+        np.zeros((len(old.label) + len(new.label), 2), dtype=np.int32),
     )
     before = np.array([_before(old, *one) for one in zip(new.task, new.unit, strict=True)])
     known = np.flatnonzero(before != NONE) if len(before) else np.zeros(0, dtype=np.int64)

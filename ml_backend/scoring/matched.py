@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,18 +65,27 @@ def matched(
 
     Args:
         table: predictions of the tasks.
-        labels: the human labels of those tasks that have a prediction.
+        labels: the human labels of those tasks; beside those of tasks without a prediction nothing
+            stands.
         tasks: int64 (T,), task ids.
         threshold: confidence from which a prediction counts as one.
     """
     found = np.flatnonzero(table.found)
-    order = np.argsort(tasks[found], kind="stable")
-    place = order[np.searchsorted(tasks[found], labels.task, sorter=order)]
-    units = Units.of(table, labels, place)
+    judged = labels.of(tasks[found])
+    place = _rows(tasks[found], judged.task)
+    units = Units.of(table, judged, place)
     task = found[place]
-    if table.control.geometry == "choice":
-        return _choices(table, units, task, found, len(tasks), threshold)
-    return _regions(table, units, task, found, len(tasks), threshold)
+    of_region = _rows(tasks, labels.task)[_rows(labels.unit, labels.region_unit)]
+    label = _most_frequent(of_region, labels.label, len(tasks), len(table.control.labels))
+    beside = _choices if table.control.geometry == "choice" else _regions
+    said = beside(table, units, task, found, label, threshold)
+    there = np.isin(labels.region_unit, judged.unit)
+    return replace(
+        said,
+        region_predicted=_spread(said.region_predicted, there, NONE),
+        region_confidence=_spread(said.region_confidence, there, np.nan),
+        region_iou=_spread(said.region_iou, there, np.nan),
+    )
 
 
 def as_regions(units: Units) -> tuple[Regions, Regions]:
@@ -116,9 +125,10 @@ def _regions(
     units: Units,
     task: NDArray[np.int64],
     found: NDArray[np.int64],
-    count: int,
+    label: NDArray[np.int32],
     threshold: float,
 ) -> Matched:
+    count = len(label)
     people, model = as_regions(units)
     partner, iou = _partners(people, model)
     there = partner != NONE
@@ -142,7 +152,7 @@ def _regions(
     kept = every.only(every.score >= threshold)
     kinds = len(table.control.labels)
     return Matched(
-        label=_most_frequent(task[units.unit], units.labels.label, count, kinds),
+        label=label,
         predicted=_most_frequent(found[kept.item], kept.label, count, kinds),
         confidence=np.where(np.isnan(wrong), surest, wrong),
         iou=worst,
@@ -173,9 +183,10 @@ def _choices(
     units: Units,
     task: NDArray[np.int64],
     found: NDArray[np.int64],
-    count: int,
+    label: NDArray[np.int32],
     threshold: float,
 ) -> Matched:
+    count = len(label)
     kinds = len(table.control.labels)
     probs = np.zeros((count, kinds), dtype=np.float32)
     if table.predictions.probs.size:
@@ -193,7 +204,7 @@ def _choices(
     false = [(said[task] & ~given).sum(axis=1), (given & ~said[task]).sum(axis=1)]
     of_region = task[units.unit]
     return Matched(
-        label=_most_frequent(of_region, units.labels.label, count, kinds),
+        label=label,
         predicted=predicted,
         confidence=np.where(sure > 0, sure, np.nan).astype(np.float32),
         iou=np.full(count, np.nan, dtype=np.float32),
@@ -203,6 +214,20 @@ def _choices(
         region_confidence=np.where(sure > 0, sure, np.nan)[of_region].astype(np.float32),
         region_iou=np.full(len(of_region), np.nan, dtype=np.float32),
     )
+
+
+def _rows(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The place of each wanted number among others, all of which are there."""
+    order = np.argsort(known, kind="stable")
+    place: NDArray[np.int64] = order[np.searchsorted(known, wanted, sorter=order)]
+    return place
+
+
+def _spread(column: NDArray[Any], there: NDArray[np.bool_], nothing: float) -> NDArray[Any]:
+    """The column of some regions as one of all, with nothing beside the others."""
+    every = np.full(len(there), nothing, dtype=column.dtype)
+    every[there] = column
+    return every
 
 
 def _worst_unit(

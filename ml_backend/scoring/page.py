@@ -41,6 +41,9 @@ _SCORERS: Final[Mapping[Geometry, ModuleType]] = {
     "choice": choices,
 }
 
+#: Regions of these lie in an image.
+_DRAWN: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask", "point"})
+
 #: What stands for a model that has never said anything under this tag.
 _SILENT: Final = "silent"
 
@@ -73,7 +76,9 @@ class PageScores:
 
 @dataclass(frozen=True, slots=True)
 class RegionScores:
-    """What was found about each of R human regions, in the order of ``page_labels``.
+    """What was found about each of R human regions of tasks with a prediction.
+
+    They are in the order of ``page_labels``.
 
     Attributes:
         kind: int8 (R,), place in ``KINDS`` of the worst finding about it, -1 for none.
@@ -95,16 +100,22 @@ class _Finding:
 
 
 def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> StoredLabels:
-    """Return one control tag's human labels in pixels, of the tasks that have a prediction."""
-    notes = page.annotations
-    usable = table.found[notes.task]
+    """Return one control tag's human labels in pixels, of the tasks whose images' size is known.
+
+    Beside a prediction it is what the model has read, for imports often lack or misstate it;
+    without one, what the regions state.
+    """
+    notes, geometry = page.annotations, table.control.geometry
+    found = table.found[notes.task]
+    size = labels.sizes(len(found))
+    size[found] = table.predictions.size[(np.cumsum(table.found) - 1)[notes.task[found]]]
+    usable = np.ones_like(found)
+    if not notes.in_pixels:
+        usable = found | _stated(geometry, labels, size)
     kept = labels.take(usable[labels.annotation])
-    # Sizes come from the images themselves: imports often lack or misstate them.
-    place = np.cumsum(table.found) - 1
-    size = table.predictions.size[place[notes.task[kept.annotation]]].reshape(-1, 2)
     outline = kept.outline
     if not notes.in_pixels:
-        outline = to_pixels(table.control.geometry, outline, size)
+        outline = to_pixels(geometry, outline, size[kept.annotation])
     return StoredLabels(
         task=page.id[notes.task[usable]],
         unit=notes.id[usable],
@@ -114,7 +125,20 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
         held_task=page.id[page.held[0]],
         held=page.held[1],
         approved=notes.approved[usable],
+        size=size[usable],
     )
+
+
+def _stated(geometry: Geometry, labels: Labels, size: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which annotations say themselves where their regions are in pixels, bool (A,)."""
+    if geometry not in _DRAWN:
+        return np.ones(len(size), dtype=np.bool_)
+    known: NDArray[np.bool_] = size.all(axis=1)
+    if geometry == "mask":
+        # A mask of few bytes is not made as large as somebody may state.
+        other = (labels.size != size[labels.annotation]).any(axis=1)
+        known[labels.annotation[other]] = False
+    return known
 
 
 def fit_calibration(
@@ -172,7 +196,8 @@ def score_page(
         items = labels.item[np.isin(labels.annotation, annotations)]
         place = (np.cumsum(table.found) - 1)[task]
         of_units = None if near is None else near.take(task)
-        units = Units.of(table, page_labels(page, table, labels), place, of_units)
+        scored_labels = page_labels(page, table, labels).of(page.id[table.found])
+        units = Units.of(table, scored_labels, place, of_units)
         adds_up = table.control.geometry != "choice"
         scored = _counted(_score(units, items, calibration), policy, adds_up=adds_up)
         split = _counted(disputes(units, task), policy, adds_up=False)

@@ -42,9 +42,14 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
     for table in tables:
         annotation = place[np.searchsorted(unit, table.region_unit)]
         at = np.argsort(annotation, kind="stable")
+        nothing_said = np.zeros((len(at), 2), np.int32)
         labels.append(
             Labels(
-                annotation[at], np.zeros(len(at), np.int64), table.label[at], table.outline.take(at)
+                annotation[at],
+                np.zeros(len(at), np.int64),
+                table.label[at],
+                table.outline.take(at),
+                nothing_said,
             )
         )
     return TaskPage(

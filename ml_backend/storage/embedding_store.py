@@ -223,6 +223,15 @@ class EmbeddingStore:
         nothing = np.empty(0, dtype=np.int64)
         return nothing, [], nothing.astype(np.float32)
 
+    def embedded(self, project: int, control: str) -> NDArray[np.int64]:
+        """Return the tasks whose whole input has a vector of whatever version, ascending."""
+        where = f"control = {_quoted(control)} AND region = ''"
+        found = [
+            batch.column("task").to_numpy() for batch in self._batches(project, where, ["task"])
+        ]
+        tasks: NDArray[np.int64] = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *found]))
+        return tasks
+
     def prune(self, project: int, control: str, version: str, keys: Keys) -> None:
         """Delete a control tag's vectors of other versions, and of regions that are gone.
 

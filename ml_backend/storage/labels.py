@@ -26,6 +26,8 @@ class StoredLabels:
         held_task: int64 (H,), task of each annotation it held, current or not.
         held: int64 (H,), annotation id.
         approved: bool (U,), whether the model gave it and nobody has edited it since.
+        size: int32 (U, 2), width and height of its image, pixels: as a model has read it, else as
+            its regions state it; zeros for texts and where it is not known.
     """
 
     task: NDArray[np.int64]
@@ -36,6 +38,7 @@ class StoredLabels:
     held_task: NDArray[np.int64]
     held: NDArray[np.int64]
     approved: NDArray[np.bool_]
+    size: NDArray[np.int32]
 
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
@@ -56,6 +59,7 @@ class StoredLabels:
             self.held_task,
             self.held,
             self.approved[units],
+            self.size[units],
         )
 
     @classmethod
@@ -64,7 +68,8 @@ class StoredLabels:
         parts = [cls.empty(), *parts]
         columns = {
             one: np.concatenate([getattr(part, one) for part in parts])
-            for one in ("task", "unit", "region_unit", "label", "held_task", "held", "approved")
+            for one in cls.__slots__
+            if one != "outline"
         }
         return cls(outline=Outlines.concatenate([part.outline for part in parts]), **columns)
 
@@ -81,4 +86,5 @@ class StoredLabels:
             held_task=nothing,
             held=nothing,
             approved=nothing.astype(np.bool_),
+            size=np.empty((0, 2), dtype=np.int32),
         )

@@ -49,6 +49,8 @@ _LABELS = pa.schema(
         ("outline", pa.list_(pa.float64())),
         ("held", pa.list_(pa.int64())),
         ("approved", pa.list_(pa.bool_())),
+        ("width", pa.list_(pa.int32())),
+        ("height", pa.list_(pa.int32())),
     ]
 )
 _ARRAYS = pa.schema([("name", pa.string()), ("arrays", pa.large_binary())])
@@ -151,6 +153,8 @@ class Store:
             "held": as_lists(held, labels.held[by_held]),
             "unit": as_lists(unit_rows, labels.unit[by_unit]),
             "approved": as_lists(unit_rows, labels.approved[by_unit]),
+            "width": as_lists(unit_rows, labels.size[by_unit, 0]),
+            "height": as_lists(unit_rows, labels.size[by_unit, 1]),
             "region_unit": as_lists(regions, labels.region_unit[by_region]),
             "label": as_lists(regions, labels.label[by_region]),
             **_outline_columns(regions, labels.outline.take(by_region)),
@@ -190,6 +194,7 @@ class Store:
             np.repeat(table["task"].to_numpy(), lengths(table["held"])),
             values(table["held"], np.int64),
             values(table["approved"], np.bool_),
+            np.stack([values(table[side], np.int32) for side in ("width", "height")], axis=1),
         )
 
     def put_arrays(self, project: int, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.brush import MAX_PIXELS
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.results import Labels, decode
 from ml_backend.labelstudio.units import to_pixels
@@ -59,12 +58,12 @@ def predictions_of(
     if control.geometry == "choice":
         return Predictions.of_classes(_probs(control, labels, score, len(answers)), size)
     score = np.where(np.isnan(score), UNSCORED, score)
-    stated = _stated_sizes(answers, labels)
-    size = _sizes(labels, stated, size)
+    stated = labels.sizes(len(answers))
+    size = np.where(stated.all(axis=1)[:, None], stated, size)
     here = size[labels.annotation]
     placed = here.all(axis=1) | (control.reads == "text")
     if control.geometry == "mask":
-        placed = (stated == here).all(axis=1)
+        placed = (labels.size == here).all(axis=1)
     if asked and not placed.all():
         _warn(control, answers, f"{(~placed).sum()} regions of no or of another image size")
     kept = placed & (score >= SCORE_FLOOR)
@@ -109,30 +108,6 @@ def _scores(answers: Sequence[Answer], labels: Labels) -> NDArray[np.float64]:
         np.array(whole, dtype=np.float64)[labels.annotation],
         np.array(own, dtype=np.float64),
     )
-
-
-def _stated_sizes(answers: Sequence[Answer], labels: Labels) -> NDArray[np.int32]:
-    """The image size that each region states, int32 (R, 2), zeros where it states none."""
-    stated = [
-        (_side(region.get("original_width")), _side(region.get("original_height")))
-        for region in _regions(answers, labels)
-    ]
-    size = np.array(stated, dtype=np.int64).reshape(-1, 2)
-    size[size.prod(axis=1) > MAX_PIXELS] = 0
-    return size.astype(np.int32)
-
-
-def _side(stated: Any) -> int:
-    plain = isinstance(stated, int | float) and not isinstance(stated, bool)
-    return int(stated) if plain and 0 < stated <= MAX_PIXELS else 0
-
-
-def _sizes(labels: Labels, stated: NDArray[np.int32], size: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Each answer's image size: what the first of its regions that states one says, else ours."""
-    said = stated.all(axis=1)
-    rows, first = np.unique(labels.annotation[said], return_index=True)
-    size[rows] = stated[said][first]
-    return size
 
 
 def _probs(

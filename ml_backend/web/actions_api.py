@@ -19,6 +19,7 @@ from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag
+from ml_backend.review.approve import of_unknown
 from ml_backend.web.access import Access
 from ml_backend.web.approval_preview import preview
 from ml_backend.web.numbers import Id
@@ -70,6 +71,7 @@ class DryRun(BaseModel):
     count: int
     examples: list[int]
     left_out: dict[str, int]
+    notes: list[str] = Field([], description="What else is to be known before it is done.")
 
 
 class Begun(BaseModel):
@@ -214,8 +216,13 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
     """What would be done, by what the store knows of the tasks."""
     tasks = np.unique([*wish.tasks, *(task for task, _ in wish.regions)]).astype(np.int64)
     if wish.action == "approve":
-        count, examples, why = preview(projects.open(project), tasks, wish.confidence)
-        return DryRun(count=count, examples=examples[:_EXAMPLES], left_out=why)
+        found = preview(projects.open(project), tasks, wish.confidence)
+        return DryRun(
+            count=len(found.tasks),
+            examples=found.tasks[:_EXAMPLES],
+            left_out=found.left,
+            notes=[note for note in [of_unknown(found.unknown)] if note],
+        )
     rows = projects.services.page.tasks(project, tasks, ("task", "flag", "tags"))
     out: set[int] = set()
     if wish.action == "batch":

@@ -6,6 +6,7 @@ Of drafts and of skipped tasks nobody tells the store, so Label Studio is asked 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,26 @@ from ml_backend.review.approve import REASONS, Candidates, Limits, judge
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.projects import OpenProject
 
-__all__ = ["preview"]
+__all__ = ["Preview", "preview"]
 
 
-def preview(
-    opened: OpenProject, tasks: NDArray[np.int64], confidence: float
-) -> tuple[int, list[int], dict[str, int]]:
-    """Return how many tasks would be approved, which, and how many not for what reason.
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be approved.
+
+    Attributes:
+        tasks: ids of the tasks, ascending.
+        left: why others would not be, and how many of them for what reason.
+        unknown: of how many of ``tasks`` nobody knows whether they are outliers.
+    """
+
+    tasks: list[int]
+    left: dict[str, int]
+    unknown: int
+
+
+def preview(opened: OpenProject, tasks: NDArray[np.int64], confidence: float) -> Preview:
+    """Return what would be approved.
 
     Args:
         opened: the project.
@@ -43,19 +57,28 @@ def preview(
     there = [table for table in tables if table is not None]
     if not len(known) or len(there) < len(tables):
         left[REASONS[3]] += len(known)
-        return 0, [], dict(+left)
+        return Preview([], dict(+left), 0)
     labelled = rows["unit"].combine_chunks().value_lengths().to_numpy() > 0
     begun = begun_tasks(opened.services.client, opened.id)
+    outlier = _outliers(opened, known)
     candidates = Candidates(
         begun=labelled | np.isin(known, begun),
         flag=np.array(rows["flag"].to_pylist(), dtype=np.str_),
-        outlier=_outliers(opened, known),
+        outlier=outlier,
         tables=there,
     )
     found = judge(candidates, Limits.of(opened.settings, confidence))
     left += Counter(REASONS[why] for why in found.why[found.why >= 0].tolist())
-    approved = known[found.approved].tolist()
-    return len(approved), approved, dict(+left)
+    unknown = np.setdiff1d(known[found.approved & np.isnan(outlier)], _embedded(opened))
+    return Preview(known[found.approved].tolist(), dict(+left), len(unknown))
+
+
+def _embedded(opened: OpenProject) -> NDArray[np.int64]:
+    """Tasks whose input has a vector: too few for a plane, or newer than it, is not unknown."""
+    embeddings = opened.services.embeddings
+    controls = opened.project.config.controls
+    each = [embeddings.embedded(opened.id, control.name) for control in controls]
+    return np.concatenate([np.empty(0, dtype=np.int64), *each])
 
 
 def _outliers(opened: OpenProject, tasks: NDArray[np.int64]) -> NDArray[np.float32]:

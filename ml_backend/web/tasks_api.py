@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ml_backend.labelstudio.annotators import NOBODY
 from ml_backend.labelstudio.config import Control
 from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.storage.labels import StoredLabels
 from ml_backend.web.access import WHO, Access
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
@@ -164,12 +165,14 @@ def _details(
         opened.id, control.name, tasks, ("task", "control", "priority", "kind", "reason")
     )
     scored = {row["task"]: row for row in found.to_pylist()}
-    human = _human(opened, control, tasks)
+    labels = services.store.get_labels(opened.id, control.name, tasks)
+    human = _human(control, labels)
+    sizes = _sizes(labels.task, labels.size)
     model: dict[int, list[ModelRegion]] = {}
-    sizes: dict[int, tuple[int | None, int | None]] = {}
     table = opened.predictions(control, tasks)
     if table is not None:
-        model, sizes = _model(control, table, tasks)
+        model = _model(control, table, tasks)
+        sizes |= _sizes(tasks[table.found], table.predictions.size)
     details = {}
     for row in rows.to_pylist():
         task, by = row["task"], dict(zip(row["unit"], row["by"], strict=True))
@@ -200,11 +203,17 @@ def _details(
     return [details[task] for task in dict.fromkeys(wanted) if task in details]
 
 
-def _human(
-    opened: OpenProject, control: Control, tasks: NDArray[np.int64]
-) -> dict[int, list[tuple[int, str, Any]]]:
+def _sizes(
+    tasks: NDArray[np.int64], size: NDArray[np.int32]
+) -> dict[int, tuple[int | None, int | None]]:
+    return {
+        task: (width or None, height or None)
+        for task, (width, height) in zip(tasks.tolist(), size.tolist(), strict=True)
+    }
+
+
+def _human(control: Control, labels: StoredLabels) -> dict[int, list[tuple[int, str, Any]]]:
     """Annotation, label and outline of each region, in the order of the points."""
-    labels = opened.services.store.get_labels(opened.id, control.name, tasks)
     order = np.argsort(labels.region_unit, kind="stable")
     task_of = dict(zip(labels.unit.tolist(), labels.task.tolist(), strict=True))
     names = [*control.labels, ""]
@@ -220,12 +229,8 @@ def _human(
 
 def _model(
     control: Control, table: ControlPredictions, tasks: NDArray[np.int64]
-) -> tuple[dict[int, list[ModelRegion]], dict[int, tuple[int | None, int | None]]]:
+) -> dict[int, list[ModelRegion]]:
     said, at = table.predictions, tasks[table.found]
-    sizes = {
-        task: (width or None, height or None)
-        for task, (width, height) in zip(at.tolist(), said.size.tolist(), strict=True)
-    }
     made: dict[int, list[ModelRegion]] = {}
     if control.geometry == "choice":
         for task, probs in zip(at.tolist(), said.probs, strict=True):
@@ -234,7 +239,7 @@ def _model(
                 ModelRegion(label=control.labels[one], score=float(probs[one]), outline=None)
                 for one in order
             ]
-        return made, sizes
+        return made
     kept = said.only((said.label >= 0) & (said.score >= _LEAST_SHOWN))
     shown = drawable(control.geometry, kept.outline)
     for row in np.argsort(-kept.score, kind="stable").tolist():
@@ -244,7 +249,7 @@ def _model(
             outline=shown[row],
         )
         made.setdefault(int(at[kept.item[row]]), []).append(region)
-    return made, sizes
+    return made
 
 
 def _known(value: float | None) -> float | None:

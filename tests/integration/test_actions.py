@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from typing import Any
+
 import httpx
 import pytest
 from redis.exceptions import LockNotOwnedError
 
-from ml_backend.demo.projects import CONFIGS
+from ml_backend.demo.projects import CONFIGS, upload_images
 from ml_backend.jobs import field_actions
 from ml_backend.jobs.action_book import ActionBook, Lot, Wish, enqueue
 from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio.own_fields import read_own_fields
-from tests.integration.conftest import Bench, wait_for
+from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import right, scenes
 from tests.integration.test_approve import unlabelled
 from tests.integration.test_page_api import act, done, ended, field, signed_in, undone
@@ -52,6 +55,47 @@ def test_who_tags_the_same_task_meanwhile_keeps_their_tag(bench: Bench, here, si
         )
     assert ended(signed_in, project, begun)["said"] == "1 task changed"
     assert field(bench, tasks[0], "tags") == "mine, theirs"
+
+
+@pytest.fixture
+def scattered(bench: Bench) -> tuple[int, list[int]]:
+    """A project with one task in each of four ranges of tasks that one lock covers."""
+    project = int(bench.client.projects.create(title="T", label_config=CONFIGS["detection"]).id)
+    (scene,) = scenes(1, seed=98)
+    (address,) = upload_images(bench.client, bench.server.url, project, [scene.image])
+    body: Any = [{"data": {"image": address}}] * (3 * SHARD + 1)
+    made: Any = bench.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
+    ids = [int(task) for task in made.task_ids]
+    kept = ids[::SHARD]
+    selected = {"selectedItems": {"all": False, "included": [i for i in ids if i not in kept]}}
+    bench.client._client_wrapper.httpx_client.request(
+        "api/dm/actions",
+        method="POST",
+        params={"id": "delete_tasks", "project": project},
+        json={**selected, "project": str(project)},
+    ).raise_for_status()
+    bench._connect(project, {"model": MODEL["detection"]})
+    bench.settle(project)
+    return project, kept
+
+
+def test_what_people_save_is_looked_at_while_an_action_goes_on(
+    bench: Bench, scattered, signed_in, book
+):
+    project, (first, second, third, saved) = scattered
+    waits = ExitStack()
+    with bench.mailbox.lock(project, third // SHARD), waits:
+        waits.enter_context(bench.mailbox.lock(project, second // SHARD))
+        begun = act(signed_in, project, "tag", [first, second, third], tag="many").json()["id"]
+        wait_for(lambda: book.read(begun).done == 1, "the end of the first lot")
+        bench.client.annotations.create(id=saved, result=[])
+        wait_for(lambda: bench.redis.hlen(f"relook:pending:{project}"), "the event")
+        waits.close()
+        # The one worker is in the midst of the action: the third lot cannot be begun.
+        wait_for(lambda: field(bench, saved, "seen"), "the look at what was saved")
+        found = book.read(begun)
+        assert (found.state, found.done, len(book.lots(begun))) == ("doing", 2, 2)
+    assert ended(signed_in, project, begun)["said"] == "3 tasks changed"
 
 
 def test_what_was_written_before_a_worker_died_counts(bench: Bench, here, signed_in):

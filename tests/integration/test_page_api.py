@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.conftest import Bench, wait_for
+from tests.integration.label_types import TASKS, of_boxes
 from tests.integration.people import stranger
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_approve import unlabelled
@@ -166,6 +167,38 @@ def test_tasks_images_and_search(analysed: Project, signed_in):
     by_id = {"q": str(analysed.tasks[5])}
     found = signed_in.get(f"/api/projects/{analysed.id}/search", params=by_id).json()
     assert analysed.tasks[5] in found["tasks"]
+
+
+def test_outlines_of_people_need_no_prediction(bench: Bench, signed_in):
+    case = of_boxes("existing:theirs")
+    project, tasks = bench.labelled(case, connect=False)
+    some = TASKS // 2
+    body = [
+        {"task": task, "result": result, "score": 0.9, "model_version": "theirs"}
+        for task, result in zip(tasks[:some], case.results, strict=False)
+    ]
+    assert bench.client.projects.import_predictions(id=project, request=body).created == some
+    bench.connect(project, case)
+    assert bench.analyze(project).state == "done"
+    # A second run scores out of the store alone.
+    assert bench.analyze(project).state == "done"
+    ids = ",".join(map(str, tasks))
+    details = signed_in.get(f"/api/projects/{project}/tasks", params={"ids": ids}).json()
+    for detail, image, result in zip(details, case.objects, case.results, strict=True):
+        assert (detail["height"], detail["width"]) == image.shape[:2]
+        assert [one["label"] for one in detail["human"]] == [
+            one["value"]["rectanglelabels"][0] for one in result
+        ]
+        for drawn, one in zip(detail["human"], result, strict=True):
+            (ring,) = drawn["outline"]
+            corner = [one["value"]["x"] * detail["width"], one["value"]["y"] * detail["height"]]
+            assert ring[0] == pytest.approx([side / 100 for side in corner], abs=0.1)
+    assert [len(detail["model"]) > 0 for detail in details] == [True] * some + [False] * some
+    inputs, regions = points(signed_in, project), points(signed_in, project, "regions")
+    assert "" not in inputs["label"]
+    assert [one == "" for one in inputs["predicted"]] == [False] * some + [True] * some
+    assert np.isnan(inputs["priority"]).tolist() == [False] * some + [True] * some
+    assert len(regions["task"]) == sum(map(len, case.results))
 
 
 def test_views_are_saved_and_forgotten(analysed: Project, signed_in):
@@ -353,6 +386,7 @@ def test_what_the_model_is_sure_of_is_approved_and_taken_back(bench: Bench, sign
         f"api/tasks/{begun}/drafts", method="POST", json={"result": []}
     ).raise_for_status()
     would = act(signed_in, here.project, "approve", here.tasks, confidence=0.8, dry_run=True).json()
+    assert would["notes"] == []
     assert 0 < would["count"] == 8 - sum(would["left_out"].values())
     assert would["left_out"]["labelled or begun by somebody"] == 2
     assert not {begun, skipped} & set(would["examples"])

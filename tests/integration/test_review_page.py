@@ -16,7 +16,7 @@ from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
 from ml_backend.demo.projects import SampleTask, upload_images
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import stranger
-from tests.integration.samples import digit
+from tests.integration.samples import digit, right, scenes
 from tests.page.pages import findings
 
 #: What each cluster shows, how many of it have a label, and how many have none.
@@ -315,6 +315,62 @@ def test_a_reviewer_needs_no_mouse(new_page, bench, project):
     with page.context.expect_page() as opened:
         keys.press("Enter")
     assert opened.value.url.startswith(f"{bench.server.url}/")
+
+
+@pytest.fixture(scope="module")
+def drawn(bench: Bench) -> Project:
+    """Scenes of digits, their boxes drawn by people."""
+    made, _ = bench.project("detection", [right(one) for one in scenes(24, seed=101)])
+    run = bench.analyze(made)
+    assert (run.state, run.errors) == ("done", {})
+    bench.settle(made)
+    return Project(bench, made, {}, [])
+
+
+def test_hovering_shows_the_picture_with_both_outlines(new_page, bench, drawn):
+    page = new_page()
+    sign_in(page, bench)
+    page.goto(drawn.address("layout=map"))
+    page.wait_for_selector("#plot[data-drawn]")
+    points = drawn.points()
+    box = page.locator("#plot").bounding_box()
+    assert box is not None
+    scale = min(box["width"], box["height"]) * 0.46
+    page.mouse.move(
+        box["x"] + box["width"] / 2 + scale * points["x"][5],
+        box["y"] + box["height"] / 2 - scale * points["y"][5],
+    )
+    card = page.locator(".hover-card")
+    expect(card.locator("img")).to_be_visible()
+    # Where points lie close together, another one's is shown.
+    task = int(re.search(r"Task (\d+)", card.inner_text())[1])
+    (annotation,) = bench.task(task).annotations
+    expect(card.locator(".human-outline")).to_have_count(len(annotation["result"]))
+    assert card.locator(".model-outline").count() > 0
+    assert card.locator("img").evaluate("img => img.complete && img.naturalWidth > 0")
+    picture = card.locator("img").bounding_box()
+    for outline in card.locator(".human-outline, .model-outline").all():
+        seen = outline.bounding_box()
+        assert picture["x"] - 2 <= seen["x"] <= picture["x"] + picture["width"]
+        assert picture["y"] - 2 <= seen["y"] <= picture["y"] + picture["height"]
+        assert seen["width"] > 4
+
+
+def test_enter_opens_that_task_in_label_studio(page, bench, project):
+    # A tab beside the one in which the person is signed in to Label Studio.
+    mine = page.context.new_page()
+    sign_in(mine, bench)
+    review(mine, project, "kind=mislabelled")
+    mine.keyboard.press("g")
+    mine.keyboard.press("ArrowRight")
+    task = int(re.search(r"Task (\d+): ", mine.locator(".tile-at").text_content())[1])
+    with mine.context.expect_page() as opened:
+        mine.keyboard.press("Enter")
+    there = opened.value
+    there.wait_for_url(re.compile(rf"/projects/{project.id}/data\?.*task={task}\b"))
+    there.locator(".lsf-annotation-button").first.wait_for(timeout=ACTED_MS)
+    there.close()
+    mine.close()
 
 
 def test_who_has_no_access_is_told_so(new_page, bench, project):

@@ -15,7 +15,12 @@ from tests.page.pages import watched_pages
 from tests.page.stand_in import STATIC, TOKEN, StandIn, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-unsafe-swiftshader"]
+#: A name of this machine that browsers trust no more than any other over plain http.
+ELSEWHERE = "relook.test"
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-unsafe-swiftshader"),
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
+]
 TASKS = 1500
 
 

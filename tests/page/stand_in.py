@@ -22,6 +22,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from ml_backend.processes import free_port
+from ml_backend.review.approve import of_unknown
 from ml_backend.review.feedback import (
     Agreement,
     Annotator,
@@ -49,6 +50,9 @@ class StandIn:
         asked: every action that was sent.
         may_change: whether who signs in may act.
         ended: the newest action that has ended, as each page is told when it opens.
+        unknown: of how many approved tasks nobody knows whether they are outliers.
+        runs: the newest runs, as each page is told when it opens.
+        tasks_of_2: how many tasks project 2 has.
     """
 
     def __init__(self, tasks: int) -> None:
@@ -60,6 +64,9 @@ class StandIn:
         self.listeners: list[asyncio.Queue[tuple[str, Any]]] = []
         self.cache: dict[str, bytes] = {}
         self.ended: dict[str, Any] = {}
+        self.unknown = 0
+        self.runs: list[dict[str, Any]] = []
+        self.tasks_of_2 = 12
         self.app = FastAPI()
         for routes in (
             self._guard,
@@ -166,6 +173,8 @@ class StandIn:
 
         @app.get("/api/projects/{p}/overview")
         async def overview(p: int, control: str, iou: float, confidence: float) -> dict[str, Any]:
+            if p == 2:
+                raise HTTPException(404, "nothing of 'digit' has been scored yet: start a run")
             return self._overview(confidence)
 
     def _runs(self, app: FastAPI) -> None:
@@ -199,7 +208,11 @@ class StandIn:
                 ids = asked["tasks"]
                 left = len(ids) // 10
                 reason = {"a suggestion waits there": left} if left else {}
-                return {"count": len(ids) - left, "examples": ids[:3], "left_out": reason}
+                approve = asked["action"] == "approve"
+                return {
+                    **{"count": len(ids) - left, "examples": ids[:3], "left_out": reason},
+                    "notes": [of_unknown(self.unknown)] if approve and self.unknown else [],
+                }
             self.asked.append(asked)
             action = f"action-{len(self.asked)}"
             work = asyncio.create_task(self._do(action, asked))
@@ -239,7 +252,7 @@ class StandIn:
 
     def _summary(self, p: int) -> dict[str, Any]:
         title = "Digits, detection" if p == 1 else "Not analysed yet"
-        tasks = self.project.tasks if p == 1 else 12
+        tasks = self.project.tasks if p == 1 else self.tasks_of_2
         return {"id": p, "title": title, "tasks": tasks, "url": f"/label-studio/projects/{p}/data"}
 
     def _changed(self) -> None:
@@ -273,6 +286,8 @@ class StandIn:
         self.listeners.append(mine)
         try:
             yield ": hello\n\n"
+            for run in self.runs:
+                yield f"event: run\ndata: {json.dumps(run)}\n\n"
             if self.ended:
                 yield f"event: action\ndata: {json.dumps(self.ended)}\n\n"
             while not await request.is_disconnected():
@@ -324,13 +339,13 @@ class StandIn:
 USER = {"id": 1, "name": "Ada Lovelace", "email": "ada@example.org"}
 RUNS: list[dict[str, Any]] = [
     {
-        **{"id": "run-2", "project": 1, "state": "running"},
+        **{"id": "run-2", "project": 1, "over": "tab 3", "state": "running"},
         **{"stage": "scoring", "attempt": 0, "done": 1200, "total": 3000, "flagged": 41},
         **{"rate": 210.0, "left": 9.0, "started": time.time() - 40, "ended": 0},
         **{"errors": {}, "log": ["1.000 listing 3000 tasks", "2.000 predicting"]},
     },
     {
-        **{"id": "run-1", "project": 1, "state": "failed"},
+        **{"id": "run-1", "project": 1, "over": "", "state": "failed"},
         **{"stage": "predicting", "attempt": 1, "done": 128, "total": 3000, "flagged": 0},
         **{"rate": 0.0, "left": None, "started": time.time() - 4000, "ended": time.time() - 3900},
         **{"errors": {"17": "The image cannot be read. Upload it again."}, "log": []},

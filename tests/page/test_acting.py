@@ -79,6 +79,30 @@ def test_approval_says_how_many_and_asks_once(bench):
     assert len(asked["tasks"]) == count
 
 
+def test_approval_says_of_how_many_outliers_are_not_known(bench):
+    bench.server.unknown = 7
+    bench.review("kind=missing")
+    bench.page.get_by_role("button", name=re.compile("^Approve")).click()
+    expect(bench.page.get_by_role("dialog")).to_contain_text(
+        "outliers not known for 7 of them: no embedding of their input"
+    )
+
+
+def test_enter_opens_label_studio_at_that_task(bench):
+    bench.review("kind=mislabelled")
+    page = bench.page
+    page.keyboard.press("g")
+    for key in ("ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    at = page.locator(".tile-at")
+    task = re.search(r"Task (\d+): ", at.text_content())[1]
+    for opens in (lambda: page.keyboard.press("Enter"), at.dblclick):
+        with page.context.expect_page() as opened:
+            opens()
+        assert opened.value.url.endswith(f"/label-studio/projects/1/data?task={task}")
+        opened.value.close()
+
+
 def test_flagged_ones_can_be_left_out(bench):
     bench.review("kind=mislabelled")
     table = bench.table()

@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import sign_in
+from tests.page.conftest import ELSEWHERE, sign_in
 from tests.page.data import LABELS
+from tests.page.pages import watched_pages
 
 
 def counted(bench) -> int:
@@ -193,6 +194,19 @@ def test_hovering_shows_the_regions_of_both(bench):
     assert card.locator(".model-outline").count() > 0
 
 
+def test_both_can_be_hidden(bench):
+    bench.review("layout=grid")
+    drawn = {
+        kind: bench.page.locator(f".tile .{kind}-outline").first for kind in ("human", "model")
+    }
+    for kind, other in (("human", "model"), ("model", "human")):
+        button = bench.page.get_by_role("button", name=kind.title(), exact=True)
+        button.click()
+        expect(drawn[kind]).to_have_count(0)
+        expect(drawn[other]).to_be_attached()
+        button.click()
+
+
 def test_more_like_this_lists_the_nearest_first(bench):
     bench.review("sort=task&layout=grid")
     bench.page.focus("#grid")
@@ -222,19 +236,6 @@ def test_regions_are_cut_out(bench):
     expect(bench.page.locator(".action-target")).to_contain_text(
         f"in {bench.server.project.tasks:,}"
     )
-
-
-def test_what_is_not_there_names_the_next_step(bench):
-    bench.open(project=2)
-    expect(bench.page.get_by_text("Nothing has been laid out yet")).to_be_visible()
-    bench.page.get_by_role("button", name="Analyse the project").click()
-    expect(bench.page.locator(".run").first).to_contain_text("queued")
-    bench.open("label=no+such+label")
-    expect(bench.page.get_by_text("Nothing matches")).to_be_visible()
-    bench.page.get_by_role("button", name="Clear filters and areas").click()
-    expect_count(bench, bench.table().num_rows)
-    bench.open(project=3)
-    expect(bench.page.get_by_role("alert")).to_contain_text("no access to this project")
 
 
 def test_both_ways_of_drawing_draw_the_same(new_page, stand_in):
@@ -317,3 +318,38 @@ def test_a_lost_graphics_card_is_done_without(bench):
 def test_the_overview_begins_at_the_projects_own_threshold(bench):
     bench.open("room=overview")
     expect(bench.page.get_by_label("Confidence at least")).to_have_value("0.3")
+
+
+def test_a_run_says_what_it_was_over(bench):
+    bench.open("room=activity")
+    runs = bench.page.locator(".run")
+    expect(runs.first).to_contain_text("over tab 3")
+    expect(runs.nth(1)).to_contain_text("failed")
+    expect(runs.nth(1)).not_to_contain_text("over")
+
+
+def test_over_plain_http_the_address_of_a_view_is_there_to_copy(bench, browser):
+    # Only there does a browser lend no clipboard.
+    address = bench.address.replace("127.0.0.1", ELSEWHERE)
+    with watched_pages(browser, address) as make:
+        page = make()
+        sign_in(page, address)
+        assert page.evaluate("window.isSecureContext") is False
+        page.goto(f"{address}/page/projects/1?kind=missing")
+        page.get_by_text("Views", exact=True).click()
+        field = page.get_by_label("Address of this view, to copy")
+        expect(field).to_have_value(f"{address}/page/projects/1?kind=missing")
+        field.focus()
+        page.keyboard.press("Control+c")
+        page.get_by_label("Name of this view").focus()
+        page.keyboard.press("Control+v")
+        expect(page.get_by_label("Name of this view")).to_have_value(page.url)
+
+
+def test_elsewhere_it_is_copied_by_a_button(bench):
+    bench.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    bench.review("kind=missing")
+    bench.page.get_by_text("Views", exact=True).click()
+    bench.page.get_by_role("button", name="Copy the address of this view").click()
+    expect(bench.page.get_by_role("button", name="Copied")).to_be_visible()
+    assert bench.page.evaluate("navigator.clipboard.readText()") == bench.page.url

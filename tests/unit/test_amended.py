@@ -24,6 +24,7 @@ def labels(*rows):
         held_task=none,
         held=none,
         approved=np.zeros(len(unit), dtype=np.bool_),
+        size=np.zeros((len(unit), 2), dtype=np.int32),
     )
 
 

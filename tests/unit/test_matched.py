@@ -49,6 +49,18 @@ def test_weak_predictions_are_shown_but_count_for_nothing():
     assert found.predicted.tolist() == [NONE]
 
 
+def test_beside_labels_of_a_task_without_a_prediction_nothing_stands():
+    human = [(0, 0, HERE), (1, 1, HERE), (1, 2, THERE), (1, 2, HERE)]
+    _, table, labels = units("RectangleLabels", human, [(0, 0, 0.9, HERE)], count=2)
+    there = table.predictions.take(np.array([0]))
+    table = replace(table, found=np.array([True, False]), predictions=there)
+    found = matched(table, labels, np.array([100, 101]), 0.5)
+    assert (found.label.tolist(), found.predicted.tolist()) == ([0, 2], [0, NONE])
+    assert found.region_predicted.tolist() == [0, NONE, NONE, NONE]
+    assert np.isnan(found.region_iou).tolist() == [False, True, True, True]
+    assert (found.false_positives.tolist(), found.false_negatives.tolist()) == ([0, 0], [0, 0])
+
+
 def test_of_several_annotators_the_one_with_most_errors_counts():
     _, table, labels = units("RectangleLabels", [(0, 0, HERE)], [(0, 0, 0.9, HERE)])
     both = replace(
@@ -58,6 +70,7 @@ def test_of_several_annotators_the_one_with_most_errors_counts():
         region_unit=np.array([10, 11, 11]),
         label=np.array([0, 0, 0], dtype=np.int32),
         outline=Outlines.of_rows([HERE, HERE, THERE]),
+        size=np.zeros((2, 2), dtype=np.int32),
         approved=np.zeros(2, dtype=np.bool_),
     )
     found = matched(table, both, np.array([100]), 0.5)

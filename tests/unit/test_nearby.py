@@ -52,7 +52,9 @@ def units(given, probs, nearby, *, choice="single"):
     unit = np.arange(count, dtype=np.int64) + 1000
     task = np.arange(count, dtype=np.int64) + 100
     empty = np.empty(0, dtype=np.int64)
-    labels = StoredLabels(task, unit, unit, given.astype(np.int32), nothing, empty, empty, task < 0)
+    given = given.astype(np.int32)
+    size = np.zeros((count, 2), dtype=np.int32)
+    labels = StoredLabels(task, unit, unit, given, nothing, empty, empty, task < 0, size)
     return Units.of(table, labels, np.arange(count), nearby)
 
 

@@ -51,6 +51,7 @@ def units(tag, human, model, *, count=1, known=None, extra="", probs=None):
         held_task=number + 100,
         held=number + 10,
         approved=np.zeros(len(number), dtype=np.bool_),
+        size=np.zeros((len(number), 2), dtype=np.int32),
     )
     return Units.of(table, labels, number), table, labels
 

@@ -80,6 +80,7 @@ def labels(task, unit, region_unit) -> StoredLabels:
         np.array(task),
         np.array(unit) + 1000,
         np.array(unit) % 2 > 0,
+        np.array([unit, task], dtype=np.int32).T,
     )
 
 
@@ -91,6 +92,7 @@ def test_labels_keep_each_region_with_its_unit(store):
     by_label = np.argsort(back.label)
     np.testing.assert_array_equal(back.region_unit[by_label], given.region_unit)
     np.testing.assert_array_equal(back.outline.take(by_label).values, given.outline.values)
+    np.testing.assert_array_equal(back.size, np.stack([back.unit, back.task], axis=1))
 
 
 def test_a_task_that_lost_its_labels_has_none(store):

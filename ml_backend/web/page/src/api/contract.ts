@@ -103,6 +103,8 @@ export interface Overview {
 export interface Run {
   id: string;
   project: number;
+  /** What of the project was chosen, "" for all of it. */
+  over: string;
   state: string;
   stage: string;
   attempt: number;
@@ -200,6 +202,8 @@ export interface DryRun {
   count: number;
   examples: number[];
   left_out: Record<string, number>;
+  /** What else is to be known before it is done. */
+  notes: string[];
 }
 
 export interface ActionState {

@@ -7,6 +7,7 @@ import { count, duration, plural, when } from "../core/format";
 import { type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
+import { isUnderWay } from "../state/run_states";
 import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
 import { Annotators } from "./annotators";
 import { Icon } from "./icons";
@@ -60,8 +61,6 @@ function Loaded<T>({ from, children }: LoadedProps<T>) {
   return <>{now.state === "ready" ? children(now.value) : <Waiting title="Reading" />}</>;
 }
 
-const ENDED = ["done", "failed", "cancelled", "superseded"];
-
 function Runs() {
   const now = runs.value.value;
   const listed = now.state === "ready" ? now.value : [];
@@ -71,7 +70,7 @@ function Runs() {
   const all = [...fresh, ...listed.map((run) => live.get(run.id) ?? run)]
     .toSorted((a, b) => b.started - a.started)
     .slice(0, MOST_RUNS);
-  const busy = all.some((run) => !ENDED.includes(run.state));
+  const busy = all.some(isUnderWay);
   return (
     <>
       {mayChange.value && (
@@ -101,7 +100,7 @@ function Runs() {
 }
 
 function RunItem({ run }: { run: Run }) {
-  const ended = ENDED.includes(run.state);
+  const ended = !isUnderWay(run);
   const errors = Object.entries(run.errors);
   return (
     <li class="run">
@@ -125,6 +124,7 @@ function RunItem({ run }: { run: Run }) {
           </button>
         )}
       </div>
+      {run.over && <p class="hint run-over">over {run.over}</p>}
       {!ended && (
         <>
           <progress max={Math.max(run.total, 1)} value={run.done} aria-label={run.stage} />

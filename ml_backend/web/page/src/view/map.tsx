@@ -2,6 +2,7 @@
 
 import { computed, effect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { count } from "../core/format";
 import type { Rgb } from "../core/palette";
 import { filled } from "../core/points";
 import { drawn, toggleItem } from "../core/selection";
@@ -15,12 +16,15 @@ import { isDark } from "../state/theme";
 import { HoverCard } from "./hover_card";
 import { Icon, type IconName } from "./icons";
 import { Legend } from "./legend";
+import { Empty } from "./states";
 
 const GHOST: Rgb = [140, 145, 155];
 const ACCENT_LIGHT: Rgb = [67, 83, 214];
 const ACCENT_DARK: Rgb = [139, 152, 255];
 const INK_LIGHT: Rgb = [20, 22, 28];
 const INK_DARK: Rgb = [245, 246, 250];
+/** Fewer are not laid out. */
+const FEWEST = 20;
 const RENDERER_KEY = "relook-renderer";
 
 /** Rows in the order in which they are drawn, and where they are. */
@@ -157,8 +161,37 @@ export function MapPanel() {
         </button>
       </div>
       <Legend />
-      {missing > 0 && <p class="map-note">{missing.toLocaleString()} not laid out yet</p>}
+      {missing > 0 && missing === now?.data.points.length && <NoMap />}
+      {missing > 0 && missing !== now?.data.points.length && (
+        <p class="map-note">{count(missing)} not laid out yet</p>
+      )}
     </section>
+  );
+}
+
+/** Each point lacks a place: why, and what to do. */
+function NoMap() {
+  return (
+    <div class="map-empty">
+      <Empty title="Nothing is laid out">
+        <p>{whyNoMap()}</p>
+        <p>The grid shows all of them.</p>
+      </Empty>
+    </div>
+  );
+}
+
+function whyNoMap(): string {
+  const geometry = control.value?.geometry;
+  if (part.value === "regions" && (geometry === "span" || geometry === "point")) {
+    return `Single ${geometry}s have no place on a map: choose Whole.`;
+  }
+  if ((currentData.value?.points.length ?? 0) < FEWEST) {
+    return `A map needs ${FEWEST} points or more.`;
+  }
+  return (
+    "A map needs embeddings. Name an embedder in the model connection's extra params in Label " +
+    "Studio, then analyse the project; its map comes with the end of a run."
   );
 }
 

@@ -12,6 +12,7 @@ import { BurnDown, HistogramChart } from "./charts";
 import { ClassTable } from "./class_table";
 import { Confusion } from "./confusion";
 import { Empty, Failed, Waiting } from "./states";
+import { Unanalysed } from "./unanalysed";
 
 const numbers = projectLoader<Numbers>();
 
@@ -35,7 +36,9 @@ export function Overview() {
         )}
         <Threshold title="Confidence at least" value={confidence} change={setConfidence} />
       </div>
-      {now.state === "failed" ? (
+      {now.state === "failed" && now.status === 404 ? (
+        <Unanalysed message={now.message} />
+      ) : now.state === "failed" ? (
         <Failed title="No numbers could be read" message={now.message} retry={fetchNumbers} />
       ) : found ? (
         <Cards found={found} />

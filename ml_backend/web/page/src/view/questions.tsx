@@ -65,21 +65,22 @@ function Outcome({ tried, of }: { tried: Tried; of: number }) {
     );
   }
   const left = Object.entries(tried.left_out);
-  if (tried.count === of && left.length === 0) return null;
+  if (tried.count === of && left.length === 0 && tried.notes.length === 0) return null;
   return (
     <div class="outcome">
       <p>
         {count(tried.count)} of {count(of)} will be done.
       </p>
-      {left.length > 0 && (
-        <ul>
-          {left.map(([reason, n]) => (
-            <li key={reason}>
-              {count(n)} left out: {reason}
-            </li>
-          ))}
-        </ul>
-      )}
+      <ul>
+        {left.map(([reason, n]) => (
+          <li key={reason}>
+            {count(n)} left out: {reason}
+          </li>
+        ))}
+        {tried.notes.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+      </ul>
     </div>
   );
 }

@@ -10,19 +10,18 @@ import {
   control,
   data,
   fetchPointsAgain,
-  mayChange,
   openProject,
   part,
   similarity,
 } from "../state/project";
 import { changeView, view } from "../state/route";
-import { refused, startRun } from "../state/runs";
 import { ActionBar, clearEverything } from "./action_bar";
 import { Grid } from "./grid";
 import { Icon } from "./icons";
 import { MapPanel } from "./map";
 import { Sidebar } from "./sidebar";
 import { Empty, Failed, Waiting } from "./states";
+import { Unanalysed } from "./unanalysed";
 
 export function Review() {
   if (!control.value) {
@@ -63,27 +62,8 @@ function Panels() {
 }
 
 function NoPoints({ status, message }: { status: number; message: string }) {
-  if (status !== 404) {
-    return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
-  }
-  const start = async () => {
-    if (await startRun()) changeView({ room: "activity" });
-  };
-  return (
-    <Empty title="Nothing has been laid out yet">
-      <p>{message}</p>
-      {mayChange.value && (
-        <button type="button" class="button button-strong" onClick={() => void start()}>
-          <Icon name="run" /> Analyse the project
-        </button>
-      )}
-      {refused.value && (
-        <p class="error" role="alert">
-          {refused.value}
-        </p>
-      )}
-    </Empty>
-  );
+  if (status === 404) return <Unanalysed message={message} />;
+  return <Failed title="No points could be read" message={message} retry={fetchPointsAgain} />;
 }
 
 const LAYOUTS: readonly { layout: Layout; title: string }[] = [
