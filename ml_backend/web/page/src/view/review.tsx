@@ -4,6 +4,7 @@ import type { Part } from "../api/contract";
 import type { Layout } from "../core/address";
 import { countFilters } from "../core/filters";
 import type { SortKey } from "../core/sorting";
+import { unanswered } from "../state/asked";
 import { showHuman, showModel, sidebarOpen, type Tile, tile } from "../state/focus";
 import {
   answer,
@@ -13,7 +14,6 @@ import {
   mayChange,
   openProject,
   part,
-  similarity,
 } from "../state/project";
 import { changeView, view } from "../state/route";
 import { refused, startRun } from "../state/runs";
@@ -96,6 +96,9 @@ const PARTS: readonly { part: Part; title: string }[] = [
   { part: "regions", title: "Regions" },
 ];
 
+/** Of another control tag or part, other items. */
+const NARROWS_NOTHING = { area: [], picked: [], similar: null, cell: null };
+
 function Bar() {
   const controls = openProject.value?.controls ?? [];
   const parts = control.value?.parts ?? [];
@@ -119,7 +122,7 @@ function Bar() {
           aria-label="Control tag"
           value={control.value?.name}
           onChange={(event) =>
-            changeView({ control: event.currentTarget.value, area: [], picked: [], similar: null })
+            changeView({ ...NARROWS_NOTHING, control: event.currentTarget.value })
           }
         >
           {controls.map(({ name }) => (
@@ -132,7 +135,7 @@ function Bar() {
           label="What a point is"
           options={PARTS.map((one) => ({ value: one.part, title: one.title }))}
           value={part.value}
-          change={(next) => changeView({ part: next, area: [], picked: [], similar: null })}
+          change={(next) => changeView({ ...NARROWS_NOTHING, part: next })}
         />
       )}
       <span class="top-gap" />
@@ -255,16 +258,8 @@ function GridPanel() {
 }
 
 function GridOrNothing() {
-  const near = similarity.value;
-  if (near.state === "failed") {
-    return (
-      <Failed
-        title="No similar items could be found"
-        message={near.message}
-        retry={() => changeView({ similar: null })}
-      />
-    );
-  }
+  const open = unanswered.value;
+  if (open?.failed) return <Failed title={open.title} message={open.message} retry={open.again} />;
   if (answer.value?.rows.length === 0) {
     return (
       <Empty title="Nothing matches">
