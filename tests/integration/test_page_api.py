@@ -386,7 +386,10 @@ def test_each_cell_of_the_confusion_names_what_it_counts(
             assert {shown["regions"][one] for one in items} <= {human}
     assert np.array(matrix["counts"])[-1].sum() > 0
     unknown = signed_in.get(f"{path}/cell", params={"human": "no such"})
-    assert (unknown.status_code, unknown.json()["detail"]) == (404, "'label' has no label 'no such'")
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        "'label' has no label 'no such'",
+    )
 
 
 def test_events_tell_of_actions_and_points(bench: Bench, analysed: Project, signed_in):

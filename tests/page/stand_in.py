@@ -30,7 +30,7 @@ from ml_backend.review.feedback import (
     Report,
     Share,
 )
-from tests.page.data import FLAGS, LABELS, Project, detail, picture, points
+from tests.page.data import FLAGS, LABELS, Project, cells, detail, picture, points
 
 STATIC = Path(__file__).parents[2] / "ml_backend" / "web" / "static"
 POLICY = (
@@ -49,6 +49,8 @@ class StandIn:
         asked: every action that was sent.
         may_change: whether who signs in may act.
         ended: the newest action that has ended, as each page is told when it opens.
+        batches: the relabel batches.
+        approve_confidence: the project's own.
     """
 
     def __init__(self, tasks: int) -> None:
@@ -60,6 +62,8 @@ class StandIn:
         self.listeners: list[asyncio.Queue[tuple[str, Any]]] = []
         self.cache: dict[str, bytes] = {}
         self.ended: dict[str, Any] = {}
+        self.batches = [dict(one) for one in BATCHES]
+        self.approve_confidence = 0.85
         self.app = FastAPI()
         for routes in (
             self._guard,
@@ -128,7 +132,7 @@ class StandIn:
                 **{"name": "digit", "geometry": "box", "labels": LABELS},
                 **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
             }
-            settings = {"threshold": 0.5, "approve_confidence": 0.85}
+            settings = {"threshold": 0.5, "approve_confidence": self.approve_confidence}
             settings |= {"may_change": self.may_change}
             return {**self._summary(p), "controls": [control], **settings}
 
@@ -166,7 +170,24 @@ class StandIn:
 
         @app.get("/api/projects/{p}/overview")
         async def overview(p: int, control: str, iou: float, confidence: float) -> dict[str, Any]:
-            return self._overview(confidence)
+            return self._overview(iou, confidence)
+
+        @app.get("/api/projects/{p}/cell")
+        async def cell(
+            p: int,
+            control: str,
+            iou: float,
+            confidence: float,
+            human: str | None = None,
+            model: str | None = None,
+        ) -> dict[str, Any]:
+            found = cells(self.project, iou, confidence)
+            here = (found["given"] == _place(human)) & (found["said"] == _place(model))
+            return {
+                "part": "inputs" if human is None else "regions",
+                "tasks": found["task"][here].tolist(),
+                "regions": found["region"][here].tolist(),
+            }
 
     def _runs(self, app: FastAPI) -> None:
         @app.get("/api/projects/{p}/runs")
@@ -184,7 +205,7 @@ class StandIn:
 
         @app.get("/api/projects/{p}/batches")
         async def batches(p: int) -> list[dict[str, Any]]:
-            return BATCHES
+            return self.batches
 
         @app.get("/api/projects/{p}/annotators")
         async def annotators(p: int) -> dict[str, Any]:
@@ -284,12 +305,12 @@ class StandIn:
         finally:
             self.listeners.remove(mine)
 
-    def _overview(self, confidence: float) -> dict[str, Any]:
+    def _overview(self, iou: float, confidence: float) -> dict[str, Any]:
         random = np.random.default_rng(5)
         share = random.uniform(0.82, 0.99, (10, 4)) - 0.1 * abs(confidence - 0.5)
-        counts = random.integers(0, 12, (11, 11))
-        counts[np.arange(10), np.arange(10)] = random.integers(180, 320, 10)
-        counts[10, 10] = 0
+        counts = np.zeros((11, 11), dtype=np.int64)
+        found = cells(self.project, iou, confidence)
+        np.add.at(counts, (found["given"], found["said"]), 1)
         edges = np.linspace(0, 1, 25)
         flag = np.bincount(self.project.flag, minlength=4)
 
@@ -339,7 +360,7 @@ RUNS: list[dict[str, Any]] = [
 BATCHES = [
     {
         **{"id": "1-b1", "url": "/label-studio/projects/3/data", "sent": 60, "open": 8},
-        **{"skipped": 0, "superseded": 0},
+        **{"skipped": 0, "superseded": 2, "gone": 1},
         **{"ready": 3, "done": 48, "corrected": 40, "confirmed": 8, "conflicts": 1},
         "said": {"17": "task 17: its labels changed; send it again as it now stands."},
     }
@@ -382,6 +403,10 @@ REPORT = asdict(
         ],
     )
 )
+
+
+def _place(label: str | None) -> int:
+    return len(LABELS) if label is None else LABELS.index(label)
 
 
 def _signed_in(request: Request) -> bool:

@@ -27,10 +27,12 @@ const PAUSE_MS = 300;
 const LEAST_IOU = 0.05;
 
 export function Overview() {
-  const [iou, setIou] = useState(0.5);
-  const [asked, setConfidence] = useState<number | null>(null);
   const id = projectId.value as number;
   const name = control.value?.name ?? "";
+  // Who comes back from a cell finds the numbers that led there.
+  const before = current(numbers.value.peek())?.at;
+  const [iou, setIou] = useState(before?.iou ?? 0.5);
+  const [asked, setConfidence] = useState(before?.control === name ? before.confidence : null);
   const confidence = asked ?? control.value?.threshold ?? 0.5;
   const now = numbers.value.value;
   const there = current(now);
