@@ -16,8 +16,10 @@ from analysis.findings import NONE
 from analysis.geometry.assignment import Matches, by_confidence, match, match_at
 from analysis.rates import curves
 from analysis.rates.outcomes import (
+    Confused,
     Counts,
     Flags,
+    confused,
     confusion,
     cross_table,
     flags,
@@ -26,11 +28,14 @@ from analysis.rates.outcomes import (
 from analysis.regions import Regions, check_labels
 
 __all__ = [
+    "Confused",
     "Counts",
     "Evaluation",
     "Flags",
     "Matches",
     "classes",
+    "confused",
+    "confused_classes",
     "confusion",
     "flags",
     "match",
@@ -142,14 +147,7 @@ def classes(
     """
     labels, probs = probabilities.check(labels, probs)
     number = probs.shape[1]
-    said = np.full(len(labels), number, dtype=np.int64)
-
-    def decide(rows: slice, block: NDArray[np.floating[Any]]) -> None:
-        if number:
-            said[rows] = np.where(block.max(axis=1) >= confidence, block.argmax(axis=1), number)
-
-    probabilities.each_block(probs, decide)
-    table = cross_table(np.where(labels == NONE, number, labels), said, number)
+    table = cross_table(*_confused(labels, probs, confidence), number)
     inside = table[:number]
     hit = inside.diagonal().copy()
     counts = Counts(hit, inside[:, :number].sum(axis=0) - hit, inside.sum(axis=1) - hit)
@@ -160,6 +158,34 @@ def classes(
         dtype=np.float64,
     )
     return _evaluation(counts, ap, ap, ap, table)
+
+
+def confused_classes(
+    labels: NDArray[np.integer[Any]],
+    probs: NDArray[np.floating[Any]],
+    *,
+    confidence: float = 0.0,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Name the cell of the confusion in which ``classes`` counts each row; see there.
+
+    Returns:
+        int64 (N,) twice: the labelled and the predicted class of each row, K for none.
+    """
+    return _confused(*probabilities.check(labels, probs), confidence)
+
+
+def _confused(
+    labels: NDArray[np.integer[Any]], probs: NDArray[np.floating[Any]], confidence: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    number = probs.shape[1]
+    said = np.full(len(labels), number, dtype=np.int64)
+
+    def decide(rows: slice, block: NDArray[np.floating[Any]]) -> None:
+        if number:
+            said[rows] = np.where(block.max(axis=1) >= confidence, block.argmax(axis=1), number)
+
+    probabilities.each_block(probs, decide)
+    return np.where(labels == NONE, number, labels).astype(np.int64), said
 
 
 def _evaluation(

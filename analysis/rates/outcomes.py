@@ -16,8 +16,10 @@ from analysis.geometry.assignment import Matches, match
 from analysis.regions import Regions, check_labels
 
 __all__ = [
+    "Confused",
     "Counts",
     "Flags",
+    "confused",
     "confusion",
     "cross_table",
     "flags",
@@ -47,6 +49,23 @@ class Counts:
     true_positive: NDArray[np.int64]
     false_positive: NDArray[np.int64]
     false_negative: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Confused:
+    """What a confusion counts, N matches, predictions alone and annotations alone.
+
+    Attributes:
+        given: int64 (N,), the annotated class, K for background.
+        said: int64 (N,), the predicted class, K for background.
+        annotation: int64 (N,), row of the annotation, ``NONE`` where there is none.
+        prediction: int64 (N,), row of the prediction, ``NONE`` where there is none.
+    """
+
+    given: NDArray[np.int64]
+    said: NDArray[np.int64]
+    annotation: NDArray[np.int64]
+    prediction: NDArray[np.int64]
 
 
 def flags(
@@ -134,20 +153,37 @@ def confusion(
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.
     """
+    found = confused(
+        annotations, predictions, num_classes=num_classes, iou=iou, confidence=confidence
+    )
+    return cross_table(found.given, found.said, num_classes)
+
+
+def confused(
+    annotations: Regions,
+    predictions: Regions,
+    *,
+    num_classes: int,
+    iou: float = 0.5,
+    confidence: float = 0.0,
+) -> Confused:
+    """Name what ``confusion`` counts; see there."""
     check_labels(annotations, predictions, num_classes)
     matches = match(annotations, predictions, iou=iou, classwise=False)
-    kept = matches.counted & _reaching(predictions, confidence)
-    rows = np.flatnonzero(kept)
+    rows = np.flatnonzero(matches.counted & _reaching(predictions, confidence))
     took = matches.annotation[rows]
-    given = np.full(len(rows), num_classes)
-    given[took != NONE] = annotations.label[took[took != NONE]]
     lost = annotations.label != NONE
     lost[took[took != NONE]] = False
-    missed = annotations.label[lost]
-    return cross_table(
-        np.concatenate([given, missed]),
-        np.concatenate([predictions.label[rows], np.full(len(missed), num_classes)]),
-        num_classes,
+    alone = np.flatnonzero(lost)
+    # A row after the last one stands for no region.
+    given = np.append(annotations.label, num_classes)
+    return Confused(
+        given=np.concatenate([given[took], given[alone]]).astype(np.int64),
+        said=np.concatenate([predictions.label[rows], np.full(len(alone), num_classes)]).astype(
+            np.int64
+        ),
+        annotation=np.concatenate([took, alone]),
+        prediction=np.concatenate([rows, np.full(len(alone), NONE)]),
     )
 
 

@@ -16,9 +16,11 @@ from analysis import error_rate
 from analysis.findings import NONE
 from ml_backend.jobs.queue_history import QueueHistory
 from ml_backend.labelstudio.config import Control
+from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
-from ml_backend.scoring.agreed import agreed
-from ml_backend.storage.plane import get_plane
+from ml_backend.scoring.agreed import agreed, cells
+from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.plane import Part, get_plane
 from ml_backend.web.access import Access
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import OpenProject, Projects
@@ -48,6 +50,18 @@ class Confusion(BaseModel):
 
     labels: list[str]
     counts: list[list[int]]
+
+
+class Cell(BaseModel):
+    """What one cell of the confusion counts, entry by entry.
+
+    ``regions`` are places in their task's ``human`` list, -1 for a whole input: where the model
+    alone says something, and for choices. A task that is counted several times is there as often.
+    """
+
+    part: Part
+    tasks: list[int]
+    regions: list[int]
 
 
 class Histogram(BaseModel):
@@ -94,7 +108,7 @@ class Overview(BaseModel):
 
 
 def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
-    """Return the route ``/api/projects/{project}/overview``.
+    """Return the routes ``/api/projects/{project}/overview`` and ``.../cell``.
 
     Args:
         projects: the projects.
@@ -105,6 +119,10 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
     made = LRUCache[str, dict[str, Any]](_MOST_KEPT)
     # One at a time: whoever asks for ever new numbers leaves a thread to the others.
     counting = anyio.Lock()
+
+    def refuse_many() -> None:
+        if counting.statistics().tasks_waiting >= _MOST_WAITING:
+            raise HTTPException(429, "too many ask for new numbers; wait", {"Retry-After": "5"})
 
     @router.get("/overview")
     async def overview(
@@ -122,8 +140,7 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         key = await threads.light(_key, opened, tag.name, tag.labels, iou, least)
         found = made.get(key)
         if found is None:
-            if counting.statistics().tasks_waiting >= _MOST_WAITING:
-                raise HTTPException(429, "too many ask for new numbers; wait", {"Retry-After": "5"})
+            refuse_many()
             async with counting:
                 found = made.get(key) or await threads.heavy(_count, opened, tag, iou, least)
         if found is None:
@@ -133,7 +150,51 @@ def overview_api(projects: Projects, access: Access, threads: Threads) -> APIRou
         hours = await threads.light(history.burn_down, project, found["queue"].open)
         return Overview(**found, burn_down=[QueueHour.model_validate(one) for one in hours])
 
+    @router.get("/cell")
+    async def cell(
+        project: Id,
+        request: Request,
+        control: str = "",
+        human: str | None = None,
+        model: str | None = None,
+        iou: Annotated[float, Query(gt=0, le=1)] = 0.5,
+        confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
+    ) -> Cell:
+        """What a cell of the confusion counts; a class that is not named stands for nothing."""
+        await access.require(request, project)
+        opened = await threads.light(projects.open, project)
+        tag = opened.control(control)
+        place = (_place(tag, human), _place(tag, model))
+        least = opened.threshold(tag) if confidence is None else confidence
+        refuse_many()
+        async with counting:
+            return await threads.heavy(_cell, opened, tag, place, iou, least)
+
     return router
+
+
+def _place(control: Control, label: str | None) -> int:
+    """Row or column of a class in the confusion."""
+    if label is None:
+        return len(control.labels)
+    if label not in control.labels:
+        raise HTTPException(404, f"{control.name!r} has no label {label[:100]!r}")
+    return control.labels.index(label)
+
+
+def _cell(
+    opened: OpenProject, control: Control, place: tuple[int, int], iou: float, confidence: float
+) -> Cell:
+    human, model = place
+    whole = control.geometry == "choice" or human == len(control.labels)
+    part: Part = "inputs" if whole else "regions"
+    stored = _stored(opened, control)
+    if stored is None:
+        return Cell(part=part, tasks=[], regions=[])
+    found = cells(*stored, iou, confidence)
+    here = np.flatnonzero((found.given == human) & (found.said == model))
+    order = here[np.lexsort((found.region[here], found.task[here]))]
+    return Cell(part=part, tasks=found.task[order].tolist(), regions=found.region[order].tolist())
 
 
 def _key(opened: OpenProject, *asked: Any) -> str:
@@ -172,12 +233,10 @@ def _count(
 def _agreement(
     opened: OpenProject, control: Control, iou: float, confidence: float
 ) -> dict[str, Any]:
-    labels = opened.services.store.get_labels(opened.id, control.name)
-    tasks = np.unique(labels.task)
-    table = opened.predictions(control, tasks)
-    if table is None or not table.found.any():
+    stored = _stored(opened, control)
+    if stored is None:
         return {"classes": [], "confusion": Confusion(labels=[], counts=[])}
-    found = agreed(table, labels, tasks, iou, confidence)
+    found = agreed(*stored, iou, confidence)
     classes = [
         ClassScore(
             label=name,
@@ -194,6 +253,18 @@ def _agreement(
         "classes": classes,
         "confusion": Confusion(labels=names, counts=found.confusion.tolist()),
     }
+
+
+def _stored(
+    opened: OpenProject, control: Control
+) -> tuple[ControlPredictions, StoredLabels, NDArray[np.int64]] | None:
+    """Predictions and labels of all tasks that have a label; None where nothing is predicted."""
+    labels = opened.services.store.get_labels(opened.id, control.name)
+    tasks = np.unique(labels.task)
+    table = opened.predictions(control, tasks)
+    if table is None or not table.found.any():
+        return None
+    return table, labels, tasks
 
 
 def _histogram(values: NDArray[np.float32]) -> Histogram:

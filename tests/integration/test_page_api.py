@@ -435,6 +435,41 @@ def test_the_overview_counts_what_the_points_show(bench: Bench, analysed: Projec
     assert np.trace(strict["confusion"]["counts"]) < np.trace(counts)
 
 
+@pytest.mark.parametrize(("iou", "confidence"), [(0.5, 0.3), (0.9, 0.6)])
+def test_each_cell_of_the_confusion_names_what_it_counts(
+    analysed: Project, signed_in, iou: float, confidence: float
+):
+    path = f"/api/projects/{analysed.id}"
+    at = {"iou": iou, "confidence": confidence}
+    matrix = signed_in.get(f"{path}/overview", params=at).json()["confusion"]
+    names = [*matrix["labels"][:-1], None]
+    shown = {}
+    for part in ("inputs", "regions"):
+        table = points(signed_in, analysed.id, part)
+        rows = zip(table["task"], table["region"], strict=True)
+        shown[part] = dict(zip(rows, table["label"], strict=True))
+    for human, row in zip(names, matrix["counts"], strict=True):
+        for model, count in zip(names, row, strict=True):
+            asked = {"human": human, "model": model} | at
+            wanted = {name: value for name, value in asked.items() if value is not None}
+            cell = signed_in.get(f"{path}/cell", params=wanted).json()
+            items = list(zip(cell["tasks"], cell["regions"], strict=True))
+            assert len(items) == count, (human, model)
+            assert set(items) <= shown[cell["part"]].keys()
+            if human is None:
+                assert cell["part"] == "inputs"
+                continue
+            # Each is a region of its own, labelled as its row says.
+            assert len(set(items)) == count
+            assert {shown["regions"][one] for one in items} <= {human}
+    assert np.array(matrix["counts"])[-1].sum() > 0
+    unknown = signed_in.get(f"{path}/cell", params={"human": "no such"})
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        "'label' has no label 'no such'",
+    )
+
+
 def test_events_tell_of_actions_and_points(bench: Bench, analysed: Project, signed_in):
     path = f"/api/projects/{analysed.id}/events"
     with signed_in.stream("GET", path) as answer:
@@ -463,7 +498,7 @@ def test_who_has_no_access_sees_and_does_nothing(bench: Bench, analysed: Project
         task = f"tasks/{analysed.tasks[0]}"
         for path in (
             *("", "/points", "/search?q=a", "/tasks?ids=1", f"/{task}", f"/{task}/image"),
-            *("/similar?task=1", "/overview", "/runs", "/batches", "/actions", "/events"),
+            *("/similar?task=1", "/overview", "/cell", "/runs", "/batches", "/actions", "/events"),
             "/views",
         ):
             assert client.get(project + path).status_code == 403, path

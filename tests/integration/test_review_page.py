@@ -236,6 +236,28 @@ def test_a_saved_view_is_the_same_elsewhere(new_page, bench, project):
     expect(there.locator(".view-open")).to_have_count(0)
 
 
+def test_each_cell_of_the_confusion_shows_as_many_as_it_counts(new_page, bench, project):
+    page = new_page()
+    sign_in(page, bench)
+    page.goto(project.address("room=overview"))
+    cells = page.get_by_role("button", name=re.compile("^Human .*, model .*Show them"))
+    cells.first.wait_for()
+    # So sure is the model of some only: the others' cells are those of nothing said.
+    with page.expect_response(re.compile("confidence=0.95$")):
+        page.get_by_label("Confidence at least").fill("0.95")
+    expect(page.locator("[inert]")).to_have_count(0)
+    names = [str(one) for one in cells.evaluate_all("all => all.map(one => one.ariaLabel)")]
+    counts = {name: int(re.search(r": (\d+)\.", name)[1]) for name in names}
+    # Each input has one annotation with one choice.
+    assert sum(counts.values()) == len(DIGITS) * EACH
+    assert any("model background" in name for name in counts)
+    for name, count in counts.items():
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(said(page)).to_have_text(re.compile(f"^{count} items? match(es)?$"))
+        expect(page.locator(".tile")).to_have_count(count)
+        page.go_back()
+
+
 def test_a_batch_stands_in_label_studio(new_page, bench, project):
     page = new_page()
     sign_in(page, bench)

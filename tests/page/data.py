@@ -150,6 +150,28 @@ def points(project: Project, part: str) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def cells(project: Project, iou: float, confidence: float) -> dict[str, np.ndarray]:
+    """Return what the confusion counts: ``given`` and ``said``, ``task`` and ``region`` (-1: none).
+
+    Of a task with a spurious region the model says its first label once more, or twice.
+    """
+    table = pa.ipc.open_stream(points(project, "regions")).read_all()
+    column = {name: table[name].combine_chunks() for name in table.column_names}
+    sure = column["confidence"].to_numpy(zero_copy_only=False) >= confidence
+    sure &= column["iou"].to_numpy(zero_copy_only=False) >= iou
+    predicted = column["predicted"].indices.to_numpy()
+    task = column["task"].to_numpy()
+    alone = np.repeat(project.ids()[project.kind == 2], 1 + (project.ids()[project.kind == 2] % 2))
+    first = np.array([scene_of(one).label[0] for one in alone], dtype=np.int64)
+    nothing = len(LABELS)
+    return {
+        "given": np.append(column["label"].indices.to_numpy(), np.full(len(alone), nothing)),
+        "said": np.append(np.where(sure, predicted, nothing), first),
+        "task": np.append(task, alone),
+        "region": np.append(column["region"].to_numpy(), np.full(len(alone), -1)),
+    }
+
+
 def detail(project: Project, task: int) -> dict:
     """Return one task as the page asks for it."""
     scene = scene_of(task)

@@ -31,7 +31,7 @@ from ml_backend.review.feedback import (
     Report,
     Share,
 )
-from tests.page.data import FLAGS, LABELS, Project, detail, picture, points
+from tests.page.data import FLAGS, LABELS, Project, cells, detail, picture, points
 
 STATIC = Path(__file__).parents[2] / "ml_backend" / "web" / "static"
 POLICY = (
@@ -53,6 +53,8 @@ class StandIn:
         unknown: of how many approved tasks nobody knows whether they are outliers.
         runs: the newest runs, as each page is told when it opens.
         tasks_of_2: how many tasks project 2 has.
+        batches: the relabel batches.
+        approve_confidence: the project's own.
     """
 
     def __init__(self, tasks: int) -> None:
@@ -67,6 +69,8 @@ class StandIn:
         self.unknown = 0
         self.runs: list[dict[str, Any]] = []
         self.tasks_of_2 = 12
+        self.batches = [dict(one) for one in BATCHES]
+        self.approve_confidence = 0.85
         self.app = FastAPI()
         for routes in (
             self._guard,
@@ -135,7 +139,7 @@ class StandIn:
                 **{"name": "digit", "geometry": "box", "labels": LABELS},
                 **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
             }
-            settings = {"threshold": 0.5, "approve_confidence": 0.85}
+            settings = {"threshold": 0.5, "approve_confidence": self.approve_confidence}
             settings |= {"may_change": self.may_change}
             return {**self._summary(p), "controls": [control], **settings}
 
@@ -175,7 +179,24 @@ class StandIn:
         async def overview(p: int, control: str, iou: float, confidence: float) -> dict[str, Any]:
             if p == 2:
                 raise HTTPException(404, "nothing of 'digit' has been scored yet: start a run")
-            return self._overview(confidence)
+            return self._overview(iou, confidence)
+
+        @app.get("/api/projects/{p}/cell")
+        async def cell(
+            p: int,
+            control: str,
+            iou: float,
+            confidence: float,
+            human: str | None = None,
+            model: str | None = None,
+        ) -> dict[str, Any]:
+            found = cells(self.project, iou, confidence)
+            here = (found["given"] == _place(human)) & (found["said"] == _place(model))
+            return {
+                "part": "inputs" if human is None else "regions",
+                "tasks": found["task"][here].tolist(),
+                "regions": found["region"][here].tolist(),
+            }
 
     def _runs(self, app: FastAPI) -> None:
         @app.get("/api/projects/{p}/runs")
@@ -193,7 +214,7 @@ class StandIn:
 
         @app.get("/api/projects/{p}/batches")
         async def batches(p: int) -> list[dict[str, Any]]:
-            return BATCHES
+            return self.batches
 
         @app.get("/api/projects/{p}/annotators")
         async def annotators(p: int) -> dict[str, Any]:
@@ -299,12 +320,12 @@ class StandIn:
         finally:
             self.listeners.remove(mine)
 
-    def _overview(self, confidence: float) -> dict[str, Any]:
+    def _overview(self, iou: float, confidence: float) -> dict[str, Any]:
         random = np.random.default_rng(5)
         share = random.uniform(0.82, 0.99, (10, 4)) - 0.1 * abs(confidence - 0.5)
-        counts = random.integers(0, 12, (11, 11))
-        counts[np.arange(10), np.arange(10)] = random.integers(180, 320, 10)
-        counts[10, 10] = 0
+        counts = np.zeros((11, 11), dtype=np.int64)
+        found = cells(self.project, iou, confidence)
+        np.add.at(counts, (found["given"], found["said"]), 1)
         edges = np.linspace(0, 1, 25)
         flag = np.bincount(self.project.flag, minlength=4)
 
@@ -354,7 +375,7 @@ RUNS: list[dict[str, Any]] = [
 BATCHES = [
     {
         **{"id": "1-b1", "url": "/label-studio/projects/3/data", "sent": 60, "open": 8},
-        **{"skipped": 0, "superseded": 0},
+        **{"skipped": 0, "superseded": 2, "gone": 1},
         **{"ready": 3, "done": 48, "corrected": 40, "confirmed": 8, "conflicts": 1},
         "said": {"17": "task 17: its labels changed; send it again as it now stands."},
     }
@@ -397,6 +418,10 @@ REPORT = asdict(
         ],
     )
 )
+
+
+def _place(label: str | None) -> int:
+    return len(LABELS) if label is None else LABELS.index(label)
 
 
 def _signed_in(request: Request) -> bool:

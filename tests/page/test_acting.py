@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pyarrow.compute as pc
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.test_looking import draw_box
 
@@ -103,6 +103,39 @@ def test_enter_opens_label_studio_at_that_task(bench):
         opened.value.close()
 
 
+def test_what_is_approved_is_what_the_question_shows(bench):
+    bench.review("kind=missing")
+    # Somebody changes the project's settings while the page is open.
+    bench.server.approve_confidence = 0.6
+    bench.page.get_by_role("button", name=re.compile("^Approve")).click()
+    dialog = bench.page.get_by_role("dialog")
+    field = dialog.get_by_label("Sure from a confidence of")
+    yes = dialog.get_by_role("button", name=re.compile("^Approve"))
+    expect(field).to_have_value("0.6")
+    for wrong in ("0.3", "1.5", ""):
+        field.fill(wrong)
+        expect(dialog.get_by_role("alert")).to_have_text("From 0.5 to 1")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(yes).to_be_disabled()
+    field.fill("1")
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+    expect(yes).to_be_enabled()
+    held = list[Route]()
+    bench.page.route("**/actions", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    field.fill("0.75")
+    # Until these are counted, nobody knows how many there are.
+    expect(yes).to_be_disabled()
+    expect(dialog.get_by_role("status")).to_have_text("Counting…")
+    while not held:
+        bench.page.wait_for_timeout(50)
+    bench.page.unroute("**/actions")
+    held[0].continue_()
+    yes.click()
+    expect(bench.page.locator(".toast-done")).to_contain_text("Approved")
+    (asked,) = bench.server.asked
+    assert asked["options"] == {"confidence": 0.75}
+
+
 def test_flagged_ones_can_be_left_out(bench):
     bench.review("kind=mislabelled")
     table = bench.table()
@@ -193,6 +226,53 @@ def test_what_is_not_shown_any_more_is_not_flagged(bench):
     assert bench.server.asked == []
 
 
+def pick_two(page) -> None:
+    page.keyboard.press("g")
+    for key in ("Space", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    expect(page.locator(".action-target strong")).to_have_text("2 items picked")
+
+
+def test_what_a_flag_led_out_of_the_view_is_picked_no_longer(bench):
+    bench.review("flag=")
+    page = bench.page
+    count = int(bench.said().split()[0].replace(",", ""))
+    pick_two(page)
+    page.keyboard.press("f")
+    expect(page.locator(".toast-done")).to_contain_text("Flagged 2 tasks")
+    expect(page.locator(".action-target strong")).to_have_text(f"{count - 2:,} items match")
+    assert "picked" not in page.url
+    for key in "fat":
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    (asked,) = bench.server.asked
+    assert len(asked["tasks"]) == 2
+
+
+def test_what_was_picked_and_is_hidden_is_not_acted_on(bench):
+    bench.review("kind=mislabelled")
+    page = bench.page
+    pick_two(page)
+    page.locator(".word", has_text="Mislabelled").click()
+    page.locator(".word", has_text="Missing").click()
+    said = page.locator(".action-target strong")
+    expect(said).to_have_text("Nothing that is picked is shown")
+    expect(page.get_by_role("button", name="Flag 0")).to_be_disabled()
+    page.locator("#plot").focus()
+    page.keyboard.press("f")
+    page.keyboard.press("a")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert bench.server.asked == []
+    # The cursor is seen, so it is acted on, and on nothing else.
+    page.keyboard.press("g")
+    expect(page.locator(".tile-at")).to_have_count(1)
+    page.keyboard.press("f")
+    expect(page.locator(".toast-done")).to_contain_text("Flagged 1 task")
+    # They stay picked: nothing was done to them.
+    page.locator(".word", has_text="Missing").click()
+    expect(said).to_have_text("2 items picked")
+
+
 def test_a_key_asks_what_its_button_asks(bench):
     # The whole plane, as the address has it.
     bench.review("area=a-10000_-10000_10000_-10000_10000_10000_-10000_10000")
@@ -261,7 +341,9 @@ def test_a_view_that_stands_is_lost_only_after_a_question(bench):
 def test_a_conflict_of_a_batch_says_its_mend(bench):
     bench.open("room=activity")
     row = bench.page.get_by_role("row", name="1-b1")
-    expect(row.get_by_role("cell")).to_have_text(["60", "8", "0", "3", "48", "40", "8", "1"])
+    expect(row.get_by_role("cell")).to_have_text(
+        ["60", "8", "0", "3", "48", "40", "8", "2", "1", "1"]
+    )
     bench.page.get_by_text("1 note").click()
     expect(bench.page.get_by_text("send it again as it now stands")).to_be_visible()
 
@@ -273,3 +355,37 @@ def test_activity_says_who_did_what(bench):
     bench.page.get_by_role("button", name="Activity").click()
     row = bench.page.get_by_role("row", name=re.compile(r"^Flagged \d+ tasks"))
     expect(row).to_contain_text("Ada Lovelace")
+
+
+def test_escape_closes_a_menu_wherever_one_is_in_it(bench):
+    bench.server.views["ours"] = "kind=missing"
+    bench.review("kind=mislabelled")
+    page = bench.page
+    for name, inside in (("Views", "ours"), ("Signed in as Ada Lovelace", "Sign out")):
+        head = page.locator("summary", has_text=name).or_(page.get_by_label(name))
+        head.click()
+        button = page.get_by_role("button", name=inside, exact=True)
+        button.focus()
+        page.keyboard.press("Escape")
+        expect(button).to_be_hidden()
+        expect(head).to_be_focused()
+    # A question over the menu is answered first.
+    page.locator("summary", has_text="Views").click()
+    page.get_by_role("button", name="Delete the view ours").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="ours", exact=True)).to_be_visible()
+
+
+def test_what_was_refused_in_one_project_is_not_said_in_another(bench):
+    bench.open("room=activity")
+    page = bench.page
+    refusal = {"status": 403, "body": '{"detail": "not by you"}'}
+    page.route("**/api/projects/1/runs", lambda route: route.fulfill(**refusal))
+    page.get_by_role("button", name="Analyse the project").click()
+    expect(page.get_by_text("not by you").first).to_be_visible()
+    page.locator(".home").click()
+    page.locator(".project-card", has_text="Not analysed yet").click()
+    page.get_by_role("button", name="Activity").click()
+    expect(page.locator(".run").first).to_be_visible()
+    expect(page.get_by_text("not by you")).to_have_count(0)

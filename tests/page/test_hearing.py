@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests.page.data import FLAGS
@@ -60,3 +62,121 @@ def test_another_projects_numbers_are_not_shown_meanwhile(bench):
     page.get_by_role("button", name="Overview").click()
     expect(page.get_by_text("Counting")).to_be_visible()
     expect(page.locator(".figure")).to_have_count(0)
+
+
+FAILING = [
+    ("q=149", "**/search?*", "Searching…", "The search failed"),
+    ("like=12", "**/similar?*", "Looking for similar items…", "No similar items were found"),
+    ("part=regions&cell=0.5_0.3&human=3&model=3", "**/cell?*", "Looking for", "The cell was not"),
+]
+
+
+@pytest.mark.parametrize(("query", "path", "waits", "fails"), FAILING)
+def test_nothing_is_acted_on_until_the_server_has_answered(bench, query, path, waits, fails):
+    page, held = bench.page, list[Route]()
+    page.route(path, lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    bench.review(query)
+    said = page.locator(".action-target strong")
+    expect(said).to_contain_text(waits)
+
+    def nothing_acts() -> None:
+        page.keyboard.press("g")
+        for key in "faht":
+            page.keyboard.press(key)
+        for name in ("Flag 0", "Approve 0…", "Relabel…", "Tag…", "Clear flag"):
+            expect(page.get_by_role("button", name=name)).to_be_disabled()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert bench.server.asked == []
+
+    nothing_acts()
+    held[0].fulfill(status=503, body='{"detail": "away for a moment"}')
+    expect(said).to_contain_text(fails)
+    expect(page.locator(".grid-panel").get_by_role("alert")).to_contain_text("away for a moment")
+    expect(page.locator(".tile")).to_have_count(0)
+    nothing_acts()
+    page.unroute(path)
+    page.locator(".action-target").get_by_role("button", name="Try again").click()
+    expect(said).to_contain_text("match")
+    expect(page.locator(".tile").first).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(r"^Flag [1-9]"))).to_be_enabled()
+
+
+def test_an_answer_to_another_search_is_no_answer(bench):
+    bench.review("q=149")
+    page = bench.page
+    said = page.locator(".action-target strong")
+    expect(said).to_contain_text("match")
+    page.route("**/search?*", lambda _: None)
+    page.get_by_label("Search text, file name, reason or id").fill("1491")
+    expect(said).to_have_text("Searching…")
+    expect(page.get_by_role("button", name="Flag 0")).to_be_disabled()
+
+
+def test_a_refused_connection_is_opened_anew(bench):
+    page = bench.page
+    refusals = []
+
+    def refuse(route: Route) -> None:
+        refusals.append(route.request.url)
+        route.fulfill(status=429, body='{"detail": "too many open pages"}')
+
+    page.route("**/events", refuse)
+    bench.review()
+    expect(page.locator(".offline")).to_be_visible()
+    for _ in range(100):
+        if len(refusals) > 1:
+            break
+        page.wait_for_timeout(100)
+    assert len(refusals) > 1
+    page.unroute("**/events")
+    expect(page.locator(".offline")).to_have_count(0)
+    assert len(bench.server.listeners) == 1
+    bench.server.project.flag[:500] = FLAGS.index("confirmed")
+    bench.server._changed()
+    confirmed = page.locator(".word", has_text="Confirmed").locator(".word-count")
+    expect(confirmed).to_have_text(re.compile("^5\\d\\d$"))
+
+
+def test_who_was_signed_out_meanwhile_is_asked_to_sign_in(bench):
+    bench.review()
+    page = bench.page
+    page.evaluate(SEEN, "hidden")
+    page.context.clear_cookies()
+    page.evaluate(SEEN, "visible")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_activity_hears_of_what_changes(bench):
+    bench.open("room=activity")
+    page, server = bench.page, bench.server
+    cells = page.get_by_role("row", name="1-b1").get_by_role("cell")
+    expect(cells.nth(1)).to_have_text("8")
+    server.batches[0] |= {"open": 0, "done": 56}
+    server.tell("points", {})
+    expect(cells.nth(1)).to_have_text("0")
+    expect(page.get_by_role("row", name=re.compile("^Flagged"))).to_have_count(0)
+    server.ended = {
+        **{"id": "other", "action": "flag", "total": 3, "done": 3, "said": "", "by": "Grace"},
+        **{"state": "done", "ended": time.time(), "undoable": False},
+    }
+    server.tell("action", server.ended)
+    expect(page.get_by_role("row", name="Flagged 3 tasks")).to_contain_text("Grace")
+
+
+def test_a_card_that_failed_is_read_again(bench):
+    page = bench.page
+
+    def refuse(route: Route) -> None:
+        name = route.request.url.rsplit("/", 1)[1]
+        route.fulfill(status=503, body=f'{{"detail": "no {name} now"}}')
+
+    for path in ("runs", "batches", "actions", "annotators"):
+        page.route(f"**/{path}", refuse)
+    bench.open("room=activity")
+    for path in ("runs", "batches", "actions", "annotators"):
+        card = page.locator(".card", has_text=f"no {path} now")
+        expect(card).to_have_count(1)
+        page.unroute(f"**/{path}")
+        card.get_by_role("button", name="Try again").click()
+        expect(card).to_have_count(0)
+    expect(page.locator(".run").first).to_be_visible()

@@ -6,7 +6,7 @@ import re
 
 import pyarrow.compute as pc
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.conftest import ELSEWHERE, sign_in
 from tests.page.data import LABELS
@@ -217,16 +217,104 @@ def test_more_like_this_lists_the_nearest_first(bench):
     expect_count(bench, bench.table().num_rows)
 
 
-def test_a_cell_of_the_confusion_matrix_shows_its_items(bench):
+def overview_at(page, iou: str, confidence: str) -> None:
+    """Ask the overview for other numbers, and wait until they are there."""
+    asked = re.compile(rf"/overview\?.*iou={iou}&confidence={confidence}$")
+    with page.expect_response(asked):
+        page.get_by_label("IoU at least").fill(iou)
+        page.get_by_label("Confidence at least").fill(confidence)
+    expect(page.locator("[inert]")).to_have_count(0)
+    expect(page.get_by_text("Counting…")).to_have_count(0)
+
+
+@pytest.mark.parametrize("at", [("0.6", "0.4"), ("0.9", "0.8")])
+def test_a_cell_of_the_confusion_matrix_shows_what_it_counts(bench, at):
+    page = bench.page
     bench.open("room=overview")
-    bench.page.get_by_role("button", name=re.compile("Human 3, model 8")).click()
-    bench.page.wait_for_selector("#plot[data-drawn]")
-    assert "label=3" in bench.page.url
-    assert "predicted=8" in bench.page.url
-    bench.open("room=overview")
+    overview_at(page, *at)
+    said = page.locator(".action-target strong")
+    wrong = page.locator(".cell-wrong button").evaluate_all("all => all.map(one => one.ariaLabel)")
+    mixed_up = next(one for one in wrong if "background" not in one)
+    for cell in ("Human 3, model 3: ", "Human 3, model background: ", mixed_up):
+        button = page.get_by_role("button", name=re.compile(f"^{cell}"))
+        count = int(button.inner_text())
+        button.click()
+        expect(said).to_have_text(re.compile(f"^{count} regions? match(es)?$"))
+        page.get_by_role("button", name="Show not only this cell").click()
+        expect(said).to_contain_text("All ")
+        page.go_back()
+        page.go_back()
+        # The numbers are those that led there.
+        expect(page.get_by_label("IoU at least")).to_have_value(at[0])
+    # Regions of the model are no points: their inputs are shown, and both are said.
+    button = page.get_by_role("button", name=re.compile("^Human background, model 1: "))
+    count = int(button.inner_text())
+    button.click()
+    chip = page.get_by_role("button", name="Show not only this cell")
+    expect(chip).to_contain_text(f"Human nothing, model 1: {count} in ")
+    tasks = int(chip.inner_text().split(" in ")[1].split()[0])
+    assert tasks < count
+    expect(said).to_have_text(f"{tasks} items match")
+
+
+def test_a_label_may_be_called_background(bench):
+    matrix = {
+        "labels": ["background", "3", "background"],
+        "counts": [[5, 1, 2], [0] * 3, [4, 0, 0]],
+    }
+
+    def rename(route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"confusion": matrix})
+
+    bench.page.route("**/overview?*", rename)
+    asked = []
+    bench.page.on("request", lambda one: "/cell?" in one.url and asked.append(one.url))
+    for cell, wanted in (
+        ("Human background, model 3: 1", {"human=background", "model=3"}),
+        ("Human background, model background: 5", {"human=background", "model=background"}),
+        ("Human background, model background: 2", {"human=background"}),
+        ("Human background, model background: 4", {"model=background"}),
+    ):
+        asked.clear()
+        bench.open("room=overview")
+        bench.page.get_by_role("button", name=cell).click()
+        bench.page.wait_for_selector(".action-target")
+        while not asked:
+            bench.page.wait_for_timeout(50)
+        parts = set(asked[0].split("?")[1].split("&"))
+        assert {one for one in parts if one.startswith(("human", "model"))} == wanted
+
+
+def test_a_class_of_the_table_shows_its_items(bench):
+    bench.open("room=overview&cell=0.5_0.3&human=3&model=0")
     bench.page.get_by_role("button", name="7", exact=True).first.click()
     bench.page.wait_for_selector("#plot[data-drawn]")
     expect_count(bench, pc.sum(pc.equal(bench.table()["label"], "7")).as_py())
+
+
+def test_the_overviews_thresholds_are_those_of_its_numbers(bench):
+    bench.open("room=overview")
+    page = bench.page
+    cards = page.locator(".cards")
+    expect(cards).to_be_visible()
+    held = list[Route]()
+    page.route("**/overview?*", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    page.get_by_label("Confidence at least").fill("1")
+    expect(page.get_by_role("status").filter(has_text="Counting…")).to_be_visible()
+    expect(page.locator("[inert] .cards")).to_have_count(1)
+    while not held:
+        page.wait_for_timeout(50)
+    assert "confidence=1" in held[0].request.url
+    held[0].continue_()
+    expect(page.locator("[inert]")).to_have_count(0)
+    expect(page.get_by_text("Counting…")).to_have_count(0)
+    for wrong in ("1.2", "-0.1", ""):
+        page.get_by_label("Confidence at least").fill(wrong)
+        expect(page.get_by_role("alert")).to_have_text("From 0 to 1")
+    page.get_by_label("IoU at least").fill("0")
+    expect(page.get_by_role("alert").first).to_have_text("From 0.05 to 1")
+    assert len(held) == 1
 
 
 def test_regions_are_cut_out(bench):

@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.findings import NONE
 from ml_backend.outlines import Outlines
-from ml_backend.scoring.agreed import agreed
+from ml_backend.scoring.agreed import agreed, cells
 from ml_backend.scoring.matched import matched
 from ml_backend.storage.labels import StoredLabels
 from tests.unit.test_scoring import units
@@ -127,6 +127,67 @@ def test_agreement_of_several_choices_is_a_question_each():
     found = agreed(table, labels, tasks, 0.5, 0.5)
     assert found.confusion[0, 0] == found.confusion[1, 3] == found.confusion[3, 2] == 1
     assert found.confusion.sum() == 3
+
+
+def counted(table, labels, tasks, iou, confidence):
+    """The confusion, and its things as a list by cell; the two agree cell by cell."""
+    confusion = agreed(table, labels, tasks, iou, confidence).confusion
+    found = cells(table, labels, tasks, iou, confidence)
+    things = {}
+    rows = zip(found.given, found.said, found.task, found.region, strict=True)
+    for given, said, task, region in rows:
+        things.setdefault((int(given), int(said)), []).append((int(task), int(region)))
+    many = {cell: len(items) for cell, items in things.items()}
+    assert many == {(i, j): int(confusion[i, j]) for i, j in np.argwhere(confusion)}
+    return {cell: sorted(items) for cell, items in things.items()}
+
+
+def test_a_cell_names_the_regions_that_it_counts():
+    human = [(0, 0, HERE), (1, 1, HERE), (1, 0, THERE)]
+    model = [(0, 0, 0.9, HERE), (0, 2, 0.6, THERE), (1, 2, 0.8, HERE), (1, 0, 0.4, THERE)]
+    _, stored = of("RectangleLabels", human, model, count=2)
+    assert counted(*stored, 0.5, 0.5) == {
+        (0, 0): [(100, 0)],
+        (3, 2): [(100, -1)],
+        (1, 2): [(101, 0)],
+        (0, 3): [(101, 1)],
+    }
+    # What counts as said is what is asked for, not what stands beside a region.
+    assert counted(*stored, 0.5, 0.3)[0, 0] == [(100, 0), (101, 1)]
+    assert (3, 2) not in counted(*stored, 0.5, 0.7)
+
+
+def test_regions_are_numbered_by_annotation_and_then_as_they_stand():
+    _, table, labels = units("RectangleLabels", [(0, 0, HERE)], [(0, 0, 0.9, HERE)])
+    both = replace(
+        labels,
+        task=np.array([100, 100]),
+        unit=np.array([11, 10]),
+        region_unit=np.array([11, 10, 11]),
+        label=np.array([0, 1, 2], dtype=np.int32),
+        outline=Outlines.of_rows([HERE, HERE, THERE]),
+        approved=np.zeros(2, dtype=np.bool_),
+    )
+    found = counted(table, both, np.array([100]), 0.5, 0.5)
+    assert found == {(0, 0): [(100, 1)], (1, 0): [(100, 0)], (2, 3): [(100, 2)]}
+
+
+def test_a_cell_of_choices_names_its_inputs():
+    probs = [[0.1, 0.85, 0.05], [0.4, 0.35, 0.25], [0.9, 0.05, 0.05]]
+    human = [(0, 0, ()), (1, 1, ())]
+    _, stored = of("Choices", human, [], count=3, probs=probs)
+    assert counted(*stored, 0.5, 0.5) == {
+        (0, 1): [(100, -1)],
+        (1, 3): [(101, -1)],
+        (3, 0): [(102, -1)],
+    }
+    assert counted(*stored, 0.5, 0.3)[1, 0] == [(101, -1)]
+    several = of("Choices", human, [], count=3, probs=probs, extra='choice="multiple"')[1]
+    assert counted(*several, 0.5, 0.5) == {
+        (0, 3): [(100, -1)],
+        (3, 1): [(100, -1)],
+        (1, 3): [(101, -1)],
+    }
 
 
 def test_where_nobody_says_anything_nothing_is_said():

@@ -28,6 +28,7 @@ const FULL: View = {
   ],
   excludeFlagged: true,
   similar: [7, 0],
+  cell: { human: null, model: "background", iou: 0.5, confidence: 0.35 },
 };
 
 describe("address", () => {
@@ -43,6 +44,14 @@ describe("address", () => {
   test("what cannot be read is left out", () => {
     const said = "?room=cellar&sort=-luck&confidence=high_low&area=zz9*a1_2&picked=x_3.y&fp=-1";
     expect(readView(said)).toEqual({ ...FIRST_VIEW, filters: NO_FILTERS });
+  });
+
+  test("a cell's class may have any name, or none", () => {
+    const cell = { human: "", model: null, iou: 1, confidence: 0 };
+    expect(readView(writeView({ ...FIRST_VIEW, cell })).cell).toEqual(cell);
+    for (const at of ["0_0.5", "0.5_2", "0.5", "a_b"]) {
+      expect(readView(`cell=${at}&human=cat`).cell).toBeNull();
+    }
   });
 
   test("areas and picked items need no escapes", () => {

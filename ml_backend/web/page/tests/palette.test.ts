@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { colorBy, rankWords } from "../src/core/coloring";
+import { colorBy, placesOf, rankWords } from "../src/core/coloring";
 import { amountColor, classColor, MOST_CLASSES, UNKNOWN } from "../src/core/palette";
 import { pointsOf } from "./made";
 
@@ -39,6 +39,28 @@ describe("colouring", () => {
       colorBy(POINTS, "predicted", false),
     ];
     expect(label.palette[label.codes[1]]).toEqual(predicted.palette[predicted.codes[0]]);
+  });
+
+  test("of too many classes those that are wanted have colours", () => {
+    const names = Array.from({ length: MOST_CLASSES + 9 }, (_, rank) => `class ${rank}`);
+    const rows = names.flatMap((label, rank) => Array(names.length - rank).fill({ label }));
+    const points = pointsOf(rows.map((row, i) => ({ task: i + 1, ...row })));
+    const rare = names.slice(-3);
+    const grey = (wanted: Set<string>) => {
+      const { legend } = colorBy(points, "label", false, wanted);
+      return legend.filter(({ color }) => color === UNKNOWN).map(({ word }) => word);
+    };
+    expect(grey(new Set())).toEqual(names.slice(MOST_CLASSES));
+    expect(grey(new Set([...rare, names[0]]))).toEqual(names.slice(MOST_CLASSES - 3, -3));
+    const { legend, codes, palette } = colorBy(points, "label", false, new Set(rare));
+    const colors = rare.map((word) => legend.find((one) => one.word === word)?.color.join());
+    expect(new Set(colors).size).toBe(rare.length);
+    expect(palette[codes[rows.length - 1]].join()).toBe(colors[2]);
+    // Who is frequent keeps the colour, however many are wanted.
+    const all = placesOf(names, new Set(names));
+    expect(names.slice(0, MOST_CLASSES).map((word) => all.get(word))).toEqual([
+      ...Array(MOST_CLASSES).keys(),
+    ]);
   });
 
   test("no label is grey, and named in the legend", () => {

@@ -1,10 +1,12 @@
 /** The HTTP interface. Every failure is an ApiError whose message a person can act on. */
 
+import type { Cell } from "../core/address";
 import type {
   ActionRequest,
   ActionState,
   AnnotatorReport,
   Batch,
+  CellItems,
   DryRun,
   Neighbor,
   Overview,
@@ -100,6 +102,11 @@ export const similar = (id: number, control: string, task: number, region: numbe
 
 export const overview = (id: number, control: string, iou: number, confidence: number) =>
   get<Overview>(`projects/${id}/overview`, { control, iou, confidence });
+
+export const cell = (id: number, control: string, { human, model, iou, confidence }: Cell) =>
+  get<CellItems>(`projects/${id}/cell`, {
+    ...{ control, human: human ?? undefined, model: model ?? undefined, iou, confidence },
+  });
 
 export async function runs(id: number): Promise<Run[]> {
   return (await get<{ runs: Run[] }>(`projects/${id}/runs`)).runs;

@@ -100,6 +100,13 @@ export interface Overview {
   queue: { open: number; corrected: number; confirmed: number };
 }
 
+/** What a cell of the confusion matrix counts, entry by entry; region -1 is the whole input. */
+export interface CellItems {
+  part: Part;
+  tasks: number[];
+  regions: number[];
+}
+
 export interface Run {
   id: string;
   project: number;
@@ -133,6 +140,8 @@ export interface Batch {
   confirmed: number;
   /** Sent again since, never written back. */
   superseded: number;
+  /** Deleted since. */
+  gone: number;
   conflicts: number;
   /** How to mend each conflict, and what else keeps an answer from going back. */
   said: Record<string, string>;

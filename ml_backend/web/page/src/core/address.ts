@@ -10,6 +10,15 @@ import type { Ring } from "./space";
 export type Room = "review" | "overview" | "activity";
 export type Layout = "both" | "map" | "grid";
 
+/** A cell of the confusion matrix, counted at an IoU and a confidence. */
+export interface Cell {
+  /** People's class and the model's, null where there is nothing. */
+  human: string | null;
+  model: string | null;
+  iou: number;
+  confidence: number;
+}
+
 export interface View {
   room: Room;
   control: string;
@@ -22,6 +31,8 @@ export interface View {
   picked: readonly Item[];
   /** "More like this". */
   similar: Item | null;
+  /** Only what a cell counts. */
+  cell: Cell | null;
   /** Actions leave out what needs review. */
   excludeFlagged: boolean;
 }
@@ -37,6 +48,7 @@ export const FIRST_VIEW: View = {
   area: [],
   picked: [],
   similar: null,
+  cell: null,
   excludeFlagged: false,
 };
 
@@ -76,6 +88,7 @@ export function writeView(view: View): string {
   put("area", view.area.map(stepText).join(BETWEEN_STEPS), "");
   put("picked", view.picked.map(itemText).join(BETWEEN_PARTS), "");
   put("like", view.similar ? itemText(view.similar) : "", "");
+  if (view.cell) writeCell(query, view.cell);
   put("exclude", view.excludeFlagged ? "flagged" : "", "");
   return query.toString();
 }
@@ -98,8 +111,23 @@ export function readView(search: string): View {
       .split(BETWEEN_PARTS)
       .flatMap((text) => asList(readItem(text))),
     similar: similar === null ? null : readItem(similar),
+    cell: readCell(query),
     excludeFlagged: query.get("exclude") === "flagged",
   };
+}
+
+// A class that is not named is none: a label may have any name.
+function writeCell(query: URLSearchParams, { human, model, iou, confidence }: Cell): void {
+  query.set("cell", [iou, confidence].join(BETWEEN_PARTS));
+  if (human !== null) query.set("human", human);
+  if (model !== null) query.set("model", model);
+}
+
+function readCell(query: URLSearchParams): Cell | null {
+  const at = readRange(query.get("cell"), Number);
+  if (!at || at[0] <= 0 || Math.min(...at) < 0 || Math.max(...at) > 1) return null;
+  const [iou, confidence] = at;
+  return { human: query.get("human"), model: query.get("model"), iou, confidence };
 }
 
 function readFilters(query: URLSearchParams): Filters {

@@ -13,9 +13,38 @@ export interface Coloring {
   legend: readonly { word: string; color: Rgb }[];
 }
 
-/** Colours are by how frequent a class is among all rows, so that no filter changes them. */
-export function colorBy(points: Points, field: Field, onDark: boolean): Coloring {
-  return isWordField(field) ? colorByWord(points, field, onDark) : colorByAmount(points, field);
+const NONE_WANTED: ReadonlySet<string> = new Set();
+
+/**
+ * Colours are by how frequent a class is among all rows, so that no filter changes them. Of more
+ * classes than there are colours, those that are wanted have one, as far as they go.
+ */
+export function colorBy(
+  points: Points,
+  field: Field,
+  onDark: boolean,
+  wanted: ReadonlySet<string> = NONE_WANTED,
+): Coloring {
+  if (!isWordField(field)) return colorByAmount(points, field);
+  return colorByWord(points, field, onDark, wanted);
+}
+
+/** Which colour each word has; the rarest that nobody wants give theirs to those that are wanted. */
+export function placesOf(
+  ranked: readonly string[],
+  wanted: ReadonlySet<string>,
+): ReadonlyMap<string, number> {
+  const places = new Map(ranked.slice(0, MOST_CLASSES).map((word, rank) => [word, rank]));
+  // Tags of one row are one word.
+  const isWanted = (word: string) => word.split("\n").some((one) => wanted.has(one));
+  const spare = [...places.keys()].filter((word) => !isWanted(word));
+  for (const word of ranked.slice(MOST_CLASSES).filter(isWanted)) {
+    const giver = spare.pop();
+    if (giver === undefined) break;
+    places.set(word, places.get(giver) as number);
+    places.delete(giver);
+  }
+  return places;
 }
 
 /** People's labels go first, so that a class has one colour whoever gave it. */
@@ -35,14 +64,21 @@ export function rankWords(points: Points, field: WordField): string[] {
   return [...ranked];
 }
 
-function colorByWord(points: Points, field: WordField, onDark: boolean): Coloring {
+function colorByWord(
+  points: Points,
+  field: WordField,
+  onDark: boolean,
+  wanted: ReadonlySet<string>,
+): Coloring {
   const ranked = rankWords(points, field);
-  const place = new Map(ranked.map((word, rank) => [word, rank < MOST_CLASSES ? rank + 1 : 0]));
+  const places = placesOf(ranked, wanted);
+  // The first colour is that of those that have none.
+  const placeOf = (word: string) => (places.get(word) ?? -1) + 1;
   const { codes, words } = points[field];
-  const ofCode = Uint8Array.from(words, (word) => place.get(word) ?? 0);
-  const colors = ranked.map((_, rank) => classColor(rank, onDark));
-  const palette = [UNKNOWN, ...colors.slice(0, MOST_CLASSES)];
-  const legend = ranked.map((word, rank) => ({ word, color: colors[rank] }));
+  const ofCode = Uint8Array.from(words, placeOf);
+  const some = Math.min(ranked.length, MOST_CLASSES);
+  const palette = [UNKNOWN, ...Array.from({ length: some }, (_, rank) => classColor(rank, onDark))];
+  const legend = ranked.map((word) => ({ word, color: palette[placeOf(word)] }));
   const none = words.indexOf("");
   if (none >= 0 && codes.includes(none)) legend.push({ word: "", color: UNKNOWN });
   return {

@@ -32,6 +32,7 @@ const DIMENSIONS = [
   "amid",
   "area",
   "similar",
+  "cell",
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 

@@ -1,6 +1,6 @@
 /** What a person does with tasks: on which, the one question, progress, and taking it back. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import * as client from "../api/client";
 import type {
   ActionName,
@@ -12,10 +12,12 @@ import type {
 import { countFilters } from "../core/filters";
 import { plural } from "../core/format";
 import { tasksOf } from "../core/points";
-import type { Item } from "../core/selection";
+import { type Item, keyOf } from "../core/selection";
+import { unanswered } from "./asked";
+import { readProject } from "./control";
 import { focused } from "./focus";
-import { answer, control, part } from "./project";
-import { projectId, view } from "./route";
+import { answer, control, currentData, part } from "./project";
+import { changeView, projectId, view } from "./route";
 import { noteSignedOut } from "./session";
 
 export const FLAGGED = "needs-review";
@@ -38,21 +40,31 @@ export interface Target {
 }
 
 const NO_ROWS = new Uint32Array();
+const NOTHING: Target = { tasks: new Int32Array(), rows: NO_ROWS, said: "", narrowed: true };
+
+/** Picked rows that are shown: what a filter hides is not acted on. */
+const pickedRows = computed(() => {
+  const now = answer.value;
+  if (!now || now.picked.size === 0) return NO_ROWS;
+  return now.counts.passing.filter((row) => now.picked.has(row));
+});
 
 /** What the bar's buttons act on: what is picked, else what is shown. */
 export const target = computed<Target>(() => {
   const now = answer.value;
-  if (!now) return { tasks: new Int32Array(), rows: NO_ROWS, said: "", narrowed: false };
+  if (!now || unanswered.value) return NOTHING;
   const { points } = now.data;
-  const { passing } = now.counts;
-  const picked = now.picked.size > 0 ? passing.filter((row) => now.picked.has(row)) : NO_ROWS;
-  const chosen = picked.length > 0 ? picked : passing;
+  const { picked, filters, similar, cell } = view.value;
+  const chosen = picked.length > 0 ? pickedRows.value : now.counts.passing;
+  if (picked.length > 0 && chosen.length === 0) {
+    return { ...NOTHING, said: "Nothing that is picked is shown" };
+  }
   const kept = view.value.excludeFlagged ? notFlagged(chosen) : chosen;
   const found = { tasks: tasksOf(points, kept), rows: kept, narrowed: true };
   const things = plural(kept.length, part.value === "regions" ? "region" : "item");
   if (picked.length > 0) return { ...found, said: `${things} picked` };
   if (now.hasArea) return { ...found, said: `${things} in the area` };
-  const asked = countFilters(view.value.filters) > 0 || view.value.similar !== null;
+  const asked = countFilters(filters) > 0 || similar !== null || cell !== null;
   const match = kept.length === 1 ? "matches" : "match";
   return { ...found, said: asked ? `${things} ${match}` : `All ${things}`, narrowed: asked };
 });
@@ -71,8 +83,9 @@ function chosen({ tasks, rows }: Target): Chosen {
   return { tasks, regions: Array.from(rows, (row) => [points.task[row], points.region[row]]) };
 }
 
-/** Ask before an action is begun. */
+/** Ask before an action is begun; what the project says of it may have changed. */
 export function ask(action: ActionName, now: Target): void {
+  void readProject();
   question.value = { action, ...chosen(now) };
 }
 
@@ -85,11 +98,43 @@ export function performOrAsk(action: ActionName, now: Target): void {
 /** What keys act on: what is picked or in the area, else the item at the cursor. */
 export function atHand(): Target {
   const now = answer.peek();
-  if (!now || now.picked.size > 0 || now.hasArea) return target.peek();
+  if (!now || unanswered.peek()) return NOTHING;
+  const anyPicked = view.peek().picked.length > 0;
+  if (anyPicked ? pickedRows.peek().length > 0 : now.hasArea) return target.peek();
   const row = focused.peek();
   const rows = row < 0 ? NO_ROWS : Uint32Array.of(row);
-  return { tasks: tasksOf(now.data.points, rows), rows, said: "", narrowed: true };
+  return { ...NOTHING, tasks: tasksOf(now.data.points, rows), rows };
 }
+
+/** Items that were picked when an action took them. */
+let taken: ReadonlySet<number> = new Set();
+
+function noteTaken({ tasks, regions }: Chosen): void {
+  const inTasks = new Set(tasks);
+  const named = new Set(regions.map((item) => keyOf(...item)));
+  const isIn = (item: Item) => (named.size > 0 ? named.has(keyOf(...item)) : inTasks.has(item[0]));
+  const now = view.peek().picked.filter(isIn);
+  taken = new Set([...taken, ...now.map((item) => keyOf(...item))]);
+}
+
+/** What an action has led out of the view is picked no longer. */
+function unpickTaken(): void {
+  const now = answer.peek();
+  if (!now || taken.size === 0) return;
+  const { points } = now.data;
+  const shown = new Set(
+    Array.from(pickedRows.peek(), (row) => keyOf(points.task[row], points.region[row])),
+  );
+  const { picked } = view.peek();
+  const stays = (key: number) => shown.has(key) || !taken.has(key);
+  const rest = picked.filter((item) => stays(keyOf(...item)));
+  taken = new Set(rest.map((item) => keyOf(...item)).filter((key) => taken.has(key)));
+  if (rest.length < picked.length) changeView({ picked: rest }, "replace");
+}
+
+effect(() => {
+  if (currentData.value) untracked(unpickTaken);
+});
 
 /** Actions that are shown, the newest first. */
 export const actions = signal<readonly ActionState[]>([]);
@@ -107,6 +152,7 @@ effect(() => {
   void projectId.value;
   actions.value = [];
   question.value = null;
+  taken = new Set();
 });
 
 /** Show an action as it stands; false for what is no news. */
@@ -145,6 +191,7 @@ export async function perform(
   const base = { action, total, done: 0, by: "", ended: 0, undoable: false } as const;
   try {
     const started = await client.act(id, requestOf(action, what, options));
+    if (projectId.peek() === id) noteTaken(what);
     // The first event may have come before this answer, and another project be open by now.
     if (projectId.peek() === id && !actions.peek().some((one) => one.id === started.id)) {
       noteAction({ ...base, id: started.id, state: "queued", said: "" });

@@ -3,7 +3,7 @@
 import { effect, type Signal, signal } from "@preact/signals";
 import * as client from "../api/client";
 import type { TaskDetail } from "../api/contract";
-import { control } from "./project";
+import { controlName } from "./control";
 import { projectId } from "./route";
 
 const MOST_KEPT = 4000;
@@ -19,7 +19,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 effect(() => {
   // Other projects have other tasks, other tags other regions.
   void projectId.value;
-  void control.value?.name;
+  void controlName.value;
   kept.clear();
   wanted = [];
 });
@@ -48,8 +48,8 @@ function gather(): void {
 
 function fetchWanted(): void {
   timer = undefined;
-  const [id, name] = [projectId.peek(), control.peek()?.name];
-  if (id === null || name === undefined) return;
+  const [id, name] = [projectId.peek(), controlName.peek()];
+  if (id === null || name === null) return;
   while (wanted.length > 0) void fetchSome(id, name, wanted.splice(0, MOST_AT_ONCE));
 }
 

@@ -1,19 +1,24 @@
-/** The open project, its points, and what the view's filters make of them. */
+/** The points of the open project, and what the view's filters make of them. */
 
-import { computed, effect, signal, untracked } from "@preact/signals";
+import { computed, effect, untracked } from "@preact/signals";
 import * as client from "../api/client";
-import type { Control, Part, Project } from "../api/contract";
+import type { Part } from "../api/contract";
 import { findAmid } from "../core/amid";
 import { colorBy } from "../core/coloring";
-import { Counting, type Counts } from "../core/counting";
+import { Counting, type Counts, type Dimension } from "../core/counting";
+import { isWordField } from "../core/fields";
+import { MOST_CLASSES } from "../core/palette";
 import { type Points, readPoints } from "../core/points";
-import { rowsOfArea, rowsOfItems } from "../core/selection";
+import { keyOf, rowsOfArea, rowsOfItems } from "../core/selection";
 import { sortRows } from "../core/sorting";
 import { Space } from "../core/space";
+import { cell, found, type Stand, similar } from "./asked";
+import { controlName, part, round } from "./control";
 import { current, loader } from "./loading";
 import { projectId, view } from "./route";
-import { session } from "./session";
 import { isDark } from "./theme";
+
+export { control, mayChange, openProject, part, project } from "./control";
 
 /** Points and what is worked out of them once. */
 export interface Data {
@@ -34,41 +39,12 @@ export interface Answer {
   picked: ReadonlySet<number>;
 }
 
-const SIMILAR = 60;
-const SEARCH_PAUSE_MS = 250;
-
-export const project = loader<Project>();
 export const data = loader<Data>();
-/** Distances of similar rows, nearest first, by "task.region". */
-const similar = loader<ReadonlyMap<string, number>>();
-/** Tasks that a text was found in. */
-const found = loader<{ tasks: ReadonlySet<number>; more: boolean }>();
 
 export const searching = computed(() => found.value.value);
 export const similarity = computed(() => similar.value.value);
 
-export const openProject = computed(() => current(project.value.value));
-/** Whether who is signed in may act, or only look. */
-export const mayChange = computed(() => openProject.value?.may_change === true);
-
-/** The control tag of the view, the project's first where it names none. */
-export const control = computed<Control | null>(() => {
-  const controls = openProject.value?.controls ?? [];
-  const named = controls.find(({ name }) => name === view.value.control);
-  return named ?? controls.find(({ scored }) => scored) ?? controls[0] ?? null;
-});
-
-export const part = computed<Part>(() => {
-  const parts = control.value?.parts ?? [];
-  return parts.includes(view.value.part) ? view.value.part : (parts[0] ?? "inputs");
-});
-
-const controlName = computed(() => control.value?.name ?? null);
 const filters = computed(() => view.value.filters);
-const searched = computed(() => view.value.filters.search);
-const similarTo = computed(() => view.value.similar?.join(".") ?? null);
-/** Grows when the points must be fetched again. */
-const round = signal(0);
 
 /** Whether points have changed while they were on their way. */
 let again = false;
@@ -98,12 +74,6 @@ async function fetchData(id: number, name: string, which: Part): Promise<Data> {
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
-effect(() => {
-  const id = projectId.value;
-  project.clear();
-  if (session.value && id !== null) void project.load(() => client.project(id));
-});
-
 let shownPoints = "";
 effect(() => {
   const id = projectId.value;
@@ -123,43 +93,23 @@ effect(() => {
   });
 });
 
-effect(() => {
-  const [id, text] = [projectId.value, searched.value];
-  if (id === null || text === "") {
-    found.clear();
-    return;
-  }
-  const timer = setTimeout(() => {
-    void found.load(async () => {
-      const { tasks, more } = await client.search(id, text);
-      return { tasks: new Set(tasks), more };
-    });
-  }, SEARCH_PAUSE_MS);
-  return () => clearTimeout(timer);
-});
-
-effect(() => {
-  const [id, name, item] = [projectId.value, controlName.value, similarTo.value];
-  if (id === null || name === null || item === null) {
-    similar.clear();
-    return;
-  }
-  const [task, region] = item.split(".").map(Number);
-  untracked(() => {
-    void similar.load(async () => {
-      const near = await client.similar(id, name, task, region, SIMILAR);
-      const distances = near.map((one) => [`${one.task}.${one.region}`, one.distance] as const);
-      return new Map([[item, 0], ...distances]);
-    });
-  });
-});
-
 export const currentData = computed(() => current(data.value.value));
 
 const colorField = computed(() => view.value.color);
+/** The words of which colours are looked at, as one text; "" where there are colours for all. */
+const wantedColors = computed(() => {
+  const [points, field] = [currentData.value?.points, colorField.value];
+  if (!points || !isWordField(field)) return "";
+  const labels = field === "predicted" ? points.label.words.length : 0;
+  if (points[field].words.length + labels <= MOST_CLASSES) return "";
+  const counts = counted.value?.counts.words[field] ?? new Map<string, number>();
+  const passing = [...counts].flatMap(([word, n]) => (n > 0 ? [word] : []));
+  return JSON.stringify(view.value.filters.words[field] ?? passing);
+});
 export const coloring = computed(() => {
   const points = currentData.value?.points;
-  return points ? colorBy(points, colorField.value, isDark()) : null;
+  const wanted = new Set<string>(JSON.parse(wantedColors.value || "[]") as string[]);
+  return points ? colorBy(points, colorField.value, isDark(), wanted) : null;
 });
 
 const sortKey = computed(() => view.value.sort.key);
@@ -185,19 +135,31 @@ const picked = computed<ReadonlySet<number>>(() => {
   return now ? rowsOfItems(view.peek().picked, now.points) : new Set();
 });
 
+type Test = (row: number) => boolean;
+
 const bits = computed(() => {
   const now = currentData.value;
   if (!now) return null;
   const { counting, points } = now;
   const inside = within.value;
   counting.set("area", inside ? (row) => inside[row] === 1 : null);
-  const near = current(similar.value.value);
+  const answered = (dimension: Dimension, stand: Stand, test: Test) => {
+    // Meanwhile what is shown stays: nothing in it can be acted on.
+    if (stand === "waiting") return;
+    counting.set(dimension, stand === "none" ? null : stand === "failed" ? () => false : test);
+  };
+  const near = similar.answer.value;
   const nearTasks = new Set([...(near?.keys() ?? [])].map((key) => Number(key.split(".")[0])));
-  const isNear = (row: number) =>
-    nearTasks.has(points.task[row]) && near?.has(`${points.task[row]}.${points.region[row]}`);
-  counting.set("similar", near && similarTo.value ? (row) => isNear(row) === true : null);
-  const tasks = current(found.value.value)?.tasks;
-  counting.set("search", tasks ? (row) => tasks.has(points.task[row]) : null);
+  answered("similar", similar.stand.value, (row) => {
+    const task = points.task[row];
+    return nearTasks.has(task) && near?.has(`${task}.${points.region[row]}`) === true;
+  });
+  const tasks = found.answer.value?.tasks;
+  answered("search", found.stand.value, (row) => tasks?.has(points.task[row]) === true);
+  const keys = cell.answer.value?.keys;
+  answered("cell", cell.stand.value, (row) => {
+    return keys?.has(keyOf(points.task[row], points.region[row])) === true;
+  });
   return {};
 });
 
@@ -215,8 +177,8 @@ const shown = computed(() => {
   const [done, sorted] = [counted.value, order.value];
   if (!now || !done || !sorted) return null;
   const rows = now.counting.rows(sorted);
-  const near = current(similar.value.value);
-  const ranked = near && similarTo.value ? byDistance(rows, now.points, near) : rows;
+  const near = similar.answer.value;
+  const ranked = near ? byDistance(rows, now.points, near) : rows;
   return { data: now, counts: done.counts, rows: ranked, hasArea: within.value !== null };
 });
 

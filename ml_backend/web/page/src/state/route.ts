@@ -1,7 +1,9 @@
 /** The address bar as a signal: which project, and which view of it. */
 
 import { computed, signal } from "@preact/signals";
-import { readView, type View, writeView } from "../core/address";
+import type { Part } from "../api/contract";
+import { type Cell, readView, type View, writeView } from "../core/address";
+import type { Filters } from "../core/filters";
 
 const BASE = "/page/";
 
@@ -36,4 +38,14 @@ export function openProject(id: number | null, query = ""): void {
 /** Change the view. What a person may want to go back from is pushed; the rest replaces. */
 export function changeView(change: Partial<View>, how: "push" | "replace" = "push"): void {
   go(place.value.path, writeView({ ...view.value, ...change }), how);
+}
+
+/** Go and see what passes filters, whatever narrowed the view before. */
+export function showOnly(
+  filters: Filters,
+  part: Part = view.peek().part,
+  cell: Cell | null = null,
+): void {
+  const nothing = { area: [], picked: [], similar: null };
+  changeView({ room: "review", part, filters, cell, ...nothing });
 }

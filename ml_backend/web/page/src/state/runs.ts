@@ -1,6 +1,6 @@
 /** Runs of the open project: those listed, those that events tell of, and what is done with them. */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import * as client from "../api/client";
 import type { Run } from "../api/contract";
 import { projectLoader } from "./loading";
@@ -12,6 +12,11 @@ export const runs = projectLoader<Run[]>();
 export const liveRuns = signal<ReadonlyMap<string, Run>>(new Map());
 /** Why the last wish was refused. */
 export const refused = signal("");
+
+effect(() => {
+  void projectId.value;
+  refused.value = "";
+});
 
 export function noteRun(run: Run): void {
   liveRuns.value = new Map(liveRuns.peek()).set(run.id, run);

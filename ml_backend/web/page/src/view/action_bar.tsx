@@ -1,8 +1,10 @@
 /** What can be done with what is picked or shown, and on how many. */
 
+import type { Cell } from "../core/address";
 import { NO_FILTERS } from "../core/filters";
 import { count, plural } from "../core/format";
 import { ask, FLAGGED, performOrAsk, target } from "../state/actions";
+import { cell as cellItems, unanswered } from "../state/asked";
 import { type Answer, answer, mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
 import { Icon, type IconName } from "./icons";
@@ -14,7 +16,7 @@ export function ActionBar() {
   return (
     <div class="action-bar" role="toolbar" aria-label="Actions">
       <div class="action-target" aria-live="polite">
-        <strong>{said}</strong>
+        {unanswered.value ? <Unanswered /> : <strong>{said}</strong>}
         {tasks.length !== rows.length && <span>in {plural(tasks.length, "task")}</span>}
         <Narrowed />
       </div>
@@ -24,6 +26,22 @@ export function ActionBar() {
         <p class="hint">You may look at this project, not change it.</p>
       )}
     </div>
+  );
+}
+
+function Unanswered() {
+  const now = unanswered.value;
+  if (!now) return null;
+  return (
+    <>
+      {!now.failed && <span class="spinner" aria-hidden="true" />}
+      <strong>{now.title}</strong>
+      {now.failed && (
+        <button type="button" class="button" title={now.message} onClick={now.again}>
+          Try again
+        </button>
+      )}
+    </>
   );
 }
 
@@ -106,7 +124,7 @@ function Act({ icon, title, hint, off, strong, act }: ActProps) {
 
 /** What narrows the view, each with a way out of it. */
 function Narrowed() {
-  const { area, picked, similar } = view.value;
+  const { area, picked, similar, cell } = view.value;
   return (
     <>
       {picked.length > 0 && (
@@ -122,8 +140,23 @@ function Narrowed() {
           act={() => changeView({ similar: null })}
         />
       )}
+      {cell && (
+        <Chip
+          said={cellTitle(cell)}
+          label="Show not only this cell"
+          act={() => changeView({ cell: null })}
+        />
+      )}
     </>
   );
+}
+
+/** A cell counts regions of the model and single annotations, which are no rows of their own. */
+function cellTitle({ human, model }: Cell): string {
+  const said = `Human ${human ?? "nothing"}, model ${model ?? "nothing"}`;
+  const items = cellItems.answer.value;
+  if (!items || items.keys.size === items.count) return said;
+  return `${said}: ${count(items.count)} in ${plural(items.keys.size, "task")}`;
 }
 
 function Chip({ said, label, act }: { said: string; label: string; act: () => void }) {
@@ -135,5 +168,5 @@ function Chip({ said, label, act }: { said: string; label: string; act: () => vo
 }
 
 export function clearEverything(): void {
-  changeView({ filters: NO_FILTERS, area: [], picked: [], similar: null });
+  changeView({ filters: NO_FILTERS, area: [], picked: [], similar: null, cell: null });
 }

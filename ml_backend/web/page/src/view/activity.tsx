@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
 import type { ActionState, AnnotatorReport, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
-import { type Loader, projectLoader } from "../state/loading";
+import { news } from "../state/events";
+import { current, type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
 import { isUnderWay } from "../state/run_states";
@@ -21,14 +22,19 @@ const annotators = projectLoader<AnnotatorReport>();
 const past = projectLoader<ActionState[]>();
 const MOST_RUNS = 12;
 
+const fetchRuns = (id: number) => void runs.load(() => client.runs(id));
+const fetchBatches = (id: number) => void batches.load(() => client.batches(id));
+const fetchActions = (id: number) => void past.load(() => client.actions(id));
+const fetchAnnotators = (id: number) => void annotators.load(() => client.annotators(id));
+
 export function Activity() {
   const id = projectId.value as number;
   useEffect(() => {
-    void runs.load(() => client.runs(id));
-    void batches.load(() => client.batches(id));
-    void past.load(() => client.actions(id));
-    void annotators.load(() => client.annotators(id));
-  }, [id]);
+    fetchRuns(id);
+    fetchBatches(id);
+    fetchActions(id);
+    fetchAnnotators(id);
+  }, [id, news.value]);
   return (
     <main class="page">
       <div class="cards cards-one">
@@ -36,13 +42,19 @@ export function Activity() {
           <Runs />
         </Card>
         <Card title="Relabel batches">
-          <Loaded from={batches}>{(found) => <Batches found={found} />}</Loaded>
+          <Loaded from={batches} fetch={fetchBatches}>
+            {(found) => <Batches found={found} />}
+          </Loaded>
         </Card>
         <Card title="Actions">
-          <Loaded from={past}>{(found) => <PastActions found={found} />}</Loaded>
+          <Loaded from={past} fetch={fetchActions}>
+            {(found) => <PastActions found={found} />}
+          </Loaded>
         </Card>
         <Card title="Annotators">
-          <Loaded from={annotators}>{(found) => <Annotators found={found} />}</Loaded>
+          <Loaded from={annotators} fetch={fetchAnnotators}>
+            {(found) => <Annotators found={found} />}
+          </Loaded>
         </Card>
       </div>
     </main>
@@ -51,19 +63,29 @@ export function Activity() {
 
 interface LoadedProps<T> {
   from: Loader<T>;
+  fetch: (id: number) => void;
   children: (found: T) => preact.ComponentChildren;
 }
 
-function Loaded<T>({ from, children }: LoadedProps<T>) {
+function Loaded<T>({ from, fetch, children }: LoadedProps<T>) {
   const now = from.value.value;
+  const id = projectId.value as number;
+  const found = current(now);
   if (now.state === "failed" && now.status === 404) return <p class="hint">Nothing yet.</p>;
-  if (now.state === "failed") return <Failed title="Could not be read" message={now.message} />;
-  return <>{now.state === "ready" ? children(now.value) : <Waiting title="Reading" />}</>;
+  return (
+    <>
+      {now.state === "failed" && (
+        <Failed title="Could not be read" message={now.message} retry={() => fetch(id)} />
+      )}
+      {found !== null && children(found)}
+      {found === null && now.state !== "failed" && <Waiting title="Reading" />}
+    </>
+  );
 }
 
 function Runs() {
   const now = runs.value.value;
-  const listed = now.state === "ready" ? now.value : [];
+  const listed = current(now) ?? [];
   const live = liveRuns.value;
   const known = new Set(listed.map((run) => run.id));
   const fresh = [...live.values()].filter((run) => !known.has(run.id));
@@ -88,7 +110,13 @@ function Runs() {
           {refused.value}
         </p>
       )}
-      {now.state === "failed" && <Failed title="Could not be read" message={now.message} />}
+      {now.state === "failed" && (
+        <Failed
+          title="Could not be read"
+          message={now.message}
+          retry={() => fetchRuns(projectId.value as number)}
+        />
+      )}
       {all.length === 0 && now.state === "ready" && <p class="hint">No run yet.</p>}
       <ul class="runs">
         {all.map((run) => (
@@ -160,6 +188,8 @@ const BATCH_COLUMNS = [
   ["done", "Done"],
   ["corrected", "Corrected"],
   ["confirmed", "Confirmed"],
+  ["superseded", "Sent again"],
+  ["gone", "Deleted"],
   ["conflicts", "Conflicts"],
 ] as const;
 

@@ -3,7 +3,7 @@
 import * as client from "../api/client";
 import type { AnnotatorReport, AnnotatorRow, Confusion, Share } from "../api/contract";
 import { count, percent, score } from "../core/format";
-import { project } from "../state/project";
+import { openProject } from "../state/project";
 import { projectId } from "../state/route";
 import { Table } from "./table";
 
@@ -67,12 +67,12 @@ function words({ given, better, confirmed, suspected }: Confusion): string {
 }
 
 function Examples({ tasks }: { tasks: number[] }) {
-  const now = project.value.value;
-  if (now.state !== "ready") return null;
+  const open = openProject.value;
+  if (!open) return null;
   return (
     <>
       {tasks.map((task) => (
-        <a key={task} href={`${now.value.url}?task=${task}`} target="_blank" rel="noopener">
+        <a key={task} href={`${open.url}?task=${task}`} target="_blank" rel="noopener">
           {` ${task}`}
         </a>
       ))}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { ClassScore } from "../api/contract";
 import { NO_FILTERS, withWords } from "../core/filters";
 import { count, score } from "../core/format";
-import { changeView } from "../state/route";
+import { showOnly } from "../state/route";
 
 type Key = keyof ClassScore;
 
@@ -33,8 +33,7 @@ const ORDER = { numeric: true } as const;
 export function ClassTable({ classes }: { classes: readonly ClassScore[] }) {
   const [key, setKey] = useState<Key>("support");
   const [descending, setDescending] = useState(true);
-  const show = (label: string) =>
-    changeView({ room: "review", filters: withWords(NO_FILTERS, "label", [label]), area: [] });
+  const show = (label: string) => showOnly(withWords(NO_FILTERS, "label", [label]));
   return (
     <div class="table-room">
       <table class="table">

@@ -1,33 +1,34 @@
 /** Human label against model label; a click on a cell shows its items. */
 
 import type { Overview } from "../api/contract";
-import { NO_FILTERS, withWords } from "../core/filters";
+import type { Cell } from "../core/address";
+import { NO_FILTERS } from "../core/filters";
 import { count } from "../core/format";
 import { control } from "../state/project";
-import { changeView } from "../state/route";
+import { showOnly } from "../state/route";
 
-const BACKGROUND = "background";
-/** Percent of the colour; more would make the numbers hard to read. */
 /** Longer names of columns are turned, so that cells stay small. */
 const UPRIGHT = 4;
+/** Percent of the colour; more would make the numbers hard to read. */
 const STRONGEST = 45;
 
 /** Show what a cell counts. */
-function show(human: string, model: string): void {
-  const word = (label: string) => [label === BACKGROUND ? "" : label];
+function show(cell: Cell): void {
   const regions = control.peek()?.parts.includes("regions") ?? false;
-  if (regions && human === BACKGROUND) {
-    // No person drew these regions, so they are no points of their own: their inputs are shown.
-    const filters = { ...NO_FILTERS, falsePositives: 1 };
-    changeView({ room: "review", filters, area: [], part: "inputs" });
-    return;
-  }
-  const filters = withWords(withWords(NO_FILTERS, "label", word(human)), "predicted", word(model));
-  changeView({ room: "review", filters, area: [], part: regions ? "regions" : "inputs" });
+  // Regions that no person drew are no points of their own: their inputs are shown.
+  showOnly(NO_FILTERS, regions && cell.human !== null ? "regions" : "inputs", cell);
 }
 
-export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
+interface ConfusionProps {
+  confusion: Overview["confusion"];
+  /** What it was counted at. */
+  at: Pick<Cell, "iou" | "confidence">;
+}
+
+export function Confusion({ confusion, at }: ConfusionProps) {
   const { labels, counts } = confusion;
+  // The last one stands for nothing there, whatever labels are called.
+  const classOf = (place: number) => (place === labels.length - 1 ? null : labels[place]);
   const wrong = counts.flatMap((row, i) => row.filter((_, j) => i !== j));
   const most = Math.max(1, ...wrong);
   if (labels.length === 0) return <p class="hint">Nothing has been compared yet.</p>;
@@ -40,8 +41,8 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
         <thead>
           <tr>
             <td />
-            {labels.map((label) => (
-              <th key={label} scope="col">
+            {labels.map((label, j) => (
+              <th key={j} scope="col">
                 <span class={label.length > UPRIGHT ? "cut sideways" : "cut"}>{label}</span>
               </th>
             ))}
@@ -49,7 +50,7 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
         </thead>
         <tbody>
           {labels.map((human, i) => (
-            <tr key={human}>
+            <tr key={i}>
               <th scope="row">
                 <span class="cut">{human}</span>
               </th>
@@ -57,13 +58,13 @@ export function Confusion({ confusion }: { confusion: Overview["confusion"] }) {
                 const n = counts[i]?.[j] ?? 0;
                 const strength = i === j ? 0 : Math.sqrt(n / most);
                 return (
-                  <td key={model} class={i === j ? "cell-right" : "cell-wrong"}>
+                  <td key={j} class={i === j ? "cell-right" : "cell-wrong"}>
                     {n > 0 && (
                       <button
                         type="button"
                         style={{ "--strength": `${Math.round(strength * STRONGEST)}%` }}
                         aria-label={`Human ${human}, model ${model}: ${count(n)}. Show them.`}
-                        onClick={() => show(human, model)}
+                        onClick={() => show({ ...at, human: classOf(i), model: classOf(j) })}
                       >
                         {count(n)}
                       </button>

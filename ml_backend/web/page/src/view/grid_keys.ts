@@ -13,7 +13,7 @@ export function toggleRow(now: Answer, row: number): void {
 }
 
 export function moreLike(points: Points, row: number): void {
-  changeView({ similar: [points.task[row], points.region[row]], area: [], picked: [] });
+  changeView({ similar: [points.task[row], points.region[row]], cell: null, area: [], picked: [] });
 }
 
 /** Open a task in Label Studio, in a tab of its own. */

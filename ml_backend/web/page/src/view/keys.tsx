@@ -76,9 +76,10 @@ function actOnTasks(key: string): boolean {
 }
 
 function stepBack(): boolean {
-  const { picked, area, similar } = view.peek();
+  const { picked, area, similar, cell } = view.peek();
   if (picked.length) changeView({ picked: [] });
   else if (similar) changeView({ similar: null });
+  else if (cell) changeView({ cell: null });
   else if (area.length) changeView({ area: [] });
   else return false;
   return true;

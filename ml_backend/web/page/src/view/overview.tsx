@@ -7,41 +7,77 @@ import { NO_FILTERS, withWords } from "../core/filters";
 import { count, percent, plural } from "../core/format";
 import { current, projectLoader } from "../state/loading";
 import { control, currentData, openProject } from "../state/project";
-import { changeView, projectId } from "../state/route";
+import { projectId, showOnly } from "../state/route";
 import { BurnDown, HistogramChart } from "./charts";
 import { ClassTable } from "./class_table";
 import { Confusion } from "./confusion";
+import { NumberField } from "./number_field";
 import { Empty, Failed, Waiting } from "./states";
 import { Unanalysed } from "./unanalysed";
 
-const numbers = projectLoader<Numbers>();
+interface At {
+  control: string;
+  iou: number;
+  confidence: number;
+}
+
+/** Numbers, and what they were counted at. */
+const numbers = projectLoader<{ found: Numbers; at: At }>();
+const PAUSE_MS = 300;
+/** The API's least is anything above 0. */
+const LEAST_IOU = 0.05;
 
 export function Overview() {
-  const [iou, setIou] = useState(0.5);
-  const [asked, setConfidence] = useState<number | null>(null);
   const id = projectId.value as number;
   const name = control.value?.name ?? "";
+  // Who comes back from a cell finds the numbers that led there.
+  const before = current(numbers.value.peek())?.at;
+  const [iou, setIou] = useState(before?.iou ?? 0.5);
+  const [asked, setConfidence] = useState(before?.control === name ? before.confidence : null);
   const confidence = asked ?? control.value?.threshold ?? 0.5;
-  const fetchNumbers = () => void numbers.load(() => client.overview(id, name, iou, confidence));
-  useEffect(fetchNumbers, [id, name, iou, confidence, currentData.value]);
   const now = numbers.value.value;
-  const found = current(now);
+  const there = current(now);
+  const found = there?.at.control === name ? there : null;
+  const fetchNumbers = () => {
+    const at = { control: name, iou, confidence };
+    void numbers.load(async () => ({
+      found: await client.overview(id, name, iou, confidence),
+      at,
+    }));
+  };
+  useEffect(() => {
+    // While somebody types, not each of the numbers on the way is counted.
+    const timer = setTimeout(fetchNumbers, found ? PAUSE_MS : 0);
+    return () => clearTimeout(timer);
+  }, [id, name, iou, confidence, currentData.value]);
+  const older = found && (found.at.iou !== iou || found.at.confidence !== confidence);
   return (
     <main class="page overview">
       <div class="overview-bar">
         <h2>{openProject.value?.title}</h2>
         <span class="top-gap" />
+        {found && (older || now.state === "loading") && <span role="status">Counting…</span>}
         {control.value?.geometry !== "choice" && (
-          <Threshold title="IoU at least" value={iou} change={setIou} />
+          <NumberField
+            {...{ title: "IoU at least", kind: "threshold", least: LEAST_IOU, most: 1 }}
+            value={iou}
+            change={setIou}
+          />
         )}
-        <Threshold title="Confidence at least" value={confidence} change={setConfidence} />
+        <NumberField
+          {...{ title: "Confidence at least", kind: "threshold", least: 0, most: 1 }}
+          value={confidence}
+          change={setConfidence}
+        />
       </div>
       {now.state === "failed" && now.status === 404 ? (
         <Unanalysed message={now.message} />
       ) : now.state === "failed" ? (
         <Failed title="No numbers could be read" message={now.message} retry={fetchNumbers} />
       ) : found ? (
-        <Cards found={found} />
+        <div class={older ? "older" : ""} inert={older === true}>
+          <Cards {...found} />
+        </div>
       ) : (
         <Waiting title="Counting" />
       )}
@@ -49,33 +85,7 @@ export function Overview() {
   );
 }
 
-interface ThresholdProps {
-  title: string;
-  value: number;
-  change: (value: number) => void;
-}
-
-function Threshold({ title, value, change }: ThresholdProps) {
-  return (
-    <label class="threshold">
-      {title}
-      <input
-        class="input input-small"
-        type="number"
-        min={0.05}
-        max={0.95}
-        step={0.05}
-        value={value}
-        onChange={(event) => {
-          const next = event.currentTarget.valueAsNumber;
-          if (next > 0 && next < 1) change(next);
-        }}
-      />
-    </label>
-  );
-}
-
-function Cards({ found }: { found: Numbers }) {
+function Cards({ found, at }: { found: Numbers; at: At }) {
   const { queue, error_share: share } = found;
   const reviewed = queue.corrected + queue.confirmed;
   return (
@@ -118,7 +128,7 @@ function Cards({ found }: { found: Numbers }) {
           )}
         </Card>
         <Card title="Confusion matrix">
-          <Confusion confusion={found.confusion} />
+          <Confusion confusion={found.confusion} at={at} />
         </Card>
         <Card title="Queue and scores" wide>
           <div class="charts">
@@ -140,7 +150,7 @@ const HISTOGRAMS: Readonly<Record<string, string>> = {
 };
 
 function showFlag(flag: string): void {
-  changeView({ room: "review", filters: withWords(NO_FILTERS, "flag", [flag]), area: [] });
+  showOnly(withWords(NO_FILTERS, "flag", [flag]));
 }
 
 interface FigureProps {

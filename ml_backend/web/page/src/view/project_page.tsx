@@ -1,8 +1,9 @@
 /** One project: its bar, and the room one is in. */
 
-import * as client from "../api/client";
+import { readProject } from "../state/control";
+import { current } from "../state/loading";
 import { data, project } from "../state/project";
-import { openProject, projectId, view } from "../state/route";
+import { openProject, view } from "../state/route";
 import { Activity } from "./activity";
 import { KeyHelp, useKeys } from "./keys";
 import { Overview } from "./overview";
@@ -26,20 +27,21 @@ export function ProjectPage() {
 }
 
 function Room() {
-  const id = projectId.value as number;
   const now = project.value.value;
   // Read here, so that points are on their way whatever room is open.
   void data.value.value;
   if (now.state === "failed" && now.status === 403) return <Refused message={now.message} />;
-  if (now.state === "failed") {
-    const retry = () => void project.load(() => client.project(id));
+  // It is read again now and then; what is there stays meanwhile.
+  const there = current(now) !== null;
+  if (now.state === "failed" && !there) {
+    const retry = () => void readProject();
     return (
       <main class="page">
         <Failed title="This project cannot be shown" message={now.message} retry={retry} />
       </main>
     );
   }
-  if (now.state !== "ready") return <Waiting title="Opening the project" />;
+  if (!there) return <Waiting title="Opening the project" />;
   if (view.value.room === "overview") return <Overview />;
   return view.value.room === "activity" ? <Activity /> : <Review />;
 }

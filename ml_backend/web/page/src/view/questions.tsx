@@ -4,8 +4,9 @@ import { useEffect, useState } from "preact/hooks";
 import type { ActionName, ActionOptions, DryRun } from "../api/contract";
 import { count, plural } from "../core/format";
 import { perform, type Question, question, tryOut } from "../state/actions";
-import { answer, openProject } from "../state/project";
+import { answer, openProject, project } from "../state/project";
 import { Answers, Dialog } from "./dialog";
+import { NumberField } from "./number_field";
 
 const close = () => {
   question.value = null;
@@ -38,21 +39,28 @@ function Sure({ asked }: { asked: Question }) {
 
 type Tried = DryRun | string | null;
 
-function useDryRun(asked: Question, options: ActionOptions): Tried {
-  const [tried, setTried] = useState<Tried>(null);
+const PAUSE_MS = 250;
+
+/** What would be done with these very options; null while that, or they, are not known. */
+function useDryRun(asked: Question, options: ActionOptions | null): Tried {
+  const [tried, setTried] = useState<{ key: string; found: Tried }>({ key: "", found: null });
   const key = JSON.stringify(options);
   useEffect(() => {
-    let current = true;
-    setTried(null);
-    tryOut(asked.action, asked, options).then(
-      (found) => current && setTried(found),
-      (error: Error) => current && setTried(error.message),
-    );
+    if (!options) return;
+    let over = false;
+    const take = (found: Tried) => {
+      if (!over) setTried({ key, found });
+    };
+    const look = () => {
+      tryOut(asked.action, asked, options).then(take, (error: Error) => take(error.message));
+    };
+    const timer = setTimeout(look, tried.key ? PAUSE_MS : 0);
     return () => {
-      current = false;
+      over = true;
+      clearTimeout(timer);
     };
   }, [asked, key]);
-  return tried;
+  return tried.key === key ? tried.found : null;
 }
 
 function Outcome({ tried, of }: { tried: Tried; of: number }) {
@@ -89,9 +97,13 @@ const countOf = (tried: Tried): number =>
   tried !== null && typeof tried === "object" ? tried.count : 0;
 
 function Approve({ asked }: { asked: Question }) {
-  const [confidence, setConfidence] = useState(openProject.value?.approve_confidence ?? 1);
+  const [typed, setTyped] = useState<number | null>(null);
+  const [valid, setValid] = useState(true);
+  const confidence = typed ?? openProject.value?.approve_confidence ?? 1;
+  // The project's own may be another one since the page was opened: it is read again.
+  const known = typed !== null || project.value.value.state !== "loading";
   const options = { confidence };
-  const tried = useDryRun(asked, options);
+  const tried = useDryRun(asked, known ? options : null);
   const ready = countOf(tried);
   return (
     <Dialog title={`Approve ${plural(asked.tasks.length, "task")}?`} close={close}>
@@ -99,25 +111,16 @@ function Approve({ asked }: { asked: Question }) {
         What the model is sure of becomes the label of tasks that nobody has begun. It can be undone
         until somebody changes it.
       </p>
-      <label class="field">
-        <span>Sure from a confidence of</span>
-        <input
-          class="input"
-          type="number"
-          min={0.5}
-          max={1}
-          step={0.05}
-          value={confidence}
-          onChange={(event) => {
-            const next = event.currentTarget.valueAsNumber;
-            if (next >= 0.5 && next <= 1) setConfidence(next);
-          }}
-        />
-      </label>
-      <Outcome tried={tried} of={asked.tasks.length} />
+      <NumberField
+        {...{ title: "Sure from a confidence of", kind: "field", least: 0.5, most: 1 }}
+        value={confidence}
+        change={setTyped}
+        valid={setValid}
+      />
+      {valid && <Outcome tried={tried} of={asked.tasks.length} />}
       <Answers
-        yes={ready ? `Approve ${count(ready)}` : "Approve"}
-        off={ready === 0}
+        yes={valid && ready ? `Approve ${count(ready)}` : "Approve"}
+        off={!valid || ready === 0}
         close={close}
         act={() => void perform("approve", asked, options)}
       />

@@ -4,6 +4,7 @@ import type { Part } from "../api/contract";
 import type { Layout } from "../core/address";
 import { countFilters } from "../core/filters";
 import type { SortKey } from "../core/sorting";
+import { unanswered } from "../state/asked";
 import { showHuman, showModel, sidebarOpen, type Tile, tile } from "../state/focus";
 import {
   answer,
@@ -12,7 +13,6 @@ import {
   fetchPointsAgain,
   openProject,
   part,
-  similarity,
 } from "../state/project";
 import { changeView, view } from "../state/route";
 import { ActionBar, clearEverything } from "./action_bar";
@@ -76,6 +76,9 @@ const PARTS: readonly { part: Part; title: string }[] = [
   { part: "regions", title: "Regions" },
 ];
 
+/** Of another control tag or part, other items. */
+const NARROWS_NOTHING = { area: [], picked: [], similar: null, cell: null };
+
 function Bar() {
   const controls = openProject.value?.controls ?? [];
   const parts = control.value?.parts ?? [];
@@ -99,7 +102,7 @@ function Bar() {
           aria-label="Control tag"
           value={control.value?.name}
           onChange={(event) =>
-            changeView({ control: event.currentTarget.value, area: [], picked: [], similar: null })
+            changeView({ ...NARROWS_NOTHING, control: event.currentTarget.value })
           }
         >
           {controls.map(({ name }) => (
@@ -112,7 +115,7 @@ function Bar() {
           label="What a point is"
           options={PARTS.map((one) => ({ value: one.part, title: one.title }))}
           value={part.value}
-          change={(next) => changeView({ part: next, area: [], picked: [], similar: null })}
+          change={(next) => changeView({ ...NARROWS_NOTHING, part: next })}
         />
       )}
       <span class="top-gap" />
@@ -235,16 +238,8 @@ function GridPanel() {
 }
 
 function GridOrNothing() {
-  const near = similarity.value;
-  if (near.state === "failed") {
-    return (
-      <Failed
-        title="No similar items could be found"
-        message={near.message}
-        retry={() => changeView({ similar: null })}
-      />
-    );
-  }
+  const open = unanswered.value;
+  if (open?.failed) return <Failed title={open.title} message={open.message} retry={open.again} />;
   if (answer.value?.rows.length === 0) {
     return (
       <Empty title="Nothing matches">

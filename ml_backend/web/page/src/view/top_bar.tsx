@@ -8,6 +8,7 @@ import { changeView, openProject, projectId, view } from "../state/route";
 import { session, signOut } from "../state/session";
 import { isDark, theme } from "../state/theme";
 import { Icon } from "./icons";
+import { Menu } from "./menu";
 import { ViewsMenu } from "./views_menu";
 
 const ROOMS: readonly { room: Room; title: string }[] = [
@@ -103,21 +104,21 @@ function Person() {
   if (!user) return null;
   const name = user.name || user.email;
   return (
-    <details class="menu">
-      <summary class="person" aria-label={`Signed in as ${name}`} title={name}>
-        {name.slice(0, 1).toUpperCase()}
-      </summary>
-      <div class="menu-body">
-        <p>
-          <strong>{name}</strong>
-          <br />
-          {user.email}
-        </p>
-        <a href={session.value?.label_studio ?? "/"}>Label Studio</a>
-        <button type="button" class="button" onClick={() => void signOut()}>
-          Sign out
-        </button>
-      </div>
-    </details>
+    <Menu
+      kind="person"
+      title={name}
+      label={`Signed in as ${name}`}
+      button={name.slice(0, 1).toUpperCase()}
+    >
+      <p>
+        <strong>{name}</strong>
+        <br />
+        {user.email}
+      </p>
+      <a href={session.value?.label_studio ?? "/"}>Label Studio</a>
+      <button type="button" class="button" onClick={() => void signOut()}>
+        Sign out
+      </button>
+    </Menu>
   );
 }

@@ -1,6 +1,6 @@
 /** Views kept under a name, and the address of the one that is seen. */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import * as client from "../api/client";
 import type { Views } from "../api/contract";
@@ -10,6 +10,7 @@ import { mayChange } from "../state/project";
 import { openProject, projectId, view } from "../state/route";
 import { Answers, Dialog } from "./dialog";
 import { Icon } from "./icons";
+import { Menu } from "./menu";
 
 const views = projectLoader<Views>();
 const said = signal("");
@@ -22,6 +23,12 @@ interface Wish {
 }
 const wish = signal<Wish | null>(null);
 
+effect(() => {
+  void projectId.value;
+  said.value = "";
+  wish.value = null;
+});
+
 async function change(work: (id: number) => Promise<unknown>): Promise<void> {
   const id = projectId.peek();
   if (id === null) return;
@@ -33,6 +40,12 @@ async function change(work: (id: number) => Promise<unknown>): Promise<void> {
     said.value = (error as Error).message;
   }
 }
+
+const VIEWS = (
+  <>
+    <Icon name="star" /> <span>Views</span>
+  </>
+);
 
 export function ViewsMenu() {
   const [name, setName] = useState("");
@@ -54,55 +67,50 @@ export function ViewsMenu() {
     wish.value = { title: `Delete the view “${title}”?`, yes: "Delete", act };
   };
   return (
-    <details class="menu">
-      <summary class="button">
-        <Icon name="star" /> <span>Views</span>
-      </summary>
-      <div class="menu-body">
-        {all.length === 0 && <p class="hint">Save the filters and colours you come back to.</p>}
-        <ul class="views">
-          {all.map(([title, query]) => (
-            <li key={title}>
-              <button type="button" class="view-open" onClick={() => openProject(id, query)}>
-                {title}
-              </button>
-              {mayChange.value && (
-                <button
-                  type="button"
-                  class="tool"
-                  aria-label={`Delete the view ${title}`}
-                  onClick={() => remove(title)}
-                >
-                  <Icon name="close" />
-                </button>
-              )}
-            </li>
-          ))}
-        </ul>
-        {mayChange.value && (
-          <form class="view-save" onSubmit={save}>
-            <input
-              class="input input-small"
-              placeholder="Name of this view"
-              aria-label="Name of this view"
-              maxLength={80}
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-            <button type="submit" class="button" disabled={name.trim() === ""}>
-              Save
+    <Menu kind="button" button={VIEWS}>
+      {all.length === 0 && <p class="hint">Save the filters and colours you come back to.</p>}
+      <ul class="views">
+        {all.map(([title, query]) => (
+          <li key={title}>
+            <button type="button" class="view-open" onClick={() => openProject(id, query)}>
+              {title}
             </button>
-          </form>
-        )}
-        {said.value && (
-          <p class="error" role="alert">
-            {said.value}
-          </p>
-        )}
-        <CopyAddress />
-        <ViewQuestion />
-      </div>
-    </details>
+            {mayChange.value && (
+              <button
+                type="button"
+                class="tool"
+                aria-label={`Delete the view ${title}`}
+                onClick={() => remove(title)}
+              >
+                <Icon name="close" />
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {mayChange.value && (
+        <form class="view-save" onSubmit={save}>
+          <input
+            class="input input-small"
+            placeholder="Name of this view"
+            aria-label="Name of this view"
+            maxLength={80}
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+          <button type="submit" class="button" disabled={name.trim() === ""}>
+            Save
+          </button>
+        </form>
+      )}
+      {said.value && (
+        <p class="error" role="alert">
+          {said.value}
+        </p>
+      )}
+      <CopyAddress />
+      <ViewQuestion />
+    </Menu>
   );
 }
 
