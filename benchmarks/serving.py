@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from benchmarks import pipeline
 from benchmarks.pipeline import Site
+from benchmarks.usual import untrained
 from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
 from ml_backend.demo.scenes import draw_scene, split_digits
 from ml_backend.predictors.base import SCORE_FLOOR
@@ -105,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="relook-untrained-") as folder:
         if options.untrained:
-            options.model = _untrained(options.untrained, Path(folder))
+            options.model = untrained(options.untrained, Path(folder))
         _measure(options)
 
 
@@ -224,33 +225,6 @@ def _peak_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _untrained(architecture: str, folder: Path) -> Path:
-    """Write a detector with the weights it begins with: as much work as one that knows something.
-
-    Its coarsest scale finds the same class everywhere, so that every image has boxes to answer.
-    """
-    os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
-    import torch  # noqa: PLC0415
-    from ultralytics import YOLO  # noqa: PLC0415
-    from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415
-
-    torch.manual_seed(0)
-    network = DetectionModel(f"{architecture}.yaml", nc=10, verbose=False)
-    network.names = {n: str(n) for n in range(10)}
-    with torch.no_grad():
-        for scale in network.model[-1].cv3:
-            scale[-1].weight.zero_()
-            scale[-1].bias.fill_(-12)
-        network.model[-1].cv3[-1][-1].bias[0] = -2
-    model = YOLO(f"{architecture}.yaml", task="detect", verbose=False)
-    network.args = {**model.model.args, "imgsz": 640}
-    model.model = network
-    model.ckpt = {}
-    path = folder / f"{architecture}.pt"
-    model.save(path)
-    return path
-
-
 def _bare(path: Path) -> Callable[[list[RGB]], float]:
     """Return a function that predicts images with Ultralytics alone and returns the seconds."""
     os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -259,7 +233,8 @@ def _bare(path: Path) -> Callable[[list[RGB]], float]:
 
     model = YOLO(str(path), verbose=False)
     cuda = torch.cuda.is_available()
-    options: dict[str, Any] = {"conf": SCORE_FLOOR, "half": cuda, "device": 0 if cuda else "cpu"}
+    options: dict[str, Any] = {"conf": SCORE_FLOOR, "device": 0 if cuda else "cpu"}
+    options["quantize"] = 16 if cuda else None
 
     def predict(images: list[RGB]) -> float:
         flipped = [np.ascontiguousarray(image[..., ::-1]) for image in images]

@@ -57,6 +57,8 @@ class ImageClassifier:
         self._network = _load(name, folder, downloads)
         self.classes = self._network.classes
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        #: Whether it computes in float16, which a GPU does faster.
+        self._halves = self._device.type == "cuda"
         self._network.module.requires_grad_(False).to(self._device)
         # One grey image shows whether weights, input size and classes fit together.
         self.predict([np.full((64, 64, 3), 128, dtype=np.uint8)], "choice")
@@ -110,9 +112,17 @@ class ImageClassifier:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             inputs = list(pool.map(network.transform, map(Image.fromarray, images)))
         batch = torch.stack(inputs).to(self._device)
-        # Halves where they are fast; autocast keeps the sums that would overflow.
-        with torch.autocast("cuda", torch.float16, enabled=self._device.type == "cuda"):
-            answer: Any = network.module(batch)
+        logits = self._forward(batch)
+        if self._halves and not torch.isfinite(logits).all():
+            # Some networks are too large in their numbers for float16; they stay in float32 then.
+            self._halves = False
+            logits = self._forward(batch)
+        return logits
+
+    def _forward(self, batch: torch.Tensor) -> torch.Tensor:
+        # Autocast keeps the sums that would overflow.
+        with torch.autocast(self._device.type, torch.float16, enabled=self._halves):
+            answer: Any = self._network.module(batch)
         logits: torch.Tensor = answer.float()
         return logits
 

@@ -86,9 +86,16 @@ def make_network() -> Any:
 
 
 def use_threads(opened: Opened, threads: int) -> None:
-    """Bound the CPU threads of an ONNX export that has run once; a checkpoint follows PyTorch's."""
+    """Bound the CPU threads of an ONNX export that has run once; a checkpoint follows PyTorch's.
+
+    A session that computes elsewhere than on the CPU is left alone.
+    """
     loaded = opened.model.predictor.model
     if loaded.format != "onnx":
+        return
+    providers = loaded.backend.session.get_providers()
+    if providers != ["CPUExecutionProvider"]:
+        # On a GPU Ultralytics has bound the outputs' memory to this very session.
         return
     # Imported here: needed for exports alone.
     import onnxruntime  # noqa: PLC0415
@@ -98,7 +105,7 @@ def use_threads(opened: Opened, threads: int) -> None:
     options.inter_op_num_threads = 1
     # Ultralytics makes the session and offers no way to its options.
     loaded.backend.session = onnxruntime.InferenceSession(
-        str(opened.model.model), options, providers=loaded.backend.session.get_providers()
+        str(opened.model.model), options, providers=providers
     )
 
 

@@ -17,6 +17,7 @@ from ml_backend.embedders.shared import SharedFeatures, into_network
 from ml_backend.errors import ModelError
 from ml_backend.predictors.batching import BatchingPredictor
 from ml_backend.predictors.yolo import YoloPredictor
+from tests.unit.test_yolo import in_halves
 
 MODELS = Path(ml_backend.demo.__file__).parent / "models"
 
@@ -121,6 +122,18 @@ def test_predictions_are_those_of_the_predictor_alone(shared, detector, scenes):
     np.testing.assert_array_equal(said.score, alone.score)
     assert whole.shape == (42, shared.size)
     assert parts.shape == (len(patches), shared.size)
+
+
+@pytest.mark.parametrize("name", ["digits-detect", "digits-classify"])
+def test_in_halves_as_on_a_gpu_the_vectors_are_nearly_the_same(name, scenes):
+    images = [scene.image for scene in scenes[:6]]
+    patches = all_patches(scenes[:6])
+    alone, halves = (YoloPredictor(MODELS / f"{name}.pt", f"{name}@1", 1) for _ in range(2))
+    expected = SharedFeatures(alone).embed_patches(images, patches.image_row, patches.box)
+    vectors = SharedFeatures(in_halves(halves)).embed_patches(
+        images, patches.image_row, patches.box
+    )
+    assert (expected * vectors).sum(axis=1).min() > 0.999
 
 
 def test_each_image_keeps_its_own_vectors_among_images_of_other_shapes(shared):

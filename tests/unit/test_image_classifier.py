@@ -1,4 +1,5 @@
 import argparse
+import copy
 import json
 import os
 import socket
@@ -88,6 +89,30 @@ def test_many_images_are_predicted_in_batches_and_none_in_none(tmp_path, network
         model.predict(many, "choice").probs, np.tile(alone, (25, 1)), rtol=1e-4
     )
     assert model.predict([], "choice").probs.shape == (0, 3)
+
+
+def test_in_halves_as_on_a_gpu_it_says_nearly_the_same(tmp_path, network, images):
+    model = saved(tmp_path, checkpoint(network))
+    model._halves = True
+    expected = bare(network, images).softmax(1).numpy()
+    np.testing.assert_allclose(model.predict(images, "choice").probs, expected, atol=0.01)
+    assert model._halves
+
+
+def test_a_network_too_large_for_halves_goes_on_in_float32(tmp_path, network, images):
+    large = copy.deepcopy(network)
+    conv = next(part for part in large.modules() if isinstance(part, torch.nn.Conv2d))
+    norm = next(part for part in large.modules() if isinstance(part, torch.nn.BatchNorm2d))
+    with torch.no_grad():
+        # The normalization behind it takes out what is too large.
+        conv.weight *= 1e6
+        norm.running_mean *= 1e6
+        norm.running_var *= 1e12
+    model = saved(tmp_path, checkpoint(large))
+    model._halves = True
+    for _ in range(2):
+        close(model.predict(images, "choice"), bare(large, images).softmax(1))
+        assert not model._halves
 
 
 def test_preprocessing_is_the_checkpoints_own(tmp_path, network, images):

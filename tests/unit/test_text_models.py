@@ -177,6 +177,37 @@ def test_classes_are_told_by_their_probabilities(folder):
     assert right.mean() >= 0.95
 
 
+def test_in_halves_as_on_a_gpu_it_says_nearly_the_same(folder):
+    texts = [one.text for one in sentences(20, seed=3)]
+    for name, geometry in (("tagger", "span"), ("topics", "choice")):
+        whole, halves = (TextPredictor(f"transformers:{name}", folder, 1) for _ in range(2))
+        network = halves._model.network.half()
+        said, expected = (model.predict(texts, geometry) for model in (halves, whole))
+        np.testing.assert_allclose(said.probs, expected.probs, atol=0.01)
+        sure, wanted = said.score > 0.1, expected.score > 0.1
+        np.testing.assert_array_equal(said.item[sure], expected.item[wanted])
+        np.testing.assert_allclose(said.score[sure], expected.score[wanted], atol=0.01)
+        assert network.dtype == torch.float16
+
+
+def test_a_model_too_large_for_halves_goes_on_in_float32(folder):
+    texts = [one.text for one in sentences(20, seed=3)]
+    said = []
+    for halves in (False, True):
+        model = TextPredictor("transformers:topics", folder, 1)
+        network = model._model.network
+        layer = network.bert.encoder.layer[0]
+        with torch.no_grad():
+            layer.intermediate.dense.weight *= 1000
+            layer.output.dense.weight *= 1000
+        network.half()
+        if not halves:
+            network.float()
+        said.append(model.predict(texts, "choice").probs)
+        assert network.dtype == torch.float32
+    np.testing.assert_allclose(said[1], said[0], rtol=1e-5)
+
+
 def test_classes_that_can_hold_together_are_questions_of_their_own(folder):
     predictor = TextPredictor("transformers:named", folder, threads=1)
     truth = sentences(60, seed=5)

@@ -236,6 +236,27 @@ def compare(said: Predictions, row: int, result, geometry: str) -> None:
             assert (corners <= np.array(said.size[row])).all()
 
 
+@pytest.mark.parametrize("task", list(FILES))
+def test_in_halves_as_on_a_gpu_it_says_nearly_the_same(models, task):
+    halves = in_halves(YoloPredictor(FILES[task], f"{task}@0", 1))
+    images = images_of(task, 3)
+    for geometry in sorted(halves.serves):
+        said, expected = (model.predict(images, geometry) for model in (halves, models[task]))
+        np.testing.assert_allclose(said.probs, expected.probs, atol=0.02)
+        sure, wanted = said.score > SURE, expected.score > SURE
+        np.testing.assert_array_equal(said.item[sure], expected.item[wanted])
+        assert len(sure_rows(said, 0)) > 0 or geometry == "choice"
+        np.testing.assert_allclose(said.score[sure].sum(), expected.score[wanted].sum(), rtol=0.02)
+
+
+def in_halves(model: YoloPredictor) -> YoloPredictor:
+    """Let the CPU compute in the float16 that Ultralytics takes on a GPU alone."""
+    backend = model.model.predictor.model.backend
+    backend.model.half()
+    backend.fp16 = True
+    return model
+
+
 def test_a_neighbour_in_the_batch_changes_nothing(models):
     images = images_of("detect", 3)
     wide = np.concatenate([images[0], images[1]], axis=1)

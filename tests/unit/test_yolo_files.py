@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from ultralytics import YOLO
 
 from ml_backend.errors import ModelError
 from ml_backend.predictors.yolo import YoloPredictor
-from ml_backend.predictors.yolo_files import fetch, is_official
+from ml_backend.predictors.yolo_files import fetch, is_official, open_model, use_threads
 from tests.unit.test_yolo import FILES, images_of
 
 FOREIGN = Path("/work/shared/weights/yolox_nano.onnx")
@@ -81,6 +82,20 @@ def test_an_export_keeps_to_its_threads(exports):
     model = YoloPredictor(exports["detect"], "m@0", 1)
     session = model.model.predictor.model.backend.session
     assert session.get_session_options().intra_op_num_threads == 1
+
+
+def test_an_export_that_runs_elsewhere_than_on_the_cpu_keeps_its_session(exports):
+    elsewhere = [one for one in onnxruntime.get_available_providers() if not one.startswith("CPU")]
+    if not elsewhere:
+        pytest.skip("this ONNX Runtime knows the CPU alone")
+    opened = open_model(exports["detect"])
+    opened.model.predict(images_of("detect", 1)[0], verbose=False, save=False)
+    session = onnxruntime.InferenceSession(
+        exports["detect"], providers=[elsewhere[0], "CPUExecutionProvider"]
+    )
+    opened.model.predictor.model.backend.session = session
+    use_threads(opened, 1)
+    assert opened.model.predictor.model.backend.session is session
 
 
 class _Code:
