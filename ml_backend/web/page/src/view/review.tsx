@@ -6,14 +6,7 @@ import { countFilters } from "../core/filters";
 import type { SortKey } from "../core/sorting";
 import { unanswered } from "../state/asked";
 import { showHuman, showModel, sidebarOpen, type Tile, tile } from "../state/focus";
-import {
-  answer,
-  control,
-  data,
-  fetchPointsAgain,
-  openProject,
-  part,
-} from "../state/project";
+import { answer, control, data, fetchPointsAgain, openProject, part } from "../state/project";
 import { changeView, view } from "../state/route";
 import { ActionBar, clearEverything } from "./action_bar";
 import { Grid } from "./grid";
