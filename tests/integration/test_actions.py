@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -60,20 +60,21 @@ def test_who_tags_the_same_task_meanwhile_keeps_their_tag(bench: Bench, here, si
 @pytest.fixture
 def scattered(bench: Bench) -> tuple[int, list[int]]:
     """A project with one task in each of four ranges of tasks that one lock covers."""
-    project = int(bench.client.projects.create(title="T", label_config=CONFIGS["detection"]).id)
+    config = CONFIGS["detection"]
+    project = int(bench.client.projects.create(title="Scattered", label_config=config).id)
     (scene,) = scenes(1, seed=98)
     (address,) = upload_images(bench.client, bench.server.url, project, [scene.image])
     body: Any = [{"data": {"image": address}}] * (3 * SHARD + 1)
     made: Any = bench.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
     ids = [int(task) for task in made.task_ids]
     kept = ids[::SHARD]
-    selected = {"selectedItems": {"all": False, "included": [i for i in ids if i not in kept]}}
-    bench.client._client_wrapper.httpx_client.request(
-        "api/dm/actions",
-        method="POST",
-        params={"id": "delete_tasks", "project": project},
-        json={**selected, "project": str(project)},
-    ).raise_for_status()
+    gone = [task for task in ids if task not in kept]
+    bench.client.actions.create(
+        id="delete_tasks",
+        project=project,
+        filters=cast(Any, {"conjunction": "and", "items": []}),
+        selected_items=cast(Any, {"all": False, "included": gone}),
+    )
     bench._connect(project, {"model": MODEL["detection"]})
     bench.settle(project)
     return project, kept

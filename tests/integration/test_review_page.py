@@ -379,8 +379,8 @@ def test_hovering_shows_the_picture_with_both_outlines(new_page, bench, drawn):
 
 
 def test_enter_opens_that_task_in_label_studio(page, bench, project):
-    # A tab beside the one in which the person is signed in to Label Studio.
-    mine = page.context.new_page()
+    # In a browser in which the person is signed in to Label Studio too.
+    mine = page.context.browser.new_context(storage_state=page.context.storage_state()).new_page()
     sign_in(mine, bench)
     review(mine, project, "kind=mislabelled")
     mine.keyboard.press("g")
@@ -391,8 +391,7 @@ def test_enter_opens_that_task_in_label_studio(page, bench, project):
     there = opened.value
     there.wait_for_url(re.compile(rf"/projects/{project.id}/data\?.*task={task}\b"))
     there.locator(".lsf-annotation-button").first.wait_for(timeout=ACTED_MS)
-    there.close()
-    mine.close()
+    mine.context.close()
 
 
 def test_who_has_no_access_is_told_so(new_page, bench, project):

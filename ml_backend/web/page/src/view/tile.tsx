@@ -6,7 +6,7 @@ import { css } from "../core/palette";
 import type { Points } from "../core/points";
 import { detailOf } from "../state/details";
 import { focused, focusRow, hovered } from "../state/focus";
-import { type Answer, coloring } from "../state/project";
+import { type Answer, coloring, control } from "../state/project";
 import { moreLike, openTask, toggleRow } from "./grid_keys";
 import { Icon, type IconName } from "./icons";
 import { Sample } from "./sample";
@@ -109,6 +109,8 @@ function Caption({ points, row }: { points: Points; row: number }) {
   const kind = points.kind.words[points.kind.codes[row]];
   const flag = points.flag.words[points.flag.codes[row]];
   const tags = points.tags.words[points.tags.codes[row]];
+  // Of a whole input with regions both are its most frequent classes: no pair.
+  const comparable = points.region[row] >= 0 || control.value?.geometry === "choice";
   const colors = coloring.value;
   const ink = colors && css(colors.palette[colors.codes[row]]);
   return (
@@ -117,7 +119,7 @@ function Caption({ points, row }: { points: Points; row: number }) {
         <span class="hidden">Task {points.task[row]}: </span>
         <span class="swatch" style={{ background: ink ?? "" }} />
         <span class="cut">{wordTitle("label", label)}</span>
-        {predicted !== label && predicted !== "" && (
+        {comparable && predicted !== label && predicted !== "" && (
           <span class="tile-predicted cut" title={`The model says ${predicted}`}>
             → <span class="hidden">model: </span>
             {predicted}
