@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.batch_tabs import batch_tabs, read_flags
-from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.labelstudio.corrections import originals, read_relabelled
 from ml_backend.labelstudio.reader import Project, TaskPage, read_tasks
 from ml_backend.labelstudio.sent_tasks import read_out, read_waiting
@@ -21,7 +20,11 @@ __all__ = ["read_queue"]
 
 
 def read_queue(
-    client: LabelStudio, source: Project, prefix: str, chosen: Collection[int] = ()
+    client: LabelStudio,
+    source: Project,
+    prefix: str,
+    targets: Iterable[int],
+    chosen: Collection[int] = (),
 ) -> tuple[Waiting, set[int]]:
     """Return the queue, and which of it and of chosen tasks are out.
 
@@ -32,6 +35,7 @@ def read_queue(
         client: a signed-in client.
         source: the project.
         prefix: what the names of Relook's own fields begin with.
+        targets: its relabel projects.
         chosen: tasks beside the queue's.
 
     Raises:
@@ -42,7 +46,7 @@ def read_queue(
         flags = read_flags(client, source.id, prefix, tab.batch)
         out |= {task for task, flag in flags.items() if flag not in (CORRECTED, CONFIRMED)}
     asked = {*waiting.task.tolist(), *chosen}
-    for target in find_relabel_projects(client, source.id):
+    for target in targets:
         unanswered, answered = read_out(client, target, source.id)
         copies = [copy for copy, task in answered.items() if task in asked]
         out |= unanswered | _on_the_way(client, source, prefix, target, copies)

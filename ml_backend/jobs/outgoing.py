@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ml_backend.jobs.limit import allow
 from ml_backend.jobs.locks import LivingLock
-from ml_backend.labelstudio.reader import Project, read_tasks
+from ml_backend.labelstudio.reader import Project
 from ml_backend.labelstudio.results import Result
-from ml_backend.labelstudio.writer import create_predictions
+from ml_backend.labelstudio.writer import create_predictions, read_standing
 from ml_backend.storage.tables import Tables, named
 
 __all__ = ["Outgoing"]
@@ -126,8 +126,8 @@ class Outgoing:
                 *(rows[name].to_pylist() for name in ("task", "result", "score")), strict=True
             )
         }
-        doubtful = rows.filter(rows["doubtful"])["task"].to_numpy()
-        made = self._lacking(version, made, np.sort(doubtful))
+        doubtful = rows.filter(rows["doubtful"])["task"].to_pylist()
+        made = self._lacking(version, made, doubtful)
         self._lock.require()
         size = self._project.size
         refused = create_predictions(self._client, self._project.id, version, made, size)
@@ -139,14 +139,10 @@ class Outgoing:
         self,
         version: str,
         made: Mapping[int, tuple[Result, float]],
-        doubtful: NDArray[np.int64],
+        doubtful: Collection[int],
     ) -> dict[int, tuple[Result, float]]:
         """Leave out what has arrived, and tasks that are gone: one of them fails a whole import."""
-        lacking = {task: made[task] for task in made.keys() - set(doubtful.tolist())}
-        for page in read_tasks(self._client, self._project, "", doubtful):
-            lacking |= {task: made[task] for task in page.id.tolist()}
-            for stands in np.flatnonzero(page.standing.version == version).tolist():
-                task = int(page.id[page.standing.task[stands]])
-                if task in lacking and lacking[task][0] == page.standing.result[stands]:
-                    del lacking[task]
-        return lacking
+        some = {task: made[task] for task in doubtful}
+        there, stand = read_standing(self._client, self._project.id, version, some)
+        arrived = stand | (some.keys() - there)
+        return {task: one for task, one in made.items() if task not in arrived}

@@ -16,7 +16,8 @@ from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
-from ml_backend.labelstudio.filters import condition, every, query, understood
+from ml_backend.labelstudio.filters import condition, every, understood
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage, read_project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
@@ -204,16 +205,10 @@ def tasks_of_batch(client: LabelStudio, project: int, batch: str) -> NDArray[np.
         LabelStudioError: when they cannot be read.
     """
     named = [f"{APPROVED}@{batch}@"]
-    said = every(condition("predictions_model_versions", "List", named, "contains"))
+    said = condition("predictions_model_versions", "List", named, "contains")
     with explained(f"listing batch {batch} of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id",
-            query=query(said),
-            page_size=_PAGE,
-        )
-        return np.unique(np.array([task.id for task in pages], dtype=np.int64))
+        tasks = list_tasks(client, project, "id", said)
+        return np.array([task.id for task in tasks], dtype=np.int64)
 
 
 def forget_batch(client: LabelStudio, project: int, versions: Sequence[str]) -> None:

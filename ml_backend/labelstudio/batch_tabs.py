@@ -12,7 +12,8 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.views import Tab, tab_data
 from ml_backend.labelstudio.writer import write_field
 
@@ -93,14 +94,8 @@ def read_flags(client: LabelStudio, project: int, prefix: str, batch: str) -> di
         LabelStudioError: when they cannot be read.
     """
     with explained(f"reading batch {batch} of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id,data",
-            query=query(every(_is_in(prefix, batch))),
-            page_size=1000,
-        )
-        return {int(task.id): str(task.data.get(f"{prefix}_flag") or "") for task in pages}
+        tasks = list_tasks(client, project, "id,data", _is_in(prefix, batch))
+        return {int(task.id): str(task.data.get(f"{prefix}_flag") or "") for task in tasks}
 
 
 def withdraw_tab(

@@ -14,7 +14,8 @@ from label_studio_sdk import LabelStudio
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.bodies import number
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition, every
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import OWN_FIELDS, Project, TaskPage, read_project
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.writer import set_model_version
@@ -200,26 +201,19 @@ def withdraw(client: LabelStudio, target: int, batch: str) -> int:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    filters = every(
+    untouched = [
         condition("data.relook_sent_batch", "String", batch),
         condition("total_annotations", "Number", 0),
         condition("cancelled_annotations", "Number", 0),
         condition("draft_exists", "Boolean", False),
-    )
+    ]
     with explained(f"withdrawing batch {batch} from project {target}"):
-        pages: Any = client.tasks.list(
-            project=target,
-            fields="task_only",
-            include="id",
-            query=query(filters),
-            page_size=1000,
-        )
-        tasks = [int(task.id) for task in pages]
+        tasks = [int(task.id) for task in list_tasks(client, target, "id", *untouched)]
         if tasks:
             client.actions.create(
                 id="delete_tasks",
                 project=target,
-                filters=cast(Any, filters),
+                filters=cast(Any, every(*untouched)),
                 selected_items=cast(Any, {"all": False, "included": tasks}),
             )
     return len(tasks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -13,14 +13,13 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 
 __all__ = ["TaskStates", "last_change", "microseconds", "read_changes", "read_states", "shifted"]
 
 #: The one form of a moment that Label Studio's filters take; others are an error 500.
 _FORM: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
-#: As many tasks as Label Studio sends at once.
-_PAGE: Final = 1000
 _LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 _FIELDS: Final = "id,updated_at"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,7 +50,7 @@ def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str
     """
     changed = condition("updated_at", "Datetime", since, "greater")
     with explained(f"looking for changes in project {project}"):
-        tasks = _tasks(client, project, _FIELDS, changed)
+        tasks = list_tasks(client, project, _FIELDS, changed)
         return {int(task.id): _stamp(task.updated_at) for task in tasks}
 
 
@@ -88,7 +87,7 @@ def read_states(
         rows = np.fromiter(
             (
                 (task.id, microseconds(task.updated_at), task.total_predictions or 0)
-                for task in _tasks(client, project, _STATE_FIELDS, between=between)
+                for task in list_tasks(client, project, _STATE_FIELDS, between=between)
             ),
             dtype=_STATE,
         )
@@ -104,37 +103,6 @@ def microseconds(moment: str | datetime) -> int:
 def shifted(stamp: str, by: timedelta) -> str:
     """Return another moment, in the form that Label Studio takes."""
     return _stamp(datetime.strptime(stamp, _FORM).replace(tzinfo=UTC) + by)
-
-
-def _tasks(
-    client: LabelStudio,
-    project: int,
-    fields: str,
-    *filters: Any,
-    between: Callable[[], None] = lambda: None,
-) -> Iterator[Any]:
-    """Yield tasks by id, each page from the last one's end on.
-
-    Pages by number would move under the reader: once a task is deleted, the first of each later
-    page is on the page before.
-    """
-    last = 0
-    while True:
-        between()
-        beyond = condition("id", "Number", last, "greater")
-        query = {"filters": every(beyond, *filters), "ordering": ["tasks:id"]}
-        page: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include=fields,
-            query=json.dumps(query),
-            page_size=_PAGE,
-        )
-        found = page.items or []
-        yield from found
-        if len(found) < _PAGE:
-            return
-        last = int(found[-1].id)
 
 
 def _stamp(moment: str | datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,7 +11,7 @@ from label_studio_sdk.core.api_error import ApiError
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.client import explained
 
-__all__ = ["condition", "either", "every", "query", "understood"]
+__all__ = ["condition", "either", "every", "understood"]
 
 _COLUMN: Final = "filter:tasks:"
 
@@ -39,11 +38,6 @@ def every(*conditions: dict[str, Any]) -> dict[str, Any]:
 def either(*conditions: dict[str, Any]) -> dict[str, Any]:
     """Return the filter that one of these must hold."""
     return {"conjunction": "or", "items": list(conditions)}
-
-
-def query(filters: dict[str, Any]) -> str:
-    """Return a filter as the task list takes it."""
-    return json.dumps({"filters": filters})
 
 
 @contextmanager

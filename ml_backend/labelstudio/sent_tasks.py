@@ -9,7 +9,8 @@ from label_studio_sdk import LabelStudio
 
 from ml_backend.labelstudio.bodies import number
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.review.batch import Waiting
 from ml_backend.review.decide import NEEDS_REVIEW
 
@@ -24,14 +25,8 @@ def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
     """
     flagged = condition(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
     with explained(f"reading the queue of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id,data",
-            query=query(every(flagged)),
-            page_size=1000,
-        )
-        found = [(int(task.id), task.data) for task in pages]
+        tasks = list_tasks(client, project, "id,data", flagged)
+        found = [(int(task.id), task.data) for task in tasks]
     return Waiting(
         np.array([task for task, _ in found], dtype=np.int64),
         np.array([number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
@@ -52,8 +47,8 @@ def read_out(client: LabelStudio, target: int, source: int) -> tuple[set[int], d
     nothing = condition("total_annotations", "Number", 0)
     skipped = condition("cancelled_annotations", "Number", 0)
     answered = condition("total_annotations", "Number", 0, "greater")
-    waiting = _copies(client, target, source, every(nothing, skipped))
-    return set(waiting.values()), _copies(client, target, source, every(answered))
+    waiting = _copies(client, target, source, nothing, skipped)
+    return set(waiting.values()), _copies(client, target, source, answered)
 
 
 def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set[int]:
@@ -63,21 +58,15 @@ def read_batch(client: LabelStudio, target: int, source: int, batch: str) -> set
         LabelStudioError: when they cannot be read.
     """
     sent = condition("data.relook_sent_batch", "String", batch)
-    return set(_copies(client, target, source, every(sent)).values())
+    return set(_copies(client, target, source, sent).values())
 
 
 def _copies(
-    client: LabelStudio, target: int, source: int, filters: dict[str, Any]
+    client: LabelStudio, target: int, source: int, *conditions: dict[str, Any]
 ) -> dict[int, int]:
     with explained(f"listing tasks of relabel project {target}"):
-        pages: Any = client.tasks.list(
-            project=target,
-            fields="task_only",
-            include="id,data",
-            query=query(filters),
-            page_size=1000,
-        )
-        found = [(int(task.id), task.data) for task in pages]
+        tasks = list_tasks(client, target, "id,data", *conditions)
+        found = [(int(task.id), task.data) for task in tasks]
     return {
         copy: int(data["relook_source_task"])
         for copy, data in found

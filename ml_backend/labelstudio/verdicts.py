@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, either, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.marks import Mark
 from ml_backend.review.decide import CONFIRMED, CORRECTED
 
 __all__ = ["Verdicts", "read_verdicts"]
-
-_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +42,9 @@ def read_verdicts(client: LabelStudio, project: int, prefix: str) -> Verdicts:
     flag = f"data.{prefix}_flag"
     flags = [condition(flag, "String", verdict) for verdict in (CORRECTED, CONFIRMED)]
     with explained(f"reading the verdicts of project {project}"):
-        pages: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id,data",
-            query=query(either(*flags)),
-            page_size=_PAGE,
-        )
-        tasks = [task.data for task in pages]
+        tasks = [
+            task.data for some in flags for task in list_tasks(client, project, "id,data", some)
+        ]
     rows = [
         (str(data.get(f"{prefix}_kind") or ""), score, data.get(f"{prefix}_flag") == CORRECTED)
         for data in tasks

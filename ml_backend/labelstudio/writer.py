@@ -21,6 +21,7 @@ __all__ = [
     "create_predictions",
     "delete_each",
     "delete_predictions",
+    "read_standing",
     "set_model_version",
     "write_field",
 ]
@@ -31,8 +32,8 @@ _log = logging.getLogger(__name__)
 _BULK: Final = 500
 _BULK_SHARE: Final = 1 / 20
 _PARALLEL: Final = 4
-#: As many tasks as Label Studio sends at once.
-_PAGE: Final = 1000
+#: Tasks that are read at once: their ids stand in an address, whose length servers limit.
+_PAGE: Final = 200
 #: Label Studio 1.23 counts all tasks of the project anew at each bulk import (0.5 ms each, seen on
 #: SQLite), so of a large project a few predictions are sooner written one by one (25 ms each).
 _LARGE: Final = 1000
@@ -78,7 +79,8 @@ def create_predictions(
         bulk = tasks[start : start + most]
         if _import(client, project, version, predictions, wait_s, bulk) == len(bulk):
             continue
-        stand = _standing(client, project, version, {task: predictions[task] for task in bulk})
+        sent = {task: predictions[task] for task in bulk}
+        _, stand = read_standing(client, project, version, sent)
         refused += [task for task in bulk if task not in stand]
     return refused
 
@@ -210,14 +212,27 @@ def _import(
     return int(answer.created or 0)
 
 
-def _standing(
+def read_standing(
     client: LabelStudio,
     project: int,
     version: str,
     predictions: Mapping[int, tuple[Result, float]],
-) -> set[int]:
-    """Return the tasks on which just these predictions stand: task id to result and score."""
-    tasks, found = list(predictions), set[int]()
+) -> tuple[set[int], set[int]]:
+    """Tell what became of predictions that were sent, or may have been.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        version: their model version.
+        predictions: task id to result and score.
+
+    Returns:
+        the tasks that are there, and those of them on which just these predictions stand.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    tasks, there, found = list(predictions), set[int](), set[int]()
     for start in range(0, len(tasks), _PAGE):
         some = {"all": False, "included": tasks[start : start + _PAGE]}
         with explained(f"reading predictions of project {project}"):
@@ -228,10 +243,11 @@ def _standing(
                 query=json.dumps({"selectedItems": some}),
                 page_size=_PAGE,
             )
+            there.update(int(task.id) for task in page.items or [])
             found.update(
                 int(task.id)
                 for task in page.items or []
                 for one in task.predictions or []
                 if one.model_version == version and one.result == predictions[int(task.id)][0]
             )
-    return found
+    return there, found
