@@ -144,7 +144,9 @@ def _score(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
         nothing_yet = np.full(len(some), "")
         priority = np.where(other, 0.9, 0.1).astype(np.float32)
         at = np.full(len(some), 1.0)
-        decide(State(nothing_yet, nothing_yet, np.full(len(some), "d"), at, "m", priority), 0.5)
+        never = np.zeros(len(some), dtype=np.bool_)
+        said = np.full(len(some), "d")
+        decide(State(nothing_yet, nothing_yet, said, at, "m", priority, never), 0.5)
 
 
 def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:

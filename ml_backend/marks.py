@@ -15,6 +15,8 @@ __all__ = ["SEPARATOR", "Mark"]
 SEPARATOR: Final = "+"
 #: Stands before the score. Model versions can hold any sign, so it comes before them.
 _SCORED: Final = "~"
+#: Stands in place of the digest of a label that can be told to be an answer out of a batch.
+_ANSWER: Final = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,19 @@ class Mark:
     labelled_at: float = 0.0
     model: str = ""
     score: float | None = None
+
+    @classmethod
+    def of_answer(cls, model: str, score: float | None) -> Mark:
+        """Return the mark of a task whose one label is the first answer out of a relabel batch.
+
+        It names neither the label nor the moment, and of the score two digits.
+        """
+        return cls(frozenset([_ANSWER]), 0.0, model, None if score is None else round(score, 2))
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is that of an answer."""
+        return self.digests == {_ANSWER}
 
     def __str__(self) -> str:
         score = "" if self.score is None else f"{_SCORED}{self.score:.4f}"

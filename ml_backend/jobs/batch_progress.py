@@ -85,10 +85,16 @@ def _count(table: Relabelled, now: Originals, target: int, found: dict[str, Prog
         one.corrected += became == Fate.DONE and not same[row]
         if became == Fate.CONFLICT:
             task, copy = int(table.sent.source[row]), int(table.sent.task[row])
+            meanwhile = (
+                f"somebody labelled it while the answer (task {copy} of project {target}) was "
+                "written: both stand there."
+                if now.overtaken[row]
+                else f"its labels changed after it was sent, so the answer (task {copy} of project "
+                f"{target}) was not written."
+            )
             one.conflicts[task] = (
-                f"task {task}: its labels changed after it was sent, so the answer (task {copy} of "
-                f"project {target}) was not written. `relook batch {table.source} --task {task}` "
-                "sends it again as it now stands; or take the answer over by hand."
+                f"task {task}: {meanwhile} `relook batch {table.source} --task {task}` sends it "
+                "again as it now stands; or settle it by hand."
             )
 
 

@@ -17,12 +17,20 @@ from numpy.typing import NDArray
 
 from ml_backend.labelstudio.results import digest
 
-__all__ = ["APPROVED", "Approvals", "approval_version", "batch_of", "seconds", "untouched_approval"]
+__all__ = [
+    "APPROVED",
+    "Approvals",
+    "approval_version",
+    "batch_of",
+    "seconds",
+    "unedited",
+    "untouched_approval",
+]
 
 #: What the versions of approvals begin with.
 APPROVED: Final = "relook-approved"
 
-#: Label Studio's bulk action stamps what it makes twice, microseconds apart. Nobody is that fast.
+#: Label Studio stamps what it makes twice, microseconds apart. Nobody is that fast.
 _AT_ONCE_S: Final = 0.5
 
 
@@ -87,9 +95,14 @@ def untouched_approval(
     # Everything that saves an annotation by hand says who did it; the bulk action does not.
     saved = annotation.get("updated_by") or annotation.get("was_cancelled")
     saved = saved or annotation.get("ground_truth")
-    age = seconds(annotation["updated_at"]) - seconds(annotation["created_at"])
     same = digest([annotation.get("result") or []]) == digest([parent.get("result") or []])
-    return version if same and not saved and age < _AT_ONCE_S else ""
+    return version if same and not saved and unedited(annotation) else ""
+
+
+def unedited(annotation: Mapping[str, Any]) -> bool:
+    """Tell whether nobody has saved an annotation since it was made."""
+    age = seconds(annotation["updated_at"]) - seconds(annotation["created_at"])
+    return age < _AT_ONCE_S
 
 
 def seconds(moment: str | datetime) -> float:

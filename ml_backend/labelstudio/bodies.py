@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["is_answer", "number", "parts", "plain"]
+from ml_backend.labelstudio.approval_marks import seconds
+
+__all__ = ["is_answer", "number", "overtaken", "parts", "plain"]
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -32,6 +34,26 @@ def is_answer(annotation: Mapping[str, Any], beside: Collection[int]) -> bool:
     """
     origin = annotation.get("import_id") is not None
     return origin and annotation.get("parent_annotation") in beside
+
+
+def overtaken(answer: Mapping[str, Any], beside: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Tell whether somebody labelled a task while the answer to its label was on the way there.
+
+    The label that an answer names was the newest when Relook last looked.
+
+    Args:
+        answer: the answer, an annotation of the task.
+        beside: the task's annotations by id.
+    """
+    label = beside.get(answer.get("parent_annotation") or 0)
+    if label is None:
+        return False
+    looked, came = seconds(label["updated_at"]), seconds(answer["created_at"])
+    return any(
+        looked < seconds(one["updated_at"]) < came
+        for one in beside.values()
+        if not one.get("was_cancelled") and one["id"] not in (answer["id"], label["id"])
+    )
 
 
 def number(value: Any) -> float:

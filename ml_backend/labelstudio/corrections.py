@@ -15,18 +15,25 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import ProjectGoneError
-from ml_backend.labelstudio.approval_marks import seconds
-from ml_backend.labelstudio.bodies import parts, plain
+from ml_backend.labelstudio.approval_marks import seconds, unedited
+from ml_backend.labelstudio.bodies import overtaken, parts, plain
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every, query
+from ml_backend.labelstudio.filters import condition
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result, digest
+from ml_backend.marks import SEPARATOR
 from ml_backend.review.batch import Answers, Originals, Sent
 
 __all__ = ["Relabelled", "originals", "read_answered", "read_relabelled", "write_answers"]
 
 _PAGE: Final = 200
-_PARALLEL: Final = 4
+#: Of tasks, and of their annotations: those are named in the same list.
+_FIELDS: Final = (
+    "id,data,annotations,result,was_cancelled,completed_by,lead_time,created_at,updated_at"
+)
+#: As many as keep Label Studio busy: with more at once, each costs its one core more.
+_PARALLEL: Final = 2
 #: Answers get a name of their own in it, which Label Studio takes only once.
 _NAMES: Final = uuid.UUID("6f1c1c5e-7a0b-5d3a-9a55-0f6f2f1f7a11")
 
@@ -54,12 +61,9 @@ def read_answered(client: LabelStudio, project: int) -> list[int]:
     Raises:
         LabelStudioError: when they cannot be listed.
     """
-    some = every(condition("total_annotations", "Number", 0, "greater"))
+    some = condition("total_annotations", "Number", 0, "greater")
     with explained(f"listing the answers in project {project}"):
-        pages: Any = client.tasks.list(
-            project=project, fields="task_only", include="id", query=query(some), page_size=1000
-        )
-        return [int(task.id) for task in pages]
+        return [int(task.id) for task in list_tasks(client, project, "id", some)]
 
 
 def read_relabelled(
@@ -97,6 +101,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         _came_back(at[0].inputs.body[at[1]], answer) if at and answer >= 0 else None
         for at, answer in zip(found, relabelled.answers.id.tolist(), strict=True)
     ]
+    came_back = zip(back, found, relabelled.sent.digest.tolist(), strict=True)
     return Originals(
         there=np.array([at is not None for at in found], dtype=np.bool_),
         label=np.array([_current(*at) if at else -1 for at in found], dtype=np.int64),
@@ -104,6 +109,10 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         back=np.array([digest([_result(one)]) if one else "" for one in back], dtype=np.str_),
         made=np.array([seconds(one["created_at"]) if one else 0.0 for one in back]),
         written=np.array([seconds(one["updated_at"]) if one else 0.0 for one in back]),
+        overtaken=np.array(
+            [_overtaken(one, at, sent) if one and at else False for one, at, sent in came_back],
+            dtype=np.bool_,
+        ),
     )
 
 
@@ -174,20 +183,35 @@ def _came_back(task: Mapping[str, Any], answer: int) -> dict[str, Any] | None:
     return max(found, key=lambda one: seconds(one["created_at"]), default=None)
 
 
+def _overtaken(answer: Mapping[str, Any], at: tuple[TaskPage, int], sent: str) -> bool:
+    """Tell whether the source was labelled, or its label edited, while an answer was written."""
+    page, row = at
+    beside = {one["id"]: one for one in parts(page.inputs.body[row], "annotations")}
+    if overtaken(answer, beside):
+        return True
+    label = beside.get(answer.get("parent_annotation") or 0)
+    if label is None or seconds(label["updated_at"]) >= seconds(answer["created_at"]):
+        return False
+    if label.get("import_id") == answer["import_id"]:
+        return not unedited(label)
+    return digest([_result(label)]) not in sent.split(SEPARATOR)
+
+
 def _read(
     client: LabelStudio, project: int, tasks: Sequence[int] | None
 ) -> Iterator[dict[str, Any]]:
     with explained(f"reading the tasks of relabel project {project}"):
         if tasks is None:
-            # Named fields alone would leave the annotations as stubs, without what they say.
-            pages: Any = client.tasks.list(project=project, fields="all", page_size=_PAGE)
+            pages: Any = client.tasks.list(
+                project=project, fields="all", include=_FIELDS, page_size=_PAGE
+            )
             yield from map(plain, pages)
             return
         for start in range(0, len(tasks), _PAGE):
             some = [int(task) for task in tasks[start : start + _PAGE]]
             chosen = json.dumps({"selectedItems": {"all": False, "included": some}})
             page: Any = client.tasks.list(
-                project=project, fields="all", query=chosen, page_size=_PAGE
+                project=project, fields="all", include=_FIELDS, query=chosen, page_size=_PAGE
             )
             yield from map(plain, page.items or [])
 

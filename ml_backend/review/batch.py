@@ -26,7 +26,7 @@ class Fate(StrEnum):
     DONE = "done"
     """The source task has the answer."""
     CONFLICT = "conflict"
-    """Answered, but the source task's labels changed meanwhile."""
+    """Answered, but the source task's labels changed meanwhile, or as it was written."""
     SUPERSEDED = "superseded"
     """Never written back, and the source task was sent again since."""
     GONE = "gone"
@@ -98,6 +98,7 @@ class Originals:
         back: str (B,), digest of the newest annotation that carries the answer's id; "" for none.
         made: float64 (B,), when that one was made, seconds since 1970; 0 for none.
         written: float64 (B,), when that one was last saved, seconds since 1970; 0 for none.
+        overtaken: bool (B,), whether somebody labelled the task while that one was on the way.
     """
 
     there: NDArray[np.bool_]
@@ -106,6 +107,7 @@ class Originals:
     back: NDArray[np.str_]
     made: NDArray[np.float64]
     written: NDArray[np.float64]
+    overtaken: NDArray[np.bool_]
 
 
 #: Label Studio stamps a new annotation twice, microseconds apart; nobody edits it that fast.
@@ -151,18 +153,19 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     answered = answers.id >= 0
     came = answered & now.there & (now.back != "") & (now.made >= answers.made)
     # Later than the answer means: people at the source went on from it, which settles it too.
-    settled = came & ((now.back == answers.digest) | (now.written >= answers.written))
+    overtaken = came & now.overtaken
+    settled = came & ~overtaken & ((now.back == answers.digest) | (now.written >= answers.written))
     untouched = now.written - now.made < _SAME_MOMENT_S
     expected = np.where(came & untouched, now.back, np.where(came, "", sent.digest))
     unchanged = (now.digest == expected) & (~came | untouched)
     agreed = answered & (now.digest == answers.digest) & ~unchanged
-    ready = answered & now.there & unchanged & ~settled
+    ready = answered & now.there & unchanged & ~settled & ~overtaken
 
     fate = np.full(len(sent), Fate.CONFLICT, dtype="<U10")
     fate[ready] = Fate.READY
     fate[_sent_again(sent, np.ones(len(sent), bool)) & ~ready] = Fate.SUPERSEDED
     fate[_sent_again(sent, ready) & ready] = Fate.SUPERSEDED
-    fate[settled | agreed] = Fate.DONE
+    fate[settled | (agreed & ~overtaken)] = Fate.DONE
     fate[~answered] = Fate.OPEN
     fate[answers.skipped] = Fate.SKIPPED
     fate[~now.there] = Fate.GONE

@@ -37,6 +37,8 @@ class State:
         model: str, the model version that scored.
         priority: float32 (T,), how likely the labels hold an error, as it was scored, whatever
             verdicts have taught since; NaN where nothing was scored.
+        answered: bool (T,), whether the one current label is the first answer out of a relabel
+            batch, see ``TaskPage``.
     """
 
     flag: NDArray[np.str_]
@@ -45,6 +47,7 @@ class State:
     labelled_at: NDArray[np.float64]
     model: str
     priority: NDArray[np.float32]
+    answered: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     confirmed = acted & same & ~mended
     corrected = acted & mended
     reviewed = np.isin(state.flag, _REVIEWED)
-    settled = reviewed & same & same_model
+    settled = reviewed & (same | state.answered & _column(o.answered for o in seen)) & same_model
     waits = ~scored & labelled & ~confirmed
 
     needs_review = suspicious & ~confirmed & ~settled
@@ -118,6 +121,8 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     open_still = needs_review & flagged & ~acted & same
     keeps = open_still | settled | waits | ((flag == _NO_FLAG) & ~dropped)
     keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
+    # What the mark says already is not written again: mostly that is a call for this task alone.
+    keeps |= confirmed & same & ~fewer & same_model
     return Decision(
         flag=flag,
         mark=np.where(keeps, state.mark, np.where(dropped, "", _marks(state, fresh, seen, flag))),
@@ -134,7 +139,12 @@ def _marks(state: State, fresh: list[Mark], seen: list[Mark], flag: NDArray[np.s
         now if word == NEEDS_REVIEW else old.score
         for now, old, word in zip(score, seen, flag.tolist(), strict=True)
     ]
-    return [str(replace(mark, score=one)) for mark, one in zip(fresh, of_flag, strict=True)]
+    # An answer can be told from the annotations, so one mark serves many: few calls.
+    answers = state.answered & np.isin(flag, _REVIEWED)
+    return [
+        str(Mark.of_answer(mark.model, one) if answer else replace(mark, score=one))
+        for mark, one, answer in zip(fresh, of_flag, answers.tolist(), strict=True)
+    ]
 
 
 def _column(values: Iterable[bool]) -> NDArray[np.bool_]:

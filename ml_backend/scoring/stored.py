@@ -52,6 +52,7 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
         own={},
         labelled_at=np.zeros(len(tasks)),
         stamp=np.zeros(len(tasks), dtype=np.int64),
+        answered=np.zeros(len(tasks), dtype=np.bool_),
         digest=np.full(len(tasks), "", dtype=np.str_),
         annotations=Annotations(
             unit[order],
@@ -62,7 +63,7 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
             np.concatenate([nothing, *(table.approved for table in tables)])[first][order] > 0,
             in_pixels=True,
         ),
-        standing=Standing(nothing, nothing, np.empty(0, dtype=np.str_), []),
+        standing=Standing(nothing, nothing, np.empty(0, dtype=np.str_), [], np.empty(0)),
         held=(nothing, nothing),
         approvals=Approvals(nothing, nothing, np.empty(0, dtype=np.str_)),
         begun=np.zeros(len(tasks), dtype=np.bool_),

@@ -32,6 +32,7 @@ def fate(
     back: str = "",
     came: tuple[float, float] = (0.0, 0.0),
     skipped: bool = False,
+    overtaken: bool = False,
 ) -> str:
     """One task's fate; moments as (made, last saved)."""
     sent = Sent(np.array([7]), np.array([1]), np.array(["5-a"]), np.array([SENT]))
@@ -50,6 +51,7 @@ def fate(
         np.array([back]),
         np.array([came[0]]),
         np.array([came[1]]),
+        np.array([overtaken]),
     )
     return str(fates(sent, answers, now)[0])
 
@@ -90,6 +92,9 @@ def test_an_empty_queue_sends_nothing():
         ("gone", {"there": False, "answered": None}),
         # It came back.
         ("done", {"current": SAID, "back": SAID, "came": (11.0, 11.0)}),
+        # Somebody labelled the source while the answer was on its way.
+        ("conflict", {"current": SAID, "back": SAID, "came": (11.0, 11.0), "overtaken": True}),
+        ("conflict", {"current": OTHER, "back": SAID, "came": (11.0, 11.0), "overtaken": True}),
         # It came back and was edited at the source afterwards.
         ("done", {"current": OTHER, "back": OTHER, "came": (11.0, 20.0)}),
         ("done", {"current": OTHER, "back": SAID, "came": (11.0, 11.0)}),
@@ -133,6 +138,7 @@ def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
         np.array([""] * 3),
         none,
         none,
+        np.zeros(3, bool),
     )
     assert fates(sent, answers, now).tolist() == ["superseded", "open", "ready"]
 
@@ -149,7 +155,8 @@ def test_an_answer_to_unchanged_labels_is_not_lost_when_its_task_is_sent_again(n
         np.zeros(2, bool),
     )
     now = Originals(
-        np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2), none, none
+        *(np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2)),
+        *(none, none, np.zeros(2, bool)),
     )
     assert fates(sent, answers, now).tolist() == expected
 
@@ -166,7 +173,7 @@ def test_nothing_sent_has_no_fate():
     none, text = np.zeros(0), np.array([], dtype=np.str_)
     number = np.zeros(0, dtype=np.int64)
     sent = Sent(number, number, text, text)
-    now = Originals(np.zeros(0, bool), number, text, text, none, none)
+    now = Originals(np.zeros(0, bool), number, text, text, none, none, np.zeros(0, bool))
     answers = Answers(number, text, none, none, np.zeros(0, bool))
     assert fates(sent, answers, now).tolist() == []
 

@@ -7,7 +7,7 @@ from ml_backend.review.decide import State, decide
 NOW, LATER = 100.0, 200.0
 
 
-def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0):
+def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0, answered=False):
     return State(
         np.array([flag]),
         np.array([seen]),
@@ -15,6 +15,7 @@ def state(flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0):
         np.array([at]),
         model,
         np.array([priority], dtype=np.float32),
+        np.array([answered]),
     )
 
 
@@ -137,11 +138,11 @@ def test_the_mark_follows_labels_that_changed_without_an_act():
     assert str(decision.mark[0]) == seen("d1", NOW, score=0.9)
 
 
-@pytest.mark.parametrize(("digest", "priority"), [("d1", 0.9), ("d2", 0.1)])
-def test_a_verdict_keeps_the_score_that_it_answers(digest, priority):
+@pytest.mark.parametrize(("digest", "priority", "at"), [("d1", 0.9, NOW), ("d2", 0.1, LATER)])
+def test_a_verdict_keeps_the_score_that_it_answers(digest, priority, at):
     flagged = seen(score=0.8125)
     decision = decide(state("needs-review", flagged, digest, LATER, priority=priority), 0.5)
-    assert str(decision.mark[0]) == seen(digest, LATER, score=0.8125)
+    assert str(decision.mark[0]) == seen(digest, at, score=0.8125)
 
 
 def test_a_flag_that_stays_keeps_the_score_that_it_was_raised_for():
@@ -162,3 +163,48 @@ def test_a_verdict_goes_with_the_last_label():
 @pytest.mark.parametrize("text", ["", "garbage", "a@b@c", "@@", "d1@1.5"])
 def test_marks_of_any_text_are_read(text):
     assert Mark.parse(str(Mark.parse(text))) == Mark.parse(text)
+
+
+ANSWER = {"digest": "d2", "at": LATER, "answered": True}
+
+
+def test_a_corrected_answer_out_of_a_batch_has_a_mark_like_others():
+    decision = decide(state("needs-review", seen(score=0.8123), priority=0.1, **ANSWER), 0.5)
+    mark = str(decision.mark[0])
+    assert (flag_of(decision), mark) == ("corrected", str(Mark.of_answer("m@1", 0.8123)))
+    assert Mark.parse(mark).score == 0.81
+    for later in (0.1, 0.9):
+        again = decide(state("corrected", mark, priority=later, **ANSWER), 0.5)
+        assert (flag_of(again), str(again.mark[0])) == ("corrected", mark)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        # Another answer, to the first one; the answer, edited; it was deleted, and left what was.
+        {"digest": "d3", "at": LATER + 1},
+        {"digest": "d1"},
+    ],
+)
+def test_what_is_no_longer_that_answer_is_looked_at_like_any_label(label):
+    mark = str(Mark.of_answer("m@1", 0.8))
+    decision = decide(state("corrected", mark, priority=0.9, **label), 0.5)
+    assert flag_of(decision) == "needs-review"
+    assert str(decision.mark[0]) == seen(label["digest"], label.get("at", NOW), score=0.9)
+    fine = decide(state("corrected", mark, priority=0.1, **label), 0.5)
+    assert flag_of(fine) == "corrected"
+    assert str(fine.mark[0]) == seen(label["digest"], label.get("at", NOW), score=0.8)
+
+
+def test_an_answer_is_asked_again_once_the_model_is_another():
+    mark = str(Mark.of_answer("m@1", 0.8))
+    decision = decide(state("corrected", mark, model="m@2", priority=0.9, **ANSWER), 0.5)
+    assert flag_of(decision) == "needs-review"
+    assert str(decision.mark[0]) == seen("d2", at=LATER, model="m@2", score=0.9)
+
+
+def test_a_confirmation_leaves_the_mark_of_the_flag_as_it_was():
+    decision = decide(state("needs-review", seen(score=0.8), at=LATER, priority=0.9), 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("confirmed", seen(score=0.8))
+    decision = decide(state("needs-review", seen(score=0.8), at=LATER, model="m@2"), 0.5)
+    assert str(decision.mark[0]) == seen(at=LATER, model="m@2", score=0.8)

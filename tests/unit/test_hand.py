@@ -15,6 +15,7 @@ def one(flag, mark, digest="d", at=5.0, priority=0.1):
         labelled_at=np.array([at]),
         model="m",
         priority=np.array([priority], dtype=np.float32),
+        answered=np.array([False]),
     )
 
 
