@@ -62,17 +62,21 @@ def main() -> None:
 def _measure(site: Site, count: int, *, with_events: bool) -> None:
     project, _ = make_project(site, count * _WRONG, _WRONG)
     flagged = site.ended(site.start(project)).flagged
+    start = time.perf_counter()
     with _timed("out", min(count, flagged)):
         order = asdict(new_order(top=count))
         batch = wait_for(enqueue(site.mailbox, send_batch, project, order))["batch"]
     target = int(batch.split("-", maxsplit=1)[0])
     if not with_events:
         _mute(site, target)
+    out = time.perf_counter() - start
     copies = _copies(site, target)
     begin = time.perf_counter()
     with _timed("answered, by the relabellers", len(copies)):
         _answer(site, copies)
     answered = time.perf_counter()
+    found = site.client.projects.get(id=project)
+    back = int(found.total_annotations_number or 0) - int(found.task_number or 0)
     with _timed("back, from the last answer on", len(copies)):
         if not with_events:
             wait_for(enqueue(site.mailbox, bring_back, project))
@@ -82,8 +86,8 @@ def _measure(site: Site, count: int, *, with_events: bool) -> None:
     counts = {name: stands[name] for name in ("sent", "done", "corrected", "confirmed", "open")}
     how = "as it is answered" if with_events else "all at once"
     print(
-        f"- {how}: {ended - begin:.0f} s from the first answer, {ended - answered:.0f} s from the "
-        f"last: {counts}",
+        f"- {how}: out and back in {out + ended - begin:.0f} s; {ended - begin:.0f} s from the "
+        f"first answer, {ended - answered:.0f} s from the last, when {back} were back: {counts}",
         flush=True,
     )
 
@@ -114,12 +118,13 @@ def _answer(site: Site, copies: Sequence[tuple[int, list[dict[str, Any]]]]) -> N
 
 
 def _settle(site: Site, projects: Sequence[int]) -> None:
-    """Wait until no event and no job is left."""
+    """Wait until no event and no job is left, nor one that is put off."""
     events = site.mailbox.events
     while (
         any(site.mailbox.redis.hlen(f"relook:pending:{project}") for project in projects)
         or events.count
         or events.started_job_registry.count
+        or events.scheduled_job_registry.count
     ):
         time.sleep(_LOOK_S)
 

@@ -24,6 +24,7 @@ from ml_backend.errors import (
     TokenRefusedError,
 )
 from ml_backend.jobs.batches import Batches, Order
+from ml_backend.jobs.events import let_others
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.shards import services
 
@@ -116,7 +117,7 @@ def send_batch(project: int, order: dict[str, Any]) -> Answer:
 @_told
 def bring_back(project: int) -> Answer:
     """Look at every answer of a project's batches: ``{"written"}``."""
-    return {"written": Batches(services(), project).bring_back()}
+    return {"written": Batches(services(), project).bring_back(let_others)}
 
 
 @_told

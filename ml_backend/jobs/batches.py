@@ -7,7 +7,7 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from ml_backend.jobs.take_back import (
     look_again,
     remember_relabel_project,
     take_back,
+    take_back_beside,
 )
 from ml_backend.labelstudio.batch_tabs import (
     batch_tabs,
@@ -123,13 +124,14 @@ class Batches:
         with self._services.mailbox.lock(self._source.id, "batches"):
             if order.to == HERE:
                 return self._stay(order)
-            target, sent = self._begun(order.token)
-            chosen, count, warning = self._chosen(order, sent), len(sent), ""
+            found = find_relabel_projects(self._client, self._source.id)
+            target, sent = self._begun(order.token, found)
+            chosen, count, warning = self._chosen(order, sent, found), len(sent), ""
             for page in self._pages(chosen):
                 if not len(page):
                     continue
                 if count == len(sent):
-                    target, warning = self._target(order, target)
+                    target, warning = self._target(order, target, found)
                 batch = f"{target}-{order.token}"
                 tasks = [self._copy(page, row, batch) for row in range(len(page))]
                 send_tasks(self._client, target, tasks)
@@ -144,10 +146,14 @@ class Batches:
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
         least, to = self._settings.batch_every, self._settings.batch_to
-        if not least or self._waiting() < least:
+        if not least:
+            return Dispatch()
+        found = find_relabel_projects(self._client, self._source.id)
+        waiting, out = read_queue(self._client, self._source, self._prefix, found)
+        if len(choose(waiting, out)) < least:
             return Dispatch()
         # Who writes a project's settings may have no rights in the project that they name.
-        if to.isdigit() and int(to) not in find_relabel_projects(self._client, self._source.id):
+        if to.isdigit() and int(to) not in found:
             raise SettingsError(
                 f"nothing is sent to project {to} by itself before somebody who may change it has "
                 f"sent a batch there: on the review page, or `relook batch {self._source.id} "
@@ -167,10 +173,14 @@ class Batches:
             except ProjectGoneError:
                 _log.info("relabel project %s was deleted meanwhile", target)
 
-    def bring_back(self) -> int:
-        """Write every answer that is not yet on its source task; return how many."""
+    def bring_back(self, meanwhile: Callable[[int], None]) -> int:
+        """Write every answer that is not yet on its source task; return how many.
+
+        Args:
+            meanwhile: see ``take_back_beside``.
+        """
         return sum(
-            take_back(self._services, target, read_answered(self._client, target))
+            take_back_beside(self._services, target, read_answered(self._client, target), meanwhile)
             for target in find_relabel_projects(self._client, self._source.id)
         )
 
@@ -212,27 +222,25 @@ class Batches:
         Raises:
             LabelStudioError: when they cannot be read.
         """
-        return read_queue(self._client, self._source, self._prefix, tasks)[1]
+        found = find_relabel_projects(self._client, self._source.id)
+        return read_queue(self._client, self._source, self._prefix, found, tasks)[1]
 
     @property
     def _prefix(self) -> str:
         return self._settings.field_prefix
 
-    def _waiting(self) -> int:
-        """Return how many flagged tasks are in no batch."""
-        waiting, out = read_queue(self._client, self._source, self._prefix)
-        return len(choose(waiting, out))
-
-    def _begun(self, token: str) -> tuple[int, set[int]]:
+    def _begun(self, token: str, found: Iterable[int]) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
-        for target in find_relabel_projects(self._client, self._source.id):
+        for target in found:
             if sent := read_batch(self._client, target, self._source.id, f"{target}-{token}"):
                 return target, sent
         return 0, set()
 
-    def _chosen(self, order: Order, sent: Collection[int]) -> NDArray[np.int64]:
+    def _chosen(
+        self, order: Order, sent: Collection[int], found: Iterable[int]
+    ) -> NDArray[np.int64]:
         """Return what an order has still to send, in the order in which it goes out."""
-        waiting, out = read_queue(self._client, self._source, self._prefix, order.tasks)
+        waiting, out = read_queue(self._client, self._source, self._prefix, found, order.tasks)
         out |= set(sent)
         if order.tasks:
             return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
@@ -240,13 +248,12 @@ class Batches:
         size = self._settings.batch_size
         return chosen if order.top or not size else chosen[: max(size - len(sent), 0)]
 
-    def _target(self, order: Order, begun: int) -> tuple[int, str]:
+    def _target(self, order: Order, begun: int, found: Mapping[int, str]) -> tuple[int, str]:
         """Return the project that an order's tasks go to, and what is to be known of it."""
         note, client, warning = f"[{order.token}]", self._client, ""
         if begun:
             target = begun
         elif order.to in ("", NEW):
-            found = find_relabel_projects(client, self._source.id)
             fitting = [one for one in found if self._fits(one)] if not order.to else []
             same = [one for one, said in found.items() if note in said]
             target = next(iter([*same, *reversed(fitting)]), 0)
@@ -278,7 +285,8 @@ class Batches:
     def _stay(self, order: Order) -> Dispatch:
         client, project = self._client, self._source.id
         begun = read_flags(client, project, self._prefix, order.token)
-        chosen = self._chosen(order, begun)
+        found = find_relabel_projects(client, project)
+        chosen = self._chosen(order, begun, found)
         count = len(begun) + len(chosen)
         if not count:
             return Dispatch()

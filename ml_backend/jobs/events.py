@@ -16,7 +16,7 @@ from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, Settin
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
-from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import SHARD, score_tasks, services
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
@@ -29,15 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 def look_at_pending(project: int) -> None:
-    """Predict and score tasks that events have named, as they stand by now: one shard of them.
+    """Predict and score tasks that events have named, as they stand by now: a shard's number.
 
-    The shard of the newest event goes first, so a reviewer's fix does not wait for an import;
-    one that fails goes last.
+    Those of the newest events go first, so a reviewer's fix does not wait for an import. Where
+    that fails, shards are looked at one by one for a while; one that fails goes last.
     """
     mailbox = services().mailbox
     _name_the_unnamed(project)
     if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
-        relay(services(), project)
+        relay(services(), project, let_others)
         return
     pending = mailbox.pending(project)
     deleted = mailbox.deleted(project)
@@ -55,7 +55,7 @@ def look_at_pending(project: int) -> None:
         mailbox.forget_deleted(project, deleted)
         pending = mailbox.pending(project)
     if pending:
-        _look_at_one_shard(work, pending)
+        _look_at_some(work, pending)
 
 
 def _name_the_unnamed(project: int) -> None:
@@ -63,22 +63,24 @@ def _name_the_unnamed(project: int) -> None:
     mailbox = services().mailbox
     if (unnamed := mailbox.unnamed(project)) is not None:
         try:
-            find_lost_events(services().client, mailbox, project)
+            find_unnamed(services().client, mailbox, project)
         except ProjectGoneError:
             _log.info("project %s is gone", project)
         mailbox.forget(project, {UNNAMED: unnamed})
 
 
-def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
+def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox, project = services().mailbox, work.opened.project.id
-    newest = max(pending, key=lambda task: int(pending[task])) // SHARD
-    tasks = sorted(task for task in pending if task // SHARD == newest)
+    tasks = _newest(pending, one_shard=mailbox.looks_singly(project))
     if is_relabel_project(mailbox, project):
         take_back(services(), project, tasks)
     try:
-        flagged, errors = score_tasks(work, newest, np.array(tasks, dtype=np.int64))
+        flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
     except Exception:
-        mailbox.put_last(project, tasks)
+        if len({task // SHARD for task in tasks}) > 1:
+            mailbox.look_singly(project)
+        else:
+            mailbox.put_last(project, tasks)
         raise
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
@@ -87,6 +89,31 @@ def _look_at_one_shard(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox.forget(project, {task: pending[task] for task in tasks})
     if len(tasks) < len(pending):
         mailbox.wake(project)
+
+
+def send_predictions(project: int) -> None:
+    """Send the predictions that events have left to be sent, unless more of them are to come."""
+    mailbox = services().mailbox
+    mailbox.sending(project)
+    try:
+        work = ProjectWork.open(services(), project)
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its predictions wait for the next run: %s", project, error)
+        return
+    more = mailbox.busy(project)
+    for said in (work.prelabelling.send_lot() if more else work.prelabelling.send()).values():
+        _log.warning("project %s: %s", project, said)
+    if more:
+        mailbox.send_soon(project)
+
+
+def _newest(pending: dict[int, str], *, one_shard: bool) -> list[int]:
+    """Choose the tasks to look at, ascending: as many as one page holds, or of one shard."""
+    newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)
+    # One that was put last has failed: it is tried with its own shard alone.
+    if one_shard or int(pending[newest[0]]) < 0:
+        return sorted(task for task in pending if task // SHARD == newest[0] // SHARD)
+    return sorted(task for task in newest[:SHARD] if int(pending[task]) > 0)
 
 
 def reconcile(project: int) -> None:
@@ -134,13 +161,17 @@ def tend_batches(project: int) -> None:
         _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 
 
-def let_others() -> None:
+def let_others(but: int = 0) -> None:
     """Look at what events have named, in all projects, in the midst of another job.
 
     Not while holding a lock of tasks: it takes the same ones.
+
+    Args:
+        but: the project of that job, where it is such a look itself.
     """
     for project in services().mailbox.woken():
-        _let_pass(project)
+        if project != but:
+            _let_pass(project)
 
 
 def _let_pass(project: int) -> None:

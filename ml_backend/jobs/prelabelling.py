@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from ml_backend.jobs.learning import unknown_labels
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outgoing import Outgoing
+from ml_backend.labelstudio.clearing import clear_tasks, clearable
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
@@ -18,6 +20,9 @@ from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
 
 __all__ = ["Prelabelling", "refusal"]
+
+#: Of fewer tasks, predictions are sooner deleted one by one than all of them, and some sent again.
+_MANY: Final = 8
 
 
 class Prelabelling:
@@ -45,7 +50,7 @@ class Prelabelling:
         predicted: PredictedTasks,
         waiting: Collection[int],
         errors: dict[str, str],
-    ) -> tuple[list[int], NDArray[np.int64]]:
+    ) -> tuple[list[int], NDArray[np.int64], NDArray[np.bool_]]:
         """Write a page's pre-labels, and delete those that they replace.
 
         Args:
@@ -56,7 +61,8 @@ class Prelabelling:
 
         Returns:
             the tasks that Label Studio refused;
-            by how many predictions each task holds more than before, int64 (T,).
+            by how many predictions each task holds more than before, int64 (T,);
+            which tasks hold others than before, bool (T,).
         """
         errors.update({str(task): said for task, said in predicted.errors.items()})
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
@@ -77,7 +83,7 @@ class Prelabelling:
         errors.update({str(task): refusal(task, "prediction") for task in refused})
         more = np.isin(page.id, list(done)) & ~np.isin(page.id, refused)
         gone = np.bincount(page.standing.task[obsolete], minlength=len(page))
-        return refused, more.astype(np.int64) - gone
+        return refused, more.astype(np.int64) - gone, np.isin(page.id, list(done)) | (gone > 0)
 
     def create(
         self,
@@ -93,6 +99,51 @@ class Prelabelling:
         return create_predictions(
             self._opened.services.client, project.id, version, now, project.size
         )
+
+    def delete(
+        self,
+        page: TaskPage,
+        changed: NDArray[np.bool_],
+        waiting: Collection[int],
+        obsolete: Sequence[int],
+    ) -> None:
+        """Delete predictions of ours, of many tasks at once.
+
+        Args:
+            page: T tasks as they were read.
+            changed: bool (T,), which of them hold others since.
+            waiting: those that had predictions on their way before the page was read.
+            obsolete: rows of ``page.standing``.
+        """
+        if not obsolete:
+            return
+        standing, opened = page.standing, self._opened
+        client, project = opened.services.client, opened.project.id
+        gone = np.zeros(len(standing.id), dtype=np.bool_)
+        gone[obsolete] = True
+        cleared = clearable(page, ~gone, (SUGGESTION_VERSION, opened.version))
+        cleared &= ~changed & ~np.isin(page.id, list(waiting))
+        cleared &= np.bincount(standing.task[gone], minlength=len(page)) > 0
+        if cleared.sum() < _MANY:
+            cleared[:] = False
+        at_once = cleared[standing.task]
+        # Should this process die in between, the next look at these tasks finds what they lack.
+        clear_tasks(client, project, page, np.flatnonzero(cleared))
+        self._put_again(page, np.flatnonzero(at_once & ~gone))
+        delete_predictions(client, standing.id[gone & ~at_once].tolist())
+
+    def _put_again(self, page: TaskPage, rows: NDArray[np.int64]) -> None:
+        """Leave predictions to be sent that stood on tasks which were cleared."""
+        standing = page.standing
+        for version in np.unique(standing.version[rows]).tolist():
+            made = {
+                int(page.id[standing.task[row]]): (standing.result[row], float(standing.score[row]))
+                for row in rows[standing.version[rows] == version].tolist()
+            }
+            # Where somebody has added one meanwhile, they were not cleared.
+            self._outgoing.put(version, made, doubtful=made)
+        if len(rows) and not self._in_bulk:
+            self._opened.services.mailbox.send_soon(self._opened.project.id)
 
     def send_lot(self) -> dict[str, str]:
         """Send what waits, if it is enough for one import; return what is wrong."""

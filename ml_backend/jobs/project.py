@@ -81,7 +81,7 @@ class ProjectWork:
         for page, waiting in self._pages(tasks):
             predicted = self._predict(page)
             before_writing()
-            refused, more = self.prelabelling.write(page, predicted, waiting, errors)
+            refused, more, _ = self.prelabelling.write(page, predicted, waiting, errors)
             flagged = page.said("flag")
             ours = np.zeros(len(page), dtype=np.bool_)
             ours[page.standing.task[page.standing.version == SUGGESTION_VERSION]] = True
@@ -104,7 +104,9 @@ class ProjectWork:
             before = self._labels(page, page.said("flag") == NEEDS_REVIEW)
             predicted = self._predict(page)
             before_writing()
-            refused, more = self.prelabelling.write(page, predicted, waiting, outcome.errors)
+            refused, more, changed = self.prelabelling.write(
+                page, predicted, waiting, outcome.errors
+            )
             nearby = [opened.neighborhood.of_page(one, page.inputs) for one in opened.controls]
             scores = learning.scores(opened, page, predicted.controls, nearby, self.policy)
             state = State(
@@ -114,6 +116,7 @@ class ProjectWork:
                 labelled_at=page.labelled_at,
                 model=predicted.version,
                 priority=scores.priority,
+                answered=page.answered,
             )
             honoured = honour(state, decide(state, scores.least), page.said("hand"))
             decision = honoured.decision
@@ -128,6 +131,7 @@ class ProjectWork:
                 shown,
                 decision,
                 partial(self.prelabelling.create, waiting),
+                partial(self.prelabelling.delete, page, changed, waiting),
                 self._changed(page, predicted, before, state.flag, decision.flag),
             )
             opened.noting.scored(page, predicted.controls, shown, nearby)

@@ -40,6 +40,10 @@ _MANY: Final = 1_000_000
 _KEY_S: Final = 60
 _KEY_AFTER_S: Final = 2
 _AT_ONCE_S: Final = 1.0
+#: In this time more may come together for one import.
+_SEND_AFTER_S: Final = 5
+#: Long enough to find which shard it is that fails.
+_SINGLY_S: Final = 600
 
 #: Forget a pending task only if no newer event has named it since.
 _FORGET = """
@@ -160,6 +164,21 @@ class Mailbox:
                 retry=retry(),
             )
 
+    def send_soon(self, project: int) -> None:
+        """Enqueue the job that sends a project's waiting predictions, unless one is waiting."""
+        if self.redis.set(_sending(project), 1, nx=True, ex=_DOOR_S):
+            self.events.enqueue_in(
+                timedelta(seconds=_SEND_AFTER_S),
+                "ml_backend.jobs.events.send_predictions",
+                project,
+                job_id=f"send-{project}-{uuid.uuid4().hex[:8]}",
+                retry=retry(),
+            )
+
+    def sending(self, project: int) -> None:
+        """Note that what is left to be sent from now on wants a job of its own."""
+        self.redis.delete(_sending(project))
+
     def woken(self) -> list[int]:
         """Return the projects whose events wait for a worker."""
         if not self.events.count:
@@ -210,6 +229,10 @@ class Mailbox:
         kept = cast(bytes | None, self.redis.hget(_pending(project), str(UNNAMED)))
         return kept.decode() if kept is not None else None
 
+    def busy(self, project: int) -> bool:
+        """Whether a project's events wait for a worker; not for those that have failed."""
+        return bool(self.redis.exists(_queued(project)))
+
     def forget(self, project: int, done: Mapping[int, str]) -> None:
         """Forget pending tasks that were looked at, but those named again meanwhile."""
         arguments = [part for task, sequence in done.items() for part in (task, sequence)]
@@ -224,6 +247,14 @@ class Mailbox:
         if any(int(sequence) > 0 for sequence in waiting):
             # They need not wait until the job that failed is tried again.
             self.wake(project)
+
+    def look_singly(self, project: int) -> None:
+        """Have a project's pending tasks looked at shard by shard for a while: something fails."""
+        self.redis.set(_singly(project), 1, ex=_SINGLY_S)
+
+    def looks_singly(self, project: int) -> bool:
+        """Whether something has failed in a project a while ago."""
+        return bool(self.redis.exists(_singly(project)))
 
     def remember_tabs(self, project: int, tabs: Mapping[str, int]) -> None:
         """Keep which tabs of the project are ours: name to id."""
@@ -271,28 +302,6 @@ class Mailbox:
             job_timeout=seconds_for(_MANY),
         )
 
-    def reconciled(self, project: int) -> str:
-        """Return up to which change of a task events are known, in Label Studio's own words."""
-        kept = cast(bytes | None, self.redis.hget("relook:reconciled", str(project)))
-        return kept.decode() if kept is not None else ""
-
-    def found(self, project: int) -> dict[int, str]:
-        """Return which changes the last search for lost events found: task to its stamp."""
-        kept = cast(Mapping[bytes, bytes], self.redis.hgetall(_found(project)))
-        return {int(task): stamp.decode() for task, stamp in kept.items()}
-
-    def remember_found(self, project: int, found: Mapping[int, str]) -> None:
-        """Keep which changes a search for lost events has found, in place of the last one's."""
-        with self.redis.pipeline() as pipe:
-            pipe.delete(_found(project))
-            if found:
-                pipe.hset(_found(project), mapping=cast(Any, dict(found)))
-            pipe.execute()
-
-    def remember_reconciled(self, project: int, until: str) -> None:
-        """Keep up to which change of a task every event is known."""
-        self.redis.hset("relook:reconciled", str(project), until)
-
 
 _SEQUENCE: Final = "relook:sequence"
 _RECONCILED_AT: Final = "relook:reconciled-at"
@@ -306,8 +315,12 @@ def _deleted(project: int) -> str:
     return f"relook:deleted:{project}"
 
 
-def _found(project: int) -> str:
-    return f"relook:found:{project}"
+def _sending(project: int) -> str:
+    return f"relook:sending:{project}"
+
+
+def _singly(project: int) -> str:
+    return f"relook:singly:{project}"
 
 
 def _queued(project: int | str) -> str:

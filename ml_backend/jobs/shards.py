@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Final
 
@@ -31,21 +33,19 @@ def shards_of(tasks: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     return dict(zip(numbers.tolist(), pieces, strict=True))
 
 
-def predict_tasks(work: ProjectWork, shard: int, tasks: NDArray[np.int64]) -> dict[str, str]:
-    """Predict tasks of one shard while nobody else writes it; return what is wrong."""
+def predict_tasks(work: ProjectWork, tasks: NDArray[np.int64]) -> dict[str, str]:
+    """Predict tasks, ascending ids, while nobody else writes them; return what is wrong."""
     errors: dict[str, str] = {}
     project = work.opened.project.id
-    with services().mailbox.lock(project, shard) as lock:
+    with _held(project, tasks) as require:
         given_up = services().crashes.each(
-            project, tasks, lambda some: errors.update(work.predict(some, lock.require))
+            project, tasks, lambda some: errors.update(work.predict(some, require))
         )
     return errors | given_up
 
 
-def score_tasks(
-    work: ProjectWork, shard: int, tasks: NDArray[np.int64]
-) -> tuple[int, dict[str, str]]:
-    """Score tasks of one shard while nobody else writes it.
+def score_tasks(work: ProjectWork, tasks: NDArray[np.int64]) -> tuple[int, dict[str, str]]:
+    """Score tasks, ascending ids, while nobody else writes them.
 
     Returns:
         how many need review, and what is wrong.
@@ -55,10 +55,28 @@ def score_tasks(
 
     def score_some(some: NDArray[np.int64]) -> None:
         nonlocal flagged
-        outcome = work.score(some, lock.require)
+        outcome = work.score(some, require)
         flagged += outcome.flagged
         errors.update(outcome.errors)
 
-    with services().mailbox.lock(project, shard) as lock:
+    with _held(project, tasks) as require:
         given_up = services().crashes.each(project, tasks, score_some)
     return flagged, errors | given_up
+
+
+@contextmanager
+def _held(project: int, tasks: NDArray[np.int64]) -> Iterator[Callable[[], None]]:
+    """Hold the locks of some tasks; yields what makes sure of them before something is written."""
+    with ExitStack() as held:
+        # Ascending: of two jobs that take several, neither waits for what the other will let go
+        # only after it.
+        locks = [
+            held.enter_context(services().mailbox.lock(project, shard))
+            for shard in shards_of(tasks)
+        ]
+
+        def require() -> None:
+            for lock in locks:
+                lock.require()
+
+        yield require

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from typing import Final, cast
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from ml_backend.errors import ConfigError, ProjectGoneError, SettingsError
 from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.reconcile import before_unnamed
 from ml_backend.labelstudio.batches import sources_of
 from ml_backend.labelstudio.corrections import (
     Relabelled,
@@ -32,6 +34,7 @@ __all__ = [
     "relay",
     "remember_relabel_project",
     "take_back",
+    "take_back_beside",
 ]
 
 _log = logging.getLogger(__name__)
@@ -41,11 +44,21 @@ _PAGE: Final = 200
 _LOT: Final = 32
 #: From so many on, what sparing them costs is less than the payloads of their events.
 _MANY: Final = 8
+#: Seconds between two looks at what was written so far.
+_LOOK_S: Final = 5.0
 _RELABEL: Final = "relook:relabel"
 
 
-def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
+def take_back(
+    services: Services, target: int, tasks: Sequence[int], ended: threading.Event | None = None
+) -> int:
     """Write the answers in some tasks of a relabel project to their source tasks.
+
+    Args:
+        services: this worker's parts.
+        target: the relabel project.
+        tasks: the tasks there.
+        ended: set when nothing more shall be written: what is left is taken back another time.
 
     Returns:
         how many were written; what is there already, or in conflict, is left alone.
@@ -72,19 +85,51 @@ def take_back(services: Services, target: int, tasks: Sequence[int]) -> int:
             except ProjectGoneError as error:
                 _log.warning("answers of project %s cannot go back: %s", target, error)
                 continue
-            written += _write_ready(services, source, prefix, table)
+            written += _write_ready(services, source, prefix, table, ended or threading.Event())
     return written
 
 
-def _write_ready(services: Services, source: Project, prefix: str, table: Relabelled) -> int:
+def take_back_beside(
+    services: Services, target: int, tasks: Sequence[int], meanwhile: Callable[[int], None]
+) -> int:
+    """Do what ``take_back`` does, and something else beside it.
+
+    An answer is one call, and Label Studio takes its time for it: what is done meanwhile costs
+    none.
+
+    Args:
+        services: this worker's parts.
+        target: the relabel project.
+        tasks: the tasks there.
+        meanwhile: called every few seconds with the relabel project: what it does is to leave that
+            one alone.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as aside:
+        writing = aside.submit(take_back, services, target, tasks, ended)
+        try:
+            while not wait([writing], _LOOK_S).done:
+                meanwhile(target)
+        finally:
+            ended.set()
+    return writing.result()
+
+
+def _write_ready(
+    services: Services, source: Project, prefix: str, table: Relabelled, ended: threading.Event
+) -> int:
     client, written = services.client, 0
     answered = np.flatnonzero(table.answers.id >= 0)
     many = len(answered) >= _MANY
     if many:
-        # An event without payload names no task: what changed since this look is then found.
-        find_lost_events(client, services.mailbox, source.id)
+        before_unnamed(client, services.mailbox, source.id)
     with without_payload(client, source.id) if many else nullcontext():
         for lot in np.split(answered, range(_LOT, len(answered), _LOT)):
+            if ended.is_set():
+                break
             wanted = np.unique(table.sent.source[lot])
             now = originals(table, list(read_tasks(client, source, prefix, wanted)))
             ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY)
@@ -109,8 +154,13 @@ def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
     return bool(mailbox.redis.sismember(_RELABEL, str(project)))
 
 
-def relay(services: Services, target: int) -> None:
+def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> None:
     """Look at what events named in a relabel project that no model serves: answers, for the rest.
+
+    Args:
+        services: this worker's parts.
+        target: the relabel project.
+        meanwhile: see ``take_back_beside``.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
@@ -119,7 +169,7 @@ def relay(services: Services, target: int) -> None:
     pending, deleted = mailbox.pending(target), mailbox.deleted(target)
     newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)[:_PAGE]
     try:
-        take_back(services, target, newest)
+        take_back_beside(services, target, newest, meanwhile)
     except ProjectGoneError:
         _log.info("relabel project %s is gone", target)
         mailbox.redis.srem(_RELABEL, str(target))

@@ -147,7 +147,7 @@ def predict(run: Run, shard: int) -> None:
     work = _open(run, in_bulk=True)
     errors: dict[str, str] = {}
     for page in _pages(run, tasks):
-        errors.update(predict_tasks(work, shard, page))
+        errors.update(predict_tasks(work, page))
     errors.update(work.prelabelling.send_lot())
     services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "predicting", shard, len(tasks))
@@ -191,7 +191,7 @@ def score(run: Run, shard: int) -> None:
     work = _open(run, in_bulk=True)
     flagged, errors = 0, dict[str, str]()
     for page in _pages(run, tasks):
-        more, said = score_tasks(work, shard, page)
+        more, said = score_tasks(work, page)
         flagged += more
         errors.update(said)
     services().runs.note_errors(run.id, errors)

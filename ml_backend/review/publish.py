@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION, Fix, suggest
-from ml_backend.labelstudio.writer import delete_predictions, write_field
+from ml_backend.labelstudio.writer import write_field
 from ml_backend.review.decide import Decision
 
-__all__ = ["Create", "publish"]
+__all__ = ["Create", "Delete", "publish"]
 
 #: Writes predictions of one model version, task id to result and score; returns those refused.
 Create = Callable[[str, Mapping[int, tuple[Result, float]]], list[int]]
+
+
+#: Deletes predictions by their rows in ``TaskPage.standing``.
+Delete = Callable[[Sequence[int]], None]
 
 
 class _Described(Protocol):
@@ -40,6 +44,7 @@ def publish(
     found: _Described,
     decision: Decision,
     create: Create,
+    delete: Delete,
     changed: Mapping[int, str] | None = None,
 ) -> tuple[list[int], NDArray[np.int64]]:
     """Write one page's decisions into Label Studio.
@@ -55,6 +60,7 @@ def publish(
         found: what is said of them.
         decision: what was decided.
         create: writes predictions, see ``create_predictions``.
+        delete: deletes predictions.
         changed: row of a task that was corrected to what was changed in it.
 
     Returns:
@@ -64,7 +70,7 @@ def publish(
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    refused, more = _write_suggestions(client, page, found, decision, create)
+    refused, more = _write_suggestions(page, found, decision, create, delete)
     described = np.flatnonzero(decision.describe).tolist()
     emptied = np.flatnonzero(decision.clear).tolist()
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
@@ -95,7 +101,7 @@ def publish(
 
 
 def _write_suggestions(
-    client: LabelStudio, page: TaskPage, found: _Described, decision: Decision, create: Create
+    page: TaskPage, found: _Described, decision: Decision, create: Create, delete: Delete
 ) -> tuple[list[int], NDArray[np.int64]]:
     wanted: dict[int, Result] = {}
     for row in np.flatnonzero(decision.describe).tolist():
@@ -110,11 +116,12 @@ def _write_suggestions(
             del wanted[row]
         elif decision.resolved[row] or decision.describe[row]:
             obsolete.append(stands)
+    # First: it may delete all that a task holds, and leave what stays to be sent again.
+    delete(obsolete)
     refused = create(
         SUGGESTION_VERSION,
         {int(page.id[r]): (fix, float(found.priority[r])) for r, fix in wanted.items()},
     )
-    delete_predictions(client, page.standing.id[obsolete].tolist())
     more = np.isin(np.arange(len(page)), list(wanted)) & ~np.isin(page.id, refused)
     gone = np.bincount(page.standing.task[obsolete], minlength=len(page))
     return refused, more.astype(np.int64) - gone

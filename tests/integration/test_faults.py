@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from pydantic import SecretStr
 
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import create_project
+from ml_backend.jobs.batch_jobs import bring_back, enqueue, list_batches, new_order, send_batch
+from ml_backend.jobs.batch_jobs import wait_for as answer_of
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, Run, RunBook
-from ml_backend.labelstudio import changes
+from ml_backend.jobs.shards import SHARD
+from ml_backend.labelstudio import listing
 from ml_backend.labelstudio.changes import last_change, read_changes, read_states
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.writer import create_predictions
@@ -40,6 +43,8 @@ IMPORT = r"POST /api/projects/\d+/import/predictions"
 ACTION = r"POST /api/dm/actions"
 TASKS = r"GET /api/tasks"
 READ = r"GET /api/tasks.*fields=all"
+ANSWER = r"POST /api/tasks/\d+/annotations"
+CLEARING = r"POST /api/dm/actions.*id=delete_tasks_predictions"
 
 
 @dataclass
@@ -228,7 +233,7 @@ def test_a_task_that_is_deleted_under_a_listing_hides_no_other(
 ):
     site.proxy.clear()
     project, ids = site.project()
-    monkeypatch.setattr(changes, "_PAGE", 2)
+    monkeypatch.setattr(listing, "_PAGE", 2)
     client = connect(site.settings())
 
     def delete(task: int) -> None:
@@ -421,3 +426,126 @@ def test_two_real_workers_on_one_shard_write_everything_once(worker: Site):
     assert met == ["predicting", "scoring"]
     assert (run.state, run.errors, run.flagged) == ("done", {}, WRONG)
     worker.assert_whole(project, ids)
+
+
+def test_a_task_that_fails_holds_up_no_other_event(worker: Site):
+    """They are looked at together; when that fails, shard by shard."""
+    project, (first,) = worker.project(wrong=1, good=0)
+    body: Any = [{"data": worker.client.tasks.get(id=str(first)).data}] * (2 * SHARD)
+    made: Any = worker.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
+    bad, *good = made.task_ids[0], *made.task_ids[SHARD::40]
+    fault = worker.proxy.add(rf"{READ}.*(%5B|\+){bad}%", "status", status=400, times=1000)
+    worker.mailbox.add_tasks(project, [bad, *good])
+
+    def pending() -> set[int]:
+        return {int(task) for task in worker.redis.hkeys(f"relook:pending:{project}")}
+
+    wait_for(lambda: pending() == {bad}, "a look at all others", 120)
+    assert fault.met > 1
+    worker.proxy.clear()
+    wait_for(lambda: not pending(), "a look at the one that failed", 120)
+
+
+def send_all(site: Site, project: int) -> dict[int, Any]:
+    """Send the queue; return source task to its copy."""
+    order = asdict(new_order())
+    batch = answer_of(enqueue(site.mailbox, send_batch, project, order))["batch"]
+    target = int(batch.split("-")[0])
+    copies: Any = site.client.tasks.list(project=target, fields="all", page_size=100)
+    return {task.data["relook_source_task"]: task for task in copies}
+
+
+def suggested(copy: Any) -> list[dict]:
+    return next(one.result for one in copy.predictions if one.model_version == "relook-suggestion")
+
+
+@pytest.mark.parametrize("meanwhile", ["added", "edited"])
+def test_who_labels_a_source_as_its_answer_is_written_is_not_overwritten(
+    worker: Site, meanwhile: str
+):
+    """Label Studio has taken neither when Relook looks; then it takes both."""
+    project, ids = worker.project()
+    worker.ended(worker.graph.start(project))
+    task = ids[0]
+    copy = send_all(worker, project)[task]
+    worker.client.annotations.create(id=copy.id, result=suggested(copy))
+    (wrong,) = worker.client.tasks.get(id=str(task)).annotations
+    others = wrong["result"][1:]
+
+    def label() -> None:
+        if meanwhile == "added":
+            worker.client.annotations.create(id=task, result=others)
+        else:
+            worker.client.annotations.update(id=wrong["id"], result=others)
+
+    fault = worker.proxy.add(ANSWER, "call", action=label)
+    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 1}
+    assert fault.met == 1
+    (row,) = answer_of(enqueue(worker.mailbox, list_batches, project))["batches"]
+    (said,) = row["conflicts"].values()
+    assert (row["done"], row["ready"], row["open"]) == (0, 0, WRONG - 1)
+    assert f"task {task}: somebody labelled it while the answer" in said
+    held = worker.client.tasks.get(id=str(task)).annotations
+    assert others in [one["result"] for one in held]
+    # It is not written again.
+    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 0}
+    assert len(worker.client.tasks.get(id=str(task)).annotations) == len(held)
+
+    # The mend: as it now stands, it goes out again.
+    order = asdict(new_order(tasks=(task,)))
+    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 1
+    again = worker.client.tasks.list(project=copy.project, fields="all", page_size=100)
+    newest = max(again, key=lambda one: one.id)
+    label = next(p.result for p in newest.predictions if p.model_version == "current-label")
+    assert label == (others if meanwhile == "added" else suggested(copy))
+    for row in answer_of(enqueue(worker.mailbox, list_batches, project))["batches"]:
+        assert row["conflicts"] == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "at"), [(ANSWER, 3), (CLEARING, 1), (IMPORT, 1)], ids=["answers", "clearing", "after"]
+)
+def test_a_worker_that_is_killed_as_answers_come_back_is_made_up_for(
+    worker: Site, call: str, at: int
+):
+    """So many at once that suggestions go in bulk, and the pre-labels beside them come again."""
+    project, ids = worker.project(wrong=20, good=30)
+    worker.ended(worker.graph.start(project))
+    copies = send_all(worker, project)
+    assert len(copies) >= 16, "the fewest that go in bulk"
+    for copy in copies.values():
+        worker.client.annotations.create(id=copy.id, result=suggested(copy))
+    if at > 1:
+        worker.proxy.add(call, "call", times=at - 1, action=lambda: None)
+    fault = worker.proxy.add(call, "call", action=lambda: worker.workers.pop().kill())
+    target = next(iter(copies.values())).project
+    worker.mailbox.add_tasks(target, [copy.id for copy in copies.values()])
+
+    def back() -> bool:
+        tasks: Any = worker.client.tasks.list(project=project, page_size=100)
+        return sum(task.total_annotations for task in tasks) == len(ids) + len(copies)
+
+    if call != ANSWER:
+        wait_for(back, "the answers", 180)
+        worker.mailbox.add_tasks(project, copies)
+    wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
+    # From this thread: a child ends with the thread that started it.
+    worker.work()
+    if call == ANSWER:
+        wait_for(back, "the answers", 180)
+        worker.mailbox.add_tasks(project, copies)
+
+    def whole() -> bool:
+        made = Counter((one.task, one.model_version) for one in predictions(worker, project))
+        tasks: Any = worker.client.tasks.list(project=project, page_size=100)
+        flags = [task.data.get("relook_flag") for task in tasks]
+        return len(made) == len(ids) and flags.count("corrected") == len(copies)
+
+    wait_for(whole, "verdicts, and one prediction a task", 180)
+    made = Counter((one.task, one.model_version) for one in predictions(worker, project))
+    assert set(made.values()) == {1}
+    assert not any(version == "relook-suggestion" for _, version in made)
+    assert {task for task, _ in made} == set(ids)
+    tasks: Any = worker.client.tasks.list(project=project, fields="all", page_size=100)
+    for task in tasks:
+        assert len(task.annotations) == (2 if task.id in copies else 1)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from ml_backend.demo.labelstudio import LabelStudioServer
+from ml_backend.jobs.known_changes import KnownChanges
 from ml_backend.labelstudio.client import access_headers
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
@@ -126,9 +127,10 @@ def without_events(bench: Bench, project: int) -> None:
 
 
 def search(bench: Bench, project: int) -> None:
-    before = bench.mailbox.reconciled(project)
+    known = KnownChanges(bench.redis, project)
+    before = known.reconciled
     bench.mailbox.reconcile_all(0)
-    wait_for(lambda: bench.mailbox.reconciled(project) != before, "the search for lost events")
+    wait_for(lambda: known.reconciled != before, "the search for lost events")
 
 
 def test_changes_whose_events_were_lost_are_found(bench: Bench):
