@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import psutil
@@ -72,16 +72,31 @@ def main() -> None:
     )
     for count in options.tasks:
         with tempfile.TemporaryDirectory(prefix="relook-scale-") as folder:
-            print(f"- {_process(Path(folder), 0, count)}", flush=True)
+            _, (said,) = _run((Path(folder), 0, count))
+            print(f"- {said}", flush=True)
     _print_speed_up(10_000)
     _print_queue()
 
 
-def _process(folder: Path, first: int, count: int) -> str:
-    command = [sys.executable, "-m", "benchmarks.scale"]
-    command += ["--one", str(folder), str(first), str(count)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    return done.stdout.strip()
+def _run(*parts: tuple[Path, int, int]) -> tuple[float, list[str]]:
+    """Have a process do each part; return the seconds since all were ready, and what they said."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--one"]
+    started = [
+        subprocess.Popen(  # noqa: S603 - our own command
+            [*command, *map(str, part)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for part in parts
+    ]
+    ready = [cast(IO[str], one.stdout).readline() for one in started]
+    began = time.perf_counter()
+    said = [one.communicate("go\n")[0].strip() for one in started]
+    seconds = time.perf_counter() - began
+    if not all(ready) or any(one.returncode for one in started):
+        raise RuntimeError("a process failed, see above")
+    return seconds, said
 
 
 def _measure(folder: Path, first: int, count: int) -> str:
@@ -100,6 +115,8 @@ def _measure(folder: Path, first: int, count: int) -> str:
     tasks = np.arange(first, first + count, dtype=np.int64)
     learning.fit(work.opened, tasks[:0])
     idle = psutil.Process().memory_info().rss
+    print("ready", flush=True)
+    sys.stdin.readline()
     compared = work.comparison
     seconds = {
         "store": _timed(lambda: _write(work, tasks)),
@@ -180,19 +197,11 @@ def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:
 def _print_speed_up(count: int) -> None:
     seconds = []
     for processes in (1, 2):
-        with (
-            tempfile.TemporaryDirectory(prefix="relook-scale-") as folder,
-            ThreadPoolExecutor(processes) as pool,
-        ):
+        with tempfile.TemporaryDirectory(prefix="relook-scale-") as folder:
             each = 2 * count // processes
             starts = [number * each for number in range(processes)]
-            run = [(Path(folder), start, each) for start in starts]
-            seconds.append(_timed(lambda run=run, pool=pool: list(pool.map(_started, run))))
+            seconds.append(_run(*((Path(folder), start, each) for start in starts))[0])
     print(f"- two processes on one store over one: {seconds[0] / seconds[1]:.2f} times as fast")
-
-
-def _started(part: tuple[Path, int, int]) -> str:
-    return _process(*part)
 
 
 def nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,18 +15,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 __all__ = ["ChildProcess", "Started", "free_port", "remembered_port", "stop_in_order"]
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG: Final = 1
+_OUTGOING_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: Where that file is not: RFC 6335, section 6.
+_FIRST_DYNAMIC_PORT: Final = 49152
+_LOWEST_PORT: Final = 20_000
+_TRIES: Final = 100
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that nobody listens on and no outgoing connection is given.
+
+    A server may take half a minute to bind its port: one that the kernel chose could by then be an
+    outgoing connection's.
+    """
+    for port in random.sample(range(_LOWEST_PORT, _first_outgoing_port()), _TRIES):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"{_TRIES} ports of 127.0.0.1 were tried and all are in use")
+
+
+def _first_outgoing_port() -> int:
+    try:
+        return int(_OUTGOING_PORTS.read_text().split()[0])
+    except FileNotFoundError:
+        return _FIRST_DYNAMIC_PORT
 
 
 def remembered_port(file: Path) -> int:

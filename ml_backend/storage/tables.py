@@ -18,9 +18,15 @@ from ml_backend.storage.disk import open_table, written
 __all__ = ["Tables", "named", "quoted"]
 
 #: Another process may still read a version of this age.
-_KEPT: Final = timedelta(hours=1)
-#: Writes after which small files are merged.
-_COMPACTED_AFTER: Final = 64
+_KEPT: Final = timedelta(minutes=10)
+#: Writes after which small files are counted.
+_COUNTED_AFTER: Final = 64
+#: Small files are merged when they are more than so many, and one more for so many rows: merging
+#: writes all rows anew, so it must not come as often in a large table. Of files as large as the
+#: third number, which LanceDB merges no further, the ones before are written no more.
+_SMALL_FILES: Final = 48
+_ROWS_A_FILE: Final = 8192
+_LARGEST_FILE: Final = 1 << 20
 #: What a process keeps of tables in memory; LanceDB's own bounds are gigabytes.
 _CACHE_BYTES: Final = 64 << 20
 #: Numbers named in one condition.
@@ -80,7 +86,7 @@ class Tables:
                 merge = merge.when_not_matched_insert_all()
             merge.execute(rows)
             # Each write looks through all files: of a long run they must not become many.
-            if table.version % _COMPACTED_AFTER == 0:
+            if table.version % _COUNTED_AFTER == 0 and _scattered(table):
                 table.optimize(cleanup_older_than=_KEPT)
 
     @_again
@@ -164,6 +170,13 @@ class Tables:
         if table is not None:
             with written(self._location):
                 table.optimize(cleanup_older_than=_KEPT)
+
+
+def _scattered(table: lancedb.table.Table) -> bool:
+    stats = table.stats()
+    merged = min(stats["num_rows"], _LARGEST_FILE)
+    small: int = stats["fragment_stats"]["num_small_fragments"]
+    return small > _SMALL_FILES + merged // _ROWS_A_FILE
 
 
 def named(what: str, columns: pa.Schema, project: int) -> str:

@@ -59,8 +59,9 @@ def test_a_second_start_finds_what_is_there_and_ctrl_c_leaves_nothing(folder, tm
     with said.open("w") as stderr:
         demo = subprocess.Popen([*COMMAND, "--folder", str(folder)], stderr=stderr)
     try:
-        wait_for(lambda: "Ctrl-C" in said.read_text(), "a second start", 240)
+        wait_for(lambda: "Ctrl-C" in said.read_text() or demo.poll(), "a second start", 240)
         text = said.read_text()
+        assert demo.poll() is None, text
         assert "needs review" in text
         assert "password" in text
         print(f"second start: {time.monotonic() - began:.1f} s")

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from ml_backend.errors import LabelStudioError, ProjectGoneError, TokenRefusedError
 from ml_backend.labelstudio import transport
 from ml_backend.labelstudio.client import connect, explained
+from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings
 
 PROJECT = {"id": 1, "title": "One"}
@@ -21,7 +22,7 @@ class Server(ThreadingHTTPServer):
     """Answers the requests in turn as ``script`` says, then with the project."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", free_port()), Handler)
         self.script, self.got, self.busy, self.most_busy = [], [], 0, 0
         self.slow = 0.0
         self.guard = threading.Lock()

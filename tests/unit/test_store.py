@@ -1,6 +1,7 @@
 import multiprocessing
 import subprocess
 
+import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -129,6 +130,15 @@ def test_compacting_loses_nothing(store):
     store.compact(1)
     store.compact(2)
     assert store.get_predictions(1, "c", "v1", np.arange(20))[0].all()
+
+
+def test_many_small_writes_leave_few_files(store, tmp_path):
+    for task in range(200):
+        store.put_labels(1, "c", np.array([task]), labels([task], [task], [task]))
+    database = lancedb.connect(tmp_path)
+    (name,) = database.list_tables().tables
+    assert database.open_table(name).stats()["fragment_stats"]["num_fragments"] <= 64
+    assert len(store.get_labels(1, "c").unit) == 200
 
 
 def test_arrays_are_replaced_whole(store):
