@@ -30,7 +30,7 @@ class Fate(StrEnum):
     SUPERSEDED = "superseded"
     """Never written back, and the source task was sent again since."""
     GONE = "gone"
-    """The source task was deleted."""
+    """The source task was deleted, or is no longer known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Sent:
 
     Attributes:
         task: int64 (B,), the relabel task.
-        source: int64 (B,), the task that it is a copy of.
+        source: int64 (B,), the task that it is a copy of; -1 where that is no longer known.
         batch: str (B,), the batch it went out in.
         digest: str (B,), of the source task's labels as they were sent.
     """
@@ -152,10 +152,12 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     """
     answered = answers.id >= 0
     came = answered & now.there & (now.back != "") & (now.made >= answers.made)
-    # Later than the answer means: people at the source went on from it, which settles it too.
     overtaken = came & now.overtaken
-    settled = came & ~overtaken & ((now.back == answers.digest) | (now.written >= answers.written))
     untouched = now.written - now.made < _SAME_MOMENT_S
+    # Edited later than it was answered: people at the source went on from it, which settles it too.
+    # Untouched, its moment is only that of our writing, of an answer that was read before.
+    edited = ~untouched & (now.written >= answers.written)
+    settled = came & ~overtaken & ((now.back == answers.digest) | edited)
     expected = np.where(came & untouched, now.back, np.where(came, "", sent.digest))
     unchanged = (now.digest == expected) & (~came | untouched)
     agreed = answered & (now.digest == answers.digest) & ~unchanged

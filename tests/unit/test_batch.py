@@ -7,7 +7,7 @@ import base64
 import numpy as np
 import pytest
 
-from ml_backend.labelstudio import batches
+from ml_backend.labelstudio import batches, corrections
 from ml_backend.labelstudio.batches import readable
 from ml_backend.review.batch import Answers, Originals, Sent, Waiting, choose, confirmed, fates
 
@@ -113,6 +113,22 @@ def test_an_empty_queue_sends_nothing():
                 **{"back": OTHER, "came": (11.0, 20.0)},
             },
         ),
+        # Answered again between the look at the first answer and its writing.
+        (
+            "ready",
+            {
+                **{"answered": (10.0, 20.0), "current": OTHER},
+                **{"back": OTHER, "came": (30.0, 30.0)},
+            },
+        ),
+        # That first answer was gone on from at the source before the second came.
+        (
+            "conflict",
+            {
+                **{"answered": (10.0, 20.0), "current": SENT},
+                **{"back": OTHER, "came": (30.0, 30.0)},
+            },
+        ),
         # An annotation older than the answer only happens to carry its number.
         ("ready", {"back": OTHER, "came": (1.0, 1.0)}),
     ],
@@ -176,6 +192,15 @@ def test_nothing_sent_has_no_fate():
     now = Originals(np.zeros(0, bool), number, text, text, none, none, np.zeros(0, bool))
     answers = Answers(number, text, none, none, np.zeros(0, bool))
     assert fates(sent, answers, now).tolist() == []
+
+
+def test_each_save_of_an_answer_has_a_name_of_its_own():
+    """Label Studio takes a name once: no answer stands twice, and none is taken for another."""
+    first = {"id": 70, "updated_at": "2026-11-21T10:00:00.000001Z"}
+    again = {"id": 70, "updated_at": "2026-11-21T10:00:00.000002Z"}
+    other = {"id": 71, "updated_at": "2026-11-21T10:00:00.000001Z"}
+    assert corrections._name(first) == corrections._name(dict(first))
+    assert len({corrections._name(one) for one in (first, again, other)}) == 3
 
 
 def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():
