@@ -78,7 +78,7 @@ def batches(
         table.add_row(one["batch"], str(one["project"]), *counts, str(len(one["conflicts"])))
     Console().print(table)
     for one in found:
-        for mend in one["conflicts"].values():
+        for mend in [*one["conflicts"].values(), *one["held"].values()]:
             _say.print(mend, markup=False)
 
 

@@ -15,7 +15,8 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs.action_book import Action, ActionBook, Wish
 from ml_backend.jobs.approve_action import approve, take_back
-from ml_backend.jobs.batches import IN_BATCH, Batches, Order
+from ml_backend.jobs.batch_orders import IN_BATCH, Order
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.events import let_others
 from ml_backend.jobs.field_actions import change, restore
 from ml_backend.jobs.shards import services
@@ -85,7 +86,7 @@ def undo(action: Action, book: ActionBook) -> str:
     """Take back what an action did, where nobody has changed it since."""
     if action.action == "batch":
         batch = book.batch(action.id)
-        came, withdrawn = Batches(services(), action.project).cancel(batch)
+        came, withdrawn = Batches(services(), action.project, let_others).cancel(batch)
         return f"{withdrawn} tasks withdrawn, {came} answers brought back"
     if action.action == "approve":
         taken, kept = take_back(services(), action, book)
@@ -96,7 +97,7 @@ def undo(action: Action, book: ActionBook) -> str:
 def _send(action: Action, book: ActionBook, wish: Wish) -> str:
     # The same token at each try: a batch that was begun is gone on with.
     order = Order(action.id[:6], to=wish.to, tasks=wish.tasks)
-    made = Batches(services(), action.project).send(order)
+    made = Batches(services(), action.project, let_others).send(order)
     if made.batch:
         book.keep_batch(action.id, made.batch)
     book.note(action.id, done=action.total, undoable=int(bool(made.batch)))

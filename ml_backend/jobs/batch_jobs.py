@@ -23,7 +23,8 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
-from ml_backend.jobs.batches import Batches, Order
+from ml_backend.jobs.batch_orders import Order
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.events import let_others
 from ml_backend.jobs.queue import Mailbox, retry
 from ml_backend.jobs.shards import services
@@ -111,24 +112,24 @@ def _told(job: Callable[..., Answer]) -> Callable[..., Answer]:
 @_told
 def send_batch(project: int, order: dict[str, Any]) -> Answer:
     """Send a batch: what ``Dispatch`` says."""
-    return asdict(Batches(services(), project).send(Order(**order)))
+    return asdict(Batches(services(), project, let_others).send(Order(**order)))
 
 
 @_told
 def bring_back(project: int) -> Answer:
     """Look at every answer of a project's batches: ``{"written"}``."""
-    return {"written": Batches(services(), project).bring_back(let_others)}
+    return {"written": Batches(services(), project, let_others).bring_back()}
 
 
 @_told
 def list_batches(project: int) -> Answer:
     """Tell how a project's batches stand: ``{"batches"}``."""
-    found = Batches(services(), project).progress()
+    found = Batches(services(), project, let_others).progress()
     return {"batches": [asdict(one) for one in found]}
 
 
 @_told
 def cancel_batch(project: int, batch: str) -> Answer:
     """Withdraw what of a batch is unanswered: ``{"written", "withdrawn"}``."""
-    written, withdrawn = Batches(services(), project).cancel(batch)
+    written, withdrawn = Batches(services(), project, let_others).cancel(batch)
     return {"written": written, "withdrawn": withdrawn}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 from label_studio_sdk import LabelStudio
 
 from ml_backend.labelstudio.batch_tabs import batch_tabs, read_flags
@@ -29,8 +29,9 @@ class Progress:
         ready: answered, and on the way back.
         done: corrected or confirmed.
         superseded: never written back, and sent again since.
-        gone: the source task was deleted.
+        gone: the source task was deleted, or the copy names none any more.
         conflicts: source tasks whose labels changed after they were sent, with the mend.
+        held: tasks of its project whose answers cannot go back for another reason, with the mend.
     """
 
     batch: str
@@ -45,15 +46,22 @@ class Progress:
     superseded: int = 0
     gone: int = 0
     conflicts: dict[int, str] = field(default_factory=dict)
+    held: dict[int, str] = field(default_factory=dict)
 
 
-def read_progress(client: LabelStudio, source: Project, prefix: str) -> list[Progress]:
+def read_progress(
+    client: LabelStudio,
+    source: Project,
+    prefix: str,
+    held: Callable[[int], Mapping[int, str]],
+) -> list[Progress]:
     """Return how each batch of a project stands.
 
     Args:
         client: a signed-in client.
         source: the project whose tasks went out.
         prefix: what the names of Relook's own fields begin with.
+        held: tells which answers of a relabel project were refused: task there to the reason.
 
     Raises:
         LabelStudioError: when it cannot be read.
@@ -62,12 +70,19 @@ def read_progress(client: LabelStudio, source: Project, prefix: str) -> list[Pro
     for target in find_relabel_projects(client, source.id):
         for table in read_relabelled(client, target):
             if table.source == source.id:
-                pages = read_tasks(client, source, prefix, np.unique(table.sent.source))
-                _count(table, originals(table, list(pages)), target, found)
+                pages = read_tasks(client, source, prefix, table.sources)
+                now = originals(table, list(pages))
+                _count(table, now, target, held(target), found)
     return [*found.values(), *_read_progress_here(client, source.id, prefix)]
 
 
-def _count(table: Relabelled, now: Originals, target: int, found: dict[str, Progress]) -> None:
+def _count(
+    table: Relabelled,
+    now: Originals,
+    target: int,
+    held: Mapping[int, str],
+    found: dict[str, Progress],
+) -> None:
     fate = fates(table.sent, table.answers, now)
     same = confirmed(table.sent, table.answers)
     for row, (batch, became) in enumerate(
@@ -83,8 +98,8 @@ def _count(table: Relabelled, now: Originals, target: int, found: dict[str, Prog
         one.gone += became == Fate.GONE
         one.confirmed += became == Fate.DONE and bool(same[row])
         one.corrected += became == Fate.DONE and not same[row]
+        task, copy = int(table.sent.source[row]), int(table.sent.task[row])
         if became == Fate.CONFLICT:
-            task, copy = int(table.sent.source[row]), int(table.sent.task[row])
             meanwhile = (
                 f"somebody labelled it while the answer (task {copy} of project {target}) was "
                 "written: both stand there."
@@ -95,6 +110,18 @@ def _count(table: Relabelled, now: Originals, target: int, found: dict[str, Prog
             one.conflicts[task] = (
                 f"task {task}: {meanwhile} `relook batch {table.source} --task {task}` sends it "
                 "again as it now stands; or settle it by hand."
+            )
+        elif task < 0:
+            one.held[copy] = (
+                f"task {copy} of project {target} names its source no longer: relook_source_task "
+                "in its data was changed, so no answer can go back. Put the number back, with "
+                "which relook_source_url ends, or delete the task and send its source again."
+            )
+        elif became == Fate.READY and copy in held:
+            one.held[copy] = (
+                f"task {task}: the answer (task {copy} of project {target}) waits: {held[copy]} It "
+                "is tried again every few minutes, and at once by "
+                f"`relook batches {table.source} --sync`."
             )
 
 

@@ -61,7 +61,7 @@ def _on_the_way(
     for table in read_relabelled(client, target, copies):
         if table.source != source.id:
             continue
-        pages = list(read_tasks(client, source, prefix, np.unique(table.sent.source)))
+        pages = list(read_tasks(client, source, prefix, table.sources))
         fate = fates(table.sent, table.answers, originals(table, pages))
         found |= set(table.sent.source[fate == Fate.READY].tolist())
         done = table.sent.source[fate == Fate.DONE]

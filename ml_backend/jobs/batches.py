@@ -7,29 +7,38 @@ nothing left to do. Redis only knows which projects' events are answers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from redis.exceptions import LockError
 
 from ml_backend.errors import BatchError, ConfigError, ProjectGoneError, SettingsError
+from ml_backend.jobs.batch_orders import HERE, NEW, Dispatch, Order, require_wanted
+from ml_backend.jobs.batch_orders import cancel as note_cancelled
 from ml_backend.jobs.batch_progress import Progress, read_progress
 from ml_backend.jobs.batch_queue import read_queue
+from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
 from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.shards import shards_of
 from ml_backend.jobs.take_back import (
+    held_answers,
     known_settings,
     look_again,
     remember_relabel_project,
-    take_back,
     take_back_beside,
 )
 from ml_backend.labelstudio.batch_tabs import (
+    BatchTab,
     batch_tabs,
     open_tab,
+    put_into,
     read_flags,
-    withdraw_tab,
+    remove_tab,
 )
 from ml_backend.labelstudio.batches import (
     adopt_project,
@@ -47,51 +56,11 @@ from ml_backend.review.batch import choose
 from ml_backend.review.decide import CONFIRMED, CORRECTED
 from ml_backend.services import Services
 
-__all__ = ["HERE", "IN_BATCH", "NEW", "Batches", "Dispatch", "Order"]
+__all__ = ["Batches"]
 
 _log = logging.getLogger(__name__)
 
-#: Where a batch can go besides a project that is named by its id; "" is the relabel project that
-#: stands, or a new one.
-HERE: Final = "here"
-NEW: Final = "new"
 _VERDICTS: Final = (CORRECTED, CONFIRMED)
-#: Why a task is not sent.
-IN_BATCH: Final = "in a batch already"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be sent.
-
-    Attributes:
-        token: names the batch; the same order given again goes on with the same batch.
-        to: "", "new", "here" or a project's id.
-        top: how many from the top of the queue; None for as many as the settings say.
-        kinds: only these kinds of suspicion; empty for all.
-        tasks: these tasks instead of the queue's; empty for the queue.
-    """
-
-    token: str
-    to: str = ""
-    top: int | None = None
-    kinds: tuple[str, ...] = ()
-    tasks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Dispatch:
-    """What came of an order.
-
-    Attributes:
-        batch: the batch's name; "" where there was nothing to send.
-        sent: how many tasks the order has sent, those of earlier tries too.
-        warning: what whoever gave the order should know; "" for nothing.
-    """
-
-    batch: str = ""
-    sent: int = 0
-    warning: str = ""
 
 
 class Batches:
@@ -100,6 +69,8 @@ class Batches:
     Args:
         services: this process' parts.
         project: the source project.
+        meanwhile: called now and then within a longer work, while it locks no task, with a relabel
+            project that it is to leave alone, 0 for none.
 
     Raises:
         LabelStudioError: when the project cannot be read.
@@ -107,8 +78,14 @@ class Batches:
         SettingsError: when its settings are wrong.
     """
 
-    def __init__(self, services: Services, project: int) -> None:
+    def __init__(
+        self,
+        services: Services,
+        project: int,
+        meanwhile: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._services = services
+        self._meanwhile = meanwhile
         self._client = services.client
         self._source = read_project(services.client, project)
         self._settings = known_settings(services.mailbox, project)
@@ -120,23 +97,8 @@ class Batches:
             SettingsError: when the project named cannot take them.
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
-        order = replace(order, to=order.to or self._settings.batch_to)
-        with self._services.mailbox.lock(self._source.id, "batches"):
-            if order.to == HERE:
-                return self._stay(order)
-            found = find_relabel_projects(self._client, self._source.id)
-            target, sent = self._begun(order.token, found)
-            chosen, count, warning = self._chosen(order, sent, found), len(sent), ""
-            for page in self._pages(chosen):
-                if not len(page):
-                    continue
-                if count == len(sent):
-                    target, warning = self._target(order, target, found)
-                batch = f"{target}-{order.token}"
-                tasks = [self._copy(page, row, batch) for row in range(len(page))]
-                send_tasks(self._client, target, tasks)
-                count += len(tasks)
-        return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
+        with self._lock():
+            return self._send(order)
 
     def send_when_full(self, token: str) -> Dispatch:
         """Send what waits in no batch, if it is as much as the project's settings ask for.
@@ -148,18 +110,24 @@ class Batches:
         least, to = self._settings.batch_every, self._settings.batch_to
         if not least:
             return Dispatch()
-        found = find_relabel_projects(self._client, self._source.id)
-        waiting, out = read_queue(self._client, self._source, self._prefix, found)
-        if len(choose(waiting, out)) < least:
-            return Dispatch()
-        # Who writes a project's settings may have no rights in the project that they name.
-        if to.isdigit() and int(to) not in found:
-            raise SettingsError(
-                f"nothing is sent to project {to} by itself before somebody who may change it has "
-                f"sent a batch there: on the review page, or `relook batch {self._source.id} "
-                f"--to {to}`"
-            )
-        return self.send(Order(token))
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._lock(wait_s=0))
+            except LockError:
+                # A batch goes out at this moment: what it leaves is counted the next time.
+                return Dispatch()
+            found = find_relabel_projects(self._client, self._source.id)
+            waiting, out = read_queue(self._client, self._source, self._prefix, found)
+            if len(choose(waiting, out)) < least:
+                return Dispatch()
+            # Who writes a project's settings may have no rights in the project that they name.
+            if to.isdigit() and int(to) not in found:
+                raise SettingsError(
+                    f"nothing is sent to project {to} by itself before somebody who may change it "
+                    "has sent a batch there: on the review page, or `relook batch "
+                    f"{self._source.id} --to {to}`"
+                )
+            return self._send(Order(token))
 
     def tend(self) -> None:
         """See to it that answers whose events never arrived are looked at."""
@@ -168,19 +136,15 @@ class Batches:
             try:
                 if remember_relabel_project(mailbox, target):
                     mailbox.add_tasks(target, read_answered(self._client, target))
-                look_again(mailbox, self._source.id, target)
+                look_again(mailbox, target)
                 find_lost_events(self._client, mailbox, target)
             except ProjectGoneError:
                 _log.info("relabel project %s was deleted meanwhile", target)
 
-    def bring_back(self, meanwhile: Callable[[int], None]) -> int:
-        """Write every answer that is not yet on its source task; return how many.
-
-        Args:
-            meanwhile: see ``take_back_beside``.
-        """
+    def bring_back(self) -> int:
+        """Write every answer that is not yet on its source task; return how many."""
         return sum(
-            take_back_beside(self._services, target, read_answered(self._client, target), meanwhile)
+            self._take_back(target, read_answered(self._client, target))
             for target in find_relabel_projects(self._client, self._source.id)
         )
 
@@ -190,7 +154,8 @@ class Batches:
         Raises:
             LabelStudioError: when it cannot be read.
         """
-        return read_progress(self._client, self._source, self._prefix)
+        held = partial(held_answers, self._services.mailbox)
+        return read_progress(self._client, self._source, self._prefix, held)
 
     def cancel(self, batch: str) -> tuple[int, int]:
         """Bring back what is answered and withdraw the rest.
@@ -202,15 +167,18 @@ class Batches:
             BatchError: when there is no such batch.
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
-        for tab in batch_tabs(self._client, self._source.id, self._prefix):
-            if tab.batch == batch:
-                return 0, self._cancel_here(batch)
-        for target in find_relabel_projects(self._client, self._source.id):
-            for table in read_relabelled(self._client, target):
-                tasks = table.sent.task[table.sent.batch == batch]
-                if table.source == self._source.id and len(tasks):
-                    came = take_back(self._services, target, tasks.tolist())
-                    return came, withdraw(self._client, target, batch)
+        # Noted first: whatever job still sends it holds the lock until then.
+        note_cancelled(self._services.mailbox.redis, self._source.id, batch)
+        with self._lock():
+            tabs = batch_tabs(self._client, self._source.id, self._prefix)
+            if ours := [tab for tab in tabs if tab.batch == batch]:
+                return 0, self._cancel_here(batch, ours)
+            for target in find_relabel_projects(self._client, self._source.id):
+                for table in read_relabelled(self._client, target):
+                    tasks = table.sent.task[table.sent.batch == batch]
+                    if table.source == self._source.id and len(tasks):
+                        came = self._take_back(target, tasks.tolist())
+                        return came, withdraw(self._client, target, batch)
         raise BatchError(
             f"project {self._source.id} has no batch {batch!r}; `relook batches "
             f"{self._source.id}` lists them. One of which nothing is left is not listed."
@@ -228,6 +196,36 @@ class Batches:
     @property
     def _prefix(self) -> str:
         return self._settings.field_prefix
+
+    def _lock(self, wait_s: float = LOCK_WAIT_S) -> LivingLock:
+        return self._services.mailbox.lock(self._source.id, "batches", wait_s)
+
+    def _require_wanted(self, order: Order) -> None:
+        require_wanted(self._services.mailbox.redis, self._source.id, order)
+
+    def _take_back(self, target: int, tasks: Sequence[int]) -> int:
+        return take_back_beside(self._services, target, tasks, self._meanwhile)
+
+    def _send(self, order: Order) -> Dispatch:
+        order = replace(order, to=order.to or self._settings.batch_to)
+        self._require_wanted(order)
+        if order.to == HERE:
+            return self._stay(order)
+        found = find_relabel_projects(self._client, self._source.id)
+        target, sent = self._begun(order.token, found)
+        chosen, count, warning = self._chosen(order, sent, found), len(sent), ""
+        for page in self._pages(chosen):
+            if not len(page):
+                continue
+            self._require_wanted(order)
+            if count == len(sent):
+                target, warning = self._target(order, target, found)
+            batch = f"{target}-{order.token}"
+            tasks = [self._copy(page, row, batch) for row in range(len(page))]
+            send_tasks(self._client, target, tasks)
+            count += len(tasks)
+            self._meanwhile(0)
+        return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
 
     def _begun(self, token: str, found: Iterable[int]) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
@@ -290,14 +288,24 @@ class Batches:
         count = len(begun) + len(chosen)
         if not count:
             return Dispatch()
+        self._put_into(order.token, chosen, order)
         keys = self._source.config.data_keys
-        open_tab(client, project, self._prefix, order.token, chosen, keys)
+        open_tab(client, project, self._prefix, order.token, keys)
         return Dispatch(order.token, count)
 
-    def _cancel_here(self, batch: str) -> int:
+    def _put_into(self, batch: str, tasks: NDArray[np.int64], order: Order | None = None) -> None:
+        """Put tasks that stay in the project into a batch, or with no name out of it."""
         client, project = self._client, self._source.id
-        flags = read_flags(client, project, self._prefix, batch)
-        for tab in batch_tabs(client, project, self._prefix):
-            if tab.batch == batch:
-                withdraw_tab(client, project, self._prefix, tab, list(flags))
+        for shard, some in shards_of(np.sort(tasks)).items():
+            if order is not None:
+                self._require_wanted(order)
+            with self._services.mailbox.lock(project, shard):
+                put_into(client, project, self._prefix, batch, some.tolist())
+            self._meanwhile(0)
+
+    def _cancel_here(self, batch: str, tabs: Sequence[BatchTab]) -> int:
+        flags = read_flags(self._client, self._source.id, self._prefix, batch)
+        self._put_into("", np.array(list(flags), dtype=np.int64))
+        for tab in tabs:
+            remove_tab(self._client, self._source.id, tab)
         return sum(flag not in _VERDICTS for flag in flags.values())

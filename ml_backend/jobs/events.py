@@ -12,20 +12,29 @@ import numpy as np
 import redis
 from rq.timeouts import JobTimeoutException
 
-from ml_backend.errors import ConfigError, ProjectGoneError, RelookError, SettingsError
+from ml_backend.errors import (
+    BatchError,
+    ConfigError,
+    ProjectGoneError,
+    RelookError,
+    SettingsError,
+)
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import SHARD, score_tasks, services
-from ml_backend.jobs.take_back import is_relabel_project, relay, take_back
+from ml_backend.jobs.take_back import is_relabel_project, relay, take_back_beside
 from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
 
 __all__ = ["let_others", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]
 
 _log = logging.getLogger(__name__)
+
+#: Whether events are looked at in the midst of another job.
+_passing = False
 
 
 def look_at_pending(project: int) -> None:
@@ -73,7 +82,7 @@ def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox, project = services().mailbox, work.opened.project.id
     tasks = _newest(pending, one_shard=mailbox.looks_singly(project))
     if is_relabel_project(mailbox, project):
-        take_back(services(), project, tasks)
+        take_back_beside(services(), project, tasks, let_others)
     try:
         flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
     except Exception:
@@ -154,24 +163,32 @@ def _forget(project: int) -> None:
 def tend_batches(project: int) -> None:
     """Find lost answers of a project's relabel batches, and send the next batch if it is time."""
     try:
-        batches = Batches(services(), project)
+        batches = Batches(services(), project, let_others)
         batches.tend()
         batches.send_when_full(secrets.token_hex(3))
-    except (ConfigError, SettingsError, ProjectGoneError) as error:
+    except (BatchError, ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 
 
 def let_others(but: int = 0) -> None:
     """Look at what events have named, in all projects, in the midst of another job.
 
-    Not while holding a lock of tasks: it takes the same ones.
+    Not while holding a lock of tasks: it takes the same ones. In the midst of such a look it does
+    nothing: where events keep coming, one look would begin within the other without end.
 
     Args:
         but: the project of that job, where it is such a look itself.
     """
-    for project in services().mailbox.woken():
-        if project != but:
-            _let_pass(project)
+    global _passing  # noqa: PLW0603 - a worker does its jobs on one thread
+    if _passing:
+        return
+    _passing = True
+    try:
+        for project in services().mailbox.woken():
+            if project != but:
+                _let_pass(project)
+    finally:
+        _passing = False
 
 
 def _let_pass(project: int) -> None:

@@ -12,10 +12,10 @@ from redis.lock import Lock
 
 from ml_backend.jobs.pulse import LAPSE_S, beating
 
-__all__ = ["LivingLock"]
+__all__ = ["LOCK_WAIT_S", "LivingLock"]
 
 #: The longest wait for a lock; what waits longer fails and is tried again.
-_WAIT_S: Final = 600
+LOCK_WAIT_S: Final = 600
 #: How long it is known who held a lock last; no process is away longer and then goes on.
 _REMEMBERED_S: Final = 24 * 3600
 
@@ -29,7 +29,7 @@ class LivingLock(Lock):
         wait_s: how long to wait for it.
     """
 
-    def __init__(self, connection: redis.Redis, name: str, wait_s: float = _WAIT_S) -> None:
+    def __init__(self, connection: redis.Redis, name: str, wait_s: float = LOCK_WAIT_S) -> None:
         # The thread that renews it must know its token.
         super().__init__(
             connection, name, timeout=LAPSE_S, blocking_timeout=wait_s, thread_local=False

@@ -17,7 +17,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.jobs.clock import SteadyJob
 from ml_backend.jobs.embedded_redis import running_address
 from ml_backend.jobs.limit import SHARD_S, seconds_for
-from ml_backend.jobs.locks import LivingLock
+from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["EVENTS", "RUNS", "UNNAMED", "Mailbox", "open_redis", "retry"]
@@ -274,9 +274,9 @@ class Mailbox:
         """Whether Relook itself once put this model version into the project."""
         return bool(self.redis.sismember(f"relook:versions:{project}", version))
 
-    def lock(self, project: int, bucket: int | str) -> LivingLock:
+    def lock(self, project: int, bucket: int | str, wait_s: float = LOCK_WAIT_S) -> LivingLock:
         """Return the lock that lets one job at a time write a range of tasks, or the tab."""
-        return LivingLock(self.redis, f"relook:lock:{project}:{bucket}")
+        return LivingLock(self.redis, f"relook:lock:{project}:{bucket}", wait_s)
 
     def projects(self) -> list[int]:
         """Return the projects that Label Studio has connected to this backend, ascending."""

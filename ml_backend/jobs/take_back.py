@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext
-from typing import Final, cast
+from contextlib import ExitStack, contextmanager
+from textwrap import shorten
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
 
 __all__ = [
+    "held_answers",
     "is_relabel_project",
     "known_settings",
     "look_again",
@@ -39,13 +41,15 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+#: Answers of one job, so that other jobs have their turn; fewer would leave nothing to do beside.
 _PAGE: Final = 200
 #: Small, because a person may change a source between the look at it and the answer's writing.
-_LOT: Final = 32
+_LOT: Final = 50
 #: From so many on, what sparing them costs is less than the payloads of their events.
 _MANY: Final = 8
 #: Seconds between two looks at what was written so far.
 _LOOK_S: Final = 5.0
+_MOST_SAID: Final = 300
 _RELABEL: Final = "relook:relabel"
 
 
@@ -61,31 +65,31 @@ def take_back(
         ended: set when nothing more shall be written: what is left is taken back another time.
 
     Returns:
-        how many were written; what is there already, or in conflict, is left alone.
+        how many were written; what is there already, in conflict or refused is left alone.
 
     Raises:
-        LabelStudioError: when Label Studio cannot be reached or refuses.
+        LabelStudioError: when Label Studio cannot be reached or refuses all.
     """
-    written = 0
+    written, mailbox = 0, services.mailbox
     # What a task says of where it comes from, whoever may import tasks can have written.
     sources = sources_of(services.client, target)
-    for start in range(0, len(tasks), _PAGE):
-        for table in read_relabelled(services.client, target, tasks[start : start + _PAGE]):
-            if table.source not in sources:
-                _log.warning("project %s relabels nothing of project %s", target, table.source)
-                continue
-            try:
-                source = read_project(services.client, table.source)
-                prefix = known_settings(services.mailbox, source.id).field_prefix
-            except (ConfigError, SettingsError) as error:
-                _log.warning("answers of project %s cannot go back yet: %s", target, error)
-                if held := table.sent.task[table.answers.id >= 0].tolist():
-                    services.mailbox.redis.sadd(_held(table.source, target), *held)
-                continue
-            except ProjectGoneError as error:
-                _log.warning("answers of project %s cannot go back: %s", target, error)
-                continue
-            written += _write_ready(services, source, prefix, table, ended or threading.Event())
+    # Of two answers to a task the one to the newer copy is written, so that one comes first.
+    newest = sorted(tasks, reverse=True)
+    with _without_payload(services, sources if len(newest) >= _MANY else ()):
+        for start in range(0, len(newest), _LOT):
+            if ended is not None and ended.is_set():
+                break
+            lot, held = newest[start : start + _LOT], dict[int, str]()
+            # What one job reads is written before another reads: else a first answer could be
+            # written after the second that the same person gave.
+            with mailbox.lock(target, "answers"):
+                for table in read_relabelled(services.client, target, lot):
+                    if table.source in sources:
+                        written += _take_back(services, target, table, held)
+                    else:
+                        said = "project %s relabels nothing of project %s"
+                        _log.warning(said, target, table.source)
+                _keep_held(mailbox, target, lot, held)
     return written
 
 
@@ -118,35 +122,72 @@ def take_back_beside(
     return writing.result()
 
 
+@contextmanager
+def _without_payload(services: Services, sources: Collection[int]) -> Iterator[None]:
+    with ExitStack() as spared:
+        for source in sources:
+            try:
+                before_unnamed(services.client, services.mailbox, source)
+                spared.enter_context(without_payload(services.client, source))
+            except ProjectGoneError:
+                _log.info("project %s is gone", source)
+        yield
+
+
+def _take_back(services: Services, target: int, table: Relabelled, held: dict[int, str]) -> int:
+    """Write the answers of one table; note in ``held`` why those that wait do, by their copies."""
+    try:
+        source = read_project(services.client, table.source)
+        prefix = known_settings(services.mailbox, source.id).field_prefix
+        return _write_ready(services, source, prefix, table, held)
+    except (ConfigError, SettingsError) as error:
+        _log.warning("answers of project %s cannot go back yet: %s", target, error)
+        held.update(dict.fromkeys(table.sent.task[table.answers.id >= 0].tolist(), str(error)))
+    except ProjectGoneError as error:
+        _log.warning("answers of project %s cannot go back: %s", target, error)
+    return 0
+
+
 def _write_ready(
-    services: Services, source: Project, prefix: str, table: Relabelled, ended: threading.Event
+    services: Services, source: Project, prefix: str, table: Relabelled, held: dict[int, str]
 ) -> int:
     client, written = services.client, 0
-    answered = np.flatnonzero(table.answers.id >= 0)
-    many = len(answered) >= _MANY
-    if many:
-        before_unnamed(client, services.mailbox, source.id)
-    with without_payload(client, source.id) if many else nullcontext():
-        for lot in np.split(answered, range(_LOT, len(answered), _LOT)):
-            if ended.is_set():
-                break
-            wanted = np.unique(table.sent.source[lot])
-            now = originals(table, list(read_tasks(client, source, prefix, wanted)))
-            ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY)
-            answers = [
-                (table.annotation[row], int(table.sent.source[row]), int(now.label[row]))
-                for row in ready.tolist()
-            ]
-            written += len(write_answers(client, answers))
+    answered = (table.answers.id >= 0) & (table.sent.source > 0)
+    wanted = np.unique(table.sent.source[answered])
+    now = originals(table, list(read_tasks(client, source, prefix, wanted)))
+    ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
+    answers = [
+        (table.annotation[row], int(table.sent.source[row]), int(now.label[row])) for row in ready
+    ]
+    for row, error in zip(ready, write_answers(client, answers), strict=True):
+        written += error is None
+        if error is not None and not isinstance(error, ProjectGoneError):
+            _log.warning("an answer waits: %s", error)
+            held[int(table.sent.task[row])] = str(error)
     return written
 
 
-def look_again(mailbox: Mailbox, source: int, target: int) -> None:
-    """Have answers looked at that could not go back while their source's settings were wrong."""
-    held = cast(set[bytes], mailbox.redis.smembers(_held(source, target)))
-    if held:
-        mailbox.add_tasks(target, [int(task) for task in held])
-        mailbox.redis.srem(_held(source, target), *held)
+def held_answers(mailbox: Mailbox, target: int) -> dict[int, str]:
+    """Return which answers of a relabel project cannot go back now: task there to the reason."""
+    kept = cast(dict[bytes, bytes], mailbox.redis.hgetall(_held(target)))
+    return {int(task): why.decode() for task, why in kept.items()}
+
+
+def look_again(mailbox: Mailbox, target: int) -> None:
+    """Have answers looked at that could not go back: what was in their way may be mended."""
+    mailbox.add_tasks(target, held_answers(mailbox, target))
+
+
+def _keep_held(
+    mailbox: Mailbox, target: int, tasks: Sequence[int], held: Mapping[int, str]
+) -> None:
+    """Keep which of some tasks' answers are held, in place of what was known of these tasks."""
+    with mailbox.redis.pipeline() as pipe:
+        pipe.hdel(_held(target), *map(str, tasks))
+        if held:
+            said = {str(task): shorten(why, _MOST_SAID) for task, why in held.items()}
+            pipe.hset(_held(target), mapping=cast(Any, said))
+        pipe.execute()
 
 
 def is_relabel_project(mailbox: Mailbox, project: int) -> bool:
@@ -173,6 +214,7 @@ def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> 
     except ProjectGoneError:
         _log.info("relabel project %s is gone", target)
         mailbox.redis.srem(_RELABEL, str(target))
+        mailbox.redis.delete(_held(target))
         newest = list(pending)
     mailbox.forget(target, {task: pending[task] for task in newest})
     mailbox.forget_deleted(target, deleted)
@@ -195,5 +237,5 @@ def known_settings(mailbox: Mailbox, project: int) -> ProjectSettings:
     return project_settings(extra_params)
 
 
-def _held(source: int, target: int) -> str:
-    return f"relook:held:{source}:{target}"
+def _held(target: int) -> str:
+    return f"relook:held-answers:{target}"

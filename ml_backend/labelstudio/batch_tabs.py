@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-import numpy as np
 from label_studio_sdk import LabelStudio
-from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition
@@ -17,7 +15,7 @@ from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.views import Tab, tab_data
 from ml_backend.labelstudio.writer import write_field
 
-__all__ = ["BatchTab", "batch_tabs", "open_tab", "read_flags", "withdraw_tab"]
+__all__ = ["BatchTab", "batch_tabs", "open_tab", "put_into", "read_flags", "remove_tab"]
 
 _TITLE: Final = "Relabel "
 
@@ -40,24 +38,20 @@ def open_tab(
     project: int,
     prefix: str,
     batch: str,
-    tasks: NDArray[np.int64],
     data_keys: Sequence[str],
 ) -> None:
-    """Put tasks into a batch and make its tab; what is there already stays.
+    """Make the tab of a batch, unless it is there already.
 
     Args:
         client: a signed-in client.
         project: the project.
         prefix: what the names of Relook's own fields begin with.
         batch: the batch.
-        tasks: int64 (N,), the tasks.
         data_keys: keys of the task's data that need no place beside the editor.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    if len(tasks):
-        write_field(client, project, f"{prefix}_batch", dict.fromkeys(tasks.tolist(), batch))
     if any(tab.batch == batch for tab in batch_tabs(client, project, prefix)):
         return
     wanted = tab_data(Tab(f"batch {batch}", f"{_TITLE}{batch}", ()), prefix, data_keys)
@@ -98,16 +92,26 @@ def read_flags(client: LabelStudio, project: int, prefix: str, batch: str) -> di
         return {int(task.id): str(task.data.get(f"{prefix}_flag") or "") for task in tasks}
 
 
-def withdraw_tab(
-    client: LabelStudio, project: int, prefix: str, tab: BatchTab, tasks: Sequence[int]
+def put_into(
+    client: LabelStudio, project: int, prefix: str, batch: str, tasks: Iterable[int]
 ) -> None:
-    """Take tasks out of a batch and remove its tab.
+    """Put tasks into a batch; into none where its name is empty.
+
+    While nobody else writes them: Label Studio on SQLite writes back a task's data as it read it,
+    and what another action wrote in between would be lost.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    if tasks:
-        write_field(client, project, f"{prefix}_batch", dict.fromkeys(tasks, ""))
+    write_field(client, project, f"{prefix}_batch", dict.fromkeys(tasks, batch))
+
+
+def remove_tab(client: LabelStudio, project: int, tab: BatchTab) -> None:
+    """Remove the tab of a batch.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
     with explained(f"removing the tab of batch {tab.batch} in project {project}"):
         client.views.delete(id=str(tab.id))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ml_backend.labelstudio.approval_marks import seconds
 
-__all__ = ["is_answer", "number", "overtaken", "parts", "plain"]
+__all__ = ["identity", "is_answer", "number", "overtaken", "parts", "plain"]
+
+#: One more than any id.
+_IDS: Final = 1 << 53
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -59,3 +62,8 @@ def overtaken(answer: Mapping[str, Any], beside: Mapping[int, Mapping[str, Any]]
 def number(value: Any) -> float:
     """Return a number out of a task's data; 0 for anything else."""
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def identity(value: Any) -> int:
+    """Return an id out of a task's data, which people can edit; -1 for anything else."""
+    return value if type(value) is int and 0 < value < _IDS else -1

@@ -13,10 +13,12 @@ import httpx
 import numpy as np
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
+from numpy.typing import NDArray
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
-from ml_backend.errors import ProjectGoneError
+from ml_backend.errors import LabelStudioError, ProjectGoneError, TokenRefusedError
 from ml_backend.labelstudio.approval_marks import seconds, unedited
-from ml_backend.labelstudio.bodies import overtaken, parts, plain
+from ml_backend.labelstudio.bodies import identity, overtaken, parts, plain
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.listing import list_tasks
@@ -36,6 +38,8 @@ _FIELDS: Final = (
 _PARALLEL: Final = 2
 #: Answers get a name of their own in it, which Label Studio takes only once.
 _NAMES: Final = uuid.UUID("6f1c1c5e-7a0b-5d3a-9a55-0f6f2f1f7a11")
+#: Answers of a Label Studio that is away or busy, or of a proxy before it: any write meets them.
+_AWAY: Final = (404, 408, 425, 429, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Relabelled:
     sent: Sent
     answers: Answers
     annotation: Sequence[Mapping[str, Any]]
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """The source tasks that are known, ascending."""
+        return np.unique(self.sent.source[self.sent.source > 0])
 
 
 def read_answered(client: LabelStudio, project: int) -> list[int]:
@@ -74,17 +83,17 @@ def read_relabelled(
     Args:
         client: a signed-in client.
         project: the relabel project.
-        tasks: which; all by default. Those that are gone, or were not sent, are left out.
+        tasks: which; all by default. Those that are gone, or were not sent, are left out; one
+            whose data names its source task no longer is a row with the source -1.
 
     Raises:
         LabelStudioError: when they cannot be read.
     """
     by_source: dict[int, list[dict[str, Any]]] = {}
     for task in _read(client, project, tasks):
-        data = task["data"]
-        places = [data.get("relook_source_project"), data.get("relook_source_task")]
-        if all(isinstance(place, int) for place in places) and data.get("relook_sent_batch"):
-            by_source.setdefault(places[0], []).append(task)
+        source = identity(task["data"].get("relook_source_project"))
+        if source > 0 and task["data"].get("relook_sent_batch"):
+            by_source.setdefault(source, []).append(task)
     return [_table(source, found) for source, found in sorted(by_source.items())]
 
 
@@ -119,7 +128,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
 def write_answers(
     client: LabelStudio,
     answers: Sequence[tuple[Mapping[str, Any], int, int]],
-) -> list[int]:
+) -> list[LabelStudioError | None]:
     """Write answers to their source tasks, each as a new annotation by whoever gave it.
 
     Label Studio takes an annotation's unique id once: what was written before, by a job that died
@@ -131,40 +140,55 @@ def write_answers(
             that it answers, -1 for none.
 
     Returns:
-        the source tasks that have their answer now; those that are gone are not among them.
+        of each answer None where its task has it now, ``ProjectGoneError`` where the task is gone,
+        else why Label Studio refuses this one.
 
     Raises:
-        LabelStudioError: when Label Studio cannot be reached or refuses.
+        LabelStudioError: when Label Studio cannot be reached or refuses all.
     """
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        done = list(pool.map(lambda one: _write(client, *one), answers))
-    return [source for (_, source, _), there in zip(answers, done, strict=True) if there]
+        return list(pool.map(lambda one: _write(client, *one), answers))
 
 
-def _write(client: LabelStudio, annotation: Mapping[str, Any], source: int, answers: int) -> bool:
+def _write(
+    client: LabelStudio, annotation: Mapping[str, Any], source: int, answers: int
+) -> LabelStudioError | None:
     origin = {"parent_annotation": answers} if answers >= 0 else {}
     author = annotation.get("completed_by")
     # Lists name a user by number, single tasks by all that is known of him.
     author = author.get("id") if isinstance(author, dict) else author
     by = {"completed_by": int(author)} if author is not None else {}
+    # A busy database is no refusal: its unique id keeps the answer from standing there twice.
+    tries = Retrying(
+        stop=stop_after_attempt(2),
+        wait=wait_fixed(1),
+        retry=retry_if_exception(lambda error: _status(error) == httpx.codes.INTERNAL_SERVER_ERROR),
+        reraise=True,
+    )
     try:
         with explained(f"writing the answer to task {source}"):
-            try:
-                client.annotations.create(
-                    id=source,
-                    result=annotation["result"] or [],
-                    import_id=int(annotation["id"]),
-                    unique_id=_name(annotation),
-                    lead_time=annotation.get("lead_time") or 0.0,
-                    **by,
-                    **origin,
-                )
-            except ApiError as error:
-                if error.status_code != httpx.codes.CONFLICT:
-                    raise
-    except ProjectGoneError:
-        return False
-    return True
+            tries(
+                client.annotations.create,
+                id=source,
+                result=annotation["result"] or [],
+                import_id=int(annotation["id"]),
+                unique_id=_name(annotation),
+                lead_time=annotation.get("lead_time") or 0.0,
+                **by,
+                **origin,
+            )
+    except ProjectGoneError as error:
+        return error
+    except LabelStudioError as error:
+        status = _status(error.__cause__)
+        if status is None or status in _AWAY or isinstance(error, TokenRefusedError):
+            raise
+        return None if status == httpx.codes.CONFLICT else error
+    return None
+
+
+def _status(error: BaseException | None) -> int | None:
+    return error.status_code if isinstance(error, ApiError) else None
 
 
 def _name(annotation: Mapping[str, Any]) -> str:
@@ -224,7 +248,7 @@ def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:
         source,
         Sent(
             np.array([task["id"] for task in tasks], dtype=np.int64),
-            np.array([one["relook_source_task"] for one in data], dtype=np.int64),
+            np.array([identity(one.get("relook_source_task")) for one in data], dtype=np.int64),
             np.array([str(one["relook_sent_batch"]) for one in data], dtype=np.str_),
             np.array([str(one.get("relook_sent_digest") or "") for one in data], dtype=np.str_),
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from label_studio_sdk import LabelStudio
 
-from ml_backend.labelstudio.bodies import number
+from ml_backend.labelstudio.bodies import identity, number
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition
 from ml_backend.labelstudio.listing import list_tasks
@@ -26,11 +26,12 @@ def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
     flagged = condition(f"data.{prefix}_flag", "String", NEEDS_REVIEW)
     with explained(f"reading the queue of project {project}"):
         tasks = list_tasks(client, project, "id,data", flagged)
-        found = [(int(task.id), task.data) for task in tasks]
+        # Page by page: of a text, the data can be many times as large.
+        found = [(int(task.id), *_place(task.data, prefix)) for task in tasks]
     return Waiting(
-        np.array([task for task, _ in found], dtype=np.int64),
-        np.array([number(data.get(f"{prefix}_priority")) for _, data in found], dtype=np.float64),
-        np.array([str(data.get(f"{prefix}_kind") or "") for _, data in found], dtype=np.str_),
+        np.array([task for task, _, _ in found], dtype=np.int64),
+        np.array([priority for _, priority, _ in found], dtype=np.float64),
+        np.array([kind for _, _, kind in found], dtype=np.str_),
     )
 
 
@@ -65,10 +66,13 @@ def _copies(
     client: LabelStudio, target: int, source: int, *conditions: dict[str, Any]
 ) -> dict[int, int]:
     with explained(f"listing tasks of relabel project {target}"):
-        tasks = list_tasks(client, target, "id,data", *conditions)
-        found = [(int(task.id), task.data) for task in tasks]
-    return {
-        copy: int(data["relook_source_task"])
-        for copy, data in found
-        if data.get("relook_source_project") == source and "relook_source_task" in data
-    }
+        found = {
+            int(copy.id): identity(copy.data.get("relook_source_task"))
+            for copy in list_tasks(client, target, "id,data", *conditions)
+            if copy.data.get("relook_source_project") == source
+        }
+    return {copy: task for copy, task in found.items() if task > 0}
+
+
+def _place(data: dict[str, Any], prefix: str) -> tuple[float, str]:
+    return number(data.get(f"{prefix}_priority")), str(data.get(f"{prefix}_kind") or "")

@@ -42,14 +42,16 @@ def read_verdicts(client: LabelStudio, project: int, prefix: str) -> Verdicts:
     flag = f"data.{prefix}_flag"
     flags = [condition(flag, "String", verdict) for verdict in (CORRECTED, CONFIRMED)]
     with explained(f"reading the verdicts of project {project}"):
-        tasks = [
-            task.data for some in flags for task in list_tasks(client, project, "id,data", some)
+        rows = [
+            (
+                str(task.data.get(f"{prefix}_kind") or ""),
+                score,
+                task.data.get(f"{prefix}_flag") == CORRECTED,
+            )
+            for some in flags
+            for task in list_tasks(client, project, "id,data", some)
+            if (score := _score(task.data, prefix)) is not None
         ]
-    rows = [
-        (str(data.get(f"{prefix}_kind") or ""), score, data.get(f"{prefix}_flag") == CORRECTED)
-        for data in tasks
-        if (score := _score(data, prefix)) is not None
-    ]
     return Verdicts(
         [kind for kind, _, _ in rows],
         np.array([score for _, score, _ in rows], dtype=np.float32),

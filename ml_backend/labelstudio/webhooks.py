@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from label_studio_sdk import LabelStudio
 
+from ml_backend.errors import ProjectGoneError
 from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.labelstudio.client import explained
 
@@ -25,6 +27,8 @@ __all__ = [
     "webhook_key",
     "without_payload",
 ]
+
+_log = logging.getLogger(__name__)
 
 #: Label Studio sends a webhook's headers as they stand, and Basic auth with no event.
 KEY_HEADER: Final = "X-Relook-Key"
@@ -105,9 +109,12 @@ def without_payload(client: LabelStudio, project: int) -> Iterator[None]:
         ours = [one for one in every if PROJECT_HEADER in (one.headers or {})]
 
     def send_payload(wanted: bool) -> None:
-        with explained(f"setting the payload of the webhook of project {project}"):
-            for one in ours:
-                client.webhooks.update(id=int(one.id or 0), url=one.url, send_payload=wanted)
+        for one in ours:
+            try:
+                with explained(f"setting the payload of the webhook of project {project}"):
+                    client.webhooks.update(id=int(one.id or 0), url=one.url, send_payload=wanted)
+            except ProjectGoneError:
+                _log.info("a webhook of project %s was deleted meanwhile", project)
 
     send_payload(False)
     try:

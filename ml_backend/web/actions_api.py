@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batches import HERE, IN_BATCH, NEW, Batches
+from ml_backend.jobs.batch_orders import HERE, IN_BATCH, NEW
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.tags import check_tag

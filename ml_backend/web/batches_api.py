@@ -19,7 +19,11 @@ __all__ = ["batches_api"]
 
 
 class Batch(BaseModel):
-    """How a relabel batch stands, in tasks; ``said`` tells how to mend each conflict, by task."""
+    """How a relabel batch stands, in tasks.
+
+    ``said`` tells how to mend each conflict, by task, and what else keeps an answer from going
+    back, by "project/task" of the copy.
+    """
 
     id: str
     project: int
@@ -34,7 +38,7 @@ class Batch(BaseModel):
     superseded: int
     gone: int
     conflicts: int
-    said: dict[int, str]
+    said: dict[str, str]
 
 
 def batches_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
@@ -65,7 +69,9 @@ def batches_api(projects: Projects, access: Access, threads: Threads) -> APIRout
 
 def _batch(one: Progress, url: str) -> Batch:
     said = asdict(one)
-    conflicts = said.pop("conflicts")
+    conflicts, held = said.pop("conflicts"), said.pop("held")
+    mends = {str(task): mend for task, mend in conflicts.items()}
+    mends |= {f"{one.project}/{copy}": mend for copy, mend in held.items()}
     batch = said.pop("batch")
     place = f"{url}/projects/{one.project}/data"
-    return Batch(id=batch, url=place, conflicts=len(conflicts), said=conflicts, **said)
+    return Batch(id=batch, url=place, conflicts=len(conflicts), said=mends, **said)

@@ -193,7 +193,7 @@ def read_states(client, project, between):
 class Batches:
     """Relabel batches, of which there are none."""
 
-    def __init__(self, services, project):
+    def __init__(self, services, project, meanwhile):
         pass
 
     def tend(self):
@@ -218,7 +218,7 @@ if __name__ == "__main__":
         "ml_backend.jobs.take_back",
         is_relabel_project=lambda mailbox, project: False,
         relay=None,
-        take_back=None,
+        take_back_beside=None,
     )
     from ml_backend.labelstudio import changes
 
