@@ -238,7 +238,7 @@ def test_a_conflict_of_a_batch_says_its_mend(bench):
     bench.open("room=activity")
     row = bench.page.get_by_role("row", name="1-b1")
     expect(row.get_by_role("cell")).to_have_text(["60", "8", "0", "3", "48", "40", "8", "1"])
-    bench.page.get_by_text("1 conflict").click()
+    bench.page.get_by_text("1 note").click()
     expect(bench.page.get_by_text("send it again as it now stands")).to_be_visible()
 
 

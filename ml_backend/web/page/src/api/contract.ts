@@ -132,7 +132,7 @@ export interface Batch {
   /** Sent again since, never written back. */
   superseded: number;
   conflicts: number;
-  /** Of each conflict, by task, how to mend it. */
+  /** How to mend each conflict, and what else keeps an answer from going back. */
   said: Record<string, string>;
 }
 

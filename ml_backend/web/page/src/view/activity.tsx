@@ -184,7 +184,7 @@ function Batches({ found }: { found: Batch[] }) {
       </Table>
       {mends.length > 0 && (
         <details class="run-log">
-          <summary>{plural(mends.length, "conflict")}</summary>
+          <summary>{plural(mends.length, "note")}</summary>
           <ul>
             {mends.map(([task, mend]) => (
               <li key={task}>{mend}</li>
