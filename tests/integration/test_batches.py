@@ -21,11 +21,12 @@ from ml_backend.jobs.batch_jobs import (
 )
 from ml_backend.jobs.batch_jobs import wait_for as end_of
 from ml_backend.jobs.reconcile import find_lost_events
+from ml_backend.jobs.take_back import held_answers
 from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.labelstudio.writer import write_field
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
-from tests.integration.samples import digit, right, scenes, wrong_class
+from tests.integration.samples import digit, one_missing, right, scenes, wrong_class
 from tests.integration.test_cli import relook
 
 
@@ -283,13 +284,12 @@ def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annot
     _, settings = bench.mailbox.setup_of(project)
     bench.mailbox.remember_setup(project, {"no such setting": 1})
     annotator.submit(copy.id, current_label(copy))
-    held = f"relook:held:{project}:{copy.project}"
-    wait_for(lambda: bench.redis.scard(held), "the answer's being looked at")
+    wait_for(lambda: held_answers(bench.mailbox, copy.project), "the answer's being looked at")
     assert len(bench.task(task).annotations) == 1
     bench.mailbox.remember_setup(project, settings)
     bench.mailbox.reconcile_all(0)
     wait_for(lambda: len(bench.task(task).annotations) == 2, "the answer")
-    assert not bench.redis.scard(held)
+    wait_for(lambda: not held_answers(bench.mailbox, copy.project), "the end of the note")
 
 
 def test_a_batch_can_stay_in_the_project(bench, reviewer):
@@ -340,6 +340,44 @@ def test_a_batch_goes_to_a_project_that_is_named_or_new(bench):
     shown = relook("batches", str(project), "--sync", REDIS_URL=bench.stack.redis_url)
     assert made in shown.stdout, shown.stderr
     assert set(relabel_tasks(bench, made)) < set(tasks)
+
+
+def test_a_batch_of_one_kind_and_the_top_of_it(bench):
+    first, second, third, fourth, fifth = scenes(5, seed=75)
+    project, ids = bench.project(
+        "detection",
+        [
+            *(wrong_class(first), one_missing(second), wrong_class(third)),
+            *(one_missing(fourth), right(fifth)),
+        ],
+    )
+    assert bench.analyze(project).state == "done"
+    kinds = {task: bench.task(task).data.get("relook_kind") for task in ids[:4]}
+    assert list(kinds.values()) == ["mislabelled", "missing"] * 2
+    priority = {task: bench.task(task).data["relook_priority"] for task in ids[:4]}
+    urgent = sorted(ids[:4], key=lambda task: (-priority[task], task))
+    missing = [task for task in urgent if kinds[task] == "missing"]
+
+    def order(*words: str) -> str:
+        done = relook("batch", str(project), *words, REDIS_URL=bench.stack.redis_url)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def out() -> set[int]:
+        return {
+            task for row in listed(bench, project) for task in relabel_tasks(bench, row["batch"])
+        }
+
+    assert ": 1 tasks sent" in order("--kind", "missing", "--top", "1")
+    assert out() == {missing[0]}
+    # What is out counts as part of the top.
+    assert "nothing to send" in order("--kind", "missing", "--top", "1")
+    assert ": 1 tasks sent" in order("--kind", "missing", "--kind", "badly drawn")
+    assert out() == set(missing)
+    assert "nothing to send" in order("--kind", "spurious")
+    more = set(urgent[:3]) - set(missing)
+    assert f": {len(more)} tasks sent" in order("--top", "3")
+    assert out() == {*missing, *more}
 
 
 def test_a_save_is_noticed_while_events_name_no_task(bench, reviewer):

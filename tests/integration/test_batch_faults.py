@@ -1,0 +1,309 @@
+"""Relabel batches while workers die, people save again or cancel, and Label Studio refuses."""
+
+# ruff: noqa: F811 - fixtures of another module are named as they are used
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from ml_backend.errors import BatchError
+from ml_backend.jobs.batch_jobs import (
+    bring_back,
+    cancel_batch,
+    enqueue,
+    list_batches,
+    new_order,
+    send_batch,
+)
+from ml_backend.jobs.batch_jobs import wait_for as answer_of
+from ml_backend.jobs.batches import Batches
+from ml_backend.jobs.shards import SHARD
+from ml_backend.jobs.take_back import held_answers, take_back
+from ml_backend.labelstudio import reader
+from ml_backend.labelstudio.batches import find_relabel_projects
+from ml_backend.services import Services
+from tests.integration.conftest import wait_for
+from tests.integration.test_faults import (  # noqa: F401 - fixtures among them
+    ANSWER,
+    Site,
+    send_all,
+    site,
+    suggested,
+    worker,
+)
+
+COPIES = r"POST /api/projects/\d+/import(\?|$)"
+FIELD = r"POST /api/dm/actions.*id=add_data_field"
+
+
+def many(site: Site, count: int) -> tuple[int, tuple[int, ...]]:
+    """A project of that many tasks, all labelled alike."""
+    project, (first,) = site.project(wrong=0, good=1)
+    task = site.client.tasks.get(id=str(first))
+    body: Any = [
+        {"data": task.data, "annotations": [{"result": task.annotations[0]["result"]}]}
+    ] * (count - 1)
+    site.client.projects.import_tasks(id=project, request=body)
+    return project, tuple(int(one.id) for one in listed(site, project))
+
+
+def listed(site: Site, project: int) -> list[Any]:
+    return list(site.client.tasks.list(project=project, fields="task_only", page_size=1000))
+
+
+def copies(site: Site, project: int) -> Counter[int]:
+    """How many copies of each task of a project there are."""
+    (target,) = find_relabel_projects(site.client, project)
+    return Counter(task.data["relook_source_task"] for task in listed(site, target))
+
+
+def batches(site: Site, project: int) -> list[dict[str, Any]]:
+    return answer_of(enqueue(site.mailbox, list_batches, project))["batches"]
+
+
+def results(site: Site, task: int) -> list[Any]:
+    """What the annotations of a task say, oldest first."""
+    found = site.client.tasks.get(id=str(task)).annotations
+    return [one["result"] for one in sorted(found, key=lambda one: one["id"])]
+
+
+def answered(site: Site) -> tuple[int, list[int], dict[int, Any]]:
+    """A project whose queue is out and answered: project, sources, source to copy."""
+    project, ids = site.project()
+    site.ended(site.graph.start(project))
+    sent = send_all(site, project)
+    for copy in sent.values():
+        site.client.annotations.create(id=copy.id, result=suggested(copy))
+    return project, [task for task in ids if task in sent], sent
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_worker_that_is_killed_as_a_batch_goes_out_sends_nothing_twice(worker: Site, page: int):
+    """Label Studio takes the page that was on its way; nobody is left to read its answer."""
+    project, ids = many(worker, 250)
+    if page > 1:
+        worker.proxy.add(COPIES, "call", times=page - 1, action=lambda: None)
+    fault = worker.proxy.add(COPIES, "call", action=lambda: worker.workers.pop().kill())
+    job = enqueue(worker.mailbox, send_batch, project, asdict(new_order(tasks=ids)))
+    wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
+    # From this thread: a child ends with the thread that started it.
+    worker.work()
+    assert answer_of(job)["sent"] == 250
+    assert copies(worker, project) == Counter(ids)
+    (row,) = batches(worker, project)
+    assert (row["sent"], row["open"]) == (250, 250)
+
+
+def test_a_batch_that_is_cancelled_before_its_dead_sender_is_made_up_for_is_not_sent_anew(
+    worker: Site,
+):
+    project, ids = many(worker, 250)
+    fault = worker.proxy.add(COPIES, "call", action=lambda: worker.workers.pop().kill())
+    job = enqueue(worker.mailbox, send_batch, project, asdict(new_order(tasks=ids)))
+    wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
+    sent = wait_for(lambda: sum(copies(worker, project).values()), "the page that was sent")
+    assert sent < 250
+    batch = listed(worker, *find_relabel_projects(worker.client, project))[0].data
+    # It waits in front of the sender's job, which is taken up once it is missed.
+    cancelled = enqueue(worker.mailbox, cancel_batch, project, batch["relook_sent_batch"])
+    worker.work()
+    assert answer_of(cancelled) == {"written": 0, "withdrawn": sent}
+    with pytest.raises(BatchError, match="was cancelled"):
+        answer_of(job)
+    assert not copies(worker, project)
+    # Another order is another batch.
+    order = asdict(new_order(tasks=ids[:3]))
+    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 3
+
+
+def test_a_batch_that_is_cancelled_while_it_goes_out_ends(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    site.proxy.clear()
+    monkeypatch.setattr(reader, "_PAGE_SIZE", 2)
+    project, ids = many(site, 6)
+    services, order = Services(site.settings()), new_order(tasks=ids)
+    came: list[tuple[int, int]] = []
+
+    def cancel() -> None:
+        (target,) = find_relabel_projects(site.client, project)
+        came.append(Batches(services, project).cancel(f"{target}-{order.token}"))
+
+    cancelling = threading.Thread(target=cancel, daemon=True)
+
+    def meanwhile(_: int) -> None:
+        cancelling.start()
+        noted = f"relook:cancelled:{project}:{order.token}"
+        wait_for(lambda: site.redis.exists(noted), "the note of the cancellation")
+
+    with pytest.raises(BatchError, match="was cancelled"):
+        Batches(services, project, meanwhile).send(order)
+    cancelling.join(60)
+    assert came == [(0, 2)]
+    assert not copies(site, project)
+
+
+def test_fields_of_a_batch_are_written_under_the_locks_of_their_tasks(site: Site):
+    site.proxy.clear()
+    project, ids = site.project(wrong=2, good=0)
+    services, held = Services(site.settings()), []
+
+    def look() -> None:
+        locks = [f"relook:lock:{project}:{task // SHARD}" for task in ids]
+        held.append(site.redis.exists(*locks))
+
+    site.proxy.add(FIELD, "call", times=10, action=look)
+    batch = Batches(services, project).send(new_order(to="here", tasks=tuple(ids))).batch
+    assert {task.data["relook_batch"] for task in listed(site, project)} == {batch}
+    sent = len(held)
+    assert Batches(services, project).cancel(batch) == (0, 2)
+    assert {task.data["relook_batch"] for task in listed(site, project)} == {""}
+    assert 0 < sent < len(held)
+    assert all(held)
+
+
+@pytest.mark.parametrize("of", ["one worker", "two workers"])
+def test_a_second_answer_to_a_task_comes_back_after_the_first(site: Site, of: str):
+    """The relabeller saves again after the first answer was read, and before it is written."""
+    site.proxy.clear()
+    project, (task,) = site.project(wrong=1, good=0)
+    services = Services(site.settings())
+    Batches(services, project).send(new_order(tasks=(task,)))
+    (target,) = find_relabel_projects(site.client, project)
+    (copy,) = listed(site, target)
+    (sent,) = results(site, task)
+    first, second = sent[1:], sent[:1]
+    given = site.client.annotations.create(id=copy.id, result=first)
+
+    def second_worker() -> None:
+        take_back(Services(site.settings()), target, [copy.id])
+
+    other = threading.Thread(target=second_worker, daemon=True)
+
+    def save_again() -> None:
+        site.client.annotations.update(id=given.id, result=second)
+        if of == "two workers":
+            other.start()
+            # As long as it would need to write it.
+            other.join(3)
+
+    fault = site.proxy.add(ANSWER, "call", action=save_again)
+    assert take_back(services, target, [copy.id]) == 1
+    assert fault.met == 1
+    if of == "two workers":
+        other.join(60)
+    else:
+        assert results(site, task) == [sent, first]
+        (row,) = Batches(services, project).progress()
+        assert (row.ready, row.done) == (1, 0)
+        assert take_back(services, target, [copy.id]) == 1
+    assert results(site, task) == [sent, first, second]
+    assert take_back(services, target, [copy.id]) == 0
+    (row,) = Batches(services, project).progress()
+    assert (row.ready, row.done) == (0, 1)
+
+
+def test_an_answer_that_is_refused_is_shown_and_holds_up_no_other(worker: Site):
+    project, sources, sent = answered(worker)
+    copy, target = sent[sources[0]].id, sent[sources[0]].project
+    refusal = worker.proxy.add(
+        rf"POST /api/tasks/{sources[0]}/annotations", "status", status=400, times=100
+    )
+    worker.mailbox.add_tasks(target, [one.id for one in sent.values()])
+    wait_for(lambda: not worker.mailbox.redis.hlen(f"relook:pending:{target}"), "all looked at")
+    assert [len(results(worker, task)) for task in sources] == [1, 2, 2, 2]
+    assert refusal.met == 1
+    (row,) = batches(worker, project)
+    assert (row["ready"], row["conflicts"]) == (1, {})
+    (said,) = row["held"].values()
+    assert f"task {sources[0]}: the answer (task {copy} of project {target}) waits" in said
+    assert "HTTP 400" in said
+    # Nobody tries it again at once, but whoever looks after the project's batches does.
+    worker.proxy.clear()
+    worker.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
+    wait_for(lambda: len(results(worker, sources[0])) == 2, "the answer")
+    wait_for(lambda: not held_answers(worker.mailbox, target), "the end of the note")
+    (row,) = batches(worker, project)
+    assert (row["ready"], row["held"]) == (0, {})
+
+
+def test_an_answer_that_a_busy_database_refuses_once_is_written_all_the_same(worker: Site):
+    project, sources, _ = answered(worker)
+    fault = worker.proxy.add(ANSWER, "status", status=500)
+    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": len(sources)}
+    assert fault.met == 1
+    assert [len(results(worker, task)) for task in sources] == [2] * len(sources)
+
+
+@pytest.mark.parametrize("of", ["text", None, 7.5, True, 10**30])
+def test_a_copy_that_names_its_source_no_longer_is_shown_and_breaks_nothing(site: Site, of: Any):
+    site.proxy.clear()
+    project, ids = site.project(wrong=2, good=0)
+    services = Services(site.settings())
+    assert Batches(services, project).send(new_order(tasks=tuple(ids))).sent == 2
+    (target,) = find_relabel_projects(site.client, project)
+    broken, whole = listed(site, target)
+    data = {**broken.data, "relook_source_task": of}
+    site.client.tasks.update(id=str(broken.id), data=data)
+    for copy in (broken, whole):
+        site.client.annotations.create(id=copy.id, result=[])
+    again = Batches(services, project)
+    assert again.bring_back() == 1
+    again.tend()
+    (row,) = again.progress()
+    assert (row.sent, row.gone, row.done) == (2, 1, 1)
+    assert f"task {broken.id} of project {target} names its source no longer" in row.held[broken.id]
+    # Its source is free to go out again.
+    lost = broken.data["relook_source_task"]
+    assert again.send(new_order(tasks=(lost,))).sent == 1
+    assert copies(site, project)[lost] == 1
+
+
+def asked_of(site: Site, project: int) -> list[int]:
+    """When Label Studio was asked about a project's tasks: places in the list of requests."""
+    return [
+        at
+        for at, said in enumerate(site.proxy.requests)
+        if said.startswith("GET /api/tasks") and f"project={project}&" in said + "&"
+    ]
+
+
+def test_events_of_others_pass_while_a_batch_goes_out(worker: Site):
+    other, (task, *_) = worker.project(wrong=1, good=0)
+    worker.ended(worker.graph.start(other))
+    project, ids = many(worker, 250)
+    worker.proxy.clear()
+    worker.proxy.add(COPIES, "call", action=lambda: worker.mailbox.add_tasks(other, [task]))
+    order = asdict(new_order(tasks=ids))
+    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 250
+    pages = [
+        at
+        for at, said in enumerate(worker.proxy.requests)
+        if said.startswith("POST /api/projects") and said.endswith("/import")
+    ]
+    assert len(pages) == 2
+    assert any(pages[0] < at < pages[1] for at in asked_of(worker, other))
+
+
+def test_events_of_others_pass_while_answers_come_back(worker: Site):
+    other, (task, *_) = worker.project(wrong=1, good=0)
+    worker.ended(worker.graph.start(other))
+    project, ids = many(worker, 24)
+    order = asdict(new_order(tasks=ids))
+    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 24
+    (target,) = find_relabel_projects(worker.client, project)
+    for copy in listed(worker, target):
+        worker.client.annotations.create(id=copy.id, result=[])
+    worker.proxy.clear()
+    worker.proxy.add(ANSWER, "call", action=lambda: worker.mailbox.add_tasks(other, [task]))
+    # Slower than in life, so that there is a meanwhile.
+    worker.proxy.add(ANSWER, "call", times=23, action=lambda: time.sleep(1))
+    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 24}
+    writes = [at for at, said in enumerate(worker.proxy.requests) if "/annotations" in said]
+    assert any(writes[0] < at < writes[-1] for at in asked_of(worker, other))
