@@ -133,7 +133,7 @@ def _stated(geometry: Geometry, labels: Labels, size: NDArray[np.int32]) -> NDAr
     """Which annotations say themselves where their regions are in pixels, bool (A,)."""
     if geometry not in _DRAWN:
         return np.ones(len(size), dtype=np.bool_)
-    known: NDArray[np.bool_] = size.all(axis=1)
+    known: NDArray[np.bool_] = np.logical_and.reduce(size > 0, axis=1)
     if geometry == "mask":
         # A mask of few bytes is not made as large as somebody may state.
         other = (labels.size != size[labels.annotation]).any(axis=1)

@@ -59,7 +59,7 @@ def predictions_of(
         return Predictions.of_classes(_probs(control, labels, score, len(answers)), size)
     score = np.where(np.isnan(score), UNSCORED, score)
     stated = labels.sizes(len(answers))
-    size = np.where(stated.all(axis=1)[:, None], stated, size)
+    size = np.where(np.logical_and.reduce(stated > 0, axis=1)[:, None], stated, size)
     here = size[labels.annotation]
     placed = here.all(axis=1) | (control.reads == "text")
     if control.geometry == "mask":
