@@ -128,8 +128,8 @@ def test_what_is_approved_is_what_the_question_shows(bench):
     expect(dialog.get_by_role("status")).to_have_text("Counting…")
     while not held:
         bench.page.wait_for_timeout(50)
-    bench.page.unroute("**/actions")
     held[0].continue_()
+    bench.page.unroute("**/actions")
     yes.click()
     expect(bench.page.locator(".toast-done")).to_contain_text("Approved")
     (asked,) = bench.server.asked
