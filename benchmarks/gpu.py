@@ -309,6 +309,8 @@ def _ultralytics(path: Path) -> Callable[[], Callable[[list[str]], object]]:
             batch=_AT_ONCE,
             conf=SCORE_FLOOR,
             max_det=1000,
+            # Masks at the image's own size, as Relook's outlines are.
+            retina_masks=True,
             device=0 if cuda else "cpu",
             quantize=16 if cuda else None,
             verbose=False,

@@ -30,7 +30,7 @@ def untrained(architecture: str, folder: Path) -> Path:
     model = YOLO(f"{architecture}.yaml", verbose=False)
     torch.manual_seed(0)
     network: Any = type(model.model)(f"{architecture}.yaml", nc=10, verbose=False)
-    network.names = {n: str(n) for n in range(10)}
+    network.names, network.task = {n: str(n) for n in range(10)}, model.task
     scales = getattr(network.model[-1], "cv3", ())
     with torch.no_grad():
         for scale in scales:
@@ -71,10 +71,12 @@ def _write_tagger(folder: Path) -> None:
         BertConfig,
         BertForTokenClassification,
     )
+    from transformers.utils import logging  # noqa: PLC0415
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(Path(found.origin).parent / "model"))
     labels = dict(enumerate(("O", "B-PER", "I-PER", "B-LOC", "I-LOC")))
     config = BertConfig(vocab_size=len(tokenizer), id2label=labels)
+    logging.disable_progress_bar()
     BertForTokenClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
