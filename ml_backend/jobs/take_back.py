@@ -45,7 +45,7 @@ _LOT: Final = 32
 #: From so many on, what sparing them costs is less than the payloads of their events.
 _MANY: Final = 8
 #: Seconds between two looks at what was written so far.
-_LOOK_S: Final = 2.0
+_LOOK_S: Final = 5.0
 _RELABEL: Final = "relook:relabel"
 
 
