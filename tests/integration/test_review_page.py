@@ -242,9 +242,9 @@ def test_each_cell_of_the_confusion_shows_as_many_as_it_counts(new_page, bench, 
     page.goto(project.address("room=overview"))
     cells = page.get_by_role("button", name=re.compile("^Human .*, model .*Show them"))
     cells.first.wait_for()
-    # So sure is the model of some only: the others' cells are those of nothing said.
-    with page.expect_response(re.compile("confidence=0.95$")):
-        page.get_by_label("Confidence at least").fill("0.95")
+    # So sure it is of few if any: the other inputs stand where nothing is said.
+    with page.expect_response(re.compile("confidence=1$")):
+        page.get_by_label("Confidence at least").fill("1")
     expect(page.locator("[inert]")).to_have_count(0)
     names = [str(one) for one in cells.evaluate_all("all => all.map(one => one.ariaLabel)")]
     counts = {name: int(re.search(r": (\d+)\.", name)[1]) for name in names}
