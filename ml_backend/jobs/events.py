@@ -106,8 +106,8 @@ def send_predictions(project: int) -> None:
     mailbox.sending(project)
     try:
         work = ProjectWork.open(services(), project)
-    except ProjectGoneError:
-        _log.info("project %s is gone", project)
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its predictions wait for the next run: %s", project, error)
         return
     more = mailbox.busy(project)
     for said in (work.prelabelling.send_lot() if more else work.prelabelling.send()).values():

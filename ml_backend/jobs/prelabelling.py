@@ -22,7 +22,7 @@ from ml_backend.prediction.prelabels import prelabels
 __all__ = ["Prelabelling", "refusal"]
 
 #: Of fewer tasks, predictions are sooner deleted one by one than all of them, and some sent again.
-_MANY: Final = 16
+_MANY: Final = 8
 
 
 class Prelabelling:
@@ -115,6 +115,8 @@ class Prelabelling:
             waiting: those that had predictions on their way before the page was read.
             obsolete: rows of ``page.standing``.
         """
+        if not obsolete:
+            return
         standing, opened = page.standing, self._opened
         client, project = opened.services.client, opened.project.id
         gone = np.zeros(len(standing.id), dtype=np.bool_)

@@ -230,8 +230,8 @@ class Mailbox:
         return kept.decode() if kept is not None else None
 
     def busy(self, project: int) -> bool:
-        """Whether tasks of a project are pending."""
-        return bool(self.redis.exists(_pending(project)))
+        """Whether a project's events wait for a worker; not for those that have failed."""
+        return bool(self.redis.exists(_queued(project)))
 
     def forget(self, project: int, done: Mapping[int, str]) -> None:
         """Forget pending tasks that were looked at, but those named again meanwhile."""

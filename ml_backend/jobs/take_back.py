@@ -41,14 +41,14 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Answers of one job, so that other jobs have their turn.
-_PAGE: Final = 100
+#: Answers of one job, so that other jobs have their turn; fewer would leave nothing to do beside.
+_PAGE: Final = 200
 #: Small, because a person may change a source between the look at it and the answer's writing.
 _LOT: Final = 50
 #: From so many on, what sparing them costs is less than the payloads of their events.
 _MANY: Final = 8
 #: Seconds between two looks at what was written so far.
-_LOOK_S: Final = 2.0
+_LOOK_S: Final = 5.0
 _MOST_SAID: Final = 300
 _RELABEL: Final = "relook:relabel"
 

@@ -236,7 +236,8 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
         own={name: [task["data"].get(f"{prefix}_{name}") for task in tasks] for name in OWN_FIELDS},
         labelled_at=labelled_at,
         answered=np.array(
-            [_answered(task, some) for task, some in zip(tasks, current, strict=True)]
+            [_answered(task, some) for task, some in zip(tasks, current, strict=True)],
+            dtype=np.bool_,
         ),
         stamp=np.array([microseconds(task["updated_at"]) for task in tasks], dtype=np.int64),
         digest=np.array([_digests(results) for results in said], dtype=np.str_),

@@ -99,4 +99,5 @@ def test_only_what_nobody_would_miss_is_cleared(expected, case):
 
 def test_a_page_without_tasks_has_nothing_to_clear():
     empty = reader._page([], CONFIG, "relook")
+    assert empty.answered.dtype == np.bool_
     assert clearable(empty, np.zeros(0, dtype=np.bool_), OURS).tolist() == []
