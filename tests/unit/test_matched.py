@@ -167,6 +167,7 @@ def test_regions_are_numbered_by_annotation_and_then_as_they_stand():
         label=np.array([0, 1, 2], dtype=np.int32),
         outline=Outlines.of_rows([HERE, HERE, THERE]),
         approved=np.zeros(2, dtype=np.bool_),
+        size=np.repeat(labels.size, 2, axis=0),
     )
     found = counted(table, both, np.array([100]), 0.5, 0.5)
     assert found == {(0, 0): [(100, 1)], (1, 0): [(100, 0)], (2, 3): [(100, 2)]}

@@ -38,7 +38,8 @@ def prediction(number, version):
 
 def page(annotations, predictions=(), **more):
     task = {
-        **{"id": 1, "data": {}, "overlap": 1, "updated_at": at(0), "draft_exists": False},
+        **{"id": 1, "data": {}, "overlap": 1, "draft_exists": False},
+        **{"created_at": at(0), "updated_at": at(0)},
         **{"annotations": list(annotations), "predictions": list(predictions)},
         **{"total_predictions": len(predictions), **more},
     }
