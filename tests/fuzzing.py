@@ -215,6 +215,7 @@ def tasks(draw: Callable[..., Any]) -> list[dict[str, Any]]:
                 "data": data,
                 "annotations": annotations,
                 "predictions": draw(st.sampled_from([[], [prediction]])),
+                "created_at": draw(_time),
                 "updated_at": draw(_time),
             }
         )

@@ -372,6 +372,7 @@ def test_escape_closes_a_menu_wherever_one_is_in_it(bench):
     # A question over the menu is answered first.
     page.locator("summary", has_text="Views").click()
     page.get_by_role("button", name="Delete the view ours").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="ours", exact=True)).to_be_visible()

@@ -22,7 +22,8 @@ def page_of(control, *results):
     """One task with one annotation a result; task 100 first, annotation 10."""
     tasks = [
         {
-            **{"id": 100 + n, "data": {}, "predictions": [], "updated_at": DAY},
+            **{"id": 100 + n, "data": {}, "predictions": []},
+            **{"created_at": DAY, "updated_at": DAY},
             "annotations": [{"id": 10 + n, "result": result, "created_at": DAY, "updated_at": DAY}],
         }
         for n, result in enumerate(results)
