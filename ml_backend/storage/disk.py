@@ -1,20 +1,60 @@
-"""Disks that are full or closed, and what a process leaves on them that dies while it writes."""
+"""What comes between a process and its tables: a full disk, a death, another writer."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import pyarrow as pa
+from tenacity import (
+    RetryCallState,
+    retry,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
 from ml_backend.errors import StoreError
 
-__all__ = ["open_table", "written"]
+__all__ = ["again", "make_table", "open_table", "written"]
+
+_log = logging.getLogger(__name__)
 
 #: What does not pass by itself.
 _PERSONS_MATTERS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+
+#: Attempts, and those after which what is missing is gone for good.
+_ATTEMPTS: Final = 8
+_SURE: Final = 5
+
+
+def _drop_broken(state: RetryCallState) -> None:
+    """Drop a table that lacks files: somebody deleted the store while it was written.
+
+    What it held can be computed again, and nobody could read or write it any more.
+    """
+    error = state.outcome.exception() if state.outcome is not None else None
+    missing = re.search(r"Not found: \S*?([^/\s]+)\.lance/", str(error))
+    if missing and state.attempt_number >= _SURE:
+        _log.warning("table %s lacks files and is dropped: %s", missing[1], error)
+        state.args[0].connection.drop_table(missing[1], ignore_missing=True)
+
+
+#: Of methods whose object has a LanceDB ``connection``. Two writers met at one table, or somebody
+#: deleted the store at this moment; LanceDB raises errors of these kinds for both. The work is
+#: then done anew on what stands.
+again = retry(
+    retry=retry_if_exception_type((OSError, RuntimeError, ValueError)),
+    wait=wait_random_exponential(multiplier=0.05, max=1),
+    stop=stop_after_attempt(_ATTEMPTS),
+    before_sleep=_drop_broken,
+    reraise=True,
+)
 
 
 @contextmanager
@@ -51,6 +91,30 @@ def open_table(tables: Any, name: str) -> Any | None:
         if "was not found" in str(error):
             return None
         raise
+
+
+def make_table(tables: Any, name: str, key: Sequence[str], schema: pa.Schema) -> Any:
+    """Open a table of a LanceDB connection; make it where there is none.
+
+    Args:
+        tables: the connection.
+        name: the table.
+        key: the columns that tell rows apart.
+        schema: its columns.
+    """
+    try:
+        table = tables.create_table(name, schema=schema)
+    except ValueError as error:
+        if "already exists" not in str(error):
+            raise
+        return tables.open_table(name)
+    if table.version > 1:
+        # LanceDB lets the later of two that make one table at once write over what the earlier
+        # has: its rows still stand in the version before.
+        overwritten = tables.open_table(name)
+        overwritten.checkout(table.version - 1)
+        table.merge_insert(list(key)).when_not_matched_insert_all().execute(overwritten.to_arrow())
+    return table
 
 
 def _reason(error: OSError | RuntimeError) -> str:

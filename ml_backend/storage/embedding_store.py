@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
-from ml_backend.storage.disk import open_table, written
+from ml_backend.storage.disk import again, make_table, open_table, written
 
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
@@ -91,8 +91,9 @@ class EmbeddingStore:
     def __init__(self, folder: Path | str) -> None:
         self._location = str(folder)
         # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(self._location, read_consistency_interval=timedelta(0))
+        self.connection = lancedb.connect(self._location, read_consistency_interval=timedelta(0))
 
+    @again
     def put(
         self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]
     ) -> None:
@@ -123,10 +124,11 @@ class EmbeddingStore:
         # Vectors of another length lie in another table.
         name = f"{_prefix()}{half.shape[1]}-{project}"
         with written(self._location):
-            table = self._tables.create_table(name, schema=schema, exist_ok=True)
+            table = make_table(self.connection, name, _KEY, schema)
             merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
             merge.execute(pa.table(columns, schema=schema))
 
+    @again
     def get(
         self, project: int, control: str, version: str, keys: Keys
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
@@ -161,6 +163,7 @@ class EmbeddingStore:
             found[order[place]] = True
         return found, vectors
 
+    @again
     def read(self, project: int, control: str, version: str) -> tuple[Keys, NDArray[np.float16]]:
         """Return all that is kept of one control tag by one version, ordered by task and region.
 
@@ -232,6 +235,7 @@ class EmbeddingStore:
         tasks: NDArray[np.int64] = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *found]))
         return tasks
 
+    @again
     def prune(self, project: int, control: str, version: str, keys: Keys) -> None:
         """Delete a control tag's vectors of other versions, and of regions that are gone.
 
@@ -256,6 +260,7 @@ class EmbeddingStore:
                 with written(self._location):
                     table.delete(f"{where} AND digest IN ({listed})")
 
+    @again
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         for table in self._of(project):
@@ -268,9 +273,9 @@ class EmbeddingStore:
             yield from rows.to_batches(_AT_ONCE)
 
     def _of(self, project: int) -> Iterator[Any]:
-        for name in self._tables.list_tables().tables:
+        for name in self.connection.list_tables().tables:
             if name.startswith(_prefix()) and name.endswith(f"-{project}"):
-                table = open_table(self._tables, name)
+                table = open_table(self.connection, name)
                 if table is not None:
                     yield table
 

@@ -11,9 +11,8 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from ml_backend.storage.disk import open_table, written
+from ml_backend.storage.disk import again, make_table, open_table, written
 
 __all__ = ["Tables", "named", "quoted"]
 
@@ -35,15 +34,6 @@ _AT_ONCE: Final = 10_000
 _FEW: Final = 1000
 _SCATTERED: Final = 4
 
-#: Two writers met at one table, or somebody deleted the store at this moment; LanceDB raises
-#: errors of these kinds for both. The work is then done anew on what stands.
-_again = retry(
-    retry=retry_if_exception_type((OSError, RuntimeError, ValueError)),
-    wait=wait_random_exponential(multiplier=0.05, max=1),
-    stop=stop_after_attempt(8),
-    reraise=True,
-)
-
 
 class Tables:
     """Tables that several processes on several machines may read and write at once.
@@ -61,13 +51,13 @@ class Tables:
     def __init__(self, location: str) -> None:
         self._location = location
         # A process that waits on a table must see what another has just written.
-        self._tables = lancedb.connect(
+        self.connection = lancedb.connect(
             location,
             read_consistency_interval=timedelta(0),
             session=lancedb.Session(_CACHE_BYTES, _CACHE_BYTES),
         )
 
-    @_again
+    @again
     def merge(
         self, name: str, key: Sequence[str], rows: pa.Table, *, only_known: bool = False
     ) -> None:
@@ -80,7 +70,7 @@ class Tables:
             only_known: whether rows that replace none are left out.
         """
         with written(self._location):
-            table = self._tables.create_table(name, schema=rows.schema, exist_ok=True)
+            table = make_table(self.connection, name, key, rows.schema)
             merge = table.merge_insert(list(key)).when_matched_update_all()
             if not only_known:
                 merge = merge.when_not_matched_insert_all()
@@ -89,7 +79,7 @@ class Tables:
             if table.version % _COUNTED_AFTER == 0 and _scattered(table):
                 table.optimize(cleanup_older_than=_KEPT)
 
-    @_again
+    @again
     def read(
         self,
         name: str,
@@ -107,7 +97,7 @@ class Tables:
             tasks: only rows whose ``task`` lies in the range of these, some others among them.
             most: how many rows at most.
         """
-        table = open_table(self._tables, name)
+        table = open_table(self.connection, name)
         if table is None or (tasks is not None and not len(tasks)):
             return schema.empty_table()
         conditions = [where] if where else []
@@ -122,22 +112,22 @@ class Tables:
             rows = rows.limit(most)
         return rows.select(schema.names).to_arrow().select(schema.names)
 
-    @_again
+    @again
     def count(self, name: str) -> int:
         """Return how many rows a table has."""
-        table = open_table(self._tables, name)
+        table = open_table(self.connection, name)
         return 0 if table is None else int(table.count_rows())
 
-    @_again
+    @again
     def version(self, name: str) -> int:
         """Return a number that rises with each write to a table; 0 where there is no such table."""
-        table = open_table(self._tables, name)
+        table = open_table(self.connection, name)
         return 0 if table is None else int(table.version)
 
-    @_again
+    @again
     def delete(self, name: str, values: NDArray[np.int64], column: str = "task") -> None:
         """Delete the rows that have one of these numbers in a column."""
-        table = open_table(self._tables, name)
+        table = open_table(self.connection, name)
         for start in range(0, len(values), _AT_ONCE):
             some = ", ".join(map(str, values[start : start + _AT_ONCE].tolist()))
             if table is not None:
@@ -155,18 +145,18 @@ class Tables:
         known = np.unique(rows["task"].to_numpy())
         self.delete(name, np.setdiff1d(known[known <= tasks.max(initial=0)], tasks))
 
-    @_again
+    @again
     def drop(self, project: int) -> None:
         """Drop all tables of a project, whoever keeps them."""
         with written(self._location):
-            for name in self._tables.list_tables().tables:
+            for name in self.connection.list_tables().tables:
                 if name.endswith(f"-{project}"):
-                    self._tables.drop_table(name, ignore_missing=True)
+                    self.connection.drop_table(name, ignore_missing=True)
 
-    @_again
+    @again
     def compact(self, name: str) -> None:
         """Merge the small files that many small writes leave behind."""
-        table = open_table(self._tables, name)
+        table = open_table(self.connection, name)
         if table is not None:
             with written(self._location):
                 table.optimize(cleanup_older_than=_KEPT)

@@ -1,5 +1,6 @@
 """The store on a folder, a shared folder and object storage, and deleted under its users' hands."""
 
+import multiprocessing
 import os
 import shutil
 import sys
@@ -8,12 +9,16 @@ import time
 import urllib.request
 from pathlib import Path
 
+import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ml_backend.processes import ChildProcess, free_port
+from ml_backend.storage.disk import make_table
 from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.storage.store import Store
+from ml_backend.storage.tables import Tables
 from tests.unit.test_store import labels, predictions
 
 #: Its own, because moto's pins are older than ours.
@@ -52,6 +57,66 @@ def test_a_store_that_is_deleted_again_and_again_fails_nobody(tmp_path):
     assert wrong == []
     store.put_predictions(1, "c", "v1", np.arange(10), ["a"] * 10, predictions(10))
     assert store.get_predictions(1, "c", "v1", np.arange(10))[0].all()
+
+
+@pytest.mark.parametrize("lost", ["data", "_versions"])
+def test_a_table_that_lost_its_files_is_computed_again(tmp_path, lost):
+    """``rm -r`` on a store that is written at the same time leaves some files of a table."""
+    store, tasks = Store(tmp_path / "store"), np.arange(10)
+    store.put_predictions(1, "c", "v1", tasks, ["a"] * 10, predictions(10))
+    (table,) = (tmp_path / "store").glob("predictions-*.lance")
+    shutil.rmtree(table / lost)
+    (table / lost).mkdir()
+    assert not store.get_predictions(1, "c", "v1", tasks)[0].any()
+    store.put_predictions(1, "c", "v1", tasks, ["a"] * 10, predictions(10))
+    assert store.get_predictions(1, "c", "v1", tasks)[0].all()
+
+
+MADE = 60
+
+
+def _make(folder, worker, barrier):
+    tables = Tables(str(folder))
+    rows = pa.table({"task": [worker]})
+    for table in range(MADE):
+        barrier.wait()
+        tables.merge(f"t{table}", ["task"], rows)
+
+
+def test_of_two_that_make_one_table_at_once_neither_loses_its_rows(tmp_path):
+    """LanceDB lets the later write over the earlier; about one table in a hundred met that."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(4)
+    makers = [spawn.Process(target=_make, args=(tmp_path, w, barrier)) for w in range(4)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+        assert maker.exitcode == 0
+    tables = Tables(str(tmp_path))
+    assert [tables.count(f"t{table}") for table in range(MADE)] == [4] * MADE
+
+
+def test_rows_that_a_second_making_wrote_over_are_put_back(tmp_path):
+    """What LanceDB leaves where two make one table at once: its later version is empty."""
+    tables = lancedb.connect(tmp_path)
+    rows = pa.table({"task": [1, 2]})
+    tables.create_table("t", rows)
+    made = make_table(_Overwriting(tables), "t", ["task"], rows.schema)
+    assert sorted(made.to_arrow()["task"].to_pylist()) == [1, 2]
+
+
+class _Overwriting:
+    """A connection that finds no table when it asks, as the later of two does."""
+
+    def __init__(self, tables):
+        self._tables = tables
+
+    def create_table(self, name, schema):
+        return self._tables.create_table(name, schema=schema, mode="overwrite")
+
+    def open_table(self, name):
+        return self._tables.open_table(name)
 
 
 @pytest.fixture(scope="module")
