@@ -22,19 +22,15 @@ from urllib.parse import quote
 from fastapi.testclient import TestClient
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import SecretStr
 
 from ml_backend.jobs.action_book import ActionBook, Wish
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.services import Services
-from ml_backend.settings import ServiceSettings
 from ml_backend.web.app import create_app
 from tests import made_project
 from tests.bad_values import anything, numbers, texts
 
 __all__ = ["Requests", "Route", "Sent", "opened"]
 
-MODELS = Path(__file__).parents[1] / "ml_backend" / "demo" / "models"
 #: No request may take longer, on however slow a machine.
 _HANGS_S: Final = 60.0
 #: After so many requests all is as it was: actions that wait hold up others, and Redis fills.
@@ -232,20 +228,9 @@ class Requests:
 def opened(folder: Path, **more: Any) -> Iterator[Requests]:
     """Serve the application in this process."""
     studio = made_project.LabelStudioWithOneProject()
-    with EmbeddedRedis(folder / "redis") as running, studio.listening():
-        settings = ServiceSettings(
-            LABEL_STUDIO_URL=studio.url,
-            LABEL_STUDIO_API_KEY=SecretStr("token"),
-            REDIS_URL=SecretStr(running.url),
-            data_dir=folder / "data",
-            model_dir=MODELS,
-            model="digits-detect.pt",
-            threads=1,
-            **more,
-        )
-        services = Services(settings)
+    with studio.listening(), made_project.made_services(studio, folder, **more) as services:
         made_project.score(services)
-        with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        application = create_app(services.settings)
+        with TestClient(application, raise_server_exceptions=False) as client:
             client.headers |= {"Authorization": "Token any", "X-Relook": "1"}
             yield Requests(client, services)
-        services.close()

@@ -12,20 +12,35 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from PIL import Image
+from pydantic import SecretStr
 
+import ml_backend.demo
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
+from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.services import Services
+from ml_backend.settings import ServiceSettings
 from ml_backend.storage.plane import Part, Plane, get_plane, put_plane
 from tests.integration.samples import one_missing, right, scenes, wrong_class
 
-__all__ = ["CONTROL", "PROJECT", "TASKS", "LabelStudioWithOneProject", "connect", "score"]
+__all__ = [
+    "CONTROL",
+    "MODELS",
+    "PROJECT",
+    "TASKS",
+    "LabelStudioWithOneProject",
+    "connect",
+    "made_services",
+    "score",
+]
 
+MODELS: Final = Path(ml_backend.demo.__file__).parent / "models"
 PROJECT: Final = 1
 CONTROL: Final = "label"
 TASKS: Final = range(1, 9)
@@ -152,6 +167,35 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def made_services(
+    studio: LabelStudioWithOneProject, folder: Path, models: Path = MODELS, **more: Any
+) -> Iterator[Services]:
+    """Open what a worker beside the made project has, in this process, with the demo's detector.
+
+    Args:
+        studio: the project's server, listening.
+        folder: for Redis and the store.
+        models: the model folder.
+        more: settings of the service.
+    """
+    with EmbeddedRedis(folder / "redis") as running:
+        settings = ServiceSettings(
+            LABEL_STUDIO_URL=studio.url,
+            LABEL_STUDIO_API_KEY=SecretStr("token"),
+            REDIS_URL=SecretStr(running.url),
+            data_dir=folder / "data",
+            model_dir=models,
+            model="digits-detect.pt",
+            threads=1,
+            **more,
+        )
+        services = Services(settings)
+        connect(services)
+        yield services
+        services.close()
+
+
 def connect(services: Services) -> None:
     """Have the project connected, as /setup would."""
     services.mailbox.remember_setup(PROJECT, {})
@@ -159,7 +203,6 @@ def connect(services: Services) -> None:
 
 def score(services: Services) -> None:
     """Read, predict, embed and score the project as a worker would, and lay it out."""
-    connect(services)
     tasks = np.array(TASKS, dtype=np.int64)
     ProjectWork.open(services, PROJECT).score(tasks, lambda: None)
     rows = services.page.found(PROJECT, CONTROL, tasks)

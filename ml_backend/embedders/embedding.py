@@ -1,13 +1,5 @@
 """From tasks and their regions to vectors: only what is missing is computed, and kept at once.
 
-The calls of a worker that has a shard of tasks::
-
-    wanted = Wanted.of_regions(tasks, sources, item, around(outlines, geometry), whole=True)
-    # Where the predictor shares its features and predictions are missing too, one pass for both:
-    said = predict_and_embed(store, project, control, shared, geometry, wanted.of(rows), images)
-    # Then what is still missing, with any embedder; all else is read from the store:
-    embedded = embed_missing(store, project, control, embedder, wanted, read)
-
 A run that was cut off goes on where it stopped: vectors are kept batch by batch, each with what it
 was made of. ``EmbeddingStore.get`` reads those of a whole project, ``prune`` drops the rest.
 """
@@ -190,7 +182,7 @@ def embed_missing(
             f"model {embedder.version} reads texts and cannot embed regions of images: name an "
             "image model"
         )
-    found, _ = store.get(project, control, embedder.version, wanted.keys)
+    found, vectors = store.get(project, control, embedder.version, wanted.keys)
     missing = wanted.parts(np.flatnonzero(~found))
     errors: dict[int, str] = {}
     tasks = np.unique(missing.item)
@@ -206,7 +198,8 @@ def embed_missing(
         ready = [given for given in inputs if not isinstance(given, MediaError)]
         rows = some[~np.array(failed, dtype=np.bool_)]
         _embed_some(store, project, control, embedder, missing.of(rows), ready, errors)
-    found, vectors = store.get(project, control, embedder.version, wanted.keys)
+    if len(missing):
+        found, vectors = store.get(project, control, embedder.version, wanted.keys)
     if not vectors.shape[1]:
         vectors = np.zeros((len(wanted), embedder.size), dtype=np.float32)
     return Embedded(embedder.version, vectors, found, errors)

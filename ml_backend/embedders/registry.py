@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     # PyTorch takes seconds, and names are read where no model runs.
     from ml_backend.embedders.shared import SharedFeatures
 
-__all__ = ["KINDS", "check_name", "make_embedder", "shared_features"]
+__all__ = ["KINDS", "check_name", "make_embedder", "shared_features", "sharing"]
 
 KINDS: Final = ("timm", "transformers", "sentence-transformers")
 
@@ -105,6 +105,14 @@ def shared_features(predictor: Predictor, margin: float = 0.0) -> SharedFeatures
     from ml_backend.embedders.shared import SharedFeatures, has_layers  # noqa: PLC0415
 
     return SharedFeatures(predictor, margin) if has_layers(predictor) else None
+
+
+def sharing(embedder: Embedder, predictor: Predictor) -> SharedFeatures | None:
+    """Return an embedder as a predictor's own features, or None where it is something else."""
+    from ml_backend.embedders.shared import SharedFeatures  # noqa: PLC0415
+
+    shared = embedder if isinstance(embedder, SharedFeatures) else None
+    return shared if shared is not None and shared.of(predictor) else None
 
 
 def _limit_threads(threads: int) -> None:

@@ -108,6 +108,10 @@ class SharedFeatures:
         self._pooled = self._layer >= 0
         self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
 
+    def of(self, predictor: Predictor) -> bool:
+        """Whether these are a predictor's features."""
+        return self._predictor is _alone(predictor)
+
     def predict_and_embed(
         self, images: Sequence[NDArray[np.uint8]], geometry: Geometry, patches: Patches
     ) -> tuple[Predictions, NDArray[np.float32], NDArray[np.float32]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend.jobs import learning
 from ml_backend.jobs.comparison import Comparison, policy_of
+from ml_backend.jobs.one_pass import OnePass
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
 from ml_backend.labelstudio.client import explained
@@ -253,7 +254,7 @@ class ProjectWork:
         opened = self.opened
         project, services = opened.project, opened.services
         predicted = services.prediction.predict(
-            project.id, project.config, opened.settings, page.inputs
+            project.id, project.config, opened.settings, page.inputs, OnePass(opened.vectors, page)
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
             said = page_labels(page, table, labels)

@@ -82,17 +82,27 @@ class Vectors:
         embedder = self.embedder(control)
         if embedder is None:
             return {}
-        task, box = _boxes(control, labels)
-        order = np.argsort(inputs.id)
-        item = order[np.searchsorted(inputs.id, task, sorter=order)]
-        sources = inputs.values(control.data_key)
-        wanted = Wanted.of_regions(inputs.id, sources, item, box, whole=True)
+        wanted = self.wanted(control, inputs, labels)
 
         def read(rows: NDArray[np.int64]) -> list[Input | MediaError]:
             return self.services.prediction.read(control, inputs, rows.tolist())
 
         store = self.services.embeddings
         return embed_missing(store, self.project.id, control.name, embedder, wanted, read).errors
+
+    def wanted(self, control: Control, inputs: TaskInputs, labels: StoredLabels) -> Wanted:
+        """Return what of tasks shall have a vector: the inputs, then the human regions.
+
+        Args:
+            control: the control tag.
+            inputs: the tasks.
+            labels: their human labels.
+        """
+        task, box = _boxes(control, labels)
+        order = np.argsort(inputs.id)
+        item = order[np.searchsorted(inputs.id, task, sorter=order)]
+        sources = inputs.values(control.data_key)
+        return Wanted.of_regions(inputs.id, sources, item, box, whole=True)
 
     def embedder(self, control: Control) -> Embedder | None:
         """Return a tag's embedder; one that is broken is none: a run has said so before."""

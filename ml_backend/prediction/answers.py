@@ -18,7 +18,7 @@ from ml_backend.predictors.base import Input, Predictions, Predictor, names
 from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
 from ml_backend.upstream.columns import predictions_of
 
-__all__ = ["Answers", "ModelAnswers", "Read", "UpstreamAnswers"]
+__all__ = ["Answers", "Ask", "ModelAnswers", "Read", "UpstreamAnswers", "ask"]
 
 #: Some tasks' rows and what is said of them.
 Part = tuple[list[int], Predictions]
@@ -36,6 +36,37 @@ class Read(Protocol):
     ) -> Iterator[tuple[int, int] | MediaError]:
         """Yield width and height of images."""
         ...
+
+
+class Ask(Protocol):
+    """Asks a model about some tasks' inputs."""
+
+    def __call__(
+        self,
+        control: Control,
+        model: Predictor,
+        tasks: NDArray[np.int64],
+        items: Sequence[Input],
+    ) -> Predictions:
+        """Return what the model says, in the control tag's geometry.
+
+        Args:
+            control: the control tag.
+            model: the model.
+            tasks: int64 (N,), task ids.
+            items: their N inputs.
+
+        Raises:
+            ModelError: when the model fails on them.
+        """
+        ...
+
+
+def ask(
+    control: Control, model: Predictor, tasks: NDArray[np.int64], items: Sequence[Input]
+) -> Predictions:
+    """Ask a model, and do no more; see ``Ask``."""
+    return model.predict(items, control.geometry)
 
 
 class Answers(Protocol):
@@ -58,9 +89,21 @@ class Answers(Protocol):
         ...
 
     def answer(
-        self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
+        self,
+        inputs: TaskInputs,
+        rows: Sequence[int],
+        read: Read,
+        errors: dict[int, str],
+        asking: Ask,
     ) -> Iterator[Part]:
         """Yield what is said of these rows; those that cannot be answered go into ``errors``.
+
+        Args:
+            inputs: the tasks.
+            rows: those to answer for.
+            read: what was read of them.
+            errors: task id to what is wrong with it.
+            asking: what asks a model of ours.
 
         Raises:
             ModelError: when the model fails for a reason that lies in no task.
@@ -98,7 +141,12 @@ class ModelAnswers:
         return [_digest(text) for text in values]
 
     def answer(
-        self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
+        self,
+        inputs: TaskInputs,
+        rows: Sequence[int],
+        read: Read,
+        errors: dict[int, str],
+        asking: Ask,
     ) -> Iterator[Part]:
         """Yield what the model says, see ``Answers``."""
         ready = []
@@ -109,15 +157,15 @@ class ModelAnswers:
                 ready.append((row, item))
         if not ready:
             return
-        model, geometry = self._load(), self.control.geometry
+        model, control = self._load(), self.control
         try:
-            said = model.predict([item for _, item in ready], geometry)
-            yield [row for row, _ in ready], said
+            given = [row for row, _ in ready]
+            yield given, asking(control, model, inputs.id[given], [item for _, item in ready])
         except ModelError:
             # One input that a model cannot take must not stop the others.
             for row, item in ready:
                 try:
-                    yield [row], model.predict([item], geometry)
+                    yield [row], asking(control, model, inputs.id[[row]], [item])
                 except ModelError as error:
                     errors[int(inputs.id[row])] = f"task {inputs.id[row]}: {error}"
 
@@ -172,7 +220,12 @@ class UpstreamAnswers:
         return _digest(json.dumps([data, stands], sort_keys=True, default=str))
 
     def answer(
-        self, inputs: TaskInputs, rows: Sequence[int], read: Read, errors: dict[int, str]
+        self,
+        inputs: TaskInputs,
+        rows: Sequence[int],
+        read: Read,
+        errors: dict[int, str],
+        asking: Ask,
     ) -> Iterator[Part]:
         """Yield what the model says, see ``Answers``."""
         tasks = [UpstreamTask(int(inputs.id[row]), dict(inputs.body[row])) for row in rows]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import MediaError
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.prediction.answers import Answers, Part
+from ml_backend.prediction.answers import Answers, Ask, Part, ask
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.model_choice import ModelChoice
 from ml_backend.prediction.reading import FULL_PIXELS, Images, Reading, Room, Texts, ahead
@@ -116,6 +116,7 @@ class Prediction:
         config: LabelingConfig,
         settings: ProjectSettings,
         inputs: TaskInputs,
+        asking: Ask = ask,
     ) -> PredictedTasks:
         """Predict tasks.
 
@@ -124,6 +125,7 @@ class Prediction:
             config: its labelling config, of tags that their models can answer for.
             settings: its settings.
             inputs: the tasks.
+            asking: what asks the models of what is not known yet.
 
         Raises:
             ModelError: when a model is missing or fails.
@@ -132,9 +134,11 @@ class Prediction:
         every = [
             self.choice.answers(project, config, control, settings) for control in config.controls
         ]
-        return self.ask(project, every, inputs)
+        return self.ask(project, every, inputs, asking)
 
-    def ask(self, project: int, every: Sequence[Answers], inputs: TaskInputs) -> PredictedTasks:
+    def ask(
+        self, project: int, every: Sequence[Answers], inputs: TaskInputs, asking: Ask = ask
+    ) -> PredictedTasks:
         """Predict tasks, with who answers for each control tag found before; see ``predict``."""
         errors: dict[int, str] = {}
         parts: dict[str, list[Part]] = defaultdict(list)
@@ -142,7 +146,7 @@ class Prediction:
             for chunk in chunks:
                 with closing(chunk.read):
                     for one in chunk.lookups:
-                        said = self._answer(project, one, chunk, errors)
+                        said = self._answer(project, one, chunk, errors, asking)
                         parts[one.answers.control.name] += _moved([one.known, *said], chunk.start)
         tables = [_table(one, len(inputs), parts[one.control.name]) for one in every]
         version = "+".join(dict.fromkeys(one.version for one in every if one.version))
@@ -212,12 +216,17 @@ class Prediction:
         return _Lookup(answers, sources, (rows, known), np.flatnonzero(~found).tolist())
 
     def _answer(
-        self, project: int, lookup: _Lookup, chunk: _Chunk, errors: dict[int, str]
+        self,
+        project: int,
+        lookup: _Lookup,
+        chunk: _Chunk,
+        errors: dict[int, str],
+        asking: Ask,
     ) -> list[Part]:
         answers, parts = lookup.answers, []
         if not lookup.wanted:
             return []
-        for rows, said in answers.answer(chunk.inputs, lookup.wanted, chunk.read, errors):
+        for rows, said in answers.answer(chunk.inputs, lookup.wanted, chunk.read, errors, asking):
             of = [lookup.sources[row] for row in rows]
             tasks = chunk.inputs.id[rows]
             self._store.put_predictions(project, answers.control.name, answers.key, tasks, of, said)

@@ -26,7 +26,14 @@ from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.whereabouts import whereabouts
 from ml_backend.storage.labels import StoredLabels
 
-__all__ = ["PageScores", "RegionScores", "fit_calibration", "page_labels", "score_page"]
+__all__ = [
+    "PageScores",
+    "RegionScores",
+    "fit_calibration",
+    "labels_in_pixels",
+    "page_labels",
+    "score_page",
+]
 
 #: How many findings a reason names; the rest are in the suggestion.
 _MOST_NAMED: Final = 3
@@ -105,10 +112,30 @@ def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> St
     Beside a prediction it is what the model has read, for imports often lack or misstate it;
     without one, what the regions state.
     """
-    notes, geometry = page.annotations, table.control.geometry
-    found = table.found[notes.task]
+    geometry = table.control.geometry
+    return labels_in_pixels(page, geometry, labels, table.found, table.predictions.size)
+
+
+def labels_in_pixels(
+    page: TaskPage,
+    geometry: Geometry,
+    labels: Labels,
+    known: NDArray[np.bool_],
+    sizes: NDArray[np.int32],
+) -> StoredLabels:
+    """Return one control tag's human labels, see ``page_labels``.
+
+    Args:
+        page: T tasks.
+        geometry: of the control tag.
+        labels: what people said under it.
+        known: bool (T,), the tasks whose images were read.
+        sizes: int32 (N, 2), width and height of those images, pixels.
+    """
+    notes = page.annotations
+    found = known[notes.task]
     size = labels.sizes(len(found))
-    size[found] = table.predictions.size[(np.cumsum(table.found) - 1)[notes.task[found]]]
+    size[found] = sizes[(np.cumsum(known) - 1)[notes.task[found]]]
     usable = np.ones_like(found)
     if not notes.in_pixels:
         usable = found | _stated(geometry, labels, size)

@@ -3,18 +3,13 @@
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.queue_history import QueueHistory
 from ml_backend.review.decide import NEEDS_REVIEW
-from ml_backend.services import Services
-from ml_backend.settings import ServiceSettings
 from ml_backend.web.app import create_app
 from ml_backend.web.projects import Projects
 from tests import made_project
-from tests.fuzzing_requests import MODELS
 from tests.made_project import PROJECT
 
 
@@ -27,21 +22,9 @@ def studio():
 
 @pytest.fixture(scope="module")
 def services(studio, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("open")
-    with EmbeddedRedis(folder / "redis") as running:
-        settings = ServiceSettings(
-            LABEL_STUDIO_URL=studio.url,
-            LABEL_STUDIO_API_KEY=SecretStr("token"),
-            REDIS_URL=SecretStr(running.url),
-            data_dir=folder / "data",
-            model_dir=MODELS,
-            model="digits-detect.pt",
-            threads=1,
-        )
-        services = Services(settings)
+    with made_project.made_services(studio, tmp_path_factory.mktemp("open")) as services:
         made_project.score(services)
         yield services
-        services.close()
 
 
 def test_what_label_studio_has_told_holds_from_the_next_request_on(studio, services):
