@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outliers import Outliers
-from ml_backend.jobs.shards import SHARD
+from ml_backend.jobs.shards import SHARD, held
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import Approvals, approval_version
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
@@ -176,14 +175,9 @@ class ApprovalWork:
         mailbox, project = self.opened.services.mailbox, self.opened.project.id
         tasks = np.array(sorted(lot.half_done.union(*lot.wanted.values())), dtype=np.int64)
         tally = Tally()
-        with ExitStack() as stack:
-            locks = [
-                stack.enter_context(mailbox.lock(project, bucket))
-                for bucket in np.unique(tasks // SHARD).tolist()
-            ]
+        with held(mailbox, project, tasks) as require:
             pages = list(self._read(tasks))
-            for lock in locks:
-                lock.require()
+            require()
             free: set[int] = set()
             for page in pages:
                 approvals.clear_begun(self.opened.services.client, page)

@@ -133,15 +133,10 @@ class Mailbox:
 
     def see_to_key(self, project: int) -> None:
         """Enqueue the job that puts our key into a project's webhook, unless it ran just now."""
-        if self.redis.set(f"relook:key-seen:{project}", 1, nx=True, ex=_KEY_S):
-            # Label Studio makes the webhook right after the answer that follows.
-            self.events.enqueue_in(
-                timedelta(seconds=_KEY_AFTER_S),
-                "ml_backend.jobs.events.put_webhook_key",
-                project,
-                job_id=f"key-{project}-{uuid.uuid4().hex[:8]}",
-                retry=retry(),
-            )
+        # Label Studio makes the webhook right after the answer that follows.
+        self._enqueue_soon(
+            f"relook:key-seen:{project}", _KEY_S, _KEY_AFTER_S, "put_webhook_key", "key", project
+        )
 
     def add_tasks(self, project: int, tasks: Iterable[int]) -> None:
         """Note that tasks changed and see to it that a job will look at them.
@@ -164,16 +159,24 @@ class Mailbox:
                 retry=retry(),
             )
 
-    def send_soon(self, project: int) -> None:
-        """Enqueue the job that sends a project's waiting predictions, unless one is waiting."""
-        if self.redis.set(_sending(project), 1, nx=True, ex=_DOOR_S):
+    def _enqueue_soon(
+        self, door: str, shut_s: int, after_s: float, job: str, name: str, project: int
+    ) -> None:
+        """Enqueue one of the events' jobs for later, unless its door is shut; then shut it."""
+        if self.redis.set(door, 1, nx=True, ex=shut_s):
             self.events.enqueue_in(
-                timedelta(seconds=_SEND_AFTER_S),
-                "ml_backend.jobs.events.send_predictions",
+                timedelta(seconds=after_s),
+                f"ml_backend.jobs.events.{job}",
                 project,
-                job_id=f"send-{project}-{uuid.uuid4().hex[:8]}",
+                job_id=f"{name}-{project}-{uuid.uuid4().hex[:8]}",
                 retry=retry(),
             )
+
+    def send_soon(self, project: int) -> None:
+        """Enqueue the job that sends a project's waiting predictions, unless one is waiting."""
+        self._enqueue_soon(
+            _sending(project), _DOOR_S, _SEND_AFTER_S, "send_predictions", "send", project
+        )
 
     def sending(self, project: int) -> None:
         """Note that what is left to be sent from now on wants a job of its own."""

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 
-__all__ = ["SHARD", "predict_tasks", "score_tasks", "services", "shards_of"]
+__all__ = ["SHARD", "held", "predict_tasks", "score_tasks", "services", "shards_of"]
 
 #: Task ids that one lock and one shard cover.
 SHARD: Final = 128
@@ -37,7 +38,7 @@ def predict_tasks(work: ProjectWork, tasks: NDArray[np.int64]) -> dict[str, str]
     """Predict tasks, ascending ids, while nobody else writes them; return what is wrong."""
     errors: dict[str, str] = {}
     project = work.opened.project.id
-    with _held(project, tasks) as require:
+    with held(services().mailbox, project, tasks) as require:
         given_up = services().crashes.each(
             project, tasks, lambda some: errors.update(work.predict(some, require))
         )
@@ -59,21 +60,23 @@ def score_tasks(work: ProjectWork, tasks: NDArray[np.int64]) -> tuple[int, dict[
         flagged += outcome.flagged
         errors.update(outcome.errors)
 
-    with _held(project, tasks) as require:
+    with held(services().mailbox, project, tasks) as require:
         given_up = services().crashes.each(project, tasks, score_some)
     return flagged, errors | given_up
 
 
 @contextmanager
-def _held(project: int, tasks: NDArray[np.int64]) -> Iterator[Callable[[], None]]:
-    """Hold the locks of some tasks; yields what makes sure of them before something is written."""
-    with ExitStack() as held:
+def held(mailbox: Mailbox, project: int, tasks: NDArray[np.int64]) -> Iterator[Callable[[], None]]:
+    """Hold the locks of some tasks, ascending ids.
+
+    Yields:
+        what makes sure, before something is written, that nobody else has held one meanwhile; see
+        ``LivingLock.require``.
+    """
+    with ExitStack() as stack:
         # Ascending: of two jobs that take several, neither waits for what the other will let go
         # only after it.
-        locks = [
-            held.enter_context(services().mailbox.lock(project, shard))
-            for shard in shards_of(tasks)
-        ]
+        locks = [stack.enter_context(mailbox.lock(project, shard)) for shard in shards_of(tasks)]
 
         def require() -> None:
             for lock in locks:
