@@ -16,6 +16,7 @@ from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.lists import as_lists, lengths, values
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named, quoted
 
 __all__ = ["Store"]
@@ -184,7 +185,9 @@ class Store:
         self, project: int, control: str, tasks: NDArray[np.int64] | None
     ) -> StoredLabels:
         name = named("labels", _LABELS, project)
+        # In one order, however it lies: what is learnt from it must not change by itself.
         table = self.tables.read(name, _LABELS, f"control = {quoted(control)}", tasks)
+        table = table.sort_by("task")
         return StoredLabels(
             np.repeat(table["task"].to_numpy(), lengths(table["unit"])),
             values(table["unit"], np.int64),
@@ -217,10 +220,10 @@ class Store:
         """Return a number that rises whenever named arrays are put."""
         return self.tables.version(named("arrays", _ARRAYS, project))
 
-    def keep_only(self, project: int, tasks: NDArray[np.int64]) -> None:
+    def keep_only(self, project: int, standing: Standing) -> None:
         """Forget tasks that are gone, see ``Tables.keep_only``."""
-        self.tables.keep_only(named("predictions", _PREDICTIONS, project), tasks)
-        self.tables.keep_only(named("labels", _LABELS, project), tasks)
+        self.tables.keep_only(named("predictions", _PREDICTIONS, project), standing)
+        self.tables.keep_only(named("labels", _LABELS, project), standing)
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""

@@ -223,3 +223,12 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(small_disk, begun)
     store.put_arrays(1, "x", arrays)
     assert store.get_predictions(1, "c", "v1", np.arange(2))[1].label.tolist() == new.label.tolist()
     assert len(store.get_arrays(1, "x")["a"]) == 50_000
+
+
+def test_labels_are_read_in_one_order_however_they_were_written(store):
+    """What is learnt from them depends on their order."""
+    for task in (5, 3, 4):
+        store.put_labels(1, "c", np.array([task]), labels([task], [10 * task], [10 * task]))
+    for tasks in (None, np.array([3, 4, 5])):
+        back = store.get_labels(1, "c", tasks)
+        assert (back.task.tolist(), back.region_unit.tolist()) == ([3, 4, 5], [30, 40, 50])
