@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.outliers import Outliers
-from ml_backend.jobs.shards import SHARD, held
+from ml_backend.jobs.ranges import SHARD, held
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import Approvals, approval_version
 from ml_backend.labelstudio.reader import TaskPage, read_tasks

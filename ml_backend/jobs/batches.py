@@ -23,8 +23,8 @@ from ml_backend.jobs.batch_orders import cancel as note_cancelled
 from ml_backend.jobs.batch_progress import Progress, read_progress
 from ml_backend.jobs.batch_queue import read_queue
 from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
+from ml_backend.jobs.ranges import shards_of
 from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.jobs.shards import shards_of
 from ml_backend.jobs.take_back import (
     held_answers,
     known_settings,

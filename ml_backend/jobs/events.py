@@ -22,9 +22,10 @@ from ml_backend.errors import (
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
+from ml_backend.jobs.ranges import SHARD
 from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
-from ml_backend.jobs.shards import SHARD, score_tasks, services
+from ml_backend.jobs.shards import score_tasks, services
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back_beside
 from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key

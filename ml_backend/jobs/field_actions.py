@@ -19,7 +19,7 @@ from ml_backend.jobs.events import let_others
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.noting import region_ids
 from ml_backend.jobs.queue_history import QueueHistory
-from ml_backend.jobs.shards import shards_of
+from ml_backend.jobs.ranges import shards_of
 from ml_backend.jobs.take_back import known_settings
 from ml_backend.labelstudio.own_fields import OwnFields, read_own_fields
 from ml_backend.labelstudio.reader import Project, read_project, read_tasks

@@ -37,7 +37,7 @@ def fit(opened: OpenedProject, tasks: NDArray[np.int64]) -> dict[str, str]:
         table = opened.stored(control, np.unique(labels.task))
         said |= unknown_labels(table, labels.label)
         labels = labels.of(np.unique(labels.task)[table.found])
-        # Of neighbours, all count: vectors of what is not named here are dropped.
+        # Of neighbours, all count.
         if len(tasks) > _LEARNT:
             every = store.get_labels(project.id, control.name, tasks)
         nearby = opened.neighborhood.learn(control, tasks, every, table.known)

@@ -29,6 +29,7 @@ from ml_backend.scoring.nearby import Nearby, far_out
 from ml_backend.storage.embedding_store import Keys
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.plane import Part, Plane, get_plane, put_plane
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.store import Store
 
 __all__ = ["Neighborhood"]
@@ -81,14 +82,13 @@ class Neighborhood:
             are too few.
         """
         embedder = self.vectors.embedder(control)
-        if embedder is None:
+        if embedder is None or control.geometry != "choice":
             return None
-        keys, vectors = self.vectors.current(control, embedder, tasks, labels)
-        whole = np.flatnonzero(keys.whole)
-        if control.geometry != "choice" or len(whole) < _FEW:
+        keys = self._inputs(control, embedder)
+        keys = keys.take(np.flatnonzero(np.isin(keys.task, tasks)))
+        if len(keys) < _FEW:
             return None
-        keys = keys.take(whole)
-        graph = self._graph(control, embedder, keys, vectors[whole])
+        graph = self._graph(control, embedder, keys)
         given = _agreed(keys.task, labels.of_people())
         nearby = Nearby.learn(keys.task, keys.digest, graph, given, known)
         buckets, first = np.unique(nearby.task // _BUCKET, return_index=True)
@@ -122,13 +122,16 @@ class Neighborhood:
         embedder = self.vectors.embedder(control)
         if embedder is None:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        kept = self.vectors.services.embeddings
-        keys, vectors = kept.read(self._id, control.name, embedder.version)
-        whole = np.flatnonzero(keys.whole)
-        keys = keys.take(whole)
+        keys = self._inputs(control, embedder)
         if len(keys) < _FEW:
             return keys.digest, np.zeros(len(keys), dtype=np.float32)
-        return keys.digest, far_out(self._graph(control, embedder, keys, vectors[whole]))
+        return keys.digest, far_out(self._graph(control, embedder, keys))
+
+    def _inputs(self, control: Control, embedder: Embedder) -> Keys:
+        """Return the whole inputs that have a vector."""
+        kept = self.vectors.services.embeddings
+        keys = kept.keys(self._id, control.name, embedder.version)
+        return keys.take(np.flatnonzero(keys.whole))
 
     def _learnt(self, control: Control, tasks: NDArray[np.int64]) -> Nearby | None:
         embedder = self.vectors.embedder(control)
@@ -142,34 +145,29 @@ class Neighborhood:
         parts = [Nearby.from_arrays(arrays) for arrays in kept if arrays is not None]
         return Nearby.concatenate(parts) if parts else None
 
-    def lay_out(self, control: Control, tasks: NDArray[np.int64]) -> None:
-        """Lay inputs and regions out on planes, as far as anything has changed."""
+    def lay_out(self, control: Control, standing: Standing) -> None:
+        """Lay inputs and regions out on planes, as far as anything has changed.
+
+        Vectors of what is gone are dropped.
+        """
         embedder = self.vectors.embedder(control)
         if embedder is None:
             return
-        labels = self._store.get_labels(self._id, control.name).of(tasks)
-        keys, vectors = self.vectors.current(control, embedder, tasks, labels)
+        keys = self.vectors.current(control, embedder, standing)
         whole = keys.whole
         parts: tuple[tuple[Part, NDArray[np.bool_]], ...] = (("inputs", whole), ("regions", ~whole))
         for part, mask in parts:
-            some = keys.take(np.flatnonzero(mask))
-            self._lay_out(control, embedder, part, some, vectors[mask])
+            self._lay_out(control, embedder, part, keys.take(np.flatnonzero(mask)))
 
-    def _lay_out(
-        self,
-        control: Control,
-        embedder: Embedder,
-        part: Part,
-        keys: Keys,
-        vectors: NDArray[np.float16],
-    ) -> None:
+    def _lay_out(self, control: Control, embedder: Embedder, part: Part, keys: Keys) -> None:
         before = get_plane(self._store, self._id, control.name, part)
         same = before is not None and np.array_equal(before.digest, keys.digest)
         if same or len(keys) < _FEW:
             return
+        vectors = self.vectors.halves(control, embedder, keys)
         graph = None
         if part == "inputs":
-            graph = self._graph(control, embedder, keys, vectors)
+            graph = self._graph(control, embedder, keys)
         elif len(keys) <= _SEARCHED:
             graph = knn(vectors, _NEIGHBORS)
         at = projection.project(vectors, graph)
@@ -178,15 +176,13 @@ class Neighborhood:
         plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest, far)
         put_plane(self._store, self._id, control.name, part, plane)
 
-    def _graph(
-        self, control: Control, embedder: Embedder, keys: Keys, vectors: NDArray[np.float16]
-    ) -> Neighbors:
+    def _graph(self, control: Control, embedder: Embedder, keys: Keys) -> Neighbors:
         """Return the neighbours of whole inputs: searched once, and again when one has changed."""
         name = _name("graph", control, embedder)
         kept = self._store.get_arrays(self._id, name)
         if kept is not None and np.array_equal(kept["digest"], keys.digest):
             return Neighbors(kept["indices"], kept["distances"])
-        graph = knn(vectors, _NEIGHBORS)
+        graph = knn(self.vectors.halves(control, embedder, keys), _NEIGHBORS)
         arrays: dict[str, NDArray[Any]] = {
             "indices": graph.indices,
             "distances": graph.distances,

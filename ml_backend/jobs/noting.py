@@ -31,6 +31,7 @@ from ml_backend.settings import ProjectSettings
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.lists import as_lists
 from ml_backend.storage.page_columns import FOUND, TASKS
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import quoted
 
 __all__ = ["Noting", "region_ids"]
@@ -115,19 +116,17 @@ class Noting:
         self.read(page, flag, honoured.ended)
         QueueHistory(self.services.mailbox.redis).note(self.project.id, page.said("flag"), flag)
 
-    def tidy(self, tasks: NDArray[np.int64]) -> None:
-        """Forget tasks that are gone, int64 (T,) being all there are, and merge small files."""
-        self._note_gone(tasks)
-        self.services.page.keep_only(self.project.id, tasks)
+    def tidy(self, standing: Standing) -> None:
+        """Forget tasks that are gone, and merge small files."""
+        self._note_gone(standing)
+        self.services.page.keep_only(self.project.id, standing)
         self.services.page.compact(self.project.id)
 
-    def _note_gone(self, tasks: NDArray[np.int64]) -> None:
+    def _note_gone(self, standing: Standing) -> None:
         """Note that tasks which are gone have left the queue."""
         flagged = f"flag = {quoted(NEEDS_REVIEW)}"
         rows = self.services.page.tasks(self.project.id, None, ("task", "flag"), flagged)
-        known = rows["task"].to_numpy()
-        # Later ones have come since these were listed.
-        gone = int((~np.isin(known, tasks) & (known <= tasks.max(initial=0))).sum())
+        gone = int(standing.gone(rows["task"].to_numpy()).sum())
         before, after = np.full(gone, NEEDS_REVIEW), np.full(gone, "")
         QueueHistory(self.services.mailbox.redis).note(self.project.id, before, after)
 

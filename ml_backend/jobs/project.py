@@ -16,6 +16,7 @@ from ml_backend.jobs.one_pass import OnePass
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
@@ -30,6 +31,7 @@ from ml_backend.scoring.page import page_labels
 from ml_backend.services import Services
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.looks import QUIET, UNKNOWN, told
+from ml_backend.storage.standing import Standing
 
 __all__ = ["Outcome", "ProjectWork"]
 
@@ -156,18 +158,35 @@ class ProjectWork:
         return policy_of(self.opened)
 
     def tidy(self, tasks: NDArray[np.int64]) -> None:
-        """Forget tasks that are gone, int64 (T,) being all there are, and merge small files."""
-        project = self.opened.project.id
+        """Forget tasks that are gone, and merge small files.
+
+        Args:
+            tasks: int64 (T,), ids of all the project's tasks, ascending.
+        """
+        standing, project = self._standing(tasks), self.opened.project.id
+        self.opened.noting.tidy(standing)
         for kept in (self.opened.services.store, self.opened.services.looks):
-            kept.keep_only(project, tasks)
+            kept.keep_only(project, standing)
             kept.compact(project)
 
     def lay_out(self, tasks: NDArray[np.int64]) -> None:
-        """Lay inputs and regions out on planes, for the eye."""
+        """Lay inputs and regions out on planes, for the eye; see ``tidy``."""
+        standing = self._standing(tasks)
         for control in self.opened.controls:
-            self.opened.neighborhood.lay_out(control, tasks)
-        self.opened.noting.tidy(tasks)
+            self.opened.neighborhood.lay_out(control, standing)
         self.opened.services.embeddings.compact(self.opened.project.id)
+
+    def _standing(self, tasks: NDArray[np.int64]) -> Standing:
+        """Return which tasks still stand: those beyond the last have come since, or are gone."""
+        services, project = self.opened.services, self.opened.project.id
+        last = int(tasks.max(initial=0))
+        known = max(services.looks.last(project), services.embeddings.last(project))
+        if known <= last:
+            return Standing(tasks, last)
+        with explained(f"listing the newest tasks of project {project}"):
+            newest = list_tasks(services.client, project, "id", beyond=last)
+            later = np.array([int(task.id) for task in newest], dtype=np.int64)
+        return Standing(np.concatenate([tasks, later]), known)
 
     def tasks_of_annotations(self, annotations: Collection[int]) -> list[int]:
         """Return the tasks that held these annotations when they were last read."""

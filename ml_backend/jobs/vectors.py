@@ -14,6 +14,7 @@ from ml_backend.embedders.choice import NO_EMBEDDER
 from ml_backend.embedders.embedding import Wanted, embed_missing, places
 from ml_backend.embedders.patches import around
 from ml_backend.errors import MediaError, ModelError
+from ml_backend.jobs.ranges import shards_of
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project
 from ml_backend.outlines import Geometry
@@ -23,6 +24,7 @@ from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
 from ml_backend.storage.embedding_store import Keys, digest_of
 from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.standing import Standing
 
 __all__ = ["Vectors"]
 
@@ -120,24 +122,43 @@ class Vectors:
         embedder = self.embedder(control)
         return "" if embedder is None else embedder.version
 
-    def current(
-        self,
-        control: Control,
-        embedder: Embedder,
-        tasks: NDArray[np.int64],
-        labels: StoredLabels,
-    ) -> tuple[Keys, NDArray[np.float16]]:
-        """Return the vectors of what the project still holds; drop those of the rest."""
+    def current(self, control: Control, embedder: Embedder, standing: Standing) -> Keys:
+        """Return what the project still holds of what has a vector; drop the rest."""
         store, project = self.services.embeddings, self.project.id
-        keys, vectors = store.read(project, control.name, embedder.version)
+        keys = store.keys(project, control.name, embedder.version)
+        store.keep_version(project, control.name, embedder.version)
+        gone = standing.gone(keys.task)
+        store.forget(project, control.name, keys.digest[gone])
+        keys = keys.take(np.flatnonzero(~gone))
+        left = ~self._drawn(control, keys)
+        self._forget_regions(control, keys.take(np.flatnonzero(left)))
+        return keys.take(np.flatnonzero(~left & np.isin(keys.task, standing.task)))
+
+    def halves(self, control: Control, embedder: Embedder, keys: Keys) -> NDArray[np.float16]:
+        """Return the vectors of what has one, float16 (R, D); see ``EmbeddingStore.vectors``."""
+        store, project = self.services.embeddings, self.project.id
+        return store.vectors(project, control.name, embedder.version, keys)[1]
+
+    def _drawn(self, control: Control, keys: Keys) -> NDArray[np.bool_]:
+        """Return which parts are whole inputs, or regions that somebody has drawn, bool (R,)."""
+        tasks = np.unique(keys.task)
+        labels = self.services.store.get_labels(self.project.id, control.name, tasks)
         task, box = _boxes(control, labels)
-        # Tasks that came since the run began are no rest.
-        here = np.isin(keys.task, tasks) | (keys.task > tasks.max(initial=0))
         drawn = digest_of(task.tolist(), places(box))
-        here &= keys.whole | np.isin(digest_of(keys.task.tolist(), keys.region), drawn)
-        store.prune(project, control.name, embedder.version, keys.take(np.flatnonzero(here)))
-        rows = np.flatnonzero(here & np.isin(keys.task, tasks))
-        return keys.take(rows), vectors[rows]
+        there = np.isin(digest_of(keys.task.tolist(), keys.region), drawn)
+        return keys.whole | there
+
+    def _forget_regions(self, control: Control, keys: Keys) -> None:
+        """Drop the vectors of regions that are gone, unless somebody draws them just now."""
+        project = self.project.id
+        order = np.argsort(keys.task, kind="stable")
+        keys = keys.take(order)
+        for shard, tasks in shards_of(keys.task).items():
+            # Whoever embeds a region has not yet written it down.
+            with self.services.mailbox.lock(project, shard):
+                here = np.isin(keys.task, tasks)
+                here[here] = ~self._drawn(control, keys.take(np.flatnonzero(here)))
+                self.services.embeddings.forget(project, control.name, keys.digest[here])
 
 
 def _boxes(control: Control, labels: StoredLabels) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -27,8 +27,9 @@ from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import Run
-from ml_backend.jobs.shards import SHARD, predict_tasks, score_tasks, services, shards_of
+from ml_backend.jobs.shards import predict_tasks, score_tasks, services
 from ml_backend.labelstudio.changes import read_states
 from ml_backend.labelstudio.selection import Selection, choose
 

@@ -22,6 +22,7 @@ def list_tasks(
     fields: str,
     *conditions: dict[str, Any],
     between: Callable[[], None] = lambda: None,
+    beyond: int = 0,
 ) -> Iterator[Any]:
     """Yield tasks by id, each page from the last one's end on.
 
@@ -34,12 +35,13 @@ def list_tasks(
         fields: names of the fields to read, with commas; ``id`` among them.
         conditions: what each task must be, see ``filters.condition``.
         between: called before each page is read.
+        beyond: only tasks of higher ids.
     """
-    last = 0
+    last = beyond
     while True:
         between()
-        beyond = condition("id", "Number", last, "greater")
-        query = {"filters": every(beyond, *conditions), "ordering": ["tasks:id"]}
+        higher = condition("id", "Number", last, "greater")
+        query = {"filters": every(higher, *conditions), "ordering": ["tasks:id"]}
         page: Any = client.tasks.list(
             project=project,
             fields="task_only",

@@ -21,7 +21,7 @@ from tenacity import (
 
 from ml_backend.errors import StoreError
 
-__all__ = ["again", "make_table", "open_table", "written"]
+__all__ = ["again", "drop_project", "make_table", "open_table", "written"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,20 +29,29 @@ _log = logging.getLogger(__name__)
 _PERSONS_MATTERS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
 #: Attempts, and those after which what is missing is gone for good.
-_ATTEMPTS: Final = 8
-_SURE: Final = 5
+_ATTEMPTS: Final = 9
+_SURE: Final = 6
 
 
 def _drop_broken(state: RetryCallState) -> None:
-    """Drop a table that lacks files: somebody deleted the store while it was written.
+    """Drop a project's tables where one lacks files: the store was deleted while it was written.
 
-    What it held can be computed again, and nobody could read or write it any more.
+    Nobody could read or write that one any more. With it go the others, which say what need not be
+    computed again.
     """
     error = state.outcome.exception() if state.outcome is not None else None
-    missing = re.search(r"Not found: \S*?([^/\s]+)\.lance/", str(error))
+    missing = re.search(r"Not found: \S*?([^/\s]+)-(\d+)\.lance/", str(error))
     if missing and state.attempt_number >= _SURE:
-        _log.warning("table %s lacks files and is dropped: %s", missing[1], error)
-        state.args[0].connection.drop_table(missing[1], ignore_missing=True)
+        table, project = missing[1], int(missing[2])
+        _log.warning("project %s: its %s lack files and are made anew: %s", project, table, error)
+        drop_project(state.args[0].connection, project)
+
+
+def drop_project(tables: Any, project: int) -> None:
+    """Drop all tables of a project from a LanceDB connection, whoever keeps them."""
+    for name in tables.list_tables().tables:
+        if name.endswith(f"-{project}"):
+            tables.drop_table(name, ignore_missing=True)
 
 
 #: Of methods whose object has a LanceDB ``connection``. Two writers met at one table, or somebody

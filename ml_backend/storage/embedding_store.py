@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import lancedb
 import numpy as np
@@ -15,7 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.geometry import ragged
-from ml_backend.storage.disk import again, make_table, open_table, written
+from ml_backend.storage.disk import again, open_table, written
+from ml_backend.storage.tables import Tables
 
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
@@ -31,6 +32,7 @@ _COLUMNS: Final = pa.schema(
 )
 #: Another process may still read a version of this age.
 _KEPT: Final = timedelta(hours=1)
+_Float = TypeVar("_Float", np.float16, np.float32)
 #: Rows in memory at once while reading.
 _AT_ONCE: Final = 8192
 
@@ -90,10 +92,13 @@ class EmbeddingStore:
 
     def __init__(self, folder: Path | str) -> None:
         self._location = str(folder)
-        # A process that waits on a table must see what another has just written.
-        self.connection = lancedb.connect(self._location, read_consistency_interval=timedelta(0))
+        self._tables = Tables(self._location)
 
-    @again
+    @property
+    def connection(self) -> lancedb.DBConnection:
+        """The tables' own."""
+        return self._tables.connection
+
     def put(
         self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]
     ) -> None:
@@ -123,10 +128,7 @@ class EmbeddingStore:
         }
         # Vectors of another length lie in another table.
         name = f"{_prefix()}{half.shape[1]}-{project}"
-        with written(self._location):
-            table = make_table(self.connection, name, _KEY, schema)
-            merge = table.merge_insert(_KEY).when_matched_update_all().when_not_matched_insert_all()
-            merge.execute(pa.table(columns, schema=schema))
+        self._tables.merge(name, _KEY, pa.table(columns, schema=schema))
 
     @again
     def get(
@@ -138,8 +140,33 @@ class EmbeddingStore:
             found: bool (R,), which keys have a vector of this version;
             vectors: float32 (R, D), zeros where there is none; D is 0 where none has one.
         """
+        return self._look_up(project, control, version, keys, np.dtype(np.float32))
+
+    @again
+    def keys(self, project: int, control: str, version: str) -> Keys:
+        """Return what of one control tag has a vector of one version, by task and region."""
+        where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
+        task: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        digest, region = list(task), list[str]()
+        for batch in self._batches(project, where, ["task", "region", "digest"]):
+            task.append(batch.column("task").to_numpy())
+            digest.append(batch.column("digest").to_numpy())
+            region += batch.column("region").to_pylist()
+        keys = Keys(np.concatenate(task), tuple(region), np.concatenate(digest))
+        return keys.take(np.lexsort((np.array(keys.region, dtype=np.str_), keys.task)))
+
+    @again
+    def vectors(
+        self, project: int, control: str, version: str, keys: Keys
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float16]]:
+        """Look up vectors as they are kept; see ``get``."""
+        return self._look_up(project, control, version, keys, np.dtype(np.float16))
+
+    def _look_up(
+        self, project: int, control: str, version: str, keys: Keys, kind: np.dtype[_Float]
+    ) -> tuple[NDArray[np.bool_], NDArray[_Float]]:
         found = np.zeros(len(keys), dtype=np.bool_)
-        vectors = np.zeros((len(keys), 0), dtype=np.float32)
+        vectors = np.zeros((len(keys), 0), dtype=kind)
         if not len(keys):
             return found, vectors
         order = np.argsort(keys.digest, kind="stable")
@@ -158,34 +185,10 @@ class EmbeddingStore:
             half = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
             half = half.reshape(len(stored), -1)
             if not vectors.shape[1]:
-                vectors = np.zeros((len(keys), half.shape[1]), dtype=np.float32)
+                vectors = np.zeros((len(keys), half.shape[1]), dtype=kind)
             vectors[order[place]] = half[row]
             found[order[place]] = True
         return found, vectors
-
-    @again
-    def read(self, project: int, control: str, version: str) -> tuple[Keys, NDArray[np.float16]]:
-        """Return all that is kept of one control tag by one version, ordered by task and region.
-
-        Returns:
-            R keys;
-            vectors: float16 (R, D); D is 0 where there is none.
-        """
-        where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
-        task: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
-        digest, region = list(task), list[str]()
-        vectors: list[NDArray[np.float16]] = []
-        for batch in self._batches(project, where, ["task", "region", "digest", "vector"]):
-            task.append(batch.column("task").to_numpy())
-            digest.append(batch.column("digest").to_numpy())
-            region += batch.column("region").to_pylist()
-            half = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
-            if len(batch):
-                vectors.append(half.reshape(len(batch), -1))
-        keys = Keys(np.concatenate(task), tuple(region), np.concatenate(digest))
-        order = np.lexsort((np.array(keys.region, dtype=np.str_), keys.task))
-        both = np.concatenate(vectors) if vectors else np.empty((0, 0), dtype=np.float16)
-        return keys.take(order), both[order]
 
     def nearest(
         self, project: int, control: str, task: int, region: str, count: int
@@ -236,29 +239,33 @@ class EmbeddingStore:
         return tasks
 
     @again
-    def prune(self, project: int, control: str, version: str, keys: Keys) -> None:
-        """Delete a control tag's vectors of other versions, and of regions that are gone.
+    def last(self, project: int) -> int:
+        """Return the highest task id that has a vector; 0 where none has one."""
+        every = [batch.column("task").to_numpy() for batch in self._batches(project, "", ["task"])]
+        return int(np.concatenate([np.zeros(1, dtype=np.int64), *every]).max())
+
+    @again
+    def keep_version(self, project: int, control: str, version: str) -> None:
+        """Delete a control tag's vectors of all versions but one."""
+        for table in self._of(project):
+            with written(self._location):
+                table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
+
+    @again
+    def forget(self, project: int, control: str, digests: NDArray[np.int64]) -> None:
+        """Delete the vectors of what is gone.
 
         Args:
             project: id of the project.
             control: name of the control tag.
-            version: the one to keep.
-            keys: all that the control tag still has, in the whole project.
+            digests: int64 (R,), see ``Keys``.
         """
-        for table in self._of(project):
-            with written(self._location):
-                table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
-        where = f"control = {_quoted(control)}"
-        gone = [
-            np.setdiff1d(batch.column("digest").to_numpy(), keys.digest)
-            for batch in self._batches(project, where, ["digest"])
-        ]
-        old = np.concatenate([*gone, np.empty(0, dtype=np.int64)]).tolist()
+        old = digests.tolist()
         for start in range(0, len(old), _AT_ONCE):
             listed = ", ".join(map(str, old[start : start + _AT_ONCE]))
             for table in self._of(project):
                 with written(self._location):
-                    table.delete(f"{where} AND digest IN ({listed})")
+                    table.delete(f"control = {_quoted(control)} AND digest IN ({listed})")
 
     @again
     def compact(self, project: int) -> None:
@@ -269,7 +276,9 @@ class EmbeddingStore:
 
     def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:
         for table in self._of(project):
-            rows = table.search().where(where).select(columns)
+            rows = table.search().select(columns)
+            if where:
+                rows = rows.where(where)
             yield from rows.to_batches(_AT_ONCE)
 
     def _of(self, project: int) -> Iterator[Any]:

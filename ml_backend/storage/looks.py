@@ -14,6 +14,7 @@ from ml_backend.labelstudio.changes import TaskStates
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.scoring.page import PageScores
 from ml_backend.storage.embedding_store import digest_of
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named
 
 __all__ = ["QUIET", "UNKNOWN", "LookBook", "Looks", "told"]
@@ -122,9 +123,13 @@ class LookBook:
         """Forget the looks at some tasks: they are read again."""
         self._tables.delete(named("looks", _LOOKS, project), tasks)
 
-    def keep_only(self, project: int, tasks: NDArray[np.int64]) -> None:
+    def keep_only(self, project: int, standing: Standing) -> None:
         """Forget tasks that are gone, see ``Tables.keep_only``."""
-        self._tables.keep_only(named("looks", _LOOKS, project), tasks)
+        self._tables.keep_only(named("looks", _LOOKS, project), standing)
+
+    def last(self, project: int) -> int:
+        """Return the highest id among the tasks that were looked at; 0 where none was."""
+        return self._tables.last(named("looks", _LOOKS, project))
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""

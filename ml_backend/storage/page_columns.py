@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named, quoted
 
 __all__ = ["FOUND", "TASKS", "PageColumns"]
@@ -155,15 +156,10 @@ class PageColumns:
         names = (named("page-tasks", TASKS, project), named("page-found", FOUND, project))
         return "-".join(str(self._tables.version(name)) for name in names)
 
-    def keep_only(self, project: int, tasks: NDArray[np.int64]) -> None:
-        """Forget tasks that are gone.
-
-        Args:
-            project: the project.
-            tasks: int64, those that it has; later ones have come meanwhile.
-        """
+    def keep_only(self, project: int, standing: Standing) -> None:
+        """Forget tasks that are gone, see ``Tables.keep_only``."""
         for what, schema in (("page-tasks", TASKS), ("page-found", FOUND)):
-            self._tables.keep_only(named(what, schema, project), tasks)
+            self._tables.keep_only(named(what, schema, project), standing)
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""

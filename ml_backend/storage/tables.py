@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml_backend.storage.disk import again, make_table, open_table, written
+from ml_backend.storage.disk import again, drop_project, make_table, open_table, written
+from ml_backend.storage.standing import Standing
 
 __all__ = ["Tables", "named", "quoted"]
 
@@ -33,6 +34,7 @@ _AT_ONCE: Final = 10_000
 #: So few tasks, so far apart, are named one by one rather than by the range of their ids.
 _FEW: Final = 1000
 _SCATTERED: Final = 4
+_TASK: Final = pa.schema([("task", pa.int64())])
 
 
 class Tables:
@@ -134,24 +136,24 @@ class Tables:
                 with written(self._location):
                     table.delete(f"{column} IN ({some})")
 
-    def keep_only(self, name: str, tasks: NDArray[np.int64]) -> None:
-        """Delete the rows of tasks that are gone.
+    def keep_only(self, name: str, standing: Standing) -> None:
+        """Delete the rows of a project's tasks that are gone."""
+        known = np.unique(self._tasks(name))
+        self.delete(name, known[standing.gone(known)])
 
-        Args:
-            name: the table.
-            tasks: int64, all tasks of the project; later ones have come meanwhile.
-        """
-        rows = self.read(name, pa.schema([("task", pa.int64())]))
-        known = np.unique(rows["task"].to_numpy())
-        self.delete(name, np.setdiff1d(known[known <= tasks.max(initial=0)], tasks))
+    def last(self, name: str) -> int:
+        """Return the highest task id that a table knows; 0 where it knows none."""
+        return int(self._tasks(name).max(initial=0))
+
+    def _tasks(self, name: str) -> NDArray[np.int64]:
+        tasks: NDArray[np.int64] = self.read(name, _TASK)["task"].to_numpy()
+        return tasks
 
     @again
     def drop(self, project: int) -> None:
         """Drop all tables of a project, whoever keeps them."""
         with written(self._location):
-            for name in self.connection.list_tables().tables:
-                if name.endswith(f"-{project}"):
-                    self.connection.drop_table(name, ignore_missing=True)
+            drop_project(self.connection, project)
 
     @again
     def compact(self, name: str) -> None:

@@ -12,7 +12,7 @@ from redis.exceptions import LockNotOwnedError
 from ml_backend.demo.projects import CONFIGS, upload_images
 from ml_backend.jobs import field_actions
 from ml_backend.jobs.action_book import ActionBook, Lot, Wish, enqueue
-from ml_backend.jobs.shards import SHARD
+from ml_backend.jobs.ranges import SHARD
 from ml_backend.labelstudio.own_fields import read_own_fields
 from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import right, scenes

@@ -20,7 +20,7 @@ from ml_backend.jobs.approval import ApprovalWork, Tally
 from ml_backend.jobs.approval_undo import undo
 from ml_backend.jobs.approve_action import approve as approve_action
 from ml_backend.jobs.comparison import Comparison
-from ml_backend.jobs.shards import SHARD
+from ml_backend.jobs.ranges import SHARD
 from ml_backend.labelstudio import approvals, reader
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.changes import read_states

@@ -23,7 +23,7 @@ from ml_backend.jobs.batch_jobs import (
 )
 from ml_backend.jobs.batch_jobs import wait_for as answer_of
 from ml_backend.jobs.batches import Batches
-from ml_backend.jobs.shards import SHARD
+from ml_backend.jobs.ranges import SHARD
 from ml_backend.jobs.take_back import held_answers, take_back
 from ml_backend.labelstudio import reader
 from ml_backend.labelstudio.batches import find_relabel_projects

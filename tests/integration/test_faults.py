@@ -25,8 +25,8 @@ from ml_backend.jobs.batch_jobs import wait_for as answer_of
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.ranges import SHARD
 from ml_backend.jobs.runs import ENDED, Run, RunBook
-from ml_backend.jobs.shards import SHARD
 from ml_backend.labelstudio import listing
 from ml_backend.labelstudio.changes import last_change, read_changes, read_states
 from ml_backend.labelstudio.client import connect

@@ -49,7 +49,8 @@ def analysed(bench: Bench) -> Project:
 def vectors(bench: Bench, project: int) -> tuple[EmbeddingStore, str, Any, Any]:
     store = EmbeddingStore(bench.settings.data_dir / "store")
     version = bench.client.projects.get(id=project).model_version + "+features"
-    return store, version, *store.read(project, "digit", version)
+    keys = store.keys(project, "digit", version)
+    return store, version, keys, store.vectors(project, "digit", version, keys)[1]
 
 
 def said(bench: Bench, task: int) -> dict[str, Any]:

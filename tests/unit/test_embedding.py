@@ -133,17 +133,16 @@ def test_a_longer_vector_of_a_new_model_is_found_and_the_old_one_pruned(store):
     other = ImageEmbedder("half@1", Look(4, 4), pixels)
     done, _ = run(store, want, other)
     assert done.vector.shape == (5, 48)
-    store.prune(1, "c", "half@1", want.keys)
+    store.keep_version(1, "c", "half@1")
     assert not store.get(1, "c", "pixels@1", want.keys)[0].any()
     assert store.get(1, "c", "half@1", want.keys)[0].all()
 
 
-def test_regions_that_are_gone_are_pruned_and_no_others(store):
+def test_what_is_gone_is_forgotten_and_nothing_else(store):
     want = wanted([7, 3])
     run(store, want)
     run(store, want, control="other")
-    kept = want.parts(np.array([0, 1, 3]))
-    store.prune(1, "c", "pixels@1", kept.keys)
+    store.forget(1, "c", want.keys.digest[[2, 4]])
     assert store.get(1, "c", "pixels@1", want.keys)[0].tolist() == [True, True, False, True, False]
     assert store.get(1, "other", "pixels@1", want.keys)[0].all()
 
@@ -297,7 +296,9 @@ def test_a_version_is_read_whole_in_the_order_of_tasks_and_regions(store):
     run(store, want)
     run(store, wanted([9, 10]), embedder("other@1"))
     run(store, wanted([8, 11]), control="d")
-    keys, vectors = store.read(1, "c", "pixels@1")
+    keys = store.keys(1, "c", "pixels@1")
+    found, vectors = store.vectors(1, "c", "pixels@1", keys)
+    assert found.all()
     order = np.lexsort((np.array(want.keys.region), want.keys.task))
     assert keys.task.tolist() == want.keys.task[order].tolist()
     assert keys.region == tuple(np.array(want.keys.region)[order].tolist())
@@ -309,5 +310,5 @@ def test_a_version_is_read_whole_in_the_order_of_tasks_and_regions(store):
 
 
 def test_what_was_never_embedded_is_read_as_nothing(store):
-    keys, vectors = store.read(1, "c", "pixels@1")
-    assert (len(keys), vectors.shape) == (0, (0, 0))
+    keys = store.keys(1, "c", "pixels@1")
+    assert (len(keys), store.vectors(1, "c", "pixels@1", keys)[1].shape) == (0, (0, 0))

@@ -9,6 +9,7 @@ from ml_backend.embedders.embedding import embed_missing
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.predictors.yolo import YoloPredictor
 from ml_backend.scoring.page import page_labels
+from ml_backend.storage.standing import Standing
 from tests import made_project
 from tests.made_project import PROJECT, TASKS
 from tests.unit.test_embedders import _save_onnx
@@ -70,7 +71,7 @@ def test_the_vectors_are_those_that_the_embedder_alone_would_have_made(services,
     def read(rows):
         return services.prediction.read(control, page.inputs, rows.tolist())
 
-    services.embeddings.prune(PROJECT, control.name, "another", wanted.keys)
+    services.embeddings.forget(PROJECT, control.name, wanted.keys.digest)
     alone = embed_missing(services.embeddings, PROJECT, control.name, embedder, wanted, read)
     np.testing.assert_allclose(kept, alone.vector, atol=2e-3)
 
@@ -86,3 +87,46 @@ def test_an_embedder_of_its_own_takes_the_images_that_are_in_memory(studio, tmp_
         (control,) = work.opened.controls
         assert set(services.embeddings.embedded(PROJECT, control.name)) == set(HERE.tolist())
     assert sum(decoded) == len(HERE)
+
+
+def test_tasks_deleted_at_the_end_of_a_project_leave_the_store(studio, services):
+    ProjectWork.open(services, PROJECT).score(HERE, lambda: None)
+    left = HERE[:-2]
+    gone = {int(task): studio.tasks.pop(int(task)) for task in HERE[-2:]}
+    try:
+        work = ProjectWork.open(services, PROJECT)
+        work.tidy(left)
+        work.lay_out(left)
+        (control,) = work.opened.controls
+        version = work.opened.vectors.version(control)
+        kept = services.embeddings.keys(PROJECT, control.name, version)
+        assert set(kept.task) == set(left.tolist())
+        assert services.page.tasks(PROJECT)["task"].to_pylist() == left.tolist()
+        assert services.looks.last(PROJECT) == left.max()
+    finally:
+        studio.tasks.update(gone)
+
+
+def test_a_region_that_is_drawn_just_now_keeps_its_vector(services, monkeypatch):
+    """Another worker has embedded it and writes its labels down a moment later."""
+    ProjectWork.open(services, PROJECT).score(HERE, lambda: None)
+    opened = ProjectWork.open(services, PROJECT).opened
+    (control,) = opened.controls
+    embedder = opened.vectors.embedder(control)
+    before = services.embeddings.keys(PROJECT, control.name, embedder.version)
+    assert not before.whole.all()
+    known, asked = services.store.get_labels, []
+
+    def late(project, name, tasks=None):
+        asked.append(tasks)
+        return known(project, name, tasks[:0] if len(asked) == 1 else tasks)
+
+    monkeypatch.setattr(services.store, "get_labels", late)
+    standing = Standing(HERE, int(HERE.max()))
+    opened.vectors.current(control, embedder, standing)
+    assert len(asked) > 1
+    after = services.embeddings.keys(PROJECT, control.name, embedder.version)
+    assert after.digest.tolist() == before.digest.tolist()
+    services.store.put_labels(PROJECT, control.name, HERE, known(PROJECT, control.name, HERE[:0]))
+    assert opened.vectors.current(control, embedder, standing).whole.all()
+    assert services.embeddings.keys(PROJECT, control.name, embedder.version).whole.all()

@@ -7,10 +7,11 @@ from fastapi.testclient import TestClient
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.queue_history import QueueHistory
 from ml_backend.review.decide import NEEDS_REVIEW
+from ml_backend.storage.standing import Standing
 from ml_backend.web.app import create_app
 from ml_backend.web.projects import Projects
 from tests import made_project
-from tests.made_project import PROJECT
+from tests.made_project import PROJECT, TASKS
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_a_task_that_is_gone_has_left_the_queue(services):
     assert before["open"] == len(flagged) >= 1
     # The last task is one that was flagged and is gone; no later one has come.
     left = np.array([row["task"] for row in rows if row["task"] != flagged[0]], dtype=np.int64)
-    OpenedProject.open(services, PROJECT).noting.tidy(left)
+    OpenedProject.open(services, PROJECT).noting.tidy(Standing(left, max(TASKS)))
     assert flagged[0] not in services.page.tasks(PROJECT)["task"].to_pylist()
     (after,) = history.burn_down(PROJECT, len(flagged) - 1)
     assert after["open"] == len(flagged) - 1

@@ -11,6 +11,7 @@ from ml_backend.labelstudio.tags import SEPARATOR
 from ml_backend.outlines import Outlines
 from ml_backend.storage.page_columns import FOUND, TASKS, PageColumns
 from ml_backend.storage.plane import Plane
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables
 from ml_backend.web import points
 from ml_backend.web.rings import drawable
@@ -156,9 +157,9 @@ def test_the_version_changes_with_every_write(columns):
 
 
 def test_tasks_that_are_gone_are_forgotten_and_later_ones_kept(columns):
-    columns.keep_only(3, np.array([4, 7]))
+    columns.keep_only(3, Standing(np.array([4, 7]), 7))
     assert columns.tasks(3)["task"].to_pylist() == [4, 7, 9]
-    columns.keep_only(3, np.array([4, 12]))
+    columns.keep_only(3, Standing(np.array([4]), 12))
     assert columns.tasks(3)["task"].to_pylist() == [4]
     assert columns.found(3, "box")["task"].to_pylist() == [4]
 

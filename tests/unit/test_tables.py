@@ -17,6 +17,7 @@ import pytest
 from ml_backend.processes import ChildProcess, free_port
 from ml_backend.storage.disk import make_table
 from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
+from ml_backend.storage.standing import Standing
 from ml_backend.storage.store import Store
 from ml_backend.storage.tables import Tables
 from tests.unit.test_store import labels, predictions
@@ -195,7 +196,7 @@ def test_a_project_that_is_gone_leaves_nothing_behind(tmp_path):
     store.tables.drop(1)
     assert not [path.name for path in tmp_path.iterdir() if path.stem.endswith("-1")]
     assert store.get_labels(1, "c").unit.tolist() == []
-    assert len(vectors.read(1, "c", "v1")[0]) == 0
+    assert len(vectors.keys(1, "c", "v1")) == 0
     for project in (11, 14, 101):
         assert store.get_labels(project, "c").unit.tolist() == [30, 50]
     store.put_labels(1, "c", np.array([3]), labels([3], [30], [30]))
@@ -208,7 +209,7 @@ def test_of_tasks_that_are_gone_no_row_is_kept(tmp_path):
     store.put_predictions(1, "c", "v1", tasks, ["a"] * 5, predictions(5))
     store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
     # The last one came while the others were listed.
-    store.keep_only(1, np.array([1, 2, 4]))
+    store.keep_only(1, Standing(np.array([1, 2, 4]), 4))
     found, _ = store.get_predictions(1, "c", "v1", tasks)
     assert found.tolist() == [True, True, False, True, True]
     assert store.get_labels(1, "c").unit.tolist() == [50]
