@@ -107,7 +107,10 @@ def refusal_of_origin(headers: Headers) -> str:
     origin = headers.get("origin", "")
     # Browsers send it with every request that changes something; scripts need not.
     if origin and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-        return f"the request comes from {origin[:200]}, not from this page"
+        return (
+            f"the request comes from {origin[:200]}, not from this page; behind a proxy, "
+            "have it pass on the Host header"
+        )
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return "the request comes from another site, not from this page"
     return ""

@@ -55,12 +55,14 @@ class ProjectInfo(Summary):
     """One project.
 
     ``threshold`` is the priority from which a task needs review, ``approve_confidence`` that from
-    which the model's word is enough; ``may_change`` whether the caller may act, or only look.
+    which the model's word is enough, ``batch_to`` where relabel batches go; ``may_change`` whether
+    the caller may act, or only look.
     """
 
     controls: list[ControlInfo]
     threshold: float
     approve_confidence: float
+    batch_to: str
     may_change: bool
 
 
@@ -158,5 +160,6 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
         controls=controls,
         threshold=opened.settings.review_threshold,
         approve_confidence=opened.settings.approve_confidence,
+        batch_to=opened.settings.batch_to,
         may_change=may_change,
     )

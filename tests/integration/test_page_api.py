@@ -81,6 +81,7 @@ def test_a_project_is_listed_and_described(bench: Bench, analysed: Project, sign
     assert (control["name"], control["geometry"], control["scored"]) == ("label", "box", True)
     assert control["parts"] == ["inputs", "regions"]
     assert said["may_change"] is True
+    assert said["batch_to"] == ""
 
 
 def test_a_project_is_listed_however_many_there_are(bench: Bench, analysed: Project, signed_in):

@@ -54,7 +54,7 @@ class StandIn:
         runs: the newest runs, as each page is told when it opens.
         tasks_of_2: how many tasks project 2 has.
         batches: the relabel batches.
-        approve_confidence: the project's own.
+        approve_confidence, batch_to: the project's own.
     """
 
     def __init__(self, tasks: int) -> None:
@@ -71,6 +71,7 @@ class StandIn:
         self.tasks_of_2 = 12
         self.batches = [dict(one) for one in BATCHES]
         self.approve_confidence = 0.85
+        self.batch_to = ""
         self.app = FastAPI()
         for routes in (
             self._guard,
@@ -140,7 +141,7 @@ class StandIn:
                 **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
             }
             settings = {"threshold": 0.5, "approve_confidence": self.approve_confidence}
-            settings |= {"may_change": self.may_change}
+            settings |= {"batch_to": self.batch_to, "may_change": self.may_change}
             return {**self._summary(p), "controls": [control], **settings}
 
         @app.get("/api/projects/{p}/points")

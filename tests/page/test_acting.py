@@ -162,9 +162,13 @@ def test_tags_are_put_on_and_filtered_by(bench):
 
 def test_a_batch_is_sent_where_it_was_said(bench):
     bench.review("kind=spurious")
+    # Somebody changes the project's settings while the page is open.
+    bench.server.batch_to = "7"
     bench.page.get_by_role("button", name="Relabel…").click()
     dialog = bench.page.get_by_role("dialog")
-    dialog.get_by_label("Where").select_option("here")
+    where = dialog.get_by_label("Where")
+    expect(where.locator("option:checked")).to_have_text("Project 7")
+    where.select_option("here")
     dialog.get_by_role("button", name=re.compile(r"^Send \d")).click()
     expect(bench.page.locator(".toast-done")).to_contain_text("Sent")
     (asked,) = bench.server.asked
@@ -273,9 +277,99 @@ def test_what_was_picked_and_is_hidden_is_not_acted_on(bench):
     expect(said).to_have_text("2 items picked")
 
 
+def test_keys_act_only_where_one_sees_what_on(bench):
+    bench.review("kind=mislabelled")
+    page = bench.page
+    pick_two(page)
+    for room in ("Overview", "Activity"):
+        page.get_by_role("button", name=room, exact=True).click()
+        expect(page.locator(".card").first).to_be_visible()
+        for key in ("f", "a", "t", "Escape"):
+            page.keyboard.press(key)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Review", exact=True).click()
+    expect(page.locator(".action-target strong")).to_have_text("2 items picked")
+    assert bench.server.asked == []
+    page.keyboard.press("f")
+    expect(page.locator(".toast-done")).to_contain_text("Flagged 2 tasks")
+
+
+def test_the_cursor_goes_on_where_its_sample_left_the_view(bench):
+    bench.review("flag=&layout=grid&sort=task")
+    page = bench.page
+    count = int(bench.said().split()[0].replace(",", ""))
+    at = page.locator(".tile-at")
+
+    def task() -> str:
+        return re.search(r"Task (\d+): ", at.text_content())[1]
+
+    page.keyboard.press("g")
+    page.keyboard.press("End")
+    last = task()
+    page.keyboard.press("Home")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    following = task()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("f")
+    expect(page.locator(".action-target strong")).to_have_text(f"{count - 1:,} items match")
+    expect(at).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    assert task() == following
+    # By the key of the grid too, and at the end of the list.
+    page.keyboard.press("End")
+    assert task() == last
+    page.get_by_label("Exclude flagged").focus()
+    page.keyboard.press("f")
+    expect(page.locator(".action-target strong")).to_have_text(f"{count - 2:,} items match")
+    expect(at).to_have_count(0)
+    page.keyboard.press("g")
+    expect(at).to_have_count(1)
+    before = task()
+    page.keyboard.press("End")
+    assert task() == before
+    # Another question begins at its beginning.
+    page.locator(".word", has_text="Outlier").click()
+    expect(at).to_have_count(0)
+    page.keyboard.press("g")
+    expect(page.locator(".grid-line").first.locator(".tile-at")).to_have_count(1)
+
+
+def test_where_all_that_is_picked_is_left_out_the_cursor_is_acted_on(bench):
+    table = bench.table().filter(pc.equal(bench.table()["kind"], "mislabelled"))
+    is_flagged = pc.equal(table["flag"], "needs-review")
+    flagged = table.filter(is_flagged)["task"].to_pylist()[:2]
+    calm = table.filter(pc.invert(is_flagged))["task"].to_pylist()[0]
+    picked = "_".join(map(str, flagged))
+    bench.review(f"kind=mislabelled&layout=grid&sort=task&exclude=flagged&picked={picked}")
+    page = bench.page
+    expect(page.locator(".action-target strong")).to_have_text("0 items picked")
+    page.keyboard.press("f")
+    page.locator(".tile", has_text=f"Task {calm}: ").locator(".tile-caption").click()
+    page.keyboard.press("f")
+    expect(page.locator(".toast-done")).to_contain_text("Flagged 1 task")
+    (asked,) = bench.server.asked
+    assert asked["tasks"] == [calm]
+
+
+def test_an_action_is_taken_back_in_activity_long_after(bench):
+    before = flag_count(bench, "needs-review")
+    bench.review("kind=spurious")
+    bench.page.get_by_role("button", name=re.compile(r"^Flag \d")).click()
+    expect(bench.page.locator(".toast-done")).to_be_visible()
+    bench.server.ended["ended"] -= 3600
+    bench.open("room=activity")
+    undo = bench.page.get_by_role("button", name=re.compile(r"^Undo: Flagged \d+ tasks"))
+    undo.click()
+    expect(bench.page.locator(".toast-undone")).to_be_visible()
+    expect(undo).to_have_count(0)
+    assert flag_count(bench, "needs-review") == before
+
+
 def test_a_key_asks_what_its_button_asks(bench):
     # The whole plane, as the address has it.
-    bench.review("area=a-10000_-10000_10000_-10000_10000_10000_-10000_10000")
+    corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+    bench.review("area=a" + "_".join(f"{x}000000_{y}000000" for x, y in corners))
     expect(bench.page.locator(".action-target strong")).to_contain_text("in the area")
     count = bench.said().split()[0]
     assert int(count.replace(",", "")) > 1000

@@ -81,6 +81,18 @@ def test_few_points_have_no_map(bench):
     expect(bench.page.get_by_text("A map needs 20 points or more")).to_be_visible()
 
 
+def test_where_nobody_has_drawn_a_region_the_inputs_are_shown(bench):
+    sink = pa.BufferOutputStream()
+    none = bench.table("regions").slice(0, 0)
+    with pa.ipc.new_stream(sink, none.schema) as writer:
+        writer.write_table(none)
+    bench.server.cache["regions"] = sink.getvalue().to_pybytes()
+    bench.open("part=regions")
+    expect(bench.page.get_by_text("Nobody has drawn a region yet")).to_be_visible()
+    bench.page.get_by_role("button", name="Show the whole inputs").click()
+    expect_count(bench, bench.table().num_rows)
+
+
 def test_what_matches_nothing_can_be_cleared(bench):
     bench.open("label=no+such+label")
     expect(bench.page.get_by_text("Nothing matches")).to_be_visible()

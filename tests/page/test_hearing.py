@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.page.data import FLAGS
+from tests.page.test_looking import expect_count
 
 SEEN = "value => {Object.defineProperty(document, 'visibilityState', {value, configurable: true});\
  document.dispatchEvent(new Event('visibilitychange'))}"
@@ -110,6 +111,16 @@ def test_an_answer_to_another_search_is_no_answer(bench):
     page.get_by_label("Search text, file name, reason or id").fill("1491")
     expect(said).to_have_text("Searching…")
     expect(page.get_by_role("button", name="Flag 0")).to_be_disabled()
+
+
+def test_a_search_is_made_again_when_something_has_changed(bench):
+    bench.review("q=149")
+    found = [int(task) for task in bench.server.project.ids() if "149" in str(task)]
+    expect_count(bench, len(found))
+    answer = {"tasks": found[1:], "more": False}
+    bench.page.route("**/search?*", lambda route: route.fulfill(json=answer))
+    bench.server._changed()
+    expect_count(bench, len(found) - 1)
 
 
 def test_a_refused_connection_is_opened_anew(bench):

@@ -140,6 +140,7 @@ def test_a_view_survives_its_address(bench, new_page, stand_in):
     for key in ("Space", "ArrowRight", "Space"):
         bench.page.keyboard.press(key)
     expect(bench.page.locator(".action-target strong")).to_have_text("2 items picked")
+    bench.page.wait_for_url(re.compile(r"picked=\d+_\d+"))
     picked = bench.page.locator(".tile[aria-selected=true]").evaluate_all(
         "all => all.map(e => e.id)"
     )
@@ -177,6 +178,32 @@ def test_search_narrows_to_what_the_server_finds(bench):
     bench.page.keyboard.type("149")
     found = [task for task in bench.server.project.ids() if "149" in str(task)]
     expect_count(bench, len(found))
+
+
+def test_a_day_is_asked_for_and_let_go_of(bench):
+    bench.review()
+    page = bench.page
+    page.locator("summary", has_text="Last changed").click()
+    start, end = page.get_by_label("From"), page.get_by_label("To", exact=True)
+    # A year is typed digit by digit; those before the last make no year of ours.
+    for year in ("0002", "0020", "0202"):
+        start.fill(f"{year}-05-01")
+        expect(start).to_have_value(f"{year}-05-01")
+    expect_count(bench, bench.table().num_rows)
+    start.fill("2026-05-01")
+    updated = bench.table()["updated"].to_numpy()
+    midnight = page.evaluate("new Date(2026, 4, 1).getTime() / 1000")
+    within = int((updated >= midnight).sum())
+    assert 0 < within < len(updated)
+    expect_count(bench, within)
+    end.fill("2026-05-01")
+    expect_count(bench, int(((updated >= midnight) & (updated < midnight + 86_400)).sum()))
+    end.fill("")
+    expect_count(bench, within)
+    start.fill("")
+    expect_count(bench, len(updated))
+    expect(page.locator(".action-target strong")).to_contain_text("All ")
+    page.wait_for_url(lambda url: "updated=" not in url)
 
 
 def test_hovering_shows_the_regions_of_both(bench):

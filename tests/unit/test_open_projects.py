@@ -55,6 +55,8 @@ def test_only_label_studios_word_makes_a_project_one_to_look_at(studio, services
     finally:
         studio.offered = 200
     assert (said.status_code, said.json().get("may_change")) == answer
+    if answer[0] == 200:
+        assert said.json()["batch_to"] == ""
 
 
 def test_a_task_that_is_gone_has_left_the_queue(services):

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { FIRST_VIEW, readView, writeView } from "../src/core/address";
 import { findAmid } from "../src/core/amid";
 import { drawn, rowsOfArea, rowsOfItems, simplifyRing, toggleItem } from "../src/core/selection";
 import { isWithin, Space } from "../src/core/space";
@@ -65,6 +66,13 @@ describe("selection", () => {
   test("long rings are drawn with fewer corners", () => {
     const ring = Array.from({ length: 4000 }, (_, i) => Math.sin(i));
     expect(simplifyRing(ring).length).toBeLessThanOrEqual(160);
+  });
+
+  test("a ring of a deep zoom keeps its corners, in an address too", () => {
+    const ring = [0.123456, -0.654321, 0.123459, -0.654321, 0.123459, -0.654318];
+    const area = drawn([], "replace", ring);
+    expect(area[0].ring).toEqual(ring);
+    expect(readView(writeView({ ...FIRST_VIEW, area })).area).toEqual(area);
   });
 
   test("items are picked and put back", () => {

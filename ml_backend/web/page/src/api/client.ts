@@ -92,8 +92,15 @@ export const search = (id: number, q: string) =>
 export const tasks = (id: number, ids: readonly number[], control: string) =>
   get<TaskDetail[]>(`projects/${id}/tasks`, { ids: ids.join(","), control });
 
-export function imageAddress(id: number, task: number, size: number, crop?: number[]): string {
-  const query: Query = { size, crop: crop?.map((edge) => Math.round(edge)).join(",") };
+/** @param control the tag whose image is meant: a task may have several. */
+export function imageAddress(
+  id: number,
+  task: number,
+  control: string,
+  size: number,
+  crop?: number[],
+): string {
+  const query: Query = { control, size, crop: crop?.map((edge) => Math.round(edge)).join(",") };
   return address(`projects/${id}/tasks/${task}/image`, query);
 }
 

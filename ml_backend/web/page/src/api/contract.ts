@@ -36,6 +36,8 @@ export interface Project extends ProjectSummary {
   threshold: number;
   /** From which confidence the model is sure enough to approve. */
   approve_confidence: number;
+  /** Where relabel batches go: "" for the relabel project, "new", "here", or a project's id. */
+  batch_to: string;
   /** Whether the caller may act, or only look. */
   may_change: boolean;
 }

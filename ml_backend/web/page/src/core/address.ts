@@ -3,7 +3,7 @@
 import type { Part } from "../api/contract";
 import { AMOUNT_FIELDS, type AmountField, type Field, WORD_FIELDS, type WordField } from "./fields";
 import { type Filters, NO_FILTERS, type Range } from "./filters";
-import type { Area, Item, Step } from "./selection";
+import { type Area, type Item, PRECISION, type Step } from "./selection";
 import type { Sort, SortKey } from "./sorting";
 import type { Ring } from "./space";
 
@@ -59,7 +59,6 @@ const FIELDS: readonly Field[] = [...WORD_FIELDS, ...AMOUNT_FIELDS];
 // Characters that a query need not escape.
 const BETWEEN_STEPS = "*";
 const BETWEEN_PARTS = "_";
-const PRECISION = 1e4;
 
 export function writeView(view: View): string {
   const query = new URLSearchParams();

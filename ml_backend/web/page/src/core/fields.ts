@@ -48,7 +48,12 @@ const NOTHING: Readonly<Record<WordField, string>> = {
 export function wordTitle(field: WordField, word: string): string {
   if (word === "") return NOTHING[field];
   if (field === "kind" || field === "flag") return NAMES[word] ?? word.replaceAll("_", " ");
-  return word;
+  return field === "tags" ? word.replaceAll("\n", ", ") : word;
+}
+
+/** What a legend's word is filtered by: the tags of a row are one word there. */
+export function wordsOf(field: WordField, word: string): string[] {
+  return field === "tags" ? word.split("\n") : [word];
 }
 
 export function isWordField(field: Field): field is WordField {

@@ -45,6 +45,20 @@ export function toggleWord(filters: Filters, field: WordField, word: string): Fi
   return withWords(filters, field, next);
 }
 
+/** Ask for these words alone, or for all again; `more`: take them in besides, or out. */
+export function chooseWords(
+  filters: Filters,
+  field: WordField,
+  words: readonly string[],
+  more: boolean,
+): Filters {
+  const now = filters.words[field] ?? [];
+  const others = now.filter((word) => !words.includes(word));
+  const areIn = now.length - others.length === words.length;
+  if (more) return withWords(filters, field, areIn ? others : [...others, ...words]);
+  return withWords(filters, field, areIn && others.length === 0 ? null : words);
+}
+
 export function withAmount(filters: Filters, field: AmountField, range: Range | null): Filters {
   const { [field]: _, ...rest } = filters.amounts;
   const asks = range !== null && (range[0] > 0 || range[1] < 1);

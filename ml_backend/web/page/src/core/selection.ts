@@ -62,6 +62,8 @@ export function drawn(area: Area, how: "replace" | "add" | "subtract", ring: Rin
 }
 
 const MOST_CORNERS = 80;
+/** Steps per unit of the plane: a ring drawn at the deepest zoom keeps its form. */
+export const PRECISION = 1e6;
 
 /** Draw a ring with fewer corners, so that it fits into an address. */
 export function simplifyRing(ring: Ring): Ring {
@@ -75,5 +77,5 @@ export function simplifyRing(ring: Ring): Ring {
 }
 
 function round(value: number): number {
-  return Math.round(value * 1e4) / 1e4;
+  return Math.round(value * PRECISION) / PRECISION;
 }

@@ -26,7 +26,9 @@ function sizeFor(count: number): number {
   if (count > 400_000) return 1.5;
   if (count > 60_000) return 2;
   if (count > 12_000) return 3;
-  return count > 5_000 ? 4 : 5;
+  if (count > 5_000) return 4;
+  if (count > 1_000) return 5;
+  return count > 200 ? 7 : 9;
 }
 
 const [GHOST, DIM, PLAIN, ODD, PICKED] = [0, 1, 2, 3, 4];

@@ -9,6 +9,7 @@ import type {
   ActionState,
   DryRun,
 } from "../api/contract";
+import { newestOf } from "../core/action_titles";
 import { countFilters } from "../core/filters";
 import { plural } from "../core/format";
 import { tasksOf } from "../core/points";
@@ -95,12 +96,12 @@ export function performOrAsk(action: ActionName, now: Target): void {
   else ask(action, now);
 }
 
-/** What keys act on: what is picked or in the area, else the item at the cursor. */
+/** What keys act on: what is picked or in the area; where that is nothing, the cursor's item. */
 export function atHand(): Target {
   const now = answer.peek();
   if (!now || unanswered.peek()) return NOTHING;
-  const anyPicked = view.peek().picked.length > 0;
-  if (anyPicked ? pickedRows.peek().length > 0 : now.hasArea) return target.peek();
+  const chosenByHand = view.peek().picked.length > 0 || now.hasArea;
+  if (chosenByHand && target.peek().rows.length > 0) return target.peek();
   const row = focused.peek();
   const rows = row < 0 ? NO_ROWS : Uint32Array.of(row);
   return { ...NOTHING, tasks: tasksOf(now.data.points, rows), rows };
@@ -139,6 +140,9 @@ effect(() => {
 /** Actions that are shown, the newest first. */
 export const actions = signal<readonly ActionState[]>([]);
 
+/** Actions that nobody wants to see, by when they had ended then. */
+const dismissed = new Map<string, number>();
+
 /** Seconds after which the end of an action that was not under way here is no news. */
 const NEWS_S = 60;
 
@@ -151,21 +155,25 @@ export const question = signal<Question | null>(null);
 effect(() => {
   void projectId.value;
   actions.value = [];
+  dismissed.clear();
   question.value = null;
   taken = new Set();
 });
 
 /** Show an action as it stands; false for what is no news. */
 export function noteAction(state: ActionState): boolean {
+  if (dismissed.get(state.id) === state.ended) return false;
   const known = actions.peek().some(({ id }) => id === state.id);
   if (!known && state.ended > 0 && Date.now() / 1000 - state.ended > NEWS_S) return false;
   actions.value = known
     ? actions.peek().map((one) => (one.id === state.id ? { ...one, ...state } : one))
-    : [state, ...actions.peek()];
+    : newestOf([state, ...actions.peek()]);
   return true;
 }
 
-export function dismiss(id: string): void {
+/** Show an action no longer, until it ends, or is taken back. */
+export function dismiss({ id, ended }: ActionState): void {
+  dismissed.set(id, ended);
   actions.value = actions.peek().filter((one) => one.id !== id);
 }
 
@@ -204,6 +212,7 @@ export async function perform(
 }
 
 export async function takeBack(action: ActionState): Promise<void> {
+  dismissed.delete(action.id);
   noteAction({ ...action, state: "undoing", done: 0, ended: 0, undoable: false, said: "" });
   try {
     await client.undo(action.id);

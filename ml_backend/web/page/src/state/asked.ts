@@ -90,10 +90,6 @@ export const cell = asked(askedCell, async (question) => {
   return { count: tasks.length, keys: new Set(tasks.map((task, i) => keyOf(task, regions[i]))) };
 });
 
-effect(() => {
-  if (round.value > 0) cell.again();
-});
-
 interface Unanswered {
   failed: boolean;
   title: string;
@@ -107,6 +103,11 @@ const QUESTIONS = [
   { asked: similar, waiting: "Looking for similar items…", failed: "No similar items were found" },
   { asked: cell, waiting: "Looking for what the cell counts…", failed: "The cell was not found" },
 ];
+
+// Whatever changed the points may have changed what was answered of them.
+effect(() => {
+  if (round.value > 0) for (const { asked } of QUESTIONS) asked.again();
+});
 
 /** The first question that has no answer: what is shown meanwhile is not what was asked for. */
 export const unanswered = computed<Unanswered | null>(() => {

@@ -4,12 +4,28 @@ import { computed, signal } from "@preact/signals";
 import type { Part } from "../api/contract";
 import { type Cell, readView, type View, writeView } from "../core/address";
 import type { Filters } from "../core/filters";
+import { later } from "../core/later";
 
 const BASE = "/page/";
 
 const place = signal({ path: location.pathname, search: location.search });
 
+/** Safari takes a hundred addresses in thirty seconds, and refuses more. */
+const REST_MS = 350;
+
+function write(how: "pushState" | "replaceState", address: string): void {
+  try {
+    history[how](null, "", address);
+  } catch {
+    // Too many at once: the view is the one that was asked for, and the next address says it.
+  }
+}
+
+/** A slider asks for many addresses a second. */
+const replacing = later((address: string) => write("replaceState", address), REST_MS);
+
 addEventListener("popstate", () => {
+  replacing.drop();
   place.value = { path: location.pathname, search: location.search };
 });
 
@@ -21,13 +37,19 @@ export const projectId = computed<number | null>(() => {
 
 export const view = computed<View>(() => readView(place.value.search));
 
+/** The whole address of what is seen: the browser's own may come a moment later. */
+export const addressOfView = (): string =>
+  new URL(place.value.path + place.value.search, location.href).href;
+
 export const projectPath = (id: number): string => `${BASE}projects/${id}`;
 
 function go(path: string, query: string, how: "push" | "replace"): void {
   const search = query ? `?${query}` : "";
   if (path === place.value.path && search === place.value.search) return;
-  if (how === "push") history.pushState(null, "", path + search);
-  else history.replaceState(null, "", path + search);
+  if (how === "push") {
+    replacing.flush();
+    write("pushState", path + search);
+  } else replacing.put(path + search);
   place.value = { path, search };
 }
 

@@ -9,7 +9,8 @@ import { current, type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
 import { isUnderWay } from "../state/run_states";
-import { changeRun, liveRuns, refused, runs, startRun } from "../state/runs";
+import { changeRun, liveRuns, runs } from "../state/runs";
+import { Analyse } from "./analyse";
 import { Annotators } from "./annotators";
 import { Icon } from "./icons";
 import { Card } from "./overview";
@@ -96,19 +97,7 @@ function Runs() {
   return (
     <>
       {mayChange.value && (
-        <button
-          type="button"
-          class="button"
-          onClick={() => void startRun()}
-          title={busy ? "Takes the place of the run that is under way" : ""}
-        >
-          <Icon name="run" /> Analyse the project
-        </button>
-      )}
-      {refused.value && (
-        <p class="error" role="alert">
-          {refused.value}
-        </p>
+        <Analyse title={busy ? "Takes the place of the run that is under way" : ""} />
       )}
       {now.state === "failed" && (
         <Failed

@@ -2,6 +2,7 @@
 
 import type { Overview } from "../api/contract";
 import type { Cell } from "../core/address";
+import { mostConfused } from "../core/confusion";
 import { NO_FILTERS } from "../core/filters";
 import { count } from "../core/format";
 import { control } from "../state/project";
@@ -11,6 +12,8 @@ import { showOnly } from "../state/route";
 const UPRIGHT = 4;
 /** Percent of the colour; more would make the numbers hard to read. */
 const STRONGEST = 45;
+/** Classes that are drawn: the cells of more would be too many for a browser, and for an eye. */
+const MOST_CLASSES = 60;
 
 /** Show what a cell counts. */
 function show(cell: Cell): void {
@@ -29,33 +32,35 @@ export function Confusion({ confusion, at }: ConfusionProps) {
   const { labels, counts } = confusion;
   // The last one stands for nothing there, whatever labels are called.
   const classOf = (place: number) => (place === labels.length - 1 ? null : labels[place]);
-  const wrong = counts.flatMap((row, i) => row.filter((_, j) => i !== j));
-  const most = Math.max(1, ...wrong);
+  const { places, most } = mostConfused(counts, MOST_CLASSES);
+  const all = labels.length - 1;
   if (labels.length === 0) return <p class="hint">Nothing has been compared yet.</p>;
   return (
     <div class="table-room">
       <table class="confusion">
         <caption>
           Rows: human label. Columns: model label. Numbers beside the diagonal differ.
+          {all > MOST_CLASSES &&
+            ` Of ${count(all)} classes the ${MOST_CLASSES} that are mixed up most are shown.`}
         </caption>
         <thead>
           <tr>
             <td />
-            {labels.map((label, j) => (
+            {places.map((j) => (
               <th key={j} scope="col">
-                <span class={label.length > UPRIGHT ? "cut sideways" : "cut"}>{label}</span>
+                <span class={labels[j].length > UPRIGHT ? "cut sideways" : "cut"}>{labels[j]}</span>
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {labels.map((human, i) => (
+          {places.map((i) => (
             <tr key={i}>
               <th scope="row">
-                <span class="cut">{human}</span>
+                <span class="cut">{labels[i]}</span>
               </th>
-              {labels.map((model, j) => {
-                const n = counts[i]?.[j] ?? 0;
+              {places.map((j) => {
+                const n = counts[i][j];
                 const strength = i === j ? 0 : Math.sqrt(n / most);
                 return (
                   <td key={j} class={i === j ? "cell-right" : "cell-wrong"}>
@@ -63,7 +68,7 @@ export function Confusion({ confusion, at }: ConfusionProps) {
                       <button
                         type="button"
                         style={{ "--strength": `${Math.round(strength * STRONGEST)}%` }}
-                        aria-label={`Human ${human}, model ${model}: ${count(n)}. Show them.`}
+                        aria-label={`Human ${labels[i]}, model ${labels[j]}: ${count(n)}. Show them.`}
                         onClick={() => show({ ...at, human: classOf(i), model: classOf(j) })}
                       >
                         {count(n)}

@@ -52,7 +52,9 @@ export function WordFacet({ field, open = true }: { field: WordField; open?: boo
   const words = [...new Set([...counts.keys(), ...wanted])]
     .filter((word) => wordTitle(field, word).toLowerCase().includes(looked.toLowerCase()))
     .sort((a, b) => Number(a === "") - Number(b === "") || a.localeCompare(b, undefined, ORDER));
-  const shown = all || looked ? words : words.slice(0, FEW);
+  // What is asked for can always be taken back.
+  const shown =
+    all || looked ? words : words.filter((word, place) => place < FEW || wanted.includes(word));
   return (
     <Facet
       title={TITLES[field]}

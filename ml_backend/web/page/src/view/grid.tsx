@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { focused, focusRow, TILE_PX, tile } from "../state/focus";
 import { answer } from "../state/project";
+import { view } from "../state/route";
 import { gridKey } from "./grid_keys";
 import { Tile } from "./tile";
 
@@ -42,6 +43,7 @@ export function Grid() {
 
   // The cursor stays in sight.
   const at = now ? positionOf(now.rows, focused.value) : -1;
+  const start = useStart(at);
   useEffect(() => {
     const element = box.current;
     if (!element || at < 0) return;
@@ -71,9 +73,10 @@ export function Grid() {
       aria-multiselectable="true"
       aria-activedescendant={at >= 0 ? `tile-${focused.value}` : undefined}
       tabIndex={0}
-      onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line))}
+      onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line), start)}
       onFocus={() => {
-        if (focused.peek() < 0 && now.rows.length) focusRow(now.data.points, now.rows[0]);
+        if (focused.peek() >= 0 || now.rows.length === 0) return;
+        focusRow(now.data.points, now.rows[Math.min(start, now.rows.length - 1)]);
       }}
     >
       <div class="grid-room" role="none" style={{ height: `${lines * line + GAP}px` }}>
@@ -104,6 +107,15 @@ export function Grid() {
       </div>
     </div>
   );
+}
+
+/** Where the cursor goes on once its sample has left: where it was, while the same is asked for. */
+function useStart(at: number): number {
+  const { filters, sort, area, similar, cell } = view.value;
+  const asked = JSON.stringify([filters, sort, area, similar, cell]);
+  const last = useRef({ asked, at: 0 });
+  if (at >= 0) last.current = { asked, at };
+  return last.current.asked === asked ? last.current.at : 0;
 }
 
 /** Rows are in the order of a score, so the cursor's place has to be looked for. */

@@ -31,14 +31,21 @@ function stepOf(key: string, columns: number, lines: number, count: number): num
   return steps[key] ?? null;
 }
 
-export function gridKey(event: KeyboardEvent, now: Answer, columns: number, lines: number): void {
+/** @param start the place where the cursor begins when it is nowhere. */
+export function gridKey(
+  event: KeyboardEvent,
+  now: Answer,
+  columns: number,
+  lines: number,
+  start: number,
+): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { rows } = now;
   const step = stepOf(event.key, columns, lines, rows.length);
   const row = focused.peek();
   if (step !== null) {
     event.preventDefault();
-    const place = row < 0 ? 0 : Math.max(rows.indexOf(row), 0) + step;
+    const place = row < 0 ? start : Math.max(rows.indexOf(row), 0) + step;
     const next = rows[Math.min(Math.max(place, 0), rows.length - 1)] ?? -1;
     focusRow(now.data.points, next);
     if (event.shiftKey && next >= 0 && !now.picked.has(next)) toggleRow(now, next);

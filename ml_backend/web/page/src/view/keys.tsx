@@ -58,6 +58,8 @@ function isTyping(target: EventTarget | null): boolean {
 
 function act(key: string): boolean {
   if (key === "?") keysOpen.value = true;
+  // In the other rooms nobody sees what is picked, or where the cursor is.
+  else if (view.peek().room !== "review") return false;
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "g") document.getElementById("grid")?.focus();
   else if (key === "Escape") return stepBack();

@@ -6,11 +6,12 @@ import {
   isWordField,
   TITLES,
   WORD_FIELDS,
+  wordsOf,
   wordTitle,
 } from "../core/fields";
-import { type Range, toggleWord, withAmount, withWords } from "../core/filters";
+import { chooseWords, type Range, withAmount } from "../core/filters";
 import { shortCount } from "../core/format";
-import { amountColor, css } from "../core/palette";
+import { amountColor, css, MOST_CLASSES } from "../core/palette";
 import { answer, coloring } from "../state/project";
 import { changeView, view } from "../state/route";
 
@@ -43,33 +44,39 @@ function Classes() {
   const { field } = now;
   const wanted = view.value.filters.words[field];
   const counts = answer.value?.counts.words[field];
-  const choose = (word: string, more: boolean) => {
-    const { filters } = view.peek();
-    const alone = wanted?.length === 1 && wanted[0] === word;
-    const next = more
-      ? toggleWord(filters, field, word)
-      : withWords(filters, field, alone ? null : [word]);
-    changeView({ filters: next });
-  };
+  const choose = (words: readonly string[], more: boolean) =>
+    changeView({ filters: chooseWords(view.peek().filters, field, words, more) });
+  const classes = now.legend.filter(({ word }) => word !== "").length;
   return (
-    <ul class="legend-classes" aria-label={`Colours: ${TITLES[field]}`}>
-      {now.legend.map(({ word, color }) => (
-        <li key={word}>
-          <button
-            type="button"
-            class="legend-class"
-            aria-pressed={wanted?.includes(word) ?? false}
-            data-off={wanted !== undefined && !wanted.includes(word)}
-            title="Show only this class (Shift: this one too)"
-            onClick={(event) => choose(word, event.shiftKey)}
-          >
-            <span class="swatch" style={{ background: css(color) }} />
-            <span class="cut">{wordTitle(field, word)}</span>
-            <span class="legend-count">{shortCount(counts?.get(word) ?? 0)}</span>
-          </button>
-        </li>
-      ))}
-    </ul>
+    <div class="legend-words">
+      <ul class="legend-classes" aria-label={`Colours: ${TITLES[field]}`}>
+        {now.legend.map(({ word, color }) => {
+          const words = wordsOf(field, word);
+          const isWanted = (one: string) => wanted?.includes(one) ?? false;
+          return (
+            <li key={word}>
+              <button
+                type="button"
+                class="legend-class"
+                aria-pressed={words.every(isWanted)}
+                data-off={wanted !== undefined && !words.some(isWanted)}
+                title="Show only this class (Shift: this one too)"
+                onClick={(event) => choose(words, event.shiftKey)}
+              >
+                <span class="swatch" style={{ background: css(color) }} />
+                <span class="cut">{wordTitle(field, word)}</span>
+                {words.length === 1 && (
+                  <span class="legend-count">{shortCount(counts?.get(word) ?? 0)}</span>
+                )}
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+      {classes > MOST_CLASSES && (
+        <p class="hint">The rarest are grey: filter by them to colour them.</p>
+      )}
+    </div>
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { ActionName, ActionOptions, DryRun } from "../api/contract";
+import { batchPlaces } from "../core/batch_places";
 import { count, plural } from "../core/format";
 import { perform, type Question, question, tryOut } from "../state/actions";
 import { answer, openProject, project } from "../state/project";
@@ -130,8 +131,12 @@ function Approve({ asked }: { asked: Question }) {
 
 function SendBatch({ asked }: { asked: Question }) {
   const [to, setTo] = useState("");
+  const open = openProject.value;
+  const places = batchPlaces(open?.batch_to ?? "", open?.title ?? "");
+  // The project's own may be another one since the page was opened: it is read again.
+  const known = to !== "" || project.value.value.state !== "loading";
   const options: ActionOptions = to ? { to } : {};
-  const tried = useDryRun(asked, options);
+  const tried = useDryRun(asked, known ? options : null);
   const ready = countOf(tried);
   return (
     <Dialog
@@ -141,9 +146,11 @@ function SendBatch({ asked }: { asked: Question }) {
       <label class="field">
         <span>Where</span>
         <select class="input" value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-          <option value="">The relabel project of “{openProject.value?.title}”</option>
-          <option value="new">A new project</option>
-          <option value="here">A tab of this project</option>
+          {places.map((place) => (
+            <option key={place.value} value={place.value}>
+              {place.title}
+            </option>
+          ))}
         </select>
       </label>
       <Outcome tried={tried} of={asked.tasks.length} />

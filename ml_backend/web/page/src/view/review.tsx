@@ -230,9 +230,24 @@ function GridPanel() {
   );
 }
 
+function NoRegions() {
+  return (
+    <Empty title="Nobody has drawn a region yet">
+      <button
+        type="button"
+        class="button"
+        onClick={() => changeView({ ...NARROWS_NOTHING, part: "inputs" })}
+      >
+        Show the whole inputs
+      </button>
+    </Empty>
+  );
+}
+
 function GridOrNothing() {
   const open = unanswered.value;
   if (open?.failed) return <Failed title={open.title} message={open.message} retry={open.again} />;
+  if (answer.value?.data.points.length === 0 && part.value === "regions") return <NoRegions />;
   if (answer.value?.rows.length === 0) {
     return (
       <Empty title="Nothing matches">

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { imageAddress } from "../api/client";
 import type { HumanRegion, ModelRegion, Outline, TaskDetail } from "../api/contract";
 import { type Box, boxOf, cropAround, isPair, pathOf } from "../core/outlines";
+import { controlName } from "../state/control";
 import { showHuman, showModel } from "../state/focus";
 import { projectId } from "../state/route";
 
@@ -27,7 +28,8 @@ function ImageSample({ detail, region, size }: SampleProps) {
   const one = region >= 0 ? boxOf(detail.human[region]?.outline ?? null) : null;
   const seen = one && width && height ? cropAround(one, width, height) : whole;
   const crop = seen === whole ? undefined : [...seen];
-  const source = imageAddress(projectId.value as number, detail.task, size, crop);
+  const [id, control] = [projectId.value as number, controlName.value as string];
+  const source = imageAddress(id, detail.task, control, size, crop);
   if (failed) return <p class="no-picture">No picture: open the task to see why</p>;
   return (
     <>

@@ -1,7 +1,8 @@
 /** The side bar: every filter with its counts. */
 
+import { dayOf, fromDay, toDay } from "../core/days";
 import { type AmountField, TITLES } from "../core/fields";
-import { countFilters, type Filters, NO_FILTERS, withAmount } from "../core/filters";
+import { countFilters, type Filters, NO_FILTERS, type Range, withAmount } from "../core/filters";
 import { plural, shortCount } from "../core/format";
 import { sidebarOpen } from "../state/focus";
 import { current } from "../state/loading";
@@ -85,8 +86,7 @@ function AmountFacet({ field, open = true }: { field: AmountField; open?: boolea
   const { filters } = view.value;
   const value = filters.amounts[field] ?? null;
   if (!counts || (!value && counts.every((n) => n === 0))) return null;
-  const set = (range: readonly [number, number] | null) =>
-    change(withAmount(view.peek().filters, field, range));
+  const set = (range: Range | null) => change(withAmount(view.peek().filters, field, range));
   return (
     <Facet title={TITLES[field]} asks={value !== null} clear={() => set(null)} open={open}>
       <RangeFilter title={TITLES[field]} counts={counts} value={value} change={set} />
@@ -151,35 +151,20 @@ function OddFacet() {
   );
 }
 
-const DAY_S = 86_400;
-
 function DateFacet() {
   const { filters } = view.value;
-  const [from, to] = filters.updated ?? [Number.NaN, Number.NaN];
-  const day = (seconds: number) =>
-    Number.isFinite(seconds) && seconds > 0 && seconds < FAR
-      ? new Date(seconds * 1000).toISOString().slice(0, 10)
-      : "";
-  const set = (low: number, high: number) => {
-    const none = Number.isNaN(low) && Number.isNaN(high);
-    const range = [Number.isNaN(low) ? 0 : low, Number.isNaN(high) ? FAR : high] as const;
-    change({ ...filters, updated: none ? null : range });
-  };
+  const { updated } = filters;
+  const set = (range: Range | null) => change({ ...filters, updated: range });
   return (
-    <Facet
-      title="Last changed"
-      asks={filters.updated !== null}
-      clear={() => change({ ...filters, updated: null })}
-      open={false}
-    >
+    <Facet title="Last changed" asks={updated !== null} clear={() => set(null)} open={false}>
       <div class="dates">
         <label>
           From
           <input
             type="date"
             class="input input-small"
-            value={day(from)}
-            onChange={(event) => set(secondsOf(event.currentTarget.value), to)}
+            value={dayOf(updated?.[0] ?? 0)}
+            onChange={(event) => set(fromDay(updated, event.currentTarget.value))}
           />
         </label>
         <label>
@@ -187,16 +172,11 @@ function DateFacet() {
           <input
             type="date"
             class="input input-small"
-            value={day(to)}
-            onChange={(event) => set(from, secondsOf(event.currentTarget.value) + DAY_S - 1)}
+            value={dayOf(updated?.[1] ?? 0)}
+            onChange={(event) => set(toDay(updated, event.currentTarget.value))}
           />
         </label>
       </div>
     </Facet>
   );
 }
-
-/** The year 9999: an end that is open. */
-const FAR = 253_402_300_799;
-
-const secondsOf = (day: string) => (day ? Date.parse(`${day}T00:00:00Z`) / 1000 : Number.NaN);

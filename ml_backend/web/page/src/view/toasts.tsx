@@ -1,28 +1,13 @@
 /** Progress of actions, and the way back. */
 
-import type { ActionName, ActionState } from "../api/contract";
-import { count, plural } from "../core/format";
+import type { ActionState } from "../api/contract";
+import { hasEnded, titleOf } from "../core/action_titles";
+import { count } from "../core/format";
 import { actions, dismiss, takeBack } from "../state/actions";
 import { mayChange } from "../state/project";
 import { session } from "../state/session";
 import { Icon } from "./icons";
 
-const DOING: Readonly<Record<ActionName, string>> = {
-  flag: "Flagging",
-  clear: "Clearing the flag of",
-  tag: "Tagging",
-  untag: "Untagging",
-  batch: "Sending",
-  approve: "Approving",
-};
-const DONE: Readonly<Record<ActionName, string>> = {
-  flag: "Flagged",
-  clear: "Cleared the flag of",
-  tag: "Tagged",
-  untag: "Untagged",
-  batch: "Sent",
-  approve: "Approved",
-};
 const MOST_SHOWN = 4;
 
 export function Toasts() {
@@ -35,17 +20,8 @@ export function Toasts() {
   );
 }
 
-export function titleOf({ action, state, total }: ActionState): string {
-  const several = plural(total, "task");
-  if (state === "done") return `${DONE[action]} ${several}`;
-  if (state === "undoing") return `Taking back: ${DONE[action].toLowerCase()} ${several}`;
-  if (state === "undone") return `Taken back: ${DONE[action].toLowerCase()} ${several}`;
-  return `${DOING[action]} ${several}${state === "failed" ? " failed" : ""}`;
-}
-
 function Toast({ action }: { action: ActionState }) {
   const title = titleOf(action);
-  const ended = ["done", "failed", "undone"].includes(action.state);
   const others = action.by !== "" && action.by !== session.value?.user.name;
   return (
     <div class={`toast toast-${action.state}`}>
@@ -56,13 +32,13 @@ function Toast({ action }: { action: ActionState }) {
             <Icon name="undo" /> Undo
           </button>
         )}
-        <button type="button" class="tool" aria-label="Dismiss" onClick={() => dismiss(action.id)}>
+        <button type="button" class="tool" aria-label="Dismiss" onClick={() => dismiss(action)}>
           <Icon name="close" />
         </button>
       </div>
       {others && <p>By {action.by}</p>}
       {action.said && <p>{action.said}</p>}
-      {!ended && (
+      {!hasEnded(action) && (
         <>
           <progress max={Math.max(action.total, 1)} value={action.done} aria-label={title} />
           <p>

@@ -72,17 +72,19 @@ export function TopBar() {
         </span>
       )}
       {projectId.value !== null && open && <ViewsMenu />}
-      <button
-        type="button"
-        class="tool"
-        title="Keys (?)"
-        aria-label="Keys"
-        onClick={() => {
-          keysOpen.value = true;
-        }}
-      >
-        <Icon name="keys" />
-      </button>
+      {projectId.value !== null && (
+        <button
+          type="button"
+          class="tool"
+          title="Keys (?)"
+          aria-label="Keys"
+          onClick={() => {
+            keysOpen.value = true;
+          }}
+        >
+          <Icon name="keys" />
+        </button>
+      )}
       <button
         type="button"
         class="tool"

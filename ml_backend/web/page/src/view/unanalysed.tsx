@@ -5,7 +5,7 @@ import type { Project } from "../api/contract";
 import { mayChange, openProject, project } from "../state/project";
 import { changeView } from "../state/route";
 import { isUnderWay, newestRun } from "../state/run_states";
-import { refused, startRun } from "../state/runs";
+import { Analyse } from "./analyse";
 import { Icon } from "./icons";
 import { Empty } from "./states";
 
@@ -28,7 +28,7 @@ export function Unanalysed({ message }: { message: string }) {
     <Empty title="Nothing has been analysed yet">
       <p>{message}</p>
       {run?.state === "failed" && <p class="error">The last run failed; Activity says why.</p>}
-      {mayChange.value && <AnalyseButton />}
+      {mayChange.value && <Analyse strong />}
       {run && <RunsButton />}
     </Empty>
   );
@@ -49,24 +49,6 @@ function NoTasks({ open }: { open: Project }) {
         Look again
       </button>
     </Empty>
-  );
-}
-
-function AnalyseButton() {
-  const start = async () => {
-    if (await startRun()) goToRuns();
-  };
-  return (
-    <>
-      <button type="button" class="button button-strong" onClick={() => void start()}>
-        <Icon name="run" /> Analyse the project
-      </button>
-      {refused.value && (
-        <p class="error" role="alert">
-          {refused.value}
-        </p>
-      )}
-    </>
   );
 }
 

@@ -7,7 +7,7 @@ import type { Views } from "../api/contract";
 import { writeView } from "../core/address";
 import { current, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
-import { openProject, projectId, view } from "../state/route";
+import { addressOfView, openProject, projectId, view } from "../state/route";
 import { Answers, Dialog } from "./dialog";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
@@ -137,13 +137,13 @@ function CopyAddress() {
         class="input input-small"
         aria-label="Address of this view, to copy"
         readOnly
-        value={new URL(`?${writeView(view.value)}`, location.href).href}
+        value={addressOfView()}
         onFocus={(event) => event.currentTarget.select()}
       />
     );
   }
   const copy = async () => {
-    await navigator.clipboard.writeText(location.href);
+    await navigator.clipboard.writeText(addressOfView());
     setCopied(true);
     setTimeout(() => setCopied(false), 2000);
   };

@@ -1,0 +1,41 @@
+/** Actions in a person's words, and which of them are shown. */
+
+import type { ActionName, ActionState } from "../api/contract";
+import { plural } from "./format";
+
+const DOING: Readonly<Record<ActionName, string>> = {
+  flag: "Flagging",
+  clear: "Clearing the flag of",
+  tag: "Tagging",
+  untag: "Untagging",
+  batch: "Sending",
+  approve: "Approving",
+};
+const DONE: Readonly<Record<ActionName, string>> = {
+  flag: "Flagged",
+  clear: "Cleared the flag of",
+  tag: "Tagged",
+  untag: "Untagged",
+  batch: "Sent",
+  approve: "Approved",
+};
+const MOST_ENDED = 4;
+
+export const hasEnded = ({ state }: ActionState): boolean =>
+  state === "done" || state === "failed" || state === "undone";
+
+export function titleOf({ action, state, total, said }: ActionState): string {
+  // What is said of the end begins with how many it was: some may have been left out.
+  const counted = state === "done" || state === "undone" ? Number.parseInt(said, 10) : Number.NaN;
+  const several = plural(Number.isNaN(counted) ? total : counted, "task");
+  if (state === "done") return `${DONE[action]} ${several}`;
+  if (state === "undoing") return `Taking back: ${DONE[action].toLowerCase()} ${several}`;
+  if (state === "undone") return `Taken back: ${DONE[action].toLowerCase()} ${several}`;
+  return `${DOING[action]} ${several}${state === "failed" ? " failed" : ""}`;
+}
+
+/** Of actions, the newest first, all that are under way and the newest that have ended. */
+export function newestOf(actions: readonly ActionState[]): ActionState[] {
+  let ended = 0;
+  return actions.filter((action) => !hasEnded(action) || ++ended <= MOST_ENDED);
+}
