@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.blas import threads_kept
 from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn, nearest
 
@@ -72,7 +73,8 @@ def project(
     start = _main_components(embeddings, random)
     if len(embeddings) < _FEW:
         return start
-    return _laid_out(start, neighbors, seed, epochs)
+    with threads_kept():
+        return _laid_out(start, neighbors, seed, epochs)
 
 
 def place(positions: NDArray[np.float32], neighbors: Neighbors) -> NDArray[np.float32]:

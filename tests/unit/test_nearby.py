@@ -1,5 +1,8 @@
 """What neighbours say of inputs, from the whole project's vectors to a page's findings."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -210,3 +213,19 @@ def test_of_several_choices_only_the_odd_input_is_named():
 def test_clean_projects_of_any_draw_raise_no_alarm(seed):
     vectors, given = clusters(seed)
     assert len(learn(vectors, given).remarks(given)) == 0
+
+
+def test_a_layout_leaves_a_model_the_threads_that_it_was_given():
+    """In a process of its own, as Numba sets them when its first loop runs."""
+    said = """
+import numpy as np, torch
+torch.set_num_threads(1)
+from analysis.neighbors import knn
+from analysis.projection import project
+rows = np.random.default_rng(0).normal(size=(400, 64)).astype(np.float32)
+near, before = knn(rows, 14), torch.get_num_threads()
+project(rows, near)
+print(before, torch.get_num_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]
