@@ -101,7 +101,10 @@ def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
 
 
 def send_predictions(project: int) -> None:
-    """Send the predictions that events have left to be sent, unless more of them are to come."""
+    """Send the predictions that events have left to be sent, unless more of them are to come.
+
+    A run under way sends at its end; should it end without, they are still looked after here.
+    """
     mailbox = services().mailbox
     mailbox.sending(project)
     try:
@@ -109,7 +112,7 @@ def send_predictions(project: int) -> None:
     except (ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its predictions wait for the next run: %s", project, error)
         return
-    more = mailbox.busy(project)
+    more = mailbox.busy(project) or services().runs.under_way(project)
     for said in (work.prelabelling.send_lot() if more else work.prelabelling.send()).values():
         _log.warning("project %s: %s", project, said)
     if more:

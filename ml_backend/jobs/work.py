@@ -194,6 +194,7 @@ def score(run: Run, shard: int) -> None:
         more, said = score_tasks(work, page)
         flagged += more
         errors.update(said)
+    errors.update(work.prelabelling.send_lot())
     services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "scoring", shard, len(tasks), flagged)
 
