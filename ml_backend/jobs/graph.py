@@ -8,7 +8,7 @@ cannot be taken up again. A job that is lost is found missing and enqueued again
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -158,8 +158,13 @@ class RunGraph:
         """Return what of a run is done."""
         return Checkpoints(self._redis, run.id)
 
-    def wait_for_others(self, run: Run, job_id: str) -> bool:
+    def wait_for_others(self, run: Run, job_id: str, meanwhile: Callable[[], None]) -> bool:
         """Wait until no other job of the project's runs is at work: runs never overlap.
+
+        Args:
+            run: the run that waits.
+            job_id: its job.
+            meanwhile: called again and again.
 
         Returns:
             whether the run still goes on. One that does not must not be waited for: a newer one
@@ -173,6 +178,7 @@ class RunGraph:
                 return True
             # What is waited for has a limit of its own.
             allow()
+            meanwhile()
             time.sleep(_POLL_S)
         return False
 

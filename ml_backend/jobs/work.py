@@ -118,7 +118,8 @@ def plan(run: Run, _: int) -> None:
     """Find what has changed, once the project's other runs have let go of its tasks."""
     graph, book = services().graph, services().runs
     job = get_current_job()
-    if not graph.wait_for_others(run, job.id if job is not None else ""):
+    job_id = job.id if job is not None else ""
+    if not graph.wait_for_others(run, job_id, partial(_let_others, run)):
         raise _EndedMeanwhile
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.

@@ -213,6 +213,25 @@ def test_an_event_overtakes_the_listing_of_a_project(engine):
     engine.graph.cancel(run.id)
 
 
+def test_an_event_does_not_wait_for_a_run_that_waits_for_another(engine):
+    engine.redis.set("t:tasks", 10)
+    engine.redis.set("t:hang:predicting", 1)
+    engine.work(2)
+    first = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting"), "the first run's work")
+    second = engine.graph.start(7)
+
+    def at_work(run):
+        jobs = engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False)
+        return any(job.startswith(run.id) for job in jobs)
+
+    wait_for(lambda: at_work(second), "the second run's first job")
+    engine.mailbox.add_tasks(9, [5000])
+    wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work", 20)
+    assert at_work(first)
+    assert at_work(second)
+
+
 def test_a_task_that_cannot_be_looked_at_holds_up_no_other(engine):
     engine.redis.sadd("t:refused", 5000)
     # The newest goes first, and fails each time.
