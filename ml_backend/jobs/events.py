@@ -19,6 +19,7 @@ from ml_backend.errors import (
     RelookError,
     SettingsError,
 )
+from ml_backend.jobs import unlearnt
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
@@ -84,7 +85,8 @@ def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
     if is_relabel_project(mailbox, project):
         take_back_beside(services(), project, tasks, let_others)
     try:
-        flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
+        with unlearnt.looking(mailbox.redis, project):
+            flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
     except Exception:
         if len({task // SHARD for task in tasks}) > 1:
             mailbox.look_singly(project)

@@ -22,6 +22,7 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
+from ml_backend.jobs import unlearnt
 from ml_backend.jobs.events import let_others, tend_batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.limit import allow
@@ -159,6 +160,7 @@ def fit(run: Run, _: int) -> None:
     """Learn from the whole project, and find the tasks of which something else is to be said."""
     graph, book = services().graph, services().runs
     with services().crashes.step(step_name(run, "fitting")):
+        unlearnt.learning_begins(services().mailbox.redis, run.project)
         work, tasks = _open(run), _all_tasks(run)
         chosen = graph.checkpoints(run).chosen()
         book.note_errors(run.id, work.prelabelling.send())
@@ -212,6 +214,9 @@ def finish(run: Run, _: int) -> None:
         # Of what was left out, something may be left to say.
         if not run.over and not services().runs.read(run.id).errors:
             work.comparison.settle(tasks)
+            # Asked last: a look may come in while they are compared.
+            if unlearnt.any_looked(services().mailbox.redis, run.project):
+                work.comparison.unsettle()
         tend_batches(run.project)
     services().graph.go_on(run, "finishing")
 

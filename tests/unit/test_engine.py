@@ -78,6 +78,21 @@ def test_a_step_that_kills_every_worker_ends_the_run_with_its_name(engine):
     assert f"fitting of run {run.id} is given up" in run.errors["run"]
 
 
+def test_what_comes_while_a_run_learns_is_learnt_from_by_the_next(engine):
+    engine.redis.set("t:slow:fitting", 2)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("fitting"), "its learning")
+    engine.mailbox.add_tasks(7, [5])
+    assert engine.ended(run).state == "done"
+    assert not engine.redis.exists("t:settled")
+    # What comes before it learns holds back nothing.
+    engine.mailbox.add_tasks(7, [6])
+    wait_for(lambda: not engine.mailbox.pending(7), "the event's work")
+    assert engine.ended(engine.graph.start(7)).state == "done"
+    assert engine.redis.exists("t:settled")
+
+
 def test_a_cancelled_run_stops_and_a_retry_does_only_the_rest(engine):
     engine.redis.set("t:slow", 0.5)
     engine.work()
