@@ -21,6 +21,7 @@ from ml_backend.errors import (
 )
 from ml_backend.jobs import unlearnt
 from ml_backend.jobs.batches import Batches
+from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 #: Whether events are looked at in the midst of another job.
 _passing = False
+#: Projects that this process has opened and outlived.
+_outlived: set[int] = set()
 
 
 def look_at_pending(project: int) -> None:
@@ -54,7 +57,7 @@ def look_at_pending(project: int) -> None:
     if not pending and not deleted:
         return
     try:
-        work = ProjectWork.open(services(), project)
+        work = _open(project)
     except ProjectGoneError as error:
         _log.warning("project %s is gone, its events are dropped: %s", project, error)
         mailbox.forget(project, pending)
@@ -77,6 +80,17 @@ def _name_the_unnamed(project: int) -> None:
         except ProjectGoneError:
             _log.info("project %s is gone", project)
         mailbox.forget(project, {UNNAMED: unnamed})
+
+
+def _open(project: int) -> ProjectWork:
+    """Open a project; one whose models end the process is given up, as by a run."""
+    if project in _outlived:
+        return ProjectWork.open(services(), project)
+    # One process at a time: else those that open it well would count as dead meanwhile.
+    with services().mailbox.lock(project, "opening"), services().crashes.step(opening(project)):
+        work = ProjectWork.open(services(), project)
+    _outlived.add(project)
+    return work
 
 
 def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
@@ -110,7 +124,7 @@ def send_predictions(project: int) -> None:
     mailbox = services().mailbox
     mailbox.sending(project)
     try:
-        work = ProjectWork.open(services(), project)
+        work = _open(project)
     except (ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its predictions wait for the next run: %s", project, error)
         return
@@ -191,7 +205,8 @@ def let_others(but: int = 0) -> None:
     try:
         for project in services().mailbox.woken():
             if project != but:
-                _let_pass(project)
+                with services().crashes.aside():
+                    _let_pass(project)
     finally:
         _passing = False
 

@@ -19,7 +19,7 @@ from rq.job import Job
 
 from ml_backend.errors import RunError
 from ml_backend.jobs.checkpoints import Checkpoints
-from ml_backend.jobs.crashes import Crashes
+from ml_backend.jobs.crashes import Crashes, opening
 from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pulse import LAPSE_S
 from ml_backend.jobs.queue import Mailbox, retry
@@ -108,7 +108,9 @@ class RunGraph:
             raise RunError(f"run {run.id} left nothing undone: begin a new one")
         if not self.checkpoints(run).known():
             stage = STAGES[0]
-        Crashes(self._redis).forgive(run.project, [step_name(run, each) for each in STAGES])
+        crashes = Crashes(self._redis)
+        crashes.forgive_tasks(run.project)
+        crashes.forgive(opening(run.project), *(step_name(run, each) for each in STAGES))
         run = self._book.reopen(run.id, stage)
         self._book.log(run.id, f"taken up again at {stage}")
         self._clear_older(run)

@@ -23,6 +23,7 @@ from ml_backend.errors import (
     TokenRefusedError,
 )
 from ml_backend.jobs import unlearnt
+from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.events import let_others, tend_batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.limit import allow
@@ -126,6 +127,8 @@ def plan(run: Run, _: int) -> None:
         # Opened first: what is wrong with settings or config is said once, not by every shard.
         work = ProjectWork.open(services(), run.project)
         opened = work.opened
+        # Events had given it up, should it have ended their workers: it is mended.
+        services().crashes.forgive(opening(run.project))
         allow(opened.project.size)
         opened.vectors.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():

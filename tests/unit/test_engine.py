@@ -78,6 +78,40 @@ def test_a_step_that_kills_every_worker_ends_the_run_with_its_name(engine):
     assert f"fitting of run {run.id} is given up" in run.errors["run"]
 
 
+def test_events_that_kill_workers_in_the_midst_of_a_step_are_not_its_fault(engine):
+    engine.redis.set("t:slow:fitting", 2)
+    engine.work()
+    run = engine.graph.start(7)
+
+    def fitted(times):
+        engine.tend()
+        return len(engine.seen("fitting")) >= times
+
+    for times in (1, 2, 3):
+        wait_for(lambda: fitted(times), f"step {times}")  # noqa: B023
+        engine.redis.set("t:kill:scoring", 1)
+        engine.mailbox.add_tasks(9, [5000 + times])
+    run = engine.ended(run)
+    assert (run.state, run.errors) == ("done", {})
+    assert len(engine.seen("fitting")) == 4
+
+
+def test_a_model_that_kills_every_worker_is_given_up_by_events_until_a_run_opens_it(engine):
+    engine.redis.set("t:kill:opening", 99)
+    engine.mailbox.add_tasks(9, [5000])
+    engine.work()
+
+    def given_up():
+        engine.tend()
+        return "opening project 9 is given up" in (engine.folder / "worker.log").read_text()
+
+    wait_for(given_up, "the end of it", 180)
+    assert int(engine.redis.get("t:kill:opening")) == 96
+    engine.redis.delete("t:kill:opening")
+    assert engine.ended(engine.graph.start(9)).state == "done"
+    wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work", 30)
+
+
 def test_what_comes_while_a_run_learns_is_learnt_from_by_the_next(engine):
     engine.redis.set("t:slow:fitting", 2)
     engine.work()
