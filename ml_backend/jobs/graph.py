@@ -18,7 +18,7 @@ from rq import Queue
 from rq.job import Job
 
 from ml_backend.errors import RunError
-from ml_backend.jobs.checkpoints import Checkpoints
+from ml_backend.jobs.checkpoints import SHARDED, Checkpoints
 from ml_backend.jobs.crashes import Crashes, opening
 from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pulse import LAPSE_S
@@ -37,8 +37,6 @@ _JOBS: Final = {
     "finishing": "ml_backend.jobs.work.finish",
     "projecting": "ml_backend.jobs.work.lay_out",
 }
-#: Stages of one job per shard; the others are one job.
-_SHARDED: Final = ("predicting", "scoring")
 
 _FOLLOWING: Final = dict(pairwise(STAGES))
 _AT_ONCE: Final = 500
@@ -103,7 +101,7 @@ class RunGraph:
         run = self.find(run_id)
         if run.state not in ENDED:
             raise RunError(f"run {run.id} is still {run.state}: cancel it first")
-        stage = self.checkpoints(run).take_up(_SHARDED) or run.stage
+        stage = self.checkpoints(run).take_up() or run.stage
         if stage == "done":
             raise RunError(f"run {run.id} left nothing undone: begin a new one")
         if not self.checkpoints(run).known():
@@ -134,7 +132,7 @@ class RunGraph:
             changed: those that must be predicted, shard number to task ids.
         """
         checkpoints = self.checkpoints(run)
-        checkpoints.forget(_SHARDED)
+        checkpoints.forget()
         checkpoints.keep_all(tasks)
         checkpoints.keep("predicting", changed)
         # Last: a plan that dies before is begun again from here.
@@ -221,8 +219,8 @@ class RunGraph:
         following = _FOLLOWING.get(stage)
         if following is None:
             self._book.close(run.id, "done")
-            if not self.checkpoints(run).any_lost(_SHARDED):
-                self.checkpoints(run).drop(_SHARDED)
+            if not self.checkpoints(run).any_lost():
+                self.checkpoints(run).drop()
         elif self._book.step(run.id, stage, following):
             self.begin(run, following)
 
@@ -257,14 +255,14 @@ class RunGraph:
                 self.go_on(run, stage)
 
     def _wanted(self, run: Run, stage: str) -> list[int]:
-        return self.checkpoints(run).waiting(stage) if stage in _SHARDED else [0]
+        return self.checkpoints(run).waiting(stage) if stage in SHARDED else [0]
 
     def _enqueue(self, run: Run, stage: str, shards: list[int]) -> None:
         for start in range(0, len(shards), _AT_ONCE):
             jobs = [
                 Queue.prepare_data(
                     _JOBS[stage],
-                    args=(run.id, shard) if stage in _SHARDED else (run.id,),
+                    args=(run.id, shard) if stage in SHARDED else (run.id,),
                     job_id=_job_id(run, stage, shard),
                     retry=retry(),
                 )
