@@ -151,7 +151,8 @@ def reconcile(project: int) -> None:
         find_lost_events(client, mailbox, project, services().looks)
         begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
-        _forget(project)
+        if not _forget_gone(project):
+            raise
         return
     put_webhook_key(project)
     tend_batches(project)
@@ -169,14 +170,21 @@ def put_webhook_key(project: int) -> None:
             # What was refused meanwhile is found again.
             find_lost_events(services().client, services().mailbox, project, services().looks)
     except ProjectGoneError:
-        _forget(project)
+        if not _forget_gone(project):
+            raise
 
 
-def _forget(project: int) -> None:
-    # Should only our access have gone: Label Studio names the project again when it is opened,
-    # and what was kept of it is computed again.
-    services().mailbox.forget_setup(project)
-    services().store.tables.drop(project)
+def _forget_gone(project: int) -> bool:
+    """Forget all of a project if it is gone itself, not only something in it."""
+    try:
+        read_config(services().client, project)
+    except ProjectGoneError:
+        # Should only our access have gone: Label Studio names the project again when it is
+        # opened, and what was kept of it is computed again.
+        services().mailbox.forget_setup(project)
+        services().store.tables.drop(project)
+        return True
+    return False
 
 
 def tend_batches(project: int) -> None:
