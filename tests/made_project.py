@@ -45,6 +45,7 @@ PROJECT: Final = 1
 CONTROL: Final = "label"
 TASKS: Final = range(1, 9)
 _USER: Final = {"id": 1, "email": "ann@example.com", "username": "ann", "first_name": "Ann"}
+_MISSING: Final = {"detail": "Not found.", "version": "1.23.2"}
 _WRITTEN: Final = "2026-01-02T03:04:05.678901Z"
 
 
@@ -104,7 +105,7 @@ class LabelStudioWithOneProject:
         return None
 
     def write(self, path: str, query: dict[str, str], body: Any) -> Any:
-        """Take what Relook writes; only its own fields are kept."""
+        """Take what Relook writes; only its own fields are kept. None where nothing stands."""
         if query.get("id") == "add_data_field":
             for task in body["selectedItems"]["included"]:
                 self.tasks[task]["data"][body["value_name"]] = body["value"]
@@ -140,8 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         query = {name: values[-1] for name, values in parse_qs(at.query).items()}
         found = self.studio.read(at.path, query)
-        missing = {"detail": "Not found.", "version": "1.23.2"}
-        self._answer(404 if found is None else 200, missing if found is None else found)
+        self._answer(404 if found is None else 200, _MISSING if found is None else found)
 
     def do_OPTIONS(self) -> None:
         offered = self.studio.offered
@@ -153,7 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
         at = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(at.query).items()}
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
-        self._answer(201, self.studio.write(at.path, query, body))
+        written = self.studio.write(at.path, query, body)
+        self._answer(404 if written is None else 201, _MISSING if written is None else written)
+
+    def do_PATCH(self) -> None:
+        self.do_POST()
 
     def _answer(self, status: int, body: Any, kind: str = "application/json") -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

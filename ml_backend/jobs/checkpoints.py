@@ -9,7 +9,10 @@ import numpy as np
 import redis
 from numpy.typing import NDArray
 
-__all__ = ["Checkpoints"]
+__all__ = ["SHARDED", "Checkpoints"]
+
+#: Stages of one job per shard; the others are one job.
+SHARDED: Final = ("predicting", "scoring")
 
 #: Within which a run that was cut short can be taken up where it stopped.
 _KEPT_S: Final = 7 * 24 * 3600
@@ -17,12 +20,13 @@ _KEPT_S: Final = 7 * 24 * 3600
 _PIECE: Final = 1 << 16
 _BYTES: Final = np.dtype(np.int64).itemsize
 
-#: A shard counts once, however often its job is run.
+#: A shard counts once, however often its job is run. A run that goes on keeps all that it rests on:
+#: without its tasks it would seem to be done.
 _CHECK_OFF: Final = """
 if redis.call('SADD', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('HINCRBY', KEYS[2], 'done', ARGV[2])
 redis.call('HINCRBY', KEYS[2], 'flagged', ARGV[3])
+for at = 3, #KEYS do redis.call('EXPIRE', KEYS[at], ARGV[4]) end
 return 1
 """
 
@@ -55,19 +59,17 @@ class Checkpoints:
         kept = cast(bytes | None, self._redis.hget(self._key("chosen"), "0"))
         return np.frombuffer(kept or b"", dtype=np.int64)
 
-    def drop(self, stages: tuple[str, ...]) -> None:
+    def drop(self) -> None:
         """Forget all of the run."""
-        self.forget(stages)
-        self._redis.delete(self._key("tasks"), self._key("chosen"))
+        self._redis.delete(*self._every())
 
     def known(self) -> bool:
         """Whether the run's tasks are kept; those of a project without tasks never are."""
         return bool(self._redis.exists(self._key("tasks")))
 
-    def forget(self, stages: tuple[str, ...]) -> None:
-        """Forget what some stages have to do, and what of it is done."""
-        kinds = ("shards", "done", "lost")
-        self._redis.delete(*(self._key(kind, stage) for kind in kinds for stage in stages))
+    def forget(self) -> None:
+        """Forget what the stages have to do, and what of it is done."""
+        self._redis.delete(*self._of_stages())
 
     def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]]) -> None:
         """Keep what a stage has to do, shard number to task ids; forget what it did before."""
@@ -107,7 +109,7 @@ class Checkpoints:
             tasks: how many tasks were done.
             flagged: how many of them need review.
         """
-        keys = [self._key("done", stage), self._key()]
+        keys = [self._key("done", stage), self._key(), *self._every()]
         return bool(self._check_off(keys=keys, args=[shard, tasks, flagged, _KEPT_S]))
 
     def is_done(self, stage: str, shard: int) -> bool:
@@ -125,19 +127,21 @@ class Checkpoints:
         self._redis.expire(self._key("lost", stage), _KEPT_S)
         self.check_off(stage, shard)
 
-    def any_lost(self, stages: tuple[str, ...]) -> bool:
-        """Whether a shard of some stages was given up."""
-        return bool(self._redis.exists(*(self._key("lost", stage) for stage in stages)))
+    def any_lost(self) -> bool:
+        """Whether a shard was given up."""
+        return bool(self._redis.exists(*(self._key("lost", stage) for stage in SHARDED)))
 
-    def take_up(self, stages: tuple[str, ...]) -> str | None:
+    def take_up(self) -> str | None:
         """Make what was given up wait again; return the first stage that has some of it."""
         first = None
-        for stage in stages:
+        for stage in SHARDED:
             done, lost = self._key("done", stage), self._key("lost", stage)
             if self._redis.scard(lost):
                 first = first or stage
                 self._redis.sdiffstore(done, [done, lost])
                 self._redis.delete(lost)
+        for key in self._every():
+            self._redis.expire(key, _KEPT_S)
         return first
 
     def _keep(self, key: str, kept: Mapping[str, bytes]) -> None:
@@ -147,6 +151,13 @@ class Checkpoints:
                 pipe.hset(key, mapping=cast(Any, kept))
                 pipe.expire(key, _KEPT_S)
             pipe.execute()
+
+    def _every(self) -> list[str]:
+        return [self._key("tasks"), self._key("chosen"), *self._of_stages()]
+
+    def _of_stages(self) -> list[str]:
+        kinds = ("shards", "done", "lost")
+        return [self._key(kind, stage) for kind in kinds for stage in SHARDED]
 
     def _key(self, *parts: str) -> str:
         return ":".join(("relook:run", self._run, *parts))

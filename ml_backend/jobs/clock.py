@@ -1,4 +1,4 @@
-"""Retries that wait by Redis' clock: the machines' own clocks may be hours apart.
+"""Jobs for later wait by Redis' clock: the machines' own clocks may be hours apart.
 
 RQ writes down when a retry is due by the clock of the worker that failed, and looks which are due
 by that of another. An hour's difference would be an hour's delay, or none where one was meant.
@@ -7,6 +7,7 @@ by that of another. An hour's difference would be an hour's delay, or none where
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import redis
@@ -14,13 +15,21 @@ from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 from rq.scheduler import RQScheduler
 
-__all__ = ["SteadyJob", "SteadyScheduler", "now"]
+__all__ = ["SteadyJob", "SteadyScheduler", "after", "now"]
 
 
 def now(connection: redis.Redis) -> float:
     """Return the time by Redis' clock, seconds since 1970."""
     seconds, micros = connection.time()
     return float(seconds) + float(micros) / 1e6
+
+
+def after(connection: redis.Redis, seconds: float) -> datetime:
+    """Return the moment so many seconds from now by Redis' clock.
+
+    A job for later is enqueued at it: RQ's ``enqueue_in`` counts from this machine's own now.
+    """
+    return datetime.fromtimestamp(now(connection) + seconds, UTC)
 
 
 class SteadyJob(Job):

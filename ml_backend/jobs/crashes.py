@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import CrashError
 
-__all__ = ["Crashes"]
+__all__ = ["Crashes", "opening"]
 
 #: A worker can be killed for reasons of its own; three times with the same task is no chance.
 _MOST: Final = 3
@@ -34,6 +34,8 @@ class Crashes:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
+        #: The steps that this process is in the midst of; it does its jobs on one thread.
+        self._steps: list[str] = []
 
     def each(
         self,
@@ -63,24 +65,43 @@ class Crashes:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Do one step that is not about single tasks.
+        """Do one step that is not about single tasks, and that no other process does meanwhile.
 
         Raises:
             CrashError: when it has ended its process too often.
         """
-        if int(cast(bytes | None, self._redis.hget(_STEPS, name)) or 0) >= _MOST:
+        if int(cast(bytes | None, self._redis.hget(_step(name), name)) or 0) >= _MOST:
             raise CrashError(
                 f"{name} is given up, because it ended the worker's process {_MOST} times. Look "
-                "at the worker's log and memory, then retry the run."
+                "at the worker's log and memory, then retry the run or begin one."
             )
-        with self._under_way(_STEPS, [name]):
-            yield
+        with self._under_way(_step(name), [name]):
+            self._steps.append(name)
+            try:
+                yield
+            finally:
+                self._steps.remove(name)
 
-    def forgive(self, project: int, steps: list[str]) -> None:
-        """Forget the deaths of a project's tasks and of some steps: somebody mended the cause."""
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Do something else in the midst of steps: should it end the process, they did not."""
+        steps, self._steps = self._steps, []
+        for name in steps:
+            self._redis.hincrby(_step(name), name, -1)
+        try:
+            yield
+        finally:
+            for name in steps:
+                self._redis.hincrby(_step(name), name, 1)
+            self._steps = steps
+
+    def forgive(self, *steps: str) -> None:
+        """Forget the deaths of some steps: somebody mended the cause."""
+        self._redis.delete(*map(_step, steps))
+
+    def forgive_tasks(self, project: int) -> None:
+        """Forget the deaths of a project's tasks."""
         self._redis.delete(_tasks(project))
-        if steps:
-            self._redis.hdel(_STEPS, *steps)
 
     @contextmanager
     def _under_way(self, key: str, names: list[str]) -> Iterator[None]:
@@ -100,7 +121,14 @@ class Crashes:
         return np.array([int(count or 0) for count in counts], dtype=np.int64)
 
 
-_STEPS: Final = "relook:crashed-steps"
+def opening(project: int) -> str:
+    """Name the step of opening a project, which loads its models."""
+    return f"opening project {project}"
+
+
+def _step(name: str) -> str:
+    # A key each: what is forgotten after a while is the one step, whatever others do.
+    return f"relook:crashed-step:{name}"
 
 
 def _tasks(project: int) -> str:

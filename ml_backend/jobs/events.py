@@ -19,7 +19,9 @@ from ml_backend.errors import (
     RelookError,
     SettingsError,
 )
+from ml_backend.jobs import unlearnt
 from ml_backend.jobs.batches import Batches
+from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.ranges import SHARD
@@ -36,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 #: Whether events are looked at in the midst of another job.
 _passing = False
+#: Projects that this process has opened and outlived.
+_outlived: set[int] = set()
 
 
 def look_at_pending(project: int) -> None:
@@ -54,7 +58,7 @@ def look_at_pending(project: int) -> None:
     if not pending and not deleted:
         return
     try:
-        work = ProjectWork.open(services(), project)
+        work = _open(project)
     except ProjectGoneError as error:
         _log.warning("project %s is gone, its events are dropped: %s", project, error)
         mailbox.forget(project, pending)
@@ -79,13 +83,25 @@ def _name_the_unnamed(project: int) -> None:
         mailbox.forget(project, {UNNAMED: unnamed})
 
 
+def _open(project: int) -> ProjectWork:
+    """Open a project; one whose models end the process is given up, as by a run."""
+    if project in _outlived:
+        return ProjectWork.open(services(), project)
+    # One process at a time: else those that open it well would count as dead meanwhile.
+    with services().mailbox.lock(project, "opening"), services().crashes.step(opening(project)):
+        work = ProjectWork.open(services(), project)
+    _outlived.add(project)
+    return work
+
+
 def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
     mailbox, project = services().mailbox, work.opened.project.id
     tasks = _newest(pending, one_shard=mailbox.looks_singly(project))
     if is_relabel_project(mailbox, project):
         take_back_beside(services(), project, tasks, let_others)
     try:
-        flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
+        with unlearnt.looking(mailbox.redis, project):
+            flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
     except Exception:
         if len({task // SHARD for task in tasks}) > 1:
             mailbox.look_singly(project)
@@ -102,15 +118,18 @@ def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
 
 
 def send_predictions(project: int) -> None:
-    """Send the predictions that events have left to be sent, unless more of them are to come."""
+    """Send the predictions that events have left to be sent, unless more of them are to come.
+
+    A run under way sends at its end; should it end without, they are still looked after here.
+    """
     mailbox = services().mailbox
     mailbox.sending(project)
     try:
-        work = ProjectWork.open(services(), project)
+        work = _open(project)
     except (ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its predictions wait for the next run: %s", project, error)
         return
-    more = mailbox.busy(project)
+    more = mailbox.busy(project) or services().runs.under_way(project)
     for said in (work.prelabelling.send_lot() if more else work.prelabelling.send()).values():
         _log.warning("project %s: %s", project, said)
     if more:
@@ -133,7 +152,8 @@ def reconcile(project: int) -> None:
         find_lost_events(client, mailbox, project, services().looks)
         begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
-        _forget(project)
+        if not _forget_gone(project):
+            raise
         return
     put_webhook_key(project)
     tend_batches(project)
@@ -151,14 +171,21 @@ def put_webhook_key(project: int) -> None:
             # What was refused meanwhile is found again.
             find_lost_events(services().client, services().mailbox, project, services().looks)
     except ProjectGoneError:
-        _forget(project)
+        if not _forget_gone(project):
+            raise
 
 
-def _forget(project: int) -> None:
-    # Should only our access have gone: Label Studio names the project again when it is opened,
-    # and what was kept of it is computed again.
-    services().mailbox.forget_setup(project)
-    services().store.tables.drop(project)
+def _forget_gone(project: int) -> bool:
+    """Forget all of a project if it is gone itself, not only something in it."""
+    try:
+        read_config(services().client, project)
+    except ProjectGoneError:
+        # Should only our access have gone: Label Studio names the project again when it is
+        # opened, and what was kept of it is computed again.
+        services().mailbox.forget_setup(project)
+        services().store.tables.drop(project)
+        return True
+    return False
 
 
 def tend_batches(project: int) -> None:
@@ -187,7 +214,8 @@ def let_others(but: int = 0) -> None:
     try:
         for project in services().mailbox.woken():
             if project != but:
-                _let_pass(project)
+                with services().crashes.aside():
+                    _let_pass(project)
     finally:
         _passing = False
 

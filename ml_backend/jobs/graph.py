@@ -8,7 +8,7 @@ cannot be taken up again. A job that is lost is found missing and enqueued again
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -18,8 +18,8 @@ from rq import Queue
 from rq.job import Job
 
 from ml_backend.errors import RunError
-from ml_backend.jobs.checkpoints import Checkpoints
-from ml_backend.jobs.crashes import Crashes
+from ml_backend.jobs.checkpoints import SHARDED, Checkpoints
+from ml_backend.jobs.crashes import Crashes, opening
 from ml_backend.jobs.limit import allow
 from ml_backend.jobs.pulse import LAPSE_S
 from ml_backend.jobs.queue import Mailbox, retry
@@ -37,8 +37,6 @@ _JOBS: Final = {
     "finishing": "ml_backend.jobs.work.finish",
     "projecting": "ml_backend.jobs.work.lay_out",
 }
-#: Stages of one job per shard; the others are one job.
-_SHARDED: Final = ("predicting", "scoring")
 
 _FOLLOWING: Final = dict(pairwise(STAGES))
 _AT_ONCE: Final = 500
@@ -103,12 +101,14 @@ class RunGraph:
         run = self.find(run_id)
         if run.state not in ENDED:
             raise RunError(f"run {run.id} is still {run.state}: cancel it first")
-        stage = self.checkpoints(run).take_up(_SHARDED) or run.stage
+        stage = self.checkpoints(run).take_up() or run.stage
         if stage == "done":
             raise RunError(f"run {run.id} left nothing undone: begin a new one")
         if not self.checkpoints(run).known():
             stage = STAGES[0]
-        Crashes(self._redis).forgive(run.project, [step_name(run, each) for each in STAGES])
+        crashes = Crashes(self._redis)
+        crashes.forgive_tasks(run.project)
+        crashes.forgive(opening(run.project), *(step_name(run, each) for each in STAGES))
         run = self._book.reopen(run.id, stage)
         self._book.log(run.id, f"taken up again at {stage}")
         self._clear_older(run)
@@ -132,7 +132,7 @@ class RunGraph:
             changed: those that must be predicted, shard number to task ids.
         """
         checkpoints = self.checkpoints(run)
-        checkpoints.forget(_SHARDED)
+        checkpoints.forget()
         checkpoints.keep_all(tasks)
         checkpoints.keep("predicting", changed)
         # Last: a plan that dies before is begun again from here.
@@ -158,8 +158,13 @@ class RunGraph:
         """Return what of a run is done."""
         return Checkpoints(self._redis, run.id)
 
-    def wait_for_others(self, run: Run, job_id: str) -> bool:
+    def wait_for_others(self, run: Run, job_id: str, meanwhile: Callable[[], None]) -> bool:
         """Wait until no other job of the project's runs is at work: runs never overlap.
+
+        Args:
+            run: the run that waits.
+            job_id: its job.
+            meanwhile: called again and again.
 
         Returns:
             whether the run still goes on. One that does not must not be waited for: a newer one
@@ -173,6 +178,7 @@ class RunGraph:
                 return True
             # What is waited for has a limit of its own.
             allow()
+            meanwhile()
             time.sleep(_POLL_S)
         return False
 
@@ -213,8 +219,8 @@ class RunGraph:
         following = _FOLLOWING.get(stage)
         if following is None:
             self._book.close(run.id, "done")
-            if not self.checkpoints(run).any_lost(_SHARDED):
-                self.checkpoints(run).drop(_SHARDED)
+            if not self.checkpoints(run).any_lost():
+                self.checkpoints(run).drop()
         elif self._book.step(run.id, stage, following):
             self.begin(run, following)
 
@@ -249,14 +255,14 @@ class RunGraph:
                 self.go_on(run, stage)
 
     def _wanted(self, run: Run, stage: str) -> list[int]:
-        return self.checkpoints(run).waiting(stage) if stage in _SHARDED else [0]
+        return self.checkpoints(run).waiting(stage) if stage in SHARDED else [0]
 
     def _enqueue(self, run: Run, stage: str, shards: list[int]) -> None:
         for start in range(0, len(shards), _AT_ONCE):
             jobs = [
                 Queue.prepare_data(
                     _JOBS[stage],
-                    args=(run.id, shard) if stage in _SHARDED else (run.id,),
+                    args=(run.id, shard) if stage in SHARDED else (run.id,),
                     job_id=_job_id(run, stage, shard),
                     retry=retry(),
                 )

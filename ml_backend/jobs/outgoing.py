@@ -22,7 +22,7 @@ from ml_backend.jobs.locks import LivingLock
 from ml_backend.labelstudio.reader import Project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, read_standing
-from ml_backend.storage.tables import Tables, named
+from ml_backend.storage.tables import Tables, named, quoted
 
 __all__ = ["Outgoing"]
 
@@ -91,6 +91,17 @@ class Outgoing:
             }
             rows = pa.table(columns, schema=_ROWS)
             self._tables.merge(self._name, ["task", "version"], rows)
+
+    def withdraw(self, version: str, tasks: Collection[int]) -> None:
+        """Take back what waits for some tasks under a version."""
+        if not tasks:
+            return
+        wanted = np.array(sorted(tasks), dtype=np.int64)
+        columns = pa.schema([_ROWS.field(name) for name in ("row", "task")])
+        of_version = f"version = {quoted(version)}"
+        rows = self._tables.read(self._name, columns, of_version, wanted)
+        rows = rows.filter(pc.is_in(rows["task"], pa.array(wanted)))
+        self._tables.delete(self._name, rows["row"].to_numpy(), "row")
 
     def send(self, least: int = 1) -> dict[int, str]:
         """Send what waits, if it is as much as ``least``.

@@ -90,15 +90,25 @@ class Prelabelling:
         waiting: Collection[int],
         version: str,
         predictions: Mapping[int, tuple[Result, float]],
+        done: Collection[int] = (),
     ) -> list[int]:
-        """Write predictions, or leave them to be sent with others; return the tasks refused."""
+        """Write predictions, or leave them to be sent with others; return the tasks refused.
+
+        Args:
+            waiting: the tasks that had predictions on their way before the page was read.
+            version: their model version.
+            predictions: task id to result and score.
+            done: tasks that want no other of this version: what is on its way is out of date.
+        """
+        project, services = self._opened.project, self._opened.services
+        self._outgoing.withdraw(version, set(waiting).intersection(done))
         later = set(predictions) if self._in_bulk else set(predictions) & set(waiting)
         self._outgoing.put(version, {task: predictions[task] for task in later}, doubtful=waiting)
+        if later and not self._in_bulk:
+            # The run that left what they wait behind may have ended without sending it.
+            services.mailbox.send_soon(project.id)
         now = {task: made for task, made in predictions.items() if task not in later}
-        project = self._opened.project
-        return create_predictions(
-            self._opened.services.client, project.id, version, now, project.size
-        )
+        return create_predictions(services.client, project.id, version, now, project.size)
 
     def delete(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any, Final, cast
 
 import redis
@@ -14,7 +13,7 @@ from redis.retry import Retry as Reconnect
 from rq import Queue, Retry
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.clock import SteadyJob
+from ml_backend.jobs.clock import SteadyJob, after
 from ml_backend.jobs.embedded_redis import running_address
 from ml_backend.jobs.limit import SHARD_S, seconds_for
 from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
@@ -164,8 +163,8 @@ class Mailbox:
     ) -> None:
         """Enqueue one of the events' jobs for later, unless its door is shut; then shut it."""
         if self.redis.set(door, 1, nx=True, ex=shut_s):
-            self.events.enqueue_in(
-                timedelta(seconds=after_s),
+            self.events.enqueue_at(
+                after(self.redis, after_s),
                 f"ml_backend.jobs.events.{job}",
                 project,
                 job_id=f"{name}-{project}-{uuid.uuid4().hex[:8]}",

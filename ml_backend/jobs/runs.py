@@ -172,6 +172,11 @@ class RunBook:
         now = self.read(run.id)
         return self.is_current(now) and now.attempt == run.attempt
 
+    def under_way(self, project: int) -> bool:
+        """Whether a run over a project goes on, or waits for a worker."""
+        current = self._current(project)
+        return bool(current and self._redis.sismember(_OPEN, current))
+
     def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
         """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
 

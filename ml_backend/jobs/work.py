@@ -22,6 +22,8 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
+from ml_backend.jobs import unlearnt
+from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.events import let_others, tend_batches
 from ml_backend.jobs.graph import step_name
 from ml_backend.jobs.limit import allow
@@ -119,12 +121,15 @@ def plan(run: Run, _: int) -> None:
     """Find what has changed, once the project's other runs have let go of its tasks."""
     graph, book = services().graph, services().runs
     job = get_current_job()
-    if not graph.wait_for_others(run, job.id if job is not None else ""):
+    job_id = job.id if job is not None else ""
+    if not graph.wait_for_others(run, job_id, partial(_let_others, run)):
         raise _EndedMeanwhile
     with services().crashes.step(step_name(run, "listing")):
         # Opened first: what is wrong with settings or config is said once, not by every shard.
         work = ProjectWork.open(services(), run.project)
         opened = work.opened
+        # Events had given it up, should it have ended their workers: it is mended.
+        services().crashes.forgive(opening(run.project))
         allow(opened.project.size)
         opened.vectors.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():
@@ -159,6 +164,7 @@ def fit(run: Run, _: int) -> None:
     """Learn from the whole project, and find the tasks of which something else is to be said."""
     graph, book = services().graph, services().runs
     with services().crashes.step(step_name(run, "fitting")):
+        unlearnt.learning_begins(services().mailbox.redis, run.project)
         work, tasks = _open(run), _all_tasks(run)
         chosen = graph.checkpoints(run).chosen()
         book.note_errors(run.id, work.prelabelling.send())
@@ -195,6 +201,7 @@ def score(run: Run, shard: int) -> None:
         more, said = score_tasks(work, page)
         flagged += more
         errors.update(said)
+    errors.update(work.prelabelling.send_lot())
     services().runs.note_errors(run.id, errors)
     graph.shard_done(run, "scoring", shard, len(tasks), flagged)
 
@@ -211,6 +218,9 @@ def finish(run: Run, _: int) -> None:
         # Of what was left out, something may be left to say.
         if not run.over and not services().runs.read(run.id).errors:
             work.comparison.settle(tasks)
+            # Asked last: a look may come in while they are compared.
+            if unlearnt.any_looked(services().mailbox.redis, run.project):
+                work.comparison.unsettle()
         tend_batches(run.project)
     services().graph.go_on(run, "finishing")
 

@@ -118,6 +118,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         back=np.array([digest([_result(one)]) if one else "" for one in back], dtype=np.str_),
         made=np.array([seconds(one["created_at"]) if one else 0.0 for one in back]),
         written=np.array([seconds(one["updated_at"]) if one else 0.0 for one in back]),
+        untouched=np.array([one is None or unedited(one) for one in back], dtype=np.bool_),
         overtaken=np.array(
             [_overtaken(one, at, sent) if one and at else False for one, at, sent in came_back],
             dtype=np.bool_,

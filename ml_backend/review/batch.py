@@ -98,6 +98,7 @@ class Originals:
         back: str (B,), digest of the newest annotation that carries the answer's id; "" for none.
         made: float64 (B,), when that one was made, seconds since 1970; 0 for none.
         written: float64 (B,), when that one was last saved, seconds since 1970; 0 for none.
+        untouched: bool (B,), whether nobody has saved that one since; true where there is none.
         overtaken: bool (B,), whether somebody labelled the task while that one was on the way.
     """
 
@@ -107,11 +108,8 @@ class Originals:
     back: NDArray[np.str_]
     made: NDArray[np.float64]
     written: NDArray[np.float64]
+    untouched: NDArray[np.bool_]
     overtaken: NDArray[np.bool_]
-
-
-#: Label Studio stamps a new annotation twice, microseconds apart; nobody edits it that fast.
-_SAME_MOMENT_S = 0.5
 
 
 def choose(
@@ -153,13 +151,12 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     answered = answers.id >= 0
     came = answered & now.there & (now.back != "") & (now.made >= answers.made)
     overtaken = came & now.overtaken
-    untouched = now.written - now.made < _SAME_MOMENT_S
     # Edited later than it was answered: people at the source went on from it, which settles it too.
     # Untouched, its moment is only that of our writing, of an answer that was read before.
-    edited = ~untouched & (now.written >= answers.written)
+    edited = ~now.untouched & (now.written >= answers.written)
     settled = came & ~overtaken & ((now.back == answers.digest) | edited)
-    expected = np.where(came & untouched, now.back, np.where(came, "", sent.digest))
-    unchanged = (now.digest == expected) & (~came | untouched)
+    expected = np.where(came & now.untouched, now.back, np.where(came, "", sent.digest))
+    unchanged = (now.digest == expected) & (~came | now.untouched)
     agreed = answered & (now.digest == answers.digest) & ~unchanged
     ready = answered & now.there & unchanged & ~settled & ~overtaken
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,9 +17,9 @@ from ml_backend.review.decide import Decision
 
 __all__ = ["Create", "Delete", "publish"]
 
-#: Writes predictions of one model version, task id to result and score; returns those refused.
-Create = Callable[[str, Mapping[int, tuple[Result, float]]], list[int]]
-
+#: Writes predictions of one model version, task id to result and score, and takes back those on
+#: their way to other tasks; returns those refused.
+Create = Callable[[str, Mapping[int, tuple[Result, float]], Collection[int]], list[int]]
 
 #: Deletes predictions by their rows in ``TaskPage.standing``.
 Delete = Callable[[Sequence[int]], None]
@@ -118,9 +118,12 @@ def _write_suggestions(
             obsolete.append(stands)
     # First: it may delete all that a task holds, and leave what stays to be sent again.
     delete(obsolete)
+    said = decision.resolved | decision.describe
+    said[list(wanted)] = False
     refused = create(
         SUGGESTION_VERSION,
         {int(page.id[r]): (fix, float(found.priority[r])) for r, fix in wanted.items()},
+        page.id[said].tolist(),
     )
     more = np.isin(np.arange(len(page)), list(wanted)) & ~np.isin(page.id, refused)
     gone = np.bincount(page.standing.task[obsolete], minlength=len(page))

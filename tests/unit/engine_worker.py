@@ -4,7 +4,8 @@ Run with ``python -m tests.unit.engine_worker``. Everything of the engine is the
 Label Studio and the model stand aside. Keys:
 
 - ``t:tasks``: how many tasks every project has (ids from 1).
-- ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage.
+- ``t:kill:STAGE``: SIGKILL for the worker, as often as the number says, once it is in that stage;
+  ``t:kill:opening``: once it opens a project.
 - ``t:poison``: set of tasks that kill the worker whenever they are scored.
 - ``t:pages``: of how many pages the listing is, one if there is none.
 - ``t:refused``: set of tasks over which every call fails as if Label Studio could not read them.
@@ -88,9 +89,13 @@ def disturb(connection, stage, tasks=()):
     if {int(task) for task in connection.smembers("t:refused")} & {int(task) for task in tasks}:
         raise LabelStudioError("Label Studio answers with an error 500.")
     poison = {int(task) for task in connection.smembers("t:poison")}
-    if poison & {int(task) for task in tasks} or (
-        connection.exists("t:kill:" + stage) and connection.decr("t:kill:" + stage) >= 0
-    ):
+    if poison & {int(task) for task in tasks}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    kill(connection, stage)
+
+
+def kill(connection, stage):
+    if connection.exists(f"t:kill:{stage}") and connection.decr(f"t:kill:{stage}") >= 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -115,6 +120,7 @@ class ProjectWork:
 
     @classmethod
     def open(cls, services, project, in_bulk=False):
+        kill(services.redis, "opening")
         return cls(services, project)
 
     def changed(self, states):

@@ -51,6 +51,7 @@ def fate(
         np.array([back]),
         np.array([came[0]]),
         np.array([came[1]]),
+        np.array([came[0] == came[1]]),
         np.array([overtaken]),
     )
     return str(fates(sent, answers, now)[0])
@@ -154,6 +155,7 @@ def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
         np.array([""] * 3),
         none,
         none,
+        np.ones(3, bool),
         np.zeros(3, bool),
     )
     assert fates(sent, answers, now).tolist() == ["superseded", "open", "ready"]
@@ -172,7 +174,7 @@ def test_an_answer_to_unchanged_labels_is_not_lost_when_its_task_is_sent_again(n
     )
     now = Originals(
         *(np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2)),
-        *(none, none, np.zeros(2, bool)),
+        *(none, none, np.ones(2, bool), np.zeros(2, bool)),
     )
     assert fates(sent, answers, now).tolist() == expected
 
@@ -189,7 +191,8 @@ def test_nothing_sent_has_no_fate():
     none, text = np.zeros(0), np.array([], dtype=np.str_)
     number = np.zeros(0, dtype=np.int64)
     sent = Sent(number, number, text, text)
-    now = Originals(np.zeros(0, bool), number, text, text, none, none, np.zeros(0, bool))
+    flags = np.zeros(0, bool)
+    now = Originals(flags, number, text, text, none, none, flags, flags)
     answers = Answers(number, text, none, none, np.zeros(0, bool))
     assert fates(sent, answers, now).tolist() == []
 

@@ -78,6 +78,56 @@ def test_a_step_that_kills_every_worker_ends_the_run_with_its_name(engine):
     assert f"fitting of run {run.id} is given up" in run.errors["run"]
 
 
+def test_events_that_kill_workers_in_the_midst_of_a_step_are_not_its_fault(engine):
+    engine.redis.set("t:slow:fitting", 2)
+    engine.work()
+    run = engine.graph.start(7)
+
+    def fitted(times):
+        engine.tend()
+        return len(engine.seen("fitting")) >= times
+
+    for times in (1, 2, 3):
+        wait_for(lambda: fitted(times), f"step {times}")  # noqa: B023
+        engine.redis.set("t:kill:scoring", 1)
+        engine.mailbox.add_tasks(9, [5000 + times])
+    run = engine.ended(run)
+    assert (run.state, run.errors) == ("done", {})
+    assert len(engine.seen("fitting")) == 4
+
+
+def test_a_model_that_kills_every_worker_is_given_up_by_events_until_a_run_opens_it(engine):
+    engine.redis.set("t:kill:opening", 99)
+    engine.mailbox.add_tasks(9, [5000])
+    engine.work()
+
+    def given_up():
+        engine.tend()
+        return "opening project 9 is given up" in (engine.folder / "worker.log").read_text()
+
+    wait_for(given_up, "the end of it", 180)
+    assert int(engine.redis.get("t:kill:opening")) == 96
+    engine.redis.delete("t:kill:opening")
+    assert engine.ended(engine.graph.start(9)).state == "done"
+    engine.mailbox.add_tasks(9, [5001])
+    wait_for(lambda: {5000, 5001} <= set(engine.seen("scoring")), "the events' work")
+
+
+def test_what_comes_while_a_run_learns_is_learnt_from_by_the_next(engine):
+    engine.redis.set("t:slow:fitting", 2)
+    engine.work()
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("fitting"), "its learning")
+    engine.mailbox.add_tasks(7, [5])
+    assert engine.ended(run).state == "done"
+    assert not engine.redis.exists("t:settled")
+    # What comes before it learns holds back nothing.
+    engine.mailbox.add_tasks(7, [6])
+    wait_for(lambda: not engine.mailbox.pending(7), "the event's work")
+    assert engine.ended(engine.graph.start(7)).state == "done"
+    assert engine.redis.exists("t:settled")
+
+
 def test_a_cancelled_run_stops_and_a_retry_does_only_the_rest(engine):
     engine.redis.set("t:slow", 0.5)
     engine.work()
@@ -211,6 +261,25 @@ def test_an_event_overtakes_the_listing_of_a_project(engine):
     wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work")
     assert len(engine.seen("listing")) < 20
     engine.graph.cancel(run.id)
+
+
+def test_an_event_does_not_wait_for_a_run_that_waits_for_another(engine):
+    engine.redis.set("t:tasks", 10)
+    engine.redis.set("t:hang:predicting", 1)
+    engine.work(2)
+    first = engine.graph.start(7)
+    wait_for(lambda: engine.seen("predicting"), "the first run's work")
+    second = engine.graph.start(7)
+
+    def at_work(run):
+        jobs = engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False)
+        return any(job.startswith(run.id) for job in jobs)
+
+    wait_for(lambda: at_work(second), "the second run's first job")
+    engine.mailbox.add_tasks(9, [5000])
+    wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work", 20)
+    assert at_work(first)
+    assert at_work(second)
 
 
 def test_a_task_that_cannot_be_looked_at_holds_up_no_other(engine):

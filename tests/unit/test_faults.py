@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_clocks_that_are_hours_apart_delay_no_retry(engine, hours):
     assert abs(ended.started - time.time()) < 300
     log = [float(line.split()[0]) for line in ended.log]
     assert log == sorted(log)
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_clocks_that_are_hours_apart_delay_no_job_for_later(engine, hours):
+    script = (
+        "import sys, redis; from ml_backend.jobs.queue import Mailbox; "
+        "mailbox = Mailbox(redis.Redis.from_url(sys.argv[1])); "
+        "mailbox.send_soon(7); mailbox.see_to_key(7)"
+    )
+    wrong = {**os.environ, **clock_off_by(hours, engine.folder)}
+    subprocess.run([sys.executable, "-c", script, engine.url], env=wrong, check=True)
+    later = engine.mailbox.events.scheduled_job_registry.key
+    due = {
+        job.decode().split("-")[0]: moment - engine.redis.time()[0]
+        for job, moment in engine.redis.zrange(later, 0, -1, withscores=True)
+    }
+    assert due.keys() == {"send", "key"}
+    assert all(abs(seconds) < 30 for seconds in due.values())
 
 
 def test_two_workers_on_one_shard_write_it_once(engine):

@@ -1,5 +1,6 @@
 """How runs are written down: one is current, whatever dies, and what begins them is never lost."""
 
+import numpy as np
 import pytest
 import redis
 
@@ -153,6 +154,35 @@ def test_a_run_that_never_became_current_holds_back_no_periodic_one(mailbox, boo
     # Taken up again, an old run stands in front; the hours are those since the newest.
     book.close(book.reopen(dead.id, "listing").id, "done")
     assert not begin_if_due(mailbox, 7)
+
+
+def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph):
+    run, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
+    checkpoints = graph.checkpoints(run)
+    checkpoints.keep_all(tasks)
+    checkpoints.keep_chosen(tasks)
+    for stage in ("predicting", "scoring"):
+        checkpoints.keep(stage, {0: tasks[:1], 1: tasks[1:2], 2: tasks[2:]})
+    checkpoints.give_up("predicting", 0)
+    checkpoints.give_up("predicting", 1)
+    checkpoints.check_off("predicting", 2)
+
+    def left_s():
+        return {key: mailbox.redis.ttl(key) for key in kept}
+
+    kept = mailbox.redis.keys(f"relook:run:{run.id}:*")
+    assert len(kept) == 6
+    day = 24 * 3600
+    for go_on in (lambda: checkpoints.check_off("scoring", 0), lambda: graph.retry(run.id)):
+        for key in kept:
+            mailbox.redis.expire(key, 60)
+        book.close(run.id, "cancelled")
+        go_on()
+        kept = mailbox.redis.keys(f"relook:run:{run.id}:*")
+        assert min(left_s().values()) > 6 * day
+    # The run itself outlives them.
+    assert mailbox.redis.ttl(f"relook:run:{run.id}") > 20 * day
+    assert checkpoints.waiting("predicting") == [0, 1]
 
 
 def begun(mailbox, xml):
