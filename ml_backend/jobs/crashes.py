@@ -86,14 +86,15 @@ class Crashes:
     def aside(self) -> Iterator[None]:
         """Do something else in the midst of steps: should it end the process, they did not."""
         steps, self._steps = self._steps, []
-        for name in steps:
-            self._redis.hincrby(_step(name), name, -1)
         try:
+            for name in steps:
+                self._redis.hincrby(_step(name), name, -1)
             yield
         finally:
+            # First: Redis may be away.
+            self._steps = steps
             for name in steps:
                 self._redis.hincrby(_step(name), name, 1)
-            self._steps = steps
 
     def forgive(self, *steps: str) -> None:
         """Forget the deaths of some steps: somebody mended the cause."""

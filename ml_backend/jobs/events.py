@@ -10,6 +10,7 @@ import secrets
 
 import numpy as np
 import redis
+from redis.exceptions import LockError
 from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import (
@@ -22,6 +23,7 @@ from ml_backend.errors import (
 from ml_backend.jobs import unlearnt
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.crashes import opening
+from ml_backend.jobs.locks import LOCK_WAIT_S
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.queue import UNNAMED
 from ml_backend.jobs.ranges import SHARD
@@ -87,8 +89,10 @@ def _open(project: int) -> ProjectWork:
     """Open a project; one whose models end the process is given up, as by a run."""
     if project in _outlived:
         return ProjectWork.open(services(), project)
-    # One process at a time: else those that open it well would count as dead meanwhile.
-    with services().mailbox.lock(project, "opening"), services().crashes.step(opening(project)):
+    # One process at a time: else those that open it well would count as dead meanwhile. Nobody
+    # waits for that in the midst of another job.
+    alone = services().mailbox.lock(project, "opening", 0 if _passing else LOCK_WAIT_S)
+    with alone, services().crashes.step(opening(project)):
         work = ProjectWork.open(services(), project)
     _outlived.add(project)
     return work
@@ -132,7 +136,7 @@ def send_predictions(project: int) -> None:
     more = mailbox.busy(project) or services().runs.under_way(project)
     for said in (work.prelabelling.send_lot() if more else work.prelabelling.send()).values():
         _log.warning("project %s: %s", project, said)
-    if more:
+    if more and work.prelabelling.any_waiting():
         mailbox.send_soon(project)
 
 
@@ -223,6 +227,8 @@ def let_others(but: int = 0) -> None:
 def _let_pass(project: int) -> None:
     try:
         look_at_pending(project)
+    except LockError:
+        return  # the event's own job waits for it
     except (redis.RedisError, JobTimeoutException):
         raise
     except Exception as error:

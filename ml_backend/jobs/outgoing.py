@@ -67,6 +67,10 @@ class Outgoing:
         rows = self._tables.read(self._name, pa.schema([_ROWS.field("task")]), tasks=tasks)
         return set(rows["task"].to_pylist()) & set(tasks.tolist())
 
+    def any_waiting(self) -> bool:
+        """Whether anything is on its way."""
+        return self._tables.count(self._name) > 0
+
     def put(
         self,
         version: str,

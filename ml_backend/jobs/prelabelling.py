@@ -44,6 +44,10 @@ class Prelabelling:
         """Return which of some tasks have predictions on their way."""
         return self._outgoing.waiting(tasks)
 
+    def any_waiting(self) -> bool:
+        """Whether any predictions of the project are on their way."""
+        return self._outgoing.any_waiting()
+
     def write(
         self,
         page: TaskPage,

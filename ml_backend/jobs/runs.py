@@ -173,9 +173,11 @@ class RunBook:
         return self.is_current(now) and now.attempt == run.attempt
 
     def under_way(self, project: int) -> bool:
-        """Whether a run over a project goes on, or waits for a worker."""
+        """Whether a run over a project will still send predictions."""
         current = self._current(project)
-        return bool(current and self._redis.sismember(_OPEN, current))
+        if not current or not self._redis.sismember(_OPEN, current):
+            return False
+        return self.read(current).stage != "projecting"
 
     def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
         """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from ml_backend.embedders.choice import NO_EMBEDDER
 from ml_backend.embedders.embedding import Wanted, embed_missing, places
 from ml_backend.embedders.patches import around
 from ml_backend.errors import MediaError, ModelError
-from ml_backend.jobs.ranges import shards_of
+from ml_backend.jobs.ranges import held, shards_of
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project
 from ml_backend.outlines import Geometry
@@ -27,6 +28,9 @@ from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.standing import Standing
 
 __all__ = ["Vectors"]
+
+#: Ranges of tasks that are held at once.
+_SHARDS: Final = 32
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +132,7 @@ class Vectors:
         keys = store.keys(project, control.name, embedder.version)
         store.keep_version(project, control.name, embedder.version)
         gone = standing.gone(keys.task)
-        store.forget(project, control.name, keys.digest[gone])
+        store.forget(project, control.name, keys.take(np.flatnonzero(gone)))
         keys = keys.take(np.flatnonzero(~gone))
         left = ~self._drawn(control, keys)
         self._forget_regions(control, keys.take(np.flatnonzero(left)))
@@ -150,15 +154,14 @@ class Vectors:
 
     def _forget_regions(self, control: Control, keys: Keys) -> None:
         """Drop the vectors of regions that are gone, unless somebody draws them just now."""
-        project = self.project.id
-        order = np.argsort(keys.task, kind="stable")
-        keys = keys.take(order)
-        for shard, tasks in shards_of(keys.task).items():
+        project, mailbox = self.project.id, self.services.mailbox
+        ends = np.cumsum([0, *map(len, shards_of(keys.task).values())])[::_SHARDS].tolist()
+        for first, end in pairwise(dict.fromkeys([*ends, len(keys)])):
+            some = keys.take(np.arange(first, end))
             # Whoever embeds a region has not yet written it down.
-            with self.services.mailbox.lock(project, shard):
-                here = np.isin(keys.task, tasks)
-                here[here] = ~self._drawn(control, keys.take(np.flatnonzero(here)))
-                self.services.embeddings.forget(project, control.name, keys.digest[here])
+            with held(mailbox, project, np.unique(some.task)):
+                left = np.flatnonzero(~self._drawn(control, some))
+                self.services.embeddings.forget(project, control.name, some.take(left))
 
 
 def _boxes(control: Control, labels: StoredLabels) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

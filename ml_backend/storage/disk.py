@@ -117,12 +117,12 @@ def make_table(tables: Any, name: str, key: Sequence[str], schema: pa.Schema) ->
         if "already exists" not in str(error):
             raise
         return tables.open_table(name)
-    if table.version > 1:
-        # LanceDB lets the later of two that make one table at once write over what the earlier
-        # has: its rows still stand in the version before.
-        overwritten = tables.open_table(name)
-        overwritten.checkout(table.version - 1)
-        table.merge_insert(list(key)).when_not_matched_insert_all().execute(overwritten.to_arrow())
+    # LanceDB lets the later of two that make one table at once write over what the earlier has:
+    # its rows still stand in a version before.
+    for version in range(table.version - 1, 0, -1):
+        before = tables.open_table(name)
+        before.checkout(version)
+        table.merge_insert(list(key)).when_not_matched_insert_all().execute(before.to_arrow())
     return table
 
 

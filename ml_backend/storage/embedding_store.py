@@ -252,20 +252,18 @@ class EmbeddingStore:
                 table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
 
     @again
-    def forget(self, project: int, control: str, digests: NDArray[np.int64]) -> None:
-        """Delete the vectors of what is gone.
-
-        Args:
-            project: id of the project.
-            control: name of the control tag.
-            digests: int64 (R,), see ``Keys``.
-        """
-        old = digests.tolist()
-        for start in range(0, len(old), _AT_ONCE):
-            listed = ", ".join(map(str, old[start : start + _AT_ONCE]))
+    def forget(self, project: int, control: str, keys: Keys) -> None:
+        """Delete the vectors of what is gone."""
+        for start in range(0, len(keys), _AT_ONCE):
+            some = keys.take(np.arange(start, min(start + _AT_ONCE, len(keys))))
+            listed = ", ".join(map(str, some.digest.tolist()))
+            where = (
+                f"control = {_quoted(control)} AND task >= {some.task.min()} "
+                f"AND task <= {some.task.max()} AND digest IN ({listed})"
+            )
             for table in self._of(project):
                 with written(self._location):
-                    table.delete(f"control = {_quoted(control)} AND digest IN ({listed})")
+                    table.delete(where)
 
     @again
     def compact(self, project: int) -> None:

@@ -142,7 +142,7 @@ def test_what_is_gone_is_forgotten_and_nothing_else(store):
     want = wanted([7, 3])
     run(store, want)
     run(store, want, control="other")
-    store.forget(1, "c", want.keys.digest[[2, 4]])
+    store.forget(1, "c", want.keys.take(np.array([2, 4])))
     assert store.get(1, "c", "pixels@1", want.keys)[0].tolist() == [True, True, False, True, False]
     assert store.get(1, "other", "pixels@1", want.keys)[0].all()
 

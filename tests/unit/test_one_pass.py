@@ -71,7 +71,7 @@ def test_the_vectors_are_those_that_the_embedder_alone_would_have_made(services,
     def read(rows):
         return services.prediction.read(control, page.inputs, rows.tolist())
 
-    services.embeddings.forget(PROJECT, control.name, wanted.keys.digest)
+    services.embeddings.forget(PROJECT, control.name, wanted.keys)
     alone = embed_missing(services.embeddings, PROJECT, control.name, embedder, wanted, read)
     np.testing.assert_allclose(kept, alone.vector, atol=2e-3)
 

@@ -104,7 +104,8 @@ def test_rows_that_a_second_making_wrote_over_are_put_back(tmp_path):
     rows = pa.table({"task": [1, 2]})
     tables.create_table("t", rows)
     made = make_table(_Overwriting(tables), "t", ["task"], rows.schema)
-    assert sorted(made.to_arrow()["task"].to_pylist()) == [1, 2]
+    # The last came between the making and the look at what it had written over.
+    assert sorted(made.to_arrow()["task"].to_pylist()) == [1, 2, 3]
 
 
 class _Overwriting:
@@ -114,7 +115,9 @@ class _Overwriting:
         self._tables = tables
 
     def create_table(self, name, schema):
-        return self._tables.create_table(name, schema=schema, mode="overwrite")
+        made = self._tables.create_table(name, schema=schema, mode="overwrite")
+        made.add(pa.table({"task": [3]}))
+        return made
 
     def open_table(self, name):
         return self._tables.open_table(name)
