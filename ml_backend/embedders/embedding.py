@@ -1,7 +1,8 @@
 """From tasks and their regions to vectors: only what is missing is computed, and kept at once.
 
 A run that was cut off goes on where it stopped: vectors are kept batch by batch, each with what it
-was made of. ``EmbeddingStore.get`` reads those of a whole project, ``prune`` drops the rest.
+was made of. ``EmbeddingStore.get`` reads them; ``keep_version`` and ``forget`` drop what is out of
+date.
 """
 
 from __future__ import annotations

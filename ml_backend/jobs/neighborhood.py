@@ -167,7 +167,7 @@ class Neighborhood:
         vectors = self.vectors.halves(control, embedder, keys)
         graph = None
         if part == "inputs":
-            graph = self._graph(control, embedder, keys)
+            graph = self._graph(control, embedder, keys, vectors)
         elif len(keys) <= _SEARCHED:
             graph = knn(vectors, _NEIGHBORS)
         at = projection.project(vectors, graph)
@@ -176,13 +176,24 @@ class Neighborhood:
         plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest, far)
         put_plane(self._store, self._id, control.name, part, plane)
 
-    def _graph(self, control: Control, embedder: Embedder, keys: Keys) -> Neighbors:
-        """Return the neighbours of whole inputs: searched once, and again when one has changed."""
+    def _graph(
+        self,
+        control: Control,
+        embedder: Embedder,
+        keys: Keys,
+        vectors: NDArray[np.float16] | None = None,
+    ) -> Neighbors:
+        """Return the neighbours of whole inputs: searched once, and again when one has changed.
+
+        Their vectors are read where they are needed and not given.
+        """
         name = _name("graph", control, embedder)
         kept = self._store.get_arrays(self._id, name)
         if kept is not None and np.array_equal(kept["digest"], keys.digest):
             return Neighbors(kept["indices"], kept["distances"])
-        graph = knn(self.vectors.halves(control, embedder, keys), _NEIGHBORS)
+        if vectors is None:
+            vectors = self.vectors.halves(control, embedder, keys)
+        graph = knn(vectors, _NEIGHBORS)
         arrays: dict[str, NDArray[Any]] = {
             "indices": graph.indices,
             "distances": graph.distances,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.geometry import ragged
 from ml_backend.storage.disk import again, open_table, written
-from ml_backend.storage.tables import Tables
+from ml_backend.storage.tables import Tables, quoted
 
 __all__ = ["EmbeddingStore", "Keys", "digest_of"]
 
@@ -145,7 +145,7 @@ class EmbeddingStore:
     @again
     def keys(self, project: int, control: str, version: str) -> Keys:
         """Return what of one control tag has a vector of one version, by task and region."""
-        where = f"control = {_quoted(control)} AND version = {_quoted(version)}"
+        where = f"control = {quoted(control)} AND version = {quoted(version)}"
         task: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
         digest, region = list(task), list[str]()
         for batch in self._batches(project, where, ["task", "region", "digest"]):
@@ -172,7 +172,7 @@ class EmbeddingStore:
         order = np.argsort(keys.digest, kind="stable")
         wanted = keys.digest[order]
         where = (
-            f"control = {_quoted(control)} AND version = {_quoted(version)} "
+            f"control = {quoted(control)} AND version = {quoted(version)} "
             f"AND task >= {keys.task.min()} AND task <= {keys.task.max()}"
         )
         for batch in self._batches(project, where, ["digest", "vector"]):
@@ -209,15 +209,15 @@ class EmbeddingStore:
             R keys of regions;
             float32 (R,), cosine distances, in [0, 2].
         """
-        where = f"control = {_quoted(control)} AND region {'!=' if region else '='} ''"
-        itself = f"task = {task} AND region = {_quoted(region)}"
+        where = f"control = {quoted(control)} AND region {'!=' if region else '='} ''"
+        itself = f"task = {task} AND region = {quoted(region)}"
         for table in self._of(project):
             own = table.search().where(f"{where} AND {itself}").select(["vector", "version"])
             rows = own.limit(1).to_arrow()
             if not len(rows):
                 continue
             vector = np.asarray(rows["vector"][0].as_py(), dtype=np.float32)
-            version = _quoted(rows["version"][0].as_py())
+            version = quoted(rows["version"][0].as_py())
             search = table.search(vector, vector_column_name="vector").distance_type("cosine")
             search = search.where(f"{where} AND version = {version} AND NOT ({itself})")
             found = search.select(["task", "region", "_distance"]).limit(count).to_arrow()
@@ -231,7 +231,7 @@ class EmbeddingStore:
 
     def embedded(self, project: int, control: str) -> NDArray[np.int64]:
         """Return the tasks whose whole input has a vector of whatever version, ascending."""
-        where = f"control = {_quoted(control)} AND region = ''"
+        where = f"control = {quoted(control)} AND region = ''"
         found = [
             batch.column("task").to_numpy() for batch in self._batches(project, where, ["task"])
         ]
@@ -249,7 +249,7 @@ class EmbeddingStore:
         """Delete a control tag's vectors of all versions but one."""
         for table in self._of(project):
             with written(self._location):
-                table.delete(f"control = {_quoted(control)} AND version != {_quoted(version)}")
+                table.delete(f"control = {quoted(control)} AND version != {quoted(version)}")
 
     @again
     def forget(self, project: int, control: str, keys: Keys) -> None:
@@ -258,7 +258,7 @@ class EmbeddingStore:
             some = keys.take(np.arange(start, min(start + _AT_ONCE, len(keys))))
             listed = ", ".join(map(str, some.digest.tolist()))
             where = (
-                f"control = {_quoted(control)} AND task >= {some.task.min()} "
+                f"control = {quoted(control)} AND task >= {some.task.min()} "
                 f"AND task <= {some.task.max()} AND digest IN ({listed})"
             )
             for table in self._of(project):
@@ -290,7 +290,3 @@ class EmbeddingStore:
 def _prefix() -> str:
     """Name tables by their columns: what a Relook with other columns kept is not found."""
     return f"embeddings-{hashlib.sha256(str(_COLUMNS).encode()).hexdigest()[:8]}-"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
