@@ -121,7 +121,7 @@ def _settle(site: Site, projects: Sequence[int]) -> None:
     """Wait until no event and no job is left, nor one that is put off."""
     events = site.mailbox.events
     while (
-        any(site.mailbox.redis.hlen(f"relook:pending:{project}") for project in projects)
+        any(site.mailbox.pending.count(project) for project in projects)
         or events.count
         or events.started_job_registry.count
         or events.scheduled_job_registry.count

@@ -280,7 +280,11 @@ def _settle(site: Site) -> None:
         runs = book.of_project(site.project)
         events = mailbox.events
         busy = events.count or events.started_job_registry.count
-        if not busy and not mailbox.pending(site.project) and all(r.state in ENDED for r in runs):
+        if (
+            not busy
+            and not mailbox.pending.count(site.project)
+            and all(r.state in ENDED for r in runs)
+        ):
             return
         time.sleep(0.5)
     raise RuntimeError(f"work is left after {_SETTLE_S:.0f} s")

@@ -13,7 +13,8 @@ import redis
 from rq.job import Job
 
 from ml_backend.jobs.clock import now
-from ml_backend.jobs.queue import Mailbox, retry
+from ml_backend.jobs.limit import retry
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.own_fields import OwnFields
 
 __all__ = [

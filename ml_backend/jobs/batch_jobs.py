@@ -26,7 +26,8 @@ from ml_backend.errors import (
 from ml_backend.jobs.batch_orders import Order
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.events import let_others
-from ml_backend.jobs.queue import Mailbox, retry
+from ml_backend.jobs.limit import retry
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.shards import services
 
 __all__ = [

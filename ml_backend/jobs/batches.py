@@ -135,7 +135,7 @@ class Batches:
         for target in find_relabel_projects(self._client, self._source.id):
             try:
                 if remember_relabel_project(mailbox, target):
-                    mailbox.add_tasks(target, read_answered(self._client, target))
+                    mailbox.pending.add(target, read_answered(self._client, target))
                 look_again(mailbox, target)
                 find_lost_events(self._client, mailbox, target)
             except ProjectGoneError:

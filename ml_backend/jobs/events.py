@@ -24,9 +24,9 @@ from ml_backend.jobs import unlearnt
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.locks import LOCK_WAIT_S
+from ml_backend.jobs.pending import UNNAMED, Pending
 from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.queue import UNNAMED
-from ml_backend.jobs.ranges import SHARD
+from ml_backend.jobs.ranges import SHARD, shard_around
 from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import score_tasks, services
@@ -55,34 +55,33 @@ def look_at_pending(project: int) -> None:
     if is_relabel_project(mailbox, project) and not mailbox.setup_of(project)[0]:
         relay(services(), project, let_others)
         return
-    pending = mailbox.pending(project)
-    deleted = mailbox.deleted(project)
-    if not pending and not deleted:
+    newest = mailbox.pending.newest(project, SHARD)
+    deleted = mailbox.pending.deleted(project)
+    if not newest and not deleted:
         return
     try:
         work = _open(project)
     except ProjectGoneError as error:
         _log.warning("project %s is gone, its events are dropped: %s", project, error)
-        mailbox.forget(project, pending)
-        mailbox.forget_deleted(project, deleted)
+        mailbox.pending.forget_all(project)
         return
     if deleted:
-        mailbox.add_tasks(project, work.tasks_of_annotations(deleted))
-        mailbox.forget_deleted(project, deleted)
-        pending = mailbox.pending(project)
-    if pending:
-        _look_at_some(work, pending)
+        mailbox.pending.add(project, work.tasks_of_annotations(deleted))
+        mailbox.pending.forget_deleted(project, deleted)
+        newest = mailbox.pending.newest(project, SHARD)
+    if newest:
+        _look_at_some(work, newest)
 
 
 def _name_the_unnamed(project: int) -> None:
     """Find the tasks of events that name none."""
     mailbox = services().mailbox
-    if (unnamed := mailbox.unnamed(project)) is not None:
+    if (unnamed := mailbox.pending.unnamed(project)) is not None:
         try:
             find_unnamed(services().client, mailbox, project)
         except ProjectGoneError:
             _log.info("project %s is gone", project)
-        mailbox.forget(project, {UNNAMED: unnamed})
+        mailbox.pending.forget(project, {UNNAMED: unnamed})
 
 
 def _open(project: int) -> ProjectWork:
@@ -98,9 +97,10 @@ def _open(project: int) -> ProjectWork:
     return work
 
 
-def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
+def _look_at_some(work: ProjectWork, newest: dict[int, float]) -> None:
     mailbox, project = services().mailbox, work.opened.project.id
-    tasks = _newest(pending, one_shard=mailbox.looks_singly(project))
+    chosen = _chosen(mailbox.pending, project, newest)
+    tasks, more = sorted(chosen), mailbox.pending.count(project) > len(chosen)
     if is_relabel_project(mailbox, project):
         take_back_beside(services(), project, tasks, let_others)
     try:
@@ -108,17 +108,17 @@ def _look_at_some(work: ProjectWork, pending: dict[int, str]) -> None:
             flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
     except Exception:
         if len({task // SHARD for task in tasks}) > 1:
-            mailbox.look_singly(project)
+            mailbox.pending.look_singly(project)
         else:
-            mailbox.put_last(project, tasks)
+            mailbox.pending.put_last(project, tasks)
         raise
     for said in errors.values():
         _log.warning("project %s: %s", project, said)
     if flagged:
         work.keep_tabs()
-    mailbox.forget(project, {task: pending[task] for task in tasks})
-    if len(tasks) < len(pending):
-        mailbox.wake(project)
+    mailbox.pending.forget(project, chosen)
+    if more:
+        mailbox.pending.wake(project)
 
 
 def send_predictions(project: int) -> None:
@@ -133,20 +133,20 @@ def send_predictions(project: int) -> None:
     except (ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its predictions wait for the next run: %s", project, error)
         return
-    more = mailbox.busy(project) or services().runs.under_way(project)
+    more = mailbox.pending.busy(project) or services().runs.under_way(project)
     for said in (work.prelabelling.send_lot() if more else work.prelabelling.send()).values():
         _log.warning("project %s: %s", project, said)
     if more and work.prelabelling.any_waiting():
         mailbox.send_soon(project)
 
 
-def _newest(pending: dict[int, str], *, one_shard: bool) -> list[int]:
-    """Choose the tasks to look at, ascending: as many as one page holds, or of one shard."""
-    newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)
+def _chosen(pending: Pending, project: int, newest: dict[int, float]) -> dict[int, float]:
+    """Choose what to look at: as many tasks as one page holds, or those of one shard."""
+    first = next(iter(newest))
     # One that was put last has failed: it is tried with its own shard alone.
-    if one_shard or int(pending[newest[0]]) < 0:
-        return sorted(task for task in pending if task // SHARD == newest[0] // SHARD)
-    return sorted(task for task in newest[:SHARD] if int(pending[task]) > 0)
+    if pending.looks_singly(project) or newest[first] < 0:
+        return {first: newest[first]} | pending.among(project, shard_around(first))
+    return {task: at for task, at in newest.items() if at > 0}
 
 
 def reconcile(project: int) -> None:
@@ -216,7 +216,7 @@ def let_others(but: int = 0) -> None:
         return
     _passing = True
     try:
-        for project in services().mailbox.woken():
+        for project in services().mailbox.pending.woken():
             if project != but:
                 with services().crashes.aside():
                     _let_pass(project)

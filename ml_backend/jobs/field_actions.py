@@ -162,7 +162,7 @@ def _looked_at_again(services: Services, project: int) -> Iterator[list[int]]:
         yield touched
     finally:
         for start in range(0, len(touched), _NAMED):
-            services.mailbox.add_tasks(project, touched[start : start + _NAMED])
+            services.mailbox.pending.add(project, touched[start : start + _NAMED])
 
 
 def _wanted(

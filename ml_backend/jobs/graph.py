@@ -20,9 +20,9 @@ from rq.job import Job
 from ml_backend.errors import RunError
 from ml_backend.jobs.checkpoints import SHARDED, Checkpoints
 from ml_backend.jobs.crashes import Crashes, opening
-from ml_backend.jobs.limit import allow
+from ml_backend.jobs.limit import allow, retry
 from ml_backend.jobs.pulse import LAPSE_S
-from ml_backend.jobs.queue import Mailbox, retry
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, STAGES, Run, RunBook
 from ml_backend.labelstudio.selection import Selection
 

@@ -1,18 +1,23 @@
-"""How long a job may take: by how many tasks it is about, so that what hangs ends all the same."""
+"""How long a job may take, by how many tasks it is about, and how often it is tried.
+
+What hangs ends all the same.
+"""
 
 from __future__ import annotations
 
 import signal
 from typing import Final
 
-from rq import get_current_job
+from rq import Retry, get_current_job
 
-__all__ = ["SHARD_S", "allow", "seconds_for"]
+__all__ = ["SHARD_S", "allow", "retry", "seconds_for"]
 
 #: A job is about one shard of tasks, unless it says otherwise; one that takes longer hangs.
 SHARD_S: Final = 900
 #: Of a step over a whole project. Each was seen to do fifteen times as many on a busy laptop.
 _TASKS_PER_S: Final = 50
+#: Label Studio may be down for a while: about half an hour of tries before a job is given up.
+_RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
 
 
 def seconds_for(tasks: int) -> int:
@@ -25,3 +30,8 @@ def allow(tasks: int = 0) -> None:
     if get_current_job() is not None:
         # RQ's own limit is this alarm: set when the job begins, switched off when it ends.
         signal.alarm(seconds_for(tasks))
+
+
+def retry() -> Retry:
+    """Return how often and when a failed job is tried again."""
+    return Retry(max=len(_RETRY_SECONDS), interval=_RETRY_SECONDS)

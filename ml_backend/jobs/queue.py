@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry as Reconnect
-from rq import Queue, Retry
+from rq import Queue
 
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.clock import SteadyJob, after
 from ml_backend.jobs.embedded_redis import running_address
-from ml_backend.jobs.limit import SHARD_S, seconds_for
+from ml_backend.jobs.limit import SHARD_S, retry, seconds_for
 from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
+from ml_backend.jobs.pending import Pending
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["EVENTS", "RUNS", "UNNAMED", "Mailbox", "open_redis", "retry"]
+__all__ = ["EVENTS", "RUNS", "Mailbox", "open_redis"]
 
 #: Queues, the one that workers empty first in front: a single task never waits for a whole run.
 EVENTS: Final = "relook-events"
 RUNS: Final = "relook-runs"
 
-#: Stands for the tasks of an event that names none; no task of Label Studio has this id.
-UNNAMED: Final = -1
-#: Label Studio may be down for a while: about half an hour of tries before a job is given up.
-_RETRY_SECONDS: Final = [2, 10, 30, 120, 600, 1200]
 #: Should a worker die before it opens the door for new events, it opens by itself.
 _DOOR_S: Final = 60
 #: A Redis that does not answer within this time is away.
@@ -41,17 +38,6 @@ _KEY_AFTER_S: Final = 2
 _AT_ONCE_S: Final = 1.0
 #: In this time more may come together for one import.
 _SEND_AFTER_S: Final = 5
-#: Long enough to find which shard it is that fails.
-_SINGLY_S: Final = 600
-
-#: Forget a pending task only if no newer event has named it since.
-_FORGET = """
-for i = 1, #ARGV, 2 do
-  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
-    redis.call('HDEL', KEYS[1], ARGV[i])
-  end
-end
-"""
 
 
 def open_redis(settings: ServiceSettings, patient: bool = True) -> redis.Redis:
@@ -84,11 +70,6 @@ def open_redis(settings: ServiceSettings, patient: bool = True) -> redis.Redis:
         raise SettingsError(f"REDIS_URL: {error}") from error
 
 
-def retry() -> Retry:
-    """Return how often and when a failed job is tried again."""
-    return Retry(max=len(_RETRY_SECONDS), interval=_RETRY_SECONDS)
-
-
 class Mailbox:
     """What web server and workers leave for each other.
 
@@ -107,7 +88,7 @@ class Mailbox:
             )
             for name in (EVENTS, RUNS)
         )
-        self._forget = connection.register_script(_FORGET)
+        self.pending = Pending(connection, self.events)
 
     def remember_setup(self, project: int, extra_params: Any) -> None:
         """Keep a project's extra params as Label Studio last sent them."""
@@ -137,27 +118,6 @@ class Mailbox:
             f"relook:key-seen:{project}", _KEY_S, _KEY_AFTER_S, "put_webhook_key", "key", project
         )
 
-    def add_tasks(self, project: int, tasks: Iterable[int]) -> None:
-        """Note that tasks changed and see to it that a job will look at them.
-
-        However many events arrive, each task is looked at once, as it then stands.
-        """
-        sequence = self.redis.incr(_SEQUENCE)
-        pending = {str(task): sequence for task in tasks}
-        if pending:
-            self.redis.hset(_pending(project), mapping=cast(Any, pending))
-        self.wake(project)
-
-    def wake(self, project: int) -> None:
-        """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
-        if self.redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
-            self.events.enqueue(
-                "ml_backend.jobs.events.look_at_pending",
-                project,
-                job_id=f"events-{project}-{uuid.uuid4().hex[:8]}",
-                retry=retry(),
-            )
-
     def _enqueue_soon(
         self, door: str, shut_s: int, after_s: float, job: str, name: str, project: int
     ) -> None:
@@ -180,83 +140,6 @@ class Mailbox:
     def sending(self, project: int) -> None:
         """Note that what is left to be sent from now on wants a job of its own."""
         self.redis.delete(_sending(project))
-
-    def woken(self) -> list[int]:
-        """Return the projects whose events wait for a worker."""
-        if not self.events.count:
-            return []
-        doors = self.redis.scan_iter(_queued("*"))
-        return sorted(int(door.decode().rsplit(":", 1)[1]) for door in doors)
-
-    def add_deleted(self, project: int, annotations: Iterable[int]) -> None:
-        """Note that annotations were deleted; Label Studio names them without their tasks."""
-        found = [str(annotation) for annotation in annotations]
-        if found:
-            self.redis.sadd(_deleted(project), *found)
-        self.wake(project)
-
-    def deleted(self, project: int) -> set[int]:
-        """Return the deleted annotations whose tasks are still to be found."""
-        found = cast(set[bytes], self.redis.smembers(_deleted(project)))
-        return {int(annotation) for annotation in found}
-
-    def forget_deleted(self, project: int, annotations: Iterable[int]) -> None:
-        """Forget deleted annotations whose tasks were found."""
-        found = [str(annotation) for annotation in annotations]
-        if found:
-            self.redis.srem(_deleted(project), *found)
-
-    def wake_all(self) -> None:
-        """Enqueue a job for each project with something pending and no job: one was lost."""
-        jobs = {*self.events.job_ids, *self.events.scheduled_job_registry.get_job_ids()}
-        jobs.update(self.events.started_job_registry.get_job_ids(cleanup=False))
-        tended = {job.split("-")[1] for job in jobs if job.startswith("events-")}
-        for kind in ("pending", "deleted"):
-            for key in self.redis.scan_iter(f"relook:{kind}:*"):
-                project = key.decode().rsplit(":", 1)[1]
-                if project not in tended:
-                    self.wake(int(project))
-
-    def pending(self, project: int) -> dict[int, str]:
-        """Return the pending tasks with what ``forget`` wants to see; opens the door for events."""
-        self.redis.delete(_queued(project))
-        found = cast(Mapping[bytes, bytes], self.redis.hgetall(_pending(project)))
-        tasks = {int(task): sequence.decode() for task, sequence in found.items()}
-        tasks.pop(UNNAMED, None)
-        return tasks
-
-    def unnamed(self, project: int) -> str | None:
-        """Return what ``forget`` wants to see of events that named no task; opens their door."""
-        self.redis.delete(_queued(project))
-        kept = cast(bytes | None, self.redis.hget(_pending(project), str(UNNAMED)))
-        return kept.decode() if kept is not None else None
-
-    def busy(self, project: int) -> bool:
-        """Whether a project's events wait for a worker; not for those that have failed."""
-        return bool(self.redis.exists(_queued(project)))
-
-    def forget(self, project: int, done: Mapping[int, str]) -> None:
-        """Forget pending tasks that were looked at, but those named again meanwhile."""
-        arguments = [part for task, sequence in done.items() for part in (task, sequence)]
-        if arguments:
-            self._forget(keys=[_pending(project)], args=arguments)
-
-    def put_last(self, project: int, tasks: Iterable[int]) -> None:
-        """Let all other pending tasks be looked at before these; they keep waiting."""
-        last = -self.redis.incr(_SEQUENCE)
-        self.redis.hset(_pending(project), mapping=cast(Any, dict.fromkeys(tasks, last)))
-        waiting = cast(list[bytes], self.redis.hvals(_pending(project)))
-        if any(int(sequence) > 0 for sequence in waiting):
-            # They need not wait until the job that failed is tried again.
-            self.wake(project)
-
-    def look_singly(self, project: int) -> None:
-        """Have a project's pending tasks looked at shard by shard for a while: something fails."""
-        self.redis.set(_singly(project), 1, ex=_SINGLY_S)
-
-    def looks_singly(self, project: int) -> bool:
-        """Whether something has failed in a project a while ago."""
-        return bool(self.redis.exists(_singly(project)))
 
     def remember_tabs(self, project: int, tabs: Mapping[str, int]) -> None:
         """Keep which tabs of the project are ours: name to id."""
@@ -305,25 +188,8 @@ class Mailbox:
         )
 
 
-_SEQUENCE: Final = "relook:sequence"
 _RECONCILED_AT: Final = "relook:reconciled-at"
-
-
-def _pending(project: int) -> str:
-    return f"relook:pending:{project}"
-
-
-def _deleted(project: int) -> str:
-    return f"relook:deleted:{project}"
 
 
 def _sending(project: int) -> str:
     return f"relook:sending:{project}"
-
-
-def _singly(project: int) -> str:
-    return f"relook:singly:{project}"
-
-
-def _queued(project: int | str) -> str:
-    return f"relook:queued:{project}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ml_backend.jobs.queue import Mailbox
 
-__all__ = ["SHARD", "held", "shards_of"]
+__all__ = ["SHARD", "held", "shard_around", "shards_of"]
 
 #: Task ids that one lock and one shard cover.
 SHARD: Final = 128
@@ -22,6 +22,12 @@ def shards_of(tasks: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     numbers, first = np.unique(tasks // SHARD, return_index=True)
     pieces = np.split(tasks, first[1:]) if len(tasks) else []
     return dict(zip(numbers.tolist(), pieces, strict=True))
+
+
+def shard_around(task: int) -> range:
+    """Return the ids that one lock covers with a task's."""
+    first = task // SHARD * SHARD
+    return range(first, first + SHARD)
 
 
 @contextmanager

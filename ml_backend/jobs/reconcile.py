@@ -71,7 +71,7 @@ def find_lost_events(
         tasks = _unread(looks, project, {task: found[task] for task in tasks})
     if tasks:
         _log.info("project %s: %s tasks changed since %s", project, len(tasks), since)
-        mailbox.add_tasks(project, tasks)
+        mailbox.pending.add(project, tasks)
     newest = max(found.values(), default=stamp)
     known.remember(found)
     if newest > stamp or not (settled or seen):
@@ -101,7 +101,7 @@ def before_unnamed(client: LabelStudio, mailbox: Mailbox, project: int) -> None:
         LabelStudioError: when it cannot be read.
     """
     newest = last_change(client, project)
-    if mailbox.unnamed(project) is None:
+    if mailbox.pending.unnamed(project) is None:
         KnownChanges(mailbox.redis, project).noticed = newest
 
 
@@ -122,7 +122,7 @@ def find_unnamed(client: LabelStudio, mailbox: Mailbox, project: int) -> int:
     found = read_changes(client, project, shifted(before, -_MOMENT))
     tasks = known.new_among(found)
     if tasks:
-        mailbox.add_tasks(project, tasks)
+        mailbox.pending.add(project, tasks)
         known.remember(found, beside=True)
     known.noticed = max([before, *found.values()])
     return len(tasks)

@@ -65,6 +65,6 @@ def sweep(mailbox: Mailbox, reconcile_s: int, every_s: float = SWEEP_S) -> None:
             if job is not None and not job.retries_left:
                 give_up(mailbox.redis, job)
         registry.cleanup(now)
-    mailbox.wake_all()
+    mailbox.pending.wake_all()
     RunGraph(mailbox, book).heal()
     mailbox.reconcile_all(reconcile_s)

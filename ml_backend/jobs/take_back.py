@@ -175,7 +175,7 @@ def held_answers(mailbox: Mailbox, target: int) -> dict[int, str]:
 
 def look_again(mailbox: Mailbox, target: int) -> None:
     """Have answers looked at that could not go back: what was in their way may be mended."""
-    mailbox.add_tasks(target, held_answers(mailbox, target))
+    mailbox.pending.add(target, held_answers(mailbox, target))
 
 
 def _keep_held(
@@ -207,19 +207,20 @@ def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> 
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
     mailbox = services.mailbox
-    pending, deleted = mailbox.pending(target), mailbox.deleted(target)
-    newest = sorted(pending, key=lambda task: int(pending[task]), reverse=True)[:_PAGE]
+    newest, deleted = mailbox.pending.newest(target, _PAGE), mailbox.pending.deleted(target)
+    more = mailbox.pending.count(target) > len(newest)
     try:
-        take_back_beside(services, target, newest, meanwhile)
+        take_back_beside(services, target, list(newest), meanwhile)
     except ProjectGoneError:
         _log.info("relabel project %s is gone", target)
         mailbox.redis.srem(_RELABEL, str(target))
         mailbox.redis.delete(_held(target))
-        newest = list(pending)
-    mailbox.forget(target, {task: pending[task] for task in newest})
-    mailbox.forget_deleted(target, deleted)
-    if len(newest) < len(pending):
-        mailbox.wake(target)
+        mailbox.pending.forget_all(target)
+        return
+    mailbox.pending.forget(target, newest)
+    mailbox.pending.forget_deleted(target, deleted)
+    if more:
+        mailbox.pending.wake(target)
 
 
 def remember_relabel_project(mailbox: Mailbox, target: int) -> bool:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, MediaError, RelookError
-from ml_backend.jobs.queue import UNNAMED
+from ml_backend.jobs.pending import UNNAMED
 from ml_backend.jobs.schedule import begin_if_changed
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.webhooks import PROJECT_HEADER

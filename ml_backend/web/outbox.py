@@ -139,10 +139,10 @@ class Outbox:
             self._looked_back = True
         for project, tasks in mail.tasks.items():
             if tasks:
-                self._mailbox.add_tasks(project, tasks)
+                self._mailbox.pending.add(project, tasks)
         for project, ids in mail.deleted.items():
             if ids:
-                self._mailbox.add_deleted(project, ids)
+                self._mailbox.pending.add_deleted(project, ids)
         for project, config in mail.configs.items():
             begin_if_changed(self._mailbox, project, config)
             self._mailbox.note_heard(project)

@@ -143,7 +143,7 @@ class Bench:
 
     def idle(self, project: int) -> bool:
         """Whether every event of the project has been worked on."""
-        pending = self.redis.hlen(f"relook:pending:{project}")
+        pending = self.mailbox.pending.count(project)
         events = self.mailbox.events
         return not pending and not events.count and not events.started_job_registry.count
 

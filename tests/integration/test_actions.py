@@ -90,11 +90,11 @@ def test_what_people_save_is_looked_at_while_an_action_goes_on(
         begun = act(signed_in, project, "tag", [first, second, third], tag="many").json()["id"]
         wait_for(lambda: book.read(begun).done == 1, "the end of the first lot")
         bench.client.annotations.create(id=saved, result=[])
-        pending = f"relook:pending:{project}"
-        wait_for(lambda: bench.redis.hlen(pending), "the event")
+        pending = bench.mailbox.pending
+        wait_for(lambda: pending.count(project), "the event")
         waits.close()
         # The one worker is in the midst of the action: the third lot cannot be begun.
-        wait_for(lambda: not bench.redis.hlen(pending), "the look at what was saved")
+        wait_for(lambda: not pending.count(project), "the look at what was saved")
         found = book.read(begun)
         assert (found.state, found.done, len(book.lots(begun))) == ("doing", 2, 2)
     assert ended(signed_in, project, begun)["said"] == "3 tasks changed"

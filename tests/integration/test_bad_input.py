@@ -259,7 +259,7 @@ def test_events_while_label_studio_is_down_are_worked_on_when_it_is_back(bench: 
         assert httpx.post(bench.stack.url + "/webhook", json=body).status_code == 200
         failed = bench.mailbox.events.scheduled_job_registry
         wait_for(lambda: failed.count, "a job put off", 60)
-        assert bench.redis.hlen(f"relook:pending:{project}") == 1
+        assert bench.mailbox.pending.count(project) == 1
     finally:
         bench.server.start()
     wait_for(lambda: bench.flag(task) == "needs-review", "the flag", 120)
@@ -270,7 +270,7 @@ def test_a_thousand_events_become_few_jobs(bench: Bench):
     project, (task,) = bench.project("detection", [right(scenes(1, seed=36)[0])])
     before = bench.mailbox.events.count
     for _ in range(1000):
-        bench.mailbox.add_tasks(project, [task])
+        bench.mailbox.pending.add(project, [task])
     assert bench.mailbox.events.count - before < 50
     bench.settle(project)
     assert np.all(bench.flag(task) is None)

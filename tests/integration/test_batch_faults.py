@@ -215,8 +215,8 @@ def test_an_answer_that_is_refused_is_shown_and_holds_up_no_other(worker: Site):
     refusal = worker.proxy.add(
         rf"POST /api/tasks/{sources[0]}/annotations", "status", status=400, times=100
     )
-    worker.mailbox.add_tasks(target, [one.id for one in sent.values()])
-    wait_for(lambda: not worker.mailbox.redis.hlen(f"relook:pending:{target}"), "all looked at")
+    worker.mailbox.pending.add(target, [one.id for one in sent.values()])
+    wait_for(lambda: not worker.mailbox.pending.count(target), "all looked at")
     assert [len(results(worker, task)) for task in sources] == [1, 2, 2, 2]
     assert refusal.met == 1
     (row,) = batches(worker, project)
@@ -279,7 +279,7 @@ def test_events_of_others_pass_while_a_batch_goes_out(worker: Site):
     worker.ended(worker.graph.start(other))
     project, ids = many(worker, 250)
     worker.proxy.clear()
-    worker.proxy.add(COPIES, "call", action=lambda: worker.mailbox.add_tasks(other, [task]))
+    worker.proxy.add(COPIES, "call", action=lambda: worker.mailbox.pending.add(other, [task]))
     order = asdict(new_order(tasks=ids))
     assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 250
     pages = [
@@ -301,7 +301,7 @@ def test_events_of_others_pass_while_answers_come_back(worker: Site):
     for copy in listed(worker, target):
         worker.client.annotations.create(id=copy.id, result=[])
     worker.proxy.clear()
-    worker.proxy.add(ANSWER, "call", action=lambda: worker.mailbox.add_tasks(other, [task]))
+    worker.proxy.add(ANSWER, "call", action=lambda: worker.mailbox.pending.add(other, [task]))
     # Slower than in life, so that there is a meanwhile.
     worker.proxy.add(ANSWER, "call", times=23, action=lambda: time.sleep(1))
     assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 24}

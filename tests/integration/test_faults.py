@@ -492,10 +492,10 @@ def test_a_task_that_fails_holds_up_no_other_event(worker: Site):
     made: Any = worker.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
     bad, *good = made.task_ids[0], *made.task_ids[SHARD::40]
     fault = worker.proxy.add(rf"{READ}.*(%5B|\+){bad}%", "status", status=400, times=1000)
-    worker.mailbox.add_tasks(project, [bad, *good])
+    worker.mailbox.pending.add(project, [bad, *good])
 
     def pending() -> set[int]:
-        return {int(task) for task in worker.redis.hkeys(f"relook:pending:{project}")}
+        return set(worker.mailbox.pending.newest(project, 1000))
 
     wait_for(lambda: pending() == {bad}, "a look at all others", 120)
     assert fault.met > 1
@@ -576,7 +576,7 @@ def test_a_worker_that_is_killed_as_answers_come_back_is_made_up_for(
         worker.proxy.add(call, "call", times=at - 1, action=lambda: None)
     fault = worker.proxy.add(call, "call", action=lambda: worker.workers.pop().kill())
     target = next(iter(copies.values())).project
-    worker.mailbox.add_tasks(target, [copy.id for copy in copies.values()])
+    worker.mailbox.pending.add(target, [copy.id for copy in copies.values()])
 
     def back() -> bool:
         tasks: Any = worker.client.tasks.list(project=project, page_size=100)
@@ -584,13 +584,13 @@ def test_a_worker_that_is_killed_as_answers_come_back_is_made_up_for(
 
     if call != ANSWER:
         wait_for(back, "the answers", 180)
-        worker.mailbox.add_tasks(project, copies)
+        worker.mailbox.pending.add(project, copies)
     wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
     # From this thread: a child ends with the thread that started it.
     worker.work()
     if call == ANSWER:
         wait_for(back, "the answers", 180)
-        worker.mailbox.add_tasks(project, copies)
+        worker.mailbox.pending.add(project, copies)
 
     def whole() -> bool:
         made = Counter((one.task, one.model_version) for one in predictions(worker, project))

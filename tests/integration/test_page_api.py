@@ -279,7 +279,7 @@ def test_a_flag_set_by_hand_stands_in_label_studio_and_later_runs_keep_it(
     shown = points(signed_in, analysed.id)
     assert shown["flag"][shown["task"].index(task)] == "needs-review"
 
-    bench.mailbox.add_tasks(analysed.id, [task])
+    bench.mailbox.pending.add(analysed.id, [task])
     bench.settle(analysed.id)
     assert bench.analyze(analysed.id).state == "done"
     assert bench.flag(task) == "needs-review"
@@ -309,7 +309,7 @@ def test_a_flag_cleared_by_hand_stays_cleared_until_its_label_changes(
     found = done(signed_in, analysed.id, "clear", [task, analysed.tasks[0]])
     assert found["said"] == "1 task changed; 1 left out: does not need review"
     bench.settle(analysed.id)
-    bench.mailbox.add_tasks(analysed.id, [task])
+    bench.mailbox.pending.add(analysed.id, [task])
     bench.settle(analysed.id)
     assert (bench.flag(task), field(bench, task, "kind")) == ("", "")
     assert not bench.predictions(task, "relook-suggestion")

@@ -9,7 +9,8 @@ from ml_backend.errors import SettingsError
 from ml_backend.jobs import locks, pulse
 from ml_backend.jobs.checkpoints import Checkpoints
 from ml_backend.jobs.embedded_redis import EmbeddedRedis, running_address
-from ml_backend.jobs.queue import Mailbox, retry
+from ml_backend.jobs.limit import retry
+from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import RunBook
 from ml_backend.jobs.sweep import sweep
 from ml_backend.metrics import JobTimes, Metrics
@@ -60,17 +61,17 @@ def test_two_never_share_a_folder(tmp_path):
 
 def test_many_events_are_one_job(mailbox):
     for task in range(1000):
-        mailbox.add_tasks(3, [task % 10])
+        mailbox.pending.add(3, [task % 10])
     assert mailbox.events.count == 1
-    assert sorted(mailbox.pending(3)) == list(range(10))
+    assert sorted(mailbox.pending.newest(3, 100)) == list(range(10))
 
 
 def test_an_event_during_the_work_is_not_forgotten(mailbox):
-    mailbox.add_tasks(3, [1, 2])
-    seen = mailbox.pending(3)
-    mailbox.add_tasks(3, [2])
-    mailbox.forget(3, seen)
-    assert list(mailbox.pending(3)) == [2]
+    mailbox.pending.add(3, [1, 2])
+    seen = mailbox.pending.newest(3, 100)
+    mailbox.pending.add(3, [2])
+    mailbox.pending.forget(3, seen)
+    assert list(mailbox.pending.newest(3, 100)) == [2]
     assert mailbox.events.count == 2
 
 
@@ -123,19 +124,19 @@ def test_an_unknown_run_is_named(mailbox):
 
 
 def test_what_a_lost_job_left_behind_is_found(mailbox):
-    mailbox.add_tasks(3, [1])
-    mailbox.add_deleted(4, [9])
+    mailbox.pending.add(3, [1])
+    mailbox.pending.add_deleted(4, [9])
     mailbox.events.empty()
     mailbox.redis.delete("relook:queued:3", "relook:queued:4")
-    mailbox.wake_all()
+    mailbox.pending.wake_all()
     assert mailbox.events.count == 2
 
 
 def test_deleted_annotations_wait_until_their_tasks_are_found(mailbox):
-    mailbox.add_deleted(4, [9, 8])
-    assert mailbox.deleted(4) == {8, 9}
-    mailbox.forget_deleted(4, [9])
-    assert mailbox.deleted(4) == {8}
+    mailbox.pending.add_deleted(4, [9, 8])
+    assert mailbox.pending.deleted(4) == {8, 9}
+    mailbox.pending.forget_deleted(4, [9])
+    assert mailbox.pending.deleted(4) == {8}
 
 
 def test_a_lock_is_renewed_while_it_is_held_and_lapses_with_its_holder(mailbox, monkeypatch):

@@ -90,7 +90,7 @@ def test_events_that_kill_workers_in_the_midst_of_a_step_are_not_its_fault(engin
     for times in (1, 2, 3):
         wait_for(lambda: fitted(times), f"step {times}")  # noqa: B023
         engine.redis.set("t:kill:scoring", 1)
-        engine.mailbox.add_tasks(9, [5000 + times])
+        engine.mailbox.pending.add(9, [5000 + times])
     run = engine.ended(run)
     assert (run.state, run.errors) == ("done", {})
     assert len(engine.seen("fitting")) == 4
@@ -98,7 +98,7 @@ def test_events_that_kill_workers_in_the_midst_of_a_step_are_not_its_fault(engin
 
 def test_a_model_that_kills_every_worker_is_given_up_by_events_until_a_run_opens_it(engine):
     engine.redis.set("t:kill:opening", 99)
-    engine.mailbox.add_tasks(9, [5000])
+    engine.mailbox.pending.add(9, [5000])
     engine.work()
 
     def given_up():
@@ -109,7 +109,7 @@ def test_a_model_that_kills_every_worker_is_given_up_by_events_until_a_run_opens
     assert int(engine.redis.get("t:kill:opening")) == 96
     engine.redis.delete("t:kill:opening")
     assert engine.ended(engine.graph.start(9)).state == "done"
-    engine.mailbox.add_tasks(9, [5001])
+    engine.mailbox.pending.add(9, [5001])
     wait_for(lambda: {5000, 5001} <= set(engine.seen("scoring")), "the events' work")
 
 
@@ -118,12 +118,12 @@ def test_what_comes_while_a_run_learns_is_learnt_from_by_the_next(engine):
     engine.work()
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("fitting"), "its learning")
-    engine.mailbox.add_tasks(7, [5])
+    engine.mailbox.pending.add(7, [5])
     assert engine.ended(run).state == "done"
     assert not engine.redis.exists("t:settled")
     # What comes before it learns holds back nothing.
-    engine.mailbox.add_tasks(7, [6])
-    wait_for(lambda: not engine.mailbox.pending(7), "the event's work")
+    engine.mailbox.pending.add(7, [6])
+    wait_for(lambda: not engine.mailbox.pending.newest(7, 100), "the event's work")
     assert engine.ended(engine.graph.start(7)).state == "done"
     assert engine.redis.exists("t:settled")
 
@@ -242,7 +242,7 @@ def test_an_event_overtakes_a_run_on_its_only_worker(engine):
     taken = []
     for task in range(5000, 5010):
         began = time.monotonic()
-        engine.mailbox.add_tasks(9, [task])
+        engine.mailbox.pending.add(9, [task])
         wait_for(lambda: task in engine.seen("scoring"), "the event's work")  # noqa: B023
         taken.append(time.monotonic() - began)
     # Two waits of 0.3 s are the stand-in's own: the page under way and the event.
@@ -257,7 +257,7 @@ def test_an_event_overtakes_the_listing_of_a_project(engine):
     engine.work()
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("listing"), "the run's first page")
-    engine.mailbox.add_tasks(9, [5000])
+    engine.mailbox.pending.add(9, [5000])
     wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work")
     assert len(engine.seen("listing")) < 20
     engine.graph.cancel(run.id)
@@ -276,7 +276,7 @@ def test_an_event_does_not_wait_for_a_run_that_waits_for_another(engine):
         return any(job.startswith(run.id) for job in jobs)
 
     wait_for(lambda: at_work(second), "the second run's first job")
-    engine.mailbox.add_tasks(9, [5000])
+    engine.mailbox.pending.add(9, [5000])
     wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work", 20)
     assert at_work(first)
     assert at_work(second)
@@ -285,15 +285,15 @@ def test_an_event_does_not_wait_for_a_run_that_waits_for_another(engine):
 def test_a_task_that_cannot_be_looked_at_holds_up_no_other(engine):
     engine.redis.sadd("t:refused", 5000)
     # The newest goes first, and fails each time.
-    engine.mailbox.add_tasks(9, [10])
-    engine.mailbox.add_tasks(9, [300])
-    engine.mailbox.add_tasks(9, [5000])
+    engine.mailbox.pending.add(9, [10])
+    engine.mailbox.pending.add(9, [300])
+    engine.mailbox.pending.add(9, [5000])
     engine.work()
     wait_for(lambda: {10, 300} <= set(engine.seen("scoring")), "the others' turn", 30)
     engine.redis.delete("t:refused")
     before = len(engine.seen("scoring"))
     wait_for(lambda: 5000 in engine.seen("scoring")[before:], "its own turn", 30)
-    wait_for(lambda: engine.mailbox.pending(9) == {}, "an empty mailbox", 30)
+    wait_for(lambda: engine.mailbox.pending.newest(9, 100) == {}, "an empty mailbox", 30)
 
 
 def test_what_cannot_be_cancelled_or_retried_is_said(engine):

@@ -35,13 +35,13 @@ def test_equal_events_are_one(server):
             answers = [outbox.add(3, tasks=[task % 10]) for task in range(200)]
             await asyncio.gather(*answers, outbox.add(4, deleted=[9]))
             for _ in range(100):
-                if len(mailbox.pending(3)) == 10 and mailbox.deleted(4):
+                if len(mailbox.pending.newest(3, 100)) == 10 and mailbox.pending.deleted(4):
                     break
                 await asyncio.sleep(0.1)
 
     asyncio.run(send())
-    assert sorted(mailbox.pending(3)) == list(range(10))
-    assert mailbox.deleted(4) == {9}
+    assert sorted(mailbox.pending.newest(3, 100)) == list(range(10))
+    assert mailbox.pending.deleted(4) == {9}
 
 
 def test_what_redis_did_not_take_is_offered_again(server):
@@ -57,7 +57,7 @@ def test_what_redis_did_not_take_is_offered_again(server):
             server.start()
             await outbox.add(3, tasks=[2])
             for _ in range(100):
-                if len(mailbox.pending(3)) == 2:
+                if len(mailbox.pending.newest(3, 100)) == 2:
                     break
                 await asyncio.sleep(0.1)
             return delivered, taken
@@ -65,7 +65,7 @@ def test_what_redis_did_not_take_is_offered_again(server):
     delivered, taken = asyncio.run(send())
     assert not delivered
     assert taken < 1
-    assert sorted(mailbox.pending(3)) == [1, 2]
+    assert sorted(mailbox.pending.newest(3, 100)) == [1, 2]
 
 
 def test_a_config_that_redis_did_not_take_begins_its_run_later(server):
@@ -108,7 +108,7 @@ def test_what_is_left_at_the_end_is_delivered_or_said(server, caplog):
             await asyncio.sleep(0)
 
     asyncio.run(send(outbox, 1))
-    assert list(mailbox.pending(3)) == [1]
+    assert list(mailbox.pending.newest(3, 100)) == [1]
     server.kill()
     with caplog.at_level(logging.ERROR):
         asyncio.run(send(outbox_of(server)[0], 2))
