@@ -92,9 +92,7 @@ class Comparison:
         shown = replace(stored.scores, priority=priority)
         self._opened.noting.scored(stored.page, stored.tables, shown, stored.nearby)
         now = told(stored.scores, priority)
-        # An event has looked at these meanwhile, and what was just noted of them may be older.
-        newer = self._looks.get(self._id, tasks).stamp != looks.stamp
-        return looks, (now != looks.told) | (looks.stamp == 0) | stored.lost | newer
+        return looks, (now != looks.told) | (looks.stamp == 0) | stored.lost
 
     def find_cut(self, pages: Sequence[NDArray[np.int64]]) -> None:
         """Find the priority from which a task is among as many as the admin wants to see.

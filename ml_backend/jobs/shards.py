@@ -11,8 +11,9 @@ from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.ranges import held
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
+from ml_backend.storage.looks import Looks
 
-__all__ = ["predict_tasks", "score_tasks", "services"]
+__all__ = ["compare_tasks", "predict_tasks", "score_tasks", "services"]
 
 
 @cache
@@ -30,6 +31,16 @@ def predict_tasks(work: ProjectWork, tasks: NDArray[np.int64]) -> dict[str, str]
             project, tasks, lambda some: errors.update(work.predict(some, require))
         )
     return errors | given_up
+
+
+def compare_tasks(
+    work: ProjectWork, tasks: NDArray[np.int64], settled: bool
+) -> tuple[Looks, NDArray[np.bool_]]:
+    """Compare tasks, ascending ids, while nobody else writes them; see ``Comparison.compare``."""
+    # Of what is settled nothing is noted.
+    noted = tasks[:0] if settled else tasks
+    with held(services().mailbox, work.opened.project.id, noted):
+        return work.comparison.compare(tasks, settled)
 
 
 def score_tasks(work: ProjectWork, tasks: NDArray[np.int64]) -> tuple[int, dict[str, str]]:

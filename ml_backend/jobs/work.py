@@ -31,7 +31,7 @@ from ml_backend.jobs.pages import Pager
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.jobs.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import Run
-from ml_backend.jobs.shards import predict_tasks, score_tasks, services
+from ml_backend.jobs.shards import compare_tasks, predict_tasks, score_tasks, services
 from ml_backend.labelstudio.changes import read_states
 from ml_backend.labelstudio.selection import Selection, choose
 
@@ -177,7 +177,7 @@ def fit(run: Run, _: int) -> None:
         again: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
         flagged = 0
         for page in pages:
-            looks, other = work.comparison.compare(page, settled)
+            looks, other = compare_tasks(work, page, settled)
             if run.over:
                 other &= np.isin(page, chosen)
             again.append(page[other])

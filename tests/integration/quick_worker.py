@@ -10,10 +10,10 @@ from ml_backend.jobs import pulse
 pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 4, 1
 
 # ruff: noqa: E402 - the others take these over as they are imported
-from ml_backend.jobs import queue
+from ml_backend.jobs import limit
 from ml_backend.labelstudio import client
 
-queue._RETRY_SECONDS[:] = [1, 2, 3, *[4] * 40]
+limit._RETRY_SECONDS[:] = [1, 2, 3, *[4] * 40]
 client._TIMEOUT_S = 4.0
 
 from ml_backend.jobs.worker import work

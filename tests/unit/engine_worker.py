@@ -46,12 +46,9 @@ pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 3, 1
 
 limit.SHARD_S = int(os.environ.get("T_SHARD_S", limit.SHARD_S))
 limit._TASKS_PER_S = int(os.environ.get("T_TASKS_PER_S", limit._TASKS_PER_S))
+limit._RETRY_SECONDS[:] = [1] * 6
 
 # ruff: noqa: E402 - the others take these over as they are imported
-from ml_backend.jobs import queue
-
-queue._RETRY_SECONDS[:] = [1] * 6
-
 from ml_backend.errors import LabelStudioError
 from ml_backend.jobs.crashes import Crashes
 from ml_backend.jobs.graph import RunGraph
@@ -144,6 +141,8 @@ class ProjectWork:
         pass
 
     def compare(self, tasks, settled):
+        self.redis.rpush("t:seen:comparing", 0)
+        time.sleep(float(self.redis.get("t:slow:comparing") or 0))
         return types.SimpleNamespace(flagged=np.zeros(len(tasks), dtype=bool)), tasks > 0
 
     def tidy(self, tasks):

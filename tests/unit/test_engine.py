@@ -128,6 +128,20 @@ def test_what_comes_while_a_run_learns_is_learnt_from_by_the_next(engine):
     assert engine.redis.exists("t:settled")
 
 
+def test_no_event_writes_a_task_while_a_run_compares_it(engine):
+    engine.redis.set("t:slow:comparing", 4)
+    engine.work(2)
+    run = engine.graph.start(7)
+    wait_for(lambda: engine.seen("comparing"), "the comparison")
+    engine.mailbox.pending.add(9, [5000])
+    wait_for(lambda: 5000 in engine.seen("scoring"), "another project's event", 3)
+    engine.mailbox.pending.add(7, [5])
+    time.sleep(1)
+    assert 5 not in engine.seen("scoring")
+    assert engine.ended(run).state == "done"
+    wait_for(lambda: engine.seen("scoring").count(5) == 2, "the event's own work")
+
+
 def test_a_cancelled_run_stops_and_a_retry_does_only_the_rest(engine):
     engine.redis.set("t:slow", 0.5)
     engine.work()
