@@ -151,7 +151,8 @@ def _write(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
         column = np.full(len(some), 1, dtype=np.int64)
         flagged = np.zeros(len(some), dtype=np.bool_)
         told = np.full(len(some), QUIET)
-        looks.put(1, Looks(some, column, column, column, told, flagged))
+        none = np.full(len(some), np.nan, dtype=np.float32)
+        looks.put(1, Looks(some, column, column, column, told, none, flagged))
 
 
 def _score(work: ProjectWork, tasks: NDArray[np.int64]) -> None:

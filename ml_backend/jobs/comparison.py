@@ -19,7 +19,7 @@ from ml_backend.review.policy import Policy, cut_for
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores
 from ml_backend.scoring.stored import stored_page
-from ml_backend.storage.looks import Looks, told
+from ml_backend.storage.looks import QUIET, Looks, told
 
 __all__ = ["Comparison", "policy_of"]
 
@@ -27,6 +27,9 @@ __all__ = ["Comparison", "policy_of"]
 _SETTLED: Final = "settled"
 #: Under which it is kept from which priority a task is among as many as are wanted.
 _CUT: Final = "cut"
+#: Each new label moves all priorities a little. By so much one may differ from what was written
+#: before it is written anew: nobody works through a queue in the order of such differences.
+_NOTICED: Final = 0.03
 
 
 def policy_of(opened: OpenedProject) -> Policy:
@@ -89,10 +92,13 @@ class Comparison:
             return looks, np.zeros(len(tasks), dtype=np.bool_)
         stored = self._stored_scores(tasks, self._policy)
         priority = self._opened.lessons.priority(stored.scores)
-        shown = replace(stored.scores, priority=priority)
+        now = told(stored.scores)
+        moved = (now != QUIET) & (np.abs(priority - looks.priority) > _NOTICED)
+        other = (now != looks.told) | moved | (looks.stamp == 0) | stored.lost
+        stands = ~other & (now != QUIET)
+        shown = replace(stored.scores, priority=np.where(stands, looks.priority, priority))
         self._opened.noting.scored(stored.page, stored.tables, shown, stored.nearby)
-        now = told(stored.scores, priority)
-        return looks, (now != looks.told) | (looks.stamp == 0) | stored.lost
+        return looks, other
 
     def find_cut(self, pages: Sequence[NDArray[np.int64]]) -> None:
         """Find the priority from which a task is among as many as the admin wants to see.
@@ -145,6 +151,7 @@ class Comparison:
         bad: Collection[int],
         more: NDArray[np.int64],
         said: NDArray[np.int64],
+        priority: NDArray[np.float32],
         flagged: NDArray[np.bool_],
     ) -> None:
         """Keep how tasks were read; those with which something is wrong are read again.
@@ -154,11 +161,12 @@ class Comparison:
             bad: ids of tasks with which something is wrong.
             more: int64 (T,), how many predictions each holds by now beyond those read.
             said: int64 (T,), stands for what Label Studio was told of each, see ``told``.
+            priority: float32 (T,), the priority that it was told where it was told one.
             flagged: bool (T,), which of them need review.
         """
         holds = np.bincount(page.standing.task, minlength=len(page)) + more
         setup = np.full(len(page), self._opened.setup)
-        looks = Looks(page.id, page.stamp, setup, holds, said, flagged)
+        looks = Looks(page.id, page.stamp, setup, holds, said, priority, flagged)
         self._looks.put(self._id, looks.take(~np.isin(page.id, list(bad))))
 
     def _digest(self, tasks: NDArray[np.int64]) -> str:

@@ -91,7 +91,8 @@ class ProjectWork:
             said = np.where((flagged == "") & ~ours, QUIET, UNKNOWN)
             self.opened.noting.read(page, flagged)
             bad = [*predicted.errors, *refused]
-            self.comparison.keep(page, bad, more, said, flagged == NEEDS_REVIEW)
+            none = np.full(len(page), np.nan, dtype=np.float32)
+            self.comparison.keep(page, bad, more, said, none, flagged == NEEDS_REVIEW)
         return errors
 
     def score(self, tasks: NDArray[np.int64], before_writing: Callable[[], None]) -> Outcome:
@@ -144,7 +145,7 @@ class ProjectWork:
             outcome.flagged += int(decision.describe.sum())
             bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
-            self.comparison.keep(page, bad, more + suggested, told(scores, priority), flagged)
+            self.comparison.keep(page, bad, more + suggested, told(scores), priority, flagged)
         return outcome
 
     def fit(self, tasks: NDArray[np.int64]) -> dict[str, str]:

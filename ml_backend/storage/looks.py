@@ -31,6 +31,7 @@ _LOOKS: Final = pa.schema(
         ("setup", pa.int64()),
         ("holds", pa.int64()),
         ("told", pa.int64()),
+        ("priority", pa.float32()),
         ("flagged", pa.bool_()),
     ]
 )
@@ -47,6 +48,7 @@ class Looks:
         setup: int64, stands for the models, the config and the settings that it was read with.
         holds: int64, how many predictions it then held.
         told: int64, stands for what Label Studio was told of it, ``QUIET`` or ``UNKNOWN``.
+        priority: float32, the priority that it was told; NaN where it was told none.
         flagged: bool, whether it needed review.
     """
 
@@ -55,6 +57,7 @@ class Looks:
     setup: NDArray[np.int64]
     holds: NDArray[np.int64]
     told: NDArray[np.int64]
+    priority: NDArray[np.float32]
     flagged: NDArray[np.bool_]
 
     def of(self, tasks: NDArray[np.int64]) -> Looks:
@@ -62,7 +65,9 @@ class Looks:
         if not len(self.task):
             nothing = np.zeros(len(tasks), dtype=np.int64)
             unknown = np.full(len(tasks), UNKNOWN, dtype=np.int64)
-            return Looks(tasks, nothing, nothing, nothing, unknown, nothing.astype(np.bool_))
+            none = np.full(len(tasks), np.nan, dtype=np.float32)
+            never = nothing.astype(np.bool_)
+            return Looks(tasks, nothing, nothing, nothing, unknown, none, never)
         place = np.searchsorted(self.task, tasks).clip(max=len(self.task) - 1)
         there = self.task[place] == tasks
         return Looks(
@@ -71,6 +76,7 @@ class Looks:
             np.where(there, self.setup[place], 0),
             np.where(there, self.holds[place], 0),
             np.where(there, self.told[place], UNKNOWN),
+            np.where(there, self.priority[place], np.float32(np.nan)),
             there & self.flagged[place],
         )
 
@@ -136,12 +142,11 @@ class LookBook:
         self._tables.compact(named("looks", _LOOKS, project))
 
 
-def told(scores: PageScores, priority: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return what stands for all that Label Studio is told of T tasks, int64 (T,).
+def told(scores: PageScores) -> NDArray[np.int64]:
+    """Return what stands for all that Label Studio is told of T tasks but the priority, int64 (T,).
 
     Args:
         scores: of the tasks.
-        priority: float32 (T,), the priority that is written where the score is high enough.
     """
     made = np.full(len(scores.priority), QUIET, dtype=np.int64)
     rows = np.flatnonzero(np.nan_to_num(scores.priority) >= scores.least)
@@ -153,7 +158,6 @@ def told(scores: PageScores, priority: NDArray[np.float32]) -> NDArray[np.int64]
         for row in rows.tolist()
     ]
     made[rows] = digest_of(
-        [f"{priority[row]:.2f}" for row in rows.tolist()],
         [scores.kind[row] for row in rows.tolist()],
         [scores.reason[row] for row in rows.tolist()],
         fixes,

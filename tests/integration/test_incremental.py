@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from typing import Any, cast
 
 import httpx
+import numpy as np
 import pytest
 
+from ml_backend.jobs.comparison import Comparison
+from ml_backend.jobs.opened import OpenedProject
 from ml_backend.labelstudio.filters import condition, either, every
+from ml_backend.services import Services
 from tests.integration.conftest import Bench
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_cli import relook
@@ -119,6 +124,18 @@ def test_what_a_person_does_is_seen_by_the_next_run(bench: Bench, analysed, chan
     traffic = Traffic(bench)
     bench.analyze(project)
     assert not traffic.read(project)[1], "nothing was left to write"
+
+
+@pytest.mark.parametrize(("by", "written"), [(0.02, False), (0.05, True)])
+def test_a_priority_that_hardly_moved_is_not_written_anew(bench: Bench, analysed, by, written):
+    project, ids = analysed
+    services = Services(bench.settings)
+    looks = services.looks.get(project, np.array(ids))
+    assert np.isfinite(looks.priority).tolist() == [bench.flag(task) is not None for task in ids]
+    services.looks.put(project, replace(looks, priority=looks.priority - np.float32(by)))
+    opened = OpenedProject.open(services, project)
+    _, other = Comparison(opened).compare(looks.task, settled=False)
+    assert other.tolist() == [written and bench.flag(task) is not None for task in ids]
 
 
 def test_a_task_that_is_added_or_deleted_is_seen(bench: Bench, analysed):
