@@ -90,7 +90,7 @@ class Pending:
 
     def count(self, project: int) -> int:
         """Return how many tasks are pending; events that named none count as one."""
-        return cast(int, self._redis.zcard(_tasks(project)))
+        return self._redis.zcard(_tasks(project))
 
     def newest(self, project: int, most: int) -> dict[int, float]:
         """Return tasks with what ``forget`` wants to see, newest first; opens the door for events.
@@ -107,15 +107,13 @@ class Pending:
     def among(self, project: int, tasks: Iterable[int]) -> dict[int, float]:
         """Return which of some tasks are pending, as ``newest`` does."""
         asked = list(tasks)
-        found = cast(
-            list[float | None], self._redis.zmscore(_tasks(project), list(map(str, asked)))
-        )
+        found = self._redis.zmscore(_tasks(project), list(map(str, asked)))
         return {task: at for task, at in zip(asked, found, strict=True) if at is not None}
 
     def unnamed(self, project: int) -> float | None:
         """Return what ``forget`` wants to see of events that named no task; opens their door."""
         self._redis.delete(_queued(project))
-        return cast(float | None, self._redis.zscore(_tasks(project), str(UNNAMED)))
+        return self._redis.zscore(_tasks(project), str(UNNAMED))
 
     def forget(self, project: int, done: Mapping[int, float]) -> None:
         """Forget pending tasks that were looked at, but those named again meanwhile."""
