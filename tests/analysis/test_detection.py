@@ -205,6 +205,20 @@ def test_a_project_of_few_crowded_tasks_is_rehearsed_on(monkeypatch):
     assert not np.array_equal(learnt.people.weight, PRIOR.people.weight)
 
 
+def test_a_duplicate_does_not_add_up_with_what_else_may_be_wrong():
+    found = Findings(
+        np.array([4, 4, 4]),
+        np.array(["spurious", "duplicate", "badly_drawn"]),
+        np.array([0, 0, 0]),
+        np.array([-1, -1, 0]),
+        np.array([0.15, 0.4, 0.2]),
+        np.array([-1, -1, 3]),
+    )
+    for score, wanted in ((0.4, 0.4), (0.3, 0.35)):
+        one = replace(found, score=np.where(found.kind == "duplicate", score, found.score))
+        np.testing.assert_allclose(detection.task_scores(one, np.array([4])), [wanted], atol=1e-6)
+
+
 def test_a_calibration_survives_storage():
     again = detection.Calibration.from_arrays(PRIOR.to_arrays())
     for column in dataclasses.fields(again):
