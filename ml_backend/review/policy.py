@@ -41,6 +41,10 @@ class Policy:
         by_kind = {str(kind): least for kind, least in settings.kind_thresholds.items()}
         return cls(settings.review_threshold, frozenset(settings.checks), by_kind, cut)
 
+    def threshold_of(self, kind: str) -> float:
+        """Return the score from which a suspicion of a kind makes its task need review."""
+        return (self.by_kind or {}).get(kind, self.threshold)
+
     def counts(self, found: Findings) -> NDArray[np.bool_]:
         """Return which findings count, bool (F,)."""
         least = np.array([(self.by_kind or {}).get(kind, 0.0) for kind in found.kind.tolist()])

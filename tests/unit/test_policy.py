@@ -28,6 +28,10 @@ def scored(found, priority):
     return Scored(np.array(priority, dtype=np.float32), found, said, [None] * len(found))
 
 
+def finding(score, kind, annotation):
+    return page_scoring._Finding(score, kind, f"{kind} {score}", "", annotation, None)
+
+
 def counted(one, policy, adds_up=True):
     return page_scoring._counted(one, policy, adds_up=adds_up)
 
@@ -63,6 +67,17 @@ def test_a_kind_with_a_threshold_of_its_own_counts_from_there_on_and_only_then()
     needs = left.priority >= policy.least(left.findings, 3)
     np.testing.assert_allclose(left.priority, [0, 0.85, 0.3], rtol=1e-6)
     assert needs.tolist() == [False, True, True]
+
+
+def test_a_task_is_named_for_what_reaches_its_own_threshold():
+    policy = Policy(0.5, by_kind={"disagreement": 0.3})
+    split = finding(0.37, "disagreement", 0)
+    other = finding(0.45, "mislabelled", 1)
+    kind, reason, _, fixes = page_scoring._by_task(1, {0: [split, other]}, policy)
+    assert (kind, reason) == (["disagreement"], ["disagreement 0.37"])
+    assert fixes == {0: (0, [])}
+    kind, reason, *_ = page_scoring._by_task(1, {0: [other]}, policy)
+    assert (kind, reason) == (["mislabelled"], ["mislabelled 0.45"])
 
 
 def test_nothing_is_touched_where_everything_counts():
