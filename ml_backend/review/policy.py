@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
@@ -83,6 +84,7 @@ def cut_for(
         in [0, 1]; 0 where all that need review are within the share. Tasks of equal priority go
         together, so there may be more.
     """
-    most = max(1, int(labelled * share))
+    # 0.29 of a hundred is 28.999... as floats go.
+    most = max(1, math.floor(labelled * share + 1e-9))
     urgent = np.sort(priority[np.nan_to_num(priority) >= least])[::-1]
     return max(0.0, float(urgent[most - 1]) - _ROUNDING) if len(urgent) > most else 0.0

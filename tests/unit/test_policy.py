@@ -94,6 +94,13 @@ def test_the_most_urgent_share_of_the_labelled_tasks_is_what_is_left():
     assert (np.nan_to_num(priority) >= np.float32(cut)).sum() == 50
 
 
+def test_a_share_in_per_cent_is_taken_as_it_is_written():
+    priority = np.linspace(0.5, 1, 100, dtype=np.float32)
+    least = np.full(100, 0.5, dtype=np.float32)
+    cut = cut_for(priority, least, labelled=100, share=0.29)
+    assert (priority >= cut).sum() == 29
+
+
 def test_a_share_that_holds_all_cuts_nothing_and_equals_go_together():
     least = np.full(4, 0.5, dtype=np.float32)
     priority = np.array([0.9, 0.9, 0.9, 0.1], dtype=np.float32)
