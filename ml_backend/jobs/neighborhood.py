@@ -210,9 +210,7 @@ def _agreed(tasks: NDArray[np.int64], labels: StoredLabels) -> NDArray[np.int32]
         tasks: int64 (T,), ascending.
         labels: choices.
     """
-    order = np.argsort(labels.unit)
-    unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
-    task = labels.task[unit]
+    task = labels.task[labels.unit_row]
     there = np.isin(task, tasks)
     row, label = np.searchsorted(tasks, task[there]), labels.label[there]
     least = np.full(len(tasks), np.iinfo(np.int32).max, dtype=np.int32)
