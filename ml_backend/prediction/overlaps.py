@@ -38,7 +38,7 @@ def surest(
         outline: the regions.
         threshold: IoU in [0, 1].
     """
-    stays = np.ones(len(item), dtype=np.bool_)
+    stays: NDArray[np.bool_] = np.ones(len(item), dtype=np.bool_)
     if geometry not in _WITH_AREA or len(item) < 2:
         return stays
     order = np.lexsort((-score, label, item))
@@ -46,7 +46,7 @@ def surest(
     group = np.append(0, np.cumsum(new))
     shape = shapes(geometry, outline.take(order))
     box = boxes(geometry, outline.take(order))
-    ranked = Regions(group, np.zeros(len(order)), box, None, shape)
+    ranked = Regions(group, np.zeros(len(order), dtype=np.int32), box, None, shape)
     # The surer come first, and so no later block has a say in what an earlier one has settled.
     for pairs in pair_blocks(ranked, ranked, threshold):
         later = pairs.second > pairs.first
