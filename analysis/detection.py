@@ -133,7 +133,8 @@ def find(
 def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return one number per task: how likely its worst box holds an error, 0 where none is found.
 
-    The findings of one human box exclude each other, so their scores add up.
+    The findings of one human box exclude each other, so their scores add up; but for a duplicate,
+    which may be wrong in another way as well.
 
     Args:
         findings: of any tasks.
@@ -145,9 +146,11 @@ def task_scores(findings: Findings, tasks: NDArray[np.int64]) -> NDArray[np.floa
     worst = np.zeros(len(tasks), dtype=np.float32)
     if not len(tasks) or not len(findings):
         return worst
-    order = np.lexsort((findings.annotation, findings.task))
+    twin = findings.kind == "duplicate"
+    order = np.lexsort((twin, findings.annotation, findings.task))
     task, about = findings.task[order], findings.annotation[order]
     starts = (task[1:] != task[:-1]) | (about[1:] != about[:-1]) | (about[1:] == NONE)
+    starts |= twin[order][1:]
     first = np.flatnonzero(np.append(True, starts))
     score = np.add.reduceat(findings.score[order], first).clip(max=1)
     place = np.argsort(tasks)

@@ -133,7 +133,8 @@ def _drawn_wrong(
     swapped = (seen.other_alike >= _ON) & (seen.other_alike > seen.own)
     exchanged = np.where(swapped, seen.other_score * seen.other_alike * (1 - seen.own), 0)
     far = seen.own_score * (1 - seen.own)
-    unseen = trust.recall[annotations.index[seen.rows]] * (1 - seen.own_score)
+    # A faint joint at the very place speaks for the point; one elsewhere says little of it.
+    unseen = trust.recall[annotations.index[seen.rows]] * (1 - seen.own_score) * (1 - seen.own)
     score = np.maximum(np.maximum(exchanged, far), unseen)
     kind = np.where(unseen >= np.maximum(exchanged, far), "spurious", "badly_drawn")
     kind = np.where(swapped & (exchanged >= _ON * score), "mislabelled", kind)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analysis import classification
 from analysis.findings import NONE, Findings
 
-__all__ = ["Calibration", "find", "fit", "mistakenness", "row_scores"]
+__all__ = ["Calibration", "find", "fit", "mistakenness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +133,6 @@ def find(
         score[row, label],
         label.astype(np.int32),
     )
-
-
-def row_scores(score: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return one number per row of ``mistakenness``: its worst answer, float32 (N,)."""
-    return np.asarray(score.max(axis=1, initial=0))
 
 
 def _questions(

@@ -180,7 +180,9 @@ class KindCalibrator:
         if not self.verdicts:
             return scores.astype(np.float32)
         off = np.array([self.of_kind.get(one, 0.0) for one in kind])
-        said = expit(self.level + off + self.slope * _logits(scores)).astype(np.float32)
+        curve = expit(self.level + off + self.slope * _logits(scores))
+        # Where the curve ends, the scores still tell the worst of a queue from the next.
+        said = ((1 - _LEAST) * curve + _LEAST * scores).astype(np.float32)
         return said if self.shape is None else self.shape.predict(said)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

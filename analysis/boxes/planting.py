@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.geometry.matching import pair_blocks
+from analysis.geometry.polygons import Polygons
 from analysis.regions import Regions
 
 __all__ = ["misplaced", "redrawn", "relabelled"]
@@ -33,13 +34,18 @@ def relabelled(regions: Regions, num_classes: int, random: np.random.Generator) 
 
 
 def redrawn(regions: Regions, random: np.random.Generator) -> Regions:
-    """Return the same boxes, moved and stretched by up to two fifths of their sides."""
+    """Return the same boxes, moved and stretched by up to two fifths of their sides.
+
+    Polygons go with their boxes; of masks the boxes are left.
+    """
     n = len(regions)
     side = (regions.box[:, 2:] - regions.box[:, :2]).astype(np.float64)
     middle = (regions.box[:, 2:] + regions.box[:, :2]) / 2
     middle = middle + random.uniform(-_MOST_MOVE, _MOST_MOVE, (n, 2)) * side
     half = side * np.exp(random.uniform(-_MOST_STRETCH, _MOST_STRETCH, (n, 2))) / 2
-    return replace(regions, box=np.concatenate([middle - half, middle + half], axis=1))
+    box = np.concatenate([middle - half, middle + half], axis=1)
+    shape = regions.shape.fitted(box) if isinstance(regions.shape, Polygons) else None
+    return replace(regions, box=box, shape=shape)
 
 
 def misplaced(regions: Regions, num_classes: int, random: np.random.Generator) -> Regions:

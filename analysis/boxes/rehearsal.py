@@ -121,11 +121,13 @@ def _imagined_lessons() -> tuple[_Lesson, _Lesson]:
 
 
 def _some(annotations: Regions, predictions: Regions) -> tuple[Regions, Regions]:
-    """At most about ``_MOST`` boxes of whole tasks, in an order that does not depend on theirs."""
-    tasks = np.unique(np.concatenate([annotations.task, predictions.task]))
-    share = min(1.0, _MOST / max(len(annotations), 1))
-    few = tasks[np.linspace(0, len(tasks) - 1, round(len(tasks) * share)).astype(np.int64)]
+    """Whole tasks until they hold ``_MOST`` boxes, in an order that does not depend on theirs."""
     known = annotations.take(annotations.label != NONE)
+    tasks = np.unique(np.concatenate([annotations.task, predictions.task]))
+    tasks = np.random.default_rng(0).permutation(tasks)
+    place = np.searchsorted(np.sort(known.task), [tasks, tasks + 1])
+    count = place[1] - place[0]
+    few = tasks[np.cumsum(count) - count < _MOST]
     return _sorted(known, few), _sorted(predictions, few)
 
 

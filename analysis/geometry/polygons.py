@@ -72,6 +72,19 @@ class Polygons:
             box[full, 2:] = np.maximum.reduceat(self.xy, at)
         return box
 
+    def fitted(self, boxes: NDArray[np.floating[Any]]) -> Polygons:
+        """Return them moved and stretched until these are the boxes around them.
+
+        Args:
+            boxes: float (R, 4), x0 y0 x1 y1; an outline without width or height is moved alone.
+        """
+        region = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        old, new = self.boxes()[region], boxes[region]
+        side = old[:, 2:] - old[:, :2]
+        share = (self.xy - old[:, :2]) / np.where(side > 0, side, 1)
+        xy = new[:, :2] + share * (new[:, 2:] - new[:, :2])
+        return Polygons(self.offsets, xy.astype(np.float32))
+
     def geometries(self) -> NDArray[np.object_]:
         """Return them as shapely geometries, (R,), each valid, empty where it covers nothing."""
         rings = np.full(len(self), shapely.Polygon(), dtype=object)

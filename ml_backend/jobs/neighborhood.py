@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from analysis import projection
 from analysis.findings import NONE
 from analysis.neighbors import Neighbors, knn
-from analysis.outliers import outlier_scores
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.embedding import Wanted
 from ml_backend.jobs.vectors import Vectors
@@ -172,7 +171,7 @@ class Neighborhood:
             graph = knn(vectors, _NEIGHBORS)
         at = projection.project(vectors, graph)
         region = np.array(keys.region, dtype=np.str_)
-        far = np.full(len(keys), np.nan, np.float32) if graph is None else outlier_scores(graph)
+        far = np.full(len(keys), np.nan, np.float32) if graph is None else far_out(graph)
         plane = Plane(keys.task, region, at[:, 0], at[:, 1], keys.digest, far)
         put_plane(self._store, self._id, control.name, part, plane)
 
@@ -210,9 +209,7 @@ def _agreed(tasks: NDArray[np.int64], labels: StoredLabels) -> NDArray[np.int32]
         tasks: int64 (T,), ascending.
         labels: choices.
     """
-    order = np.argsort(labels.unit)
-    unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
-    task = labels.task[unit]
+    task = labels.task[labels.unit_row]
     there = np.isin(task, tasks)
     row, label = np.searchsorted(tasks, task[there]), labels.label[there]
     least = np.full(len(tasks), np.iinfo(np.int32).max, dtype=np.int32)

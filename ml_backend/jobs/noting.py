@@ -244,9 +244,8 @@ def _order(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row of each region's task, and the regions by task, annotation and place in it."""
     by_task = np.argsort(tasks, kind="stable")
-    by_unit = np.argsort(labels.unit)
-    unit = by_unit[np.searchsorted(labels.unit, labels.region_unit, sorter=by_unit)]
-    row = by_task[np.searchsorted(tasks, labels.task[unit], sorter=by_task)]
+    task = labels.task[labels.unit_row]
+    row = by_task[np.searchsorted(tasks, task, sorter=by_task)]
     return row, np.lexsort((labels.region_unit, row))
 
 

@@ -264,7 +264,7 @@ class ProjectWork:
         if not after:
             return {}
         said = [
-            amended(table.control, old, new, float(table.predictions.size.max(initial=0)))
+            amended(table.control, old, new)
             for table, old, new in zip(predicted.controls, before, after, strict=True)
         ]
         words = as_reason(CORRECTED, said)

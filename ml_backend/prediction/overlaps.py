@@ -7,9 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.geometry import ragged
-from analysis.geometry.matching import box_iou
-from analysis.geometry.shapes import iou
+from analysis.geometry.matching import pair_blocks
+from analysis.regions import Regions
 from ml_backend.outlines import Geometry, Outlines, boxes, shapes
 
 __all__ = ["surest"]
@@ -39,33 +38,33 @@ def surest(
         outline: the regions.
         threshold: IoU in [0, 1].
     """
-    stays = np.ones(len(item), dtype=np.bool_)
+    stays: NDArray[np.bool_] = np.ones(len(item), dtype=np.bool_)
     if geometry not in _WITH_AREA or len(item) < 2:
         return stays
-    surer, other = _pairs(item, label, score)
-    shape = shapes(geometry, outline)
-    box = boxes(geometry, outline)
-    close = np.flatnonzero(box_iou(box[surer], box[other]) > 0)
-    surer, other = surer[close], other[close]
-    overlap = box_iou(box[surer], box[other]) if shape is None else iou(shape, shape, surer, other)
-    surer, other = surer[overlap > threshold], other[overlap > threshold]
+    order = np.lexsort((-score, label, item))
+    new = (np.diff(item[order]) != 0) | (np.diff(label[order]) != 0)
+    group = np.append(0, np.cumsum(new))
+    shape = shapes(geometry, outline.take(order))
+    box = boxes(geometry, outline.take(order))
+    ranked = Regions(group, np.zeros(len(order), dtype=np.int32), box, None, shape)
+    # The surer come first, and so no later block has a say in what an earlier one has settled.
+    for pairs in pair_blocks(ranked, ranked, threshold):
+        later = pairs.second > pairs.first
+        stays = _left(stays, pairs.first[later], pairs.second[later])
+    left = np.empty_like(stays)
+    left[order] = stays
+    return left
+
+
+def _left(
+    before: NDArray[np.bool_], surer: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Leave out what a surer region that stays overlaps."""
+    stays = before
     # Each round settles at least the next surest of each heap; most heaps need two.
     while True:
-        now = np.ones(len(item), dtype=np.bool_)
+        now = before.copy()
         now[other[stays[surer]]] = False
         if (now == stays).all():
             return stays
         stays = now
-
-
-def _pairs(
-    item: NDArray[np.int64], label: NDArray[np.int32], score: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all pairs of one input and label, the surer region first."""
-    order = np.lexsort((-score, label, item))
-    new = (np.diff(item[order]) != 0) | (np.diff(label[order]) != 0)
-    group = np.append(0, np.cumsum(new))
-    end = np.searchsorted(group, group, side="right")
-    place = np.arange(len(order))
-    first, second = ragged.expand(place + 1, end - place - 1)
-    return order[first], order[second]

@@ -84,12 +84,14 @@ class Predictions:
         """
         probs: NDArray[np.float32] = np.zeros((len(self), count), dtype=np.float32)
         if self.probs.size:
-            taken = mapping >= 0
-            total = self.probs.sum(axis=1)
-            exclusive = bool(np.isclose(total[total > 0], 1, atol=_ROUNDED).all())
+            taken = np.flatnonzero(mapping >= 0)
+            # Row by row: a task has the same probabilities alone and among others.
+            exclusive = np.isclose(self.probs.sum(axis=1), 1, atol=_ROUNDED)
             # Of classes that exclude each other a label has what they have together.
-            join = np.add if exclusive else np.maximum
-            join.at(probs.T, mapping[taken], self.probs[:, taken].T)
+            for join, rows in ((np.add, exclusive), (np.maximum, ~exclusive)):
+                joined = np.zeros((count, int(rows.sum())), dtype=np.float32)
+                join.at(joined, mapping[taken], self.probs[np.ix_(rows, taken)].T)
+                probs[rows] = joined.T.clip(max=1)
         label = mapping[self.label].astype(np.int32)
         return Predictions(self.size, self.item, label, self.score, self.outline, probs)
 

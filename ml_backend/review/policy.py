@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
@@ -41,6 +42,10 @@ class Policy:
         by_kind = {str(kind): least for kind, least in settings.kind_thresholds.items()}
         return cls(settings.review_threshold, frozenset(settings.checks), by_kind, cut)
 
+    def threshold_of(self, kind: str) -> float:
+        """Return the score from which a suspicion of a kind makes its task need review."""
+        return (self.by_kind or {}).get(kind, self.threshold)
+
     def counts(self, found: Findings) -> NDArray[np.bool_]:
         """Return which findings count, bool (F,)."""
         least = np.array([(self.by_kind or {}).get(kind, 0.0) for kind in found.kind.tolist()])
@@ -79,6 +84,7 @@ def cut_for(
         in [0, 1]; 0 where all that need review are within the share. Tasks of equal priority go
         together, so there may be more.
     """
-    most = max(1, int(labelled * share))
+    # 0.29 of a hundred is 28.999... as floats go.
+    most = max(1, math.floor(labelled * share + 1e-9))
     urgent = np.sort(priority[np.nan_to_num(priority) >= least])[::-1]
     return max(0.0, float(urgent[most - 1]) - _ROUNDING) if len(urgent) > most else 0.0

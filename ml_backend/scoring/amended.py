@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from ml_backend.labelstudio.config import Control
@@ -21,21 +20,18 @@ __all__ = ["amended", "as_reason"]
 _MOST_NAMED: Final = 3
 
 
-def amended(
-    control: Control, old: StoredLabels, new: StoredLabels, width: float = 0.0
-) -> dict[int, list[str]]:
+def amended(control: Control, old: StoredLabels, new: StoredLabels) -> dict[int, list[str]]:
     """Say what became of labels under one control tag, task by task; nothing of equal ones.
 
     Args:
         control: the control tag.
         old: labels as they were.
         new: labels as they are.
-        width: of the images, pixels, for key points.
     """
     rows = np.arange(len(old.unit) + len(new.unit))
     first, second = rows[: len(old.unit)], rows[len(old.unit) :]
     labels = Labels(
-        np.concatenate([_units(old), len(old.unit) + _units(new)]),
+        np.concatenate([old.unit_row, len(old.unit) + new.unit_row]),
         np.zeros(len(old.label) + len(new.label), dtype=np.int64),
         np.concatenate([old.label, new.label]),
         Outlines.concatenate([old.outline, new.outline]),
@@ -43,9 +39,10 @@ def amended(
     )
     before = np.array([_before(old, *one) for one in zip(new.task, new.unit, strict=True)])
     known = np.flatnonzero(before != NONE) if len(before) else np.zeros(0, dtype=np.int64)
-    found = changes(
-        control, labels, first[before[known]], second[known], max(width * REACH / 100, REACH)
-    )
+    size = np.concatenate([old.size[old.unit_row], new.size[new.unit_row]])
+    # Of an image whose size nobody knows, a few pixels.
+    reach = np.maximum(size, 100) * (REACH / 100)
+    found = changes(control, labels, first[before[known]], second[known], reach)
     said: dict[int, list[str]] = defaultdict(list)
     names = [*control.labels, "?"]
     for row, given, better in zip(
@@ -77,12 +74,6 @@ def _words(names: list[str], given: int, better: int) -> str:
     return (
         f"{names[given]} redrawn" if given == better else f"{names[given]} became {names[better]}"
     )
-
-
-def _units(labels: StoredLabels) -> NDArray[np.int64]:
-    """Row of each region's annotation."""
-    order = np.argsort(labels.unit)
-    return order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
 
 
 def _before(old: StoredLabels, task: int, unit: int) -> int:

@@ -23,7 +23,7 @@ __all__ = ["REACH", "Agreed", "Changes", "agreed", "changes", "places"]
 #: From where two regions are of one thing, and below which it was drawn anew.
 _NEAR: Final = 0.1
 _STAYED: Final = 0.95
-#: Key points are of one place within so many per cent of the image.
+#: Key points are of one place within so many per cent of each side of the image.
 REACH: Final = 2.5
 
 
@@ -69,7 +69,7 @@ def changes(
     labels: Labels,
     annotation: NDArray[np.int64],
     answer: NDArray[np.int64],
-    reach: float = REACH,
+    reach: float | NDArray[np.floating] = REACH,
 ) -> Changes:
     """Compare annotations with the ones that answer them.
 
@@ -78,7 +78,8 @@ def changes(
         labels: its labels of N annotations.
         annotation: int64 (A,), rows of annotations.
         answer: int64 (A,), row of the annotation that answers each.
-        reach: within which key points are of one place, in the unit of the outlines.
+        reach: within which key points are of one place, in the unit of the outlines; one number
+            for all, or float (R, 2), across and down for each region.
     """
     place = places(control, labels.label, labels.outline, np.full((len(labels), 2), reach))
     mine, pair = _of(labels, annotation)

@@ -98,12 +98,10 @@ class Units:
             place: int64 (U,), row of each unit's task among the predictions.
             nearby: what the neighbours of each unit's input say, U rows.
         """
-        order = np.argsort(labels.unit)
-        unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
         known = np.append(table.known, False)
         given = np.where(known[labels.label], labels.label, NONE).astype(np.int32)
         said = table.predictions.take(place)
-        return cls(table, labels, unit, given, said.only(known[said.label]), nearby)
+        return cls(table, labels, labels.unit_row, given, said.only(known[said.label]), nearby)
 
 
 def region_reasons(

@@ -12,9 +12,9 @@ from analysis.evaluation import flags
 from analysis.findings import NONE
 from analysis.geometry.assignment import match, match_at
 from analysis.regions import Regions
-from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring import regions
+from ml_backend.scoring.between import REACH, places
 from ml_backend.scoring.columns import Units
 from ml_backend.storage.labels import StoredLabels
 
@@ -24,8 +24,6 @@ __all__ = ["Matched", "as_regions", "matched"]
 #: still shown beside one.
 _SAME: Final = 0.5
 _NEAR: Final = 0.1
-#: Key points are of one place within this share of the image's longer side.
-_REACH: Final = 0.025
 _MOST: Final = 255
 
 
@@ -75,7 +73,7 @@ def matched(
     place = _rows(tasks[found], judged.task)
     units = Units.of(table, judged, place)
     task = found[place]
-    of_region = _rows(tasks, labels.task)[_rows(labels.unit, labels.region_unit)]
+    of_region = _rows(tasks, labels.task)[labels.unit_row]
     label = _most_frequent(of_region, labels.label, len(tasks), len(table.control.labels))
     beside = _choices if table.control.geometry == "choice" else _regions
     said = beside(table, units, task, found, label, threshold)
@@ -97,27 +95,14 @@ def as_regions(units: Units) -> tuple[Regions, Regions]:
     geometry = units.table.control.geometry
     if geometry not in ("span", "point"):
         return regions.tables(units)
-    model = units.model
-    boxes = _spans if geometry == "span" else _points
-    size = model.size.max(axis=1, initial=0)
-    mine = boxes(units.labels.outline, size[units.unit])
-    theirs = boxes(model.outline, size[model.item])
+    control, labels, model = units.table.control, units.labels, units.model
+    reach = model.size * (REACH / 100)
+    mine = places(control, labels.label, labels.outline, reach[units.unit])
+    theirs = places(control, model.label, model.outline, reach[model.item])
     return (
         Regions(units.unit, units.given, mine),
         Regions(model.item, model.label, theirs, model.score),
     )
-
-
-def _spans(outline: Outlines, _: NDArray[np.int32]) -> NDArray[np.float32]:
-    start, end = outline.table(2).astype(np.float32).T
-    zero = np.zeros_like(start)
-    return np.stack([start, zero, np.maximum(end, start), zero + 1], axis=1)
-
-
-def _points(outline: Outlines, longest: NDArray[np.int32]) -> NDArray[np.float32]:
-    at = outline.table(3)[:, :2].astype(np.float32)
-    reach = (longest * _REACH).astype(np.float32)[:, None]
-    return np.hstack([at - reach, at + reach])
 
 
 def _regions(

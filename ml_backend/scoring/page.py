@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from types import ModuleType
 from typing import Final
 
@@ -248,7 +249,7 @@ def score_page(
                 fix=fix,
             )
             found[row].append(one)
-    kind, reason, placed, fixes = _by_task(priority, found, least)
+    kind, reason, placed, fixes = _by_task(len(page), found, policy)
     least = np.maximum(least, np.float32(policy.cut))
     return PageScores(priority, kind, reason, placed, fixes, least, tuple(regions))
 
@@ -309,16 +310,15 @@ def _score(units: Units, items: NDArray[np.int64], calibration: Calibration | No
 
 
 def _by_task(
-    priority: NDArray[np.float32],
-    found: Mapping[int, list[_Finding]],
-    least: NDArray[np.float32],
+    tasks: int, found: Mapping[int, list[_Finding]], policy: Policy
 ) -> tuple[list[str], list[str], list[str], dict[int, tuple[int, list[Fix]]]]:
     """Return kind, reason, placed and fixes of each task, as ``PageScores`` has them."""
-    kind, reason, placed = ([""] * len(priority) for _ in range(3))
+    kind, reason, placed = ([""] * tasks for _ in range(3))
     fixes: dict[int, tuple[int, list[Fix]]] = {}
     for row, all_of_task in found.items():
         ranked = sorted(all_of_task, key=lambda one: -one.score)
-        named = [one for one in ranked if one.score >= least[row]] or ranked[:1]
+        reached = (one.score >= np.float32(policy.threshold_of(one.kind)) for one in ranked)
+        named = list(compress(ranked, reached)) or ranked[:1]
         kind[row] = named[0].kind
         more = [f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
         told = named[:_MOST_NAMED]

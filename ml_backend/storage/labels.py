@@ -40,6 +40,13 @@ class StoredLabels:
     approved: NDArray[np.bool_]
     size: NDArray[np.int32]
 
+    @property
+    def unit_row(self) -> NDArray[np.int64]:
+        """int64 (R,), the row of the unit that each region belongs to."""
+        order = np.argsort(self.unit)
+        row: NDArray[np.int64] = order[np.searchsorted(self.unit, self.region_unit, sorter=order)]
+        return row
+
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
         return self._only(np.isin(self.task, tasks))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import detection
+from analysis.boxes import rehearsal
 from analysis.findings import Findings
 from analysis.regions import Regions
 
@@ -192,6 +193,30 @@ def test_planted_errors_come_first():
         some = found.take(found.kind == kind)
         assert int(some.task[some.score.argmax()]) == task
         assert some.score.max() > 0.5
+
+
+def test_a_project_of_few_crowded_tasks_is_rehearsed_on(monkeypatch):
+    monkeypatch.setattr(rehearsal, "_MOST", 20)
+    boxes, said = scene(0.95, np.random.default_rng(3), tasks=4, objects=60)
+    some, beside = rehearsal._some(boxes, said)
+    assert len(np.unique(some.task)) == 1
+    assert set(beside.task.tolist()) == set(some.task.tolist())
+    learnt = detection.fit(boxes, said, num_classes=10)
+    assert not np.array_equal(learnt.people.weight, PRIOR.people.weight)
+
+
+def test_a_duplicate_does_not_add_up_with_what_else_may_be_wrong():
+    found = Findings(
+        np.array([4, 4, 4]),
+        np.array(["spurious", "duplicate", "badly_drawn"]),
+        np.array([0, 0, 0]),
+        np.array([-1, -1, 0]),
+        np.array([0.15, 0.4, 0.2]),
+        np.array([-1, -1, 3]),
+    )
+    for score, wanted in ((0.4, 0.4), (0.3, 0.35)):
+        one = replace(found, score=np.where(found.kind == "duplicate", score, found.score))
+        np.testing.assert_allclose(detection.task_scores(one, np.array([4])), [wanted], atol=1e-6)
 
 
 def test_a_calibration_survives_storage():

@@ -43,16 +43,10 @@ def test_a_label_too_many_is_spurious_and_one_too_few_is_missing():
     assert said == {0: ("spurious", 0, 0), 1: ("missing", NONE, 0)}
 
 
-def test_rows_are_as_bad_as_their_worst_answer():
-    score = np.array([[0.1, 0.7], [0.2, 0.0]], dtype=np.float32)
-    np.testing.assert_allclose(multilabel.row_scores(score), [0.7, 0.2])
-
-
 def test_nothing_gives_nothing():
     none = np.zeros((0, 3))
     assert multilabel.mistakenness(none, none).shape == (0, 3)
     assert len(multilabel.find(none, none, tasks=np.zeros(0))) == 0
-    assert multilabel.row_scores(np.zeros((2, 0), dtype=np.float32)).tolist() == [0, 0]
 
 
 @settings(max_examples=30, deadline=None)

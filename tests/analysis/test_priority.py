@@ -113,6 +113,13 @@ def test_without_verdicts_the_priority_is_the_score_to_the_letter():
     np.testing.assert_array_equal(again.predict(kind, scores), scores)
 
 
+@pytest.mark.parametrize("count", [1, 400])
+def test_what_the_score_tells_apart_stays_apart(count):
+    learnt = KindCalibrator.fit(*reviewed(count, 0))
+    scores = np.linspace(0, 1, 2001)
+    assert (np.diff(learnt.predict(["missing"] * 2001, scores)) > 0).all()
+
+
 def test_one_verdict_moves_priorities_a_little():
     learnt = KindCalibrator.fit(["missing"], np.array([0.9]), np.array([False]))
     moved = learnt.predict(["missing"] * len(GRID), GRID) - GRID

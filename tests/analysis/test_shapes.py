@@ -86,6 +86,12 @@ def test_ultralytics_turns_a_box_about_its_centre():
     np.testing.assert_allclose(turned.xy[[2, 1, 0, 3]], wanted, rtol=1e-6)
 
 
+def test_polygons_go_with_the_boxes_around_them():
+    some = Polygons.from_lists([DIAMOND, [], [[1, 1], [1, 5], [1, 3]]])
+    fitted = some.fitted(np.array([[10, 10, 14, 18], [1, 1, 2, 2], [7, 0, 9, 8.0]]))
+    assert fitted.xy.tolist() == [[12, 10], [14, 14], [12, 18], [10, 14], [7, 0], [7, 8], [7, 4]]
+
+
 @pytest.mark.parametrize("angle", [0, 30, 90, -45, 720])
 def test_turning_keeps_the_area(angle):
     turned = Polygons.from_rotated(np.array([[50, 50, 8, 3, angle]], dtype=float))
@@ -144,6 +150,37 @@ def test_findings_come_from_the_exact_shapes():
     # By their bounding boxes alone the two are the same.
     some = boxes
     assert worst(model) < apart / 3
+
+
+def test_shapes_are_rehearsed_on_as_boxes_are():
+    random = np.random.default_rng(0)
+    low = np.tile(np.arange(5) * 100.0, 60)[:, None] + random.uniform(0, 40, (300, 2))
+    box = np.concatenate([low, low + random.uniform(20, 50, (300, 2))], axis=1)
+    task, label = np.repeat(np.arange(60), 5), random.integers(4, size=300)
+    drawn = box.copy()
+    drawn[:12] += 15
+
+    def worst(as_drawn):
+        people = Regions(task, label, drawn)
+        model = Regions(task, label, box + random.normal(0, 1, box.shape), np.full(300, 0.9))
+        found = detection.find(as_drawn(people), as_drawn(model), num_classes=4, floor=0)
+        return detection.task_scores(found, np.arange(60))
+
+    def polygons(table):
+        x0, y0, x1, y1 = table.box.T
+        rings = np.stack([x0, y0, x1, y0, x1, y1, x0, y1], axis=1).reshape(-1, 4, 2)
+        shape = Polygons.from_lists(list(rings))
+        return Regions.from_shapes(table.task, table.label, shape, table.score)
+
+    def masks(table):
+        shape = rasterise(polygons(table).shape, np.arange(300), np.tile([120, 520], (300, 1)))
+        return Regions.from_shapes(table.task, table.label, shape, table.score)
+
+    for exact in (lambda table: table, polygons, masks):
+        random = np.random.default_rng(1)
+        score = worst(exact)
+        assert score[:3].min() > 0.5
+        assert (score[3:] > 0.1).mean() < 0.1
 
 
 corner = st.integers(0, 12)

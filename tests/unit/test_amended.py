@@ -52,5 +52,9 @@ def test_an_answer_is_held_against_the_label_that_it_took_the_place_of():
 
 def test_a_key_point_that_moved_a_little_stays_the_same_thing():
     points = control("KeyPointLabels")
-    old, new = labels((7, 1, 0, (50, 40, 0))), labels((7, 1, 0, (54, 40, 0)))
-    assert amended(points, old, new, 400.0) == {7: ["a redrawn"]}
+    old, across, down = (labels((7, 1, 0, (x, y, 0))) for x, y in ((50, 40), (54, 40), (50, 48)))
+    for one in (old, across, down):
+        one.size[:] = 400, 100
+    assert amended(points, old, across) == {7: ["a redrawn"]}
+    # As far as people count as of one mind, too: so many per cent of each side.
+    assert amended(points, old, down) == {7: ["a added", "a removed"]}

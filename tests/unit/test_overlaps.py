@@ -1,5 +1,7 @@
 """Second answers for one object."""
 
+import tracemalloc
+
 import numpy as np
 
 from ml_backend.outlines import Outlines
@@ -44,6 +46,19 @@ def test_it_is_greedy_suppression_of_many_boxes_one_by_one():
                 shared = max(0, 10 - abs(rows[n][3] - rows[m][3]))
                 expected[m] &= shared / (20 - shared) <= 0.4
     assert left(rows, 0.4) == expected
+
+
+def test_twenty_thousand_boxes_of_one_label_take_no_room_by_the_square():
+    random = np.random.default_rng(0)
+    x, y = random.uniform(0, 20_000, (2, 20_000))
+    table = np.stack([x, y, 0 * x + 20, 0 * x + 20, 0 * x], axis=1)
+    zero, score = np.zeros(20_000, dtype=np.int64), random.random(20_000).astype(np.float32)
+    tracemalloc.start()
+    stays = surest("box", zero, zero.astype(np.int32), score, Outlines.of_table(table), 0.3)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 19_000 < stays.sum() < 20_000
+    assert most < 200e6
 
 
 def test_turned_boxes_are_compared_as_they_lie_and_points_are_left_alone():

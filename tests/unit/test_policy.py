@@ -28,6 +28,10 @@ def scored(found, priority):
     return Scored(np.array(priority, dtype=np.float32), found, said, [None] * len(found))
 
 
+def finding(score, kind, annotation):
+    return page_scoring._Finding(score, kind, f"{kind} {score}", "", annotation, None)
+
+
 def counted(one, policy, adds_up=True):
     return page_scoring._counted(one, policy, adds_up=adds_up)
 
@@ -65,6 +69,17 @@ def test_a_kind_with_a_threshold_of_its_own_counts_from_there_on_and_only_then()
     assert needs.tolist() == [False, True, True]
 
 
+def test_a_task_is_named_for_what_reaches_its_own_threshold():
+    policy = Policy(0.5, by_kind={"disagreement": 0.3})
+    split = finding(0.37, "disagreement", 0)
+    other = finding(0.45, "mislabelled", 1)
+    kind, reason, _, fixes = page_scoring._by_task(1, {0: [split, other]}, policy)
+    assert (kind, reason) == (["disagreement"], ["disagreement 0.37"])
+    assert fixes == {0: (0, [])}
+    kind, reason, *_ = page_scoring._by_task(1, {0: [other]}, policy)
+    assert (kind, reason) == (["mislabelled"], ["mislabelled 0.45"])
+
+
 def test_nothing_is_touched_where_everything_counts():
     one = scored(findings((0, "missing", -1, 0.7)), [0.7])
     assert counted(one, Policy(0.5)) is one
@@ -77,6 +92,13 @@ def test_the_most_urgent_share_of_the_labelled_tasks_is_what_is_left():
     least = np.full(1000, 0.5, dtype=np.float32)
     cut = cut_for(priority, least, labelled=1000, share=0.05)
     assert (np.nan_to_num(priority) >= np.float32(cut)).sum() == 50
+
+
+def test_a_share_in_per_cent_is_taken_as_it_is_written():
+    priority = np.linspace(0.5, 1, 100, dtype=np.float32)
+    least = np.full(100, 0.5, dtype=np.float32)
+    cut = cut_for(priority, least, labelled=100, share=0.29)
+    assert (priority >= cut).sum() == 29
 
 
 def test_a_share_that_holds_all_cuts_nothing_and_equals_go_together():

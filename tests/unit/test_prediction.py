@@ -381,6 +381,15 @@ def test_classes_of_one_label_add_up_only_where_they_exclude_each_other():
     np.testing.assert_allclose(apart.in_labels(mapping, 2).probs[0], [0.8, 0.4])
 
 
+def test_a_task_alone_is_joined_as_among_others_and_never_to_more_than_all():
+    mapping = np.zeros(1000, dtype=np.int32)
+    many = np.random.default_rng(0).dirichlet(np.full(1000, 0.05), 200).astype(np.float32)
+    assert Predictions.of_classes(many).in_labels(mapping, 1).probs.max() <= 1
+    some = Predictions.of_classes(np.array([[0.6, 0.4], [0.9, 0.8]], dtype=np.float32))
+    together = some.in_labels(mapping[:2], 1).probs[0]
+    assert some.take(np.array([0])).in_labels(mapping[:2], 1).probs[0] == together
+
+
 def test_a_foreign_region_without_sizes_is_measured_on_its_picture(tmp_path):
     class Boxes(Foreign):
         def predict(self, project, xml, tasks):
