@@ -55,7 +55,9 @@ def follow_action(read: Callable[[], dict[str, Any]], console: Console) -> dict[
             if action["ended"]:
                 return action
             late = action["state"] == "queued" and time.monotonic() - began > _PATIENCE_S
-            note = action["said"] or ("no worker has taken it up yet: does one run?" if late else "")
+            note = action["said"] or (
+                "no worker has taken it up yet: does one run?" if late else ""
+            )
             if note not in notes:
                 bars.console.print(note, style="yellow", markup=False)
                 notes.append(note)

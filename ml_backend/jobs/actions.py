@@ -1,4 +1,4 @@
-"""The jobs behind the page's buttons and the commands: flag, tag, batch, approve, and their undo."""
+"""The jobs of actions: flag, clear, tag, batches, approvals; and their undo."""
 
 from __future__ import annotations
 
@@ -103,9 +103,7 @@ def _send(action: Action, book: ActionBook, wish: Wish) -> str:
     order = Order(action.id[:6], wish.to, wish.top, wish.kinds, wish.tasks)
     made = Batches(services(), action.project, let_others).send(order)
     total = len(wish.tasks) or made.sent
-    book.note(
-        action.id, done=total, total=total, undoable=int(bool(made.batch)), batch=made.batch
-    )
+    book.note(action.id, done=total, total=total, undoable=int(bool(made.batch)), batch=made.batch)
     said = _sentence(made.sent, {IN_BATCH: total - made.sent}, "sent")
     return f"{said}; {made.warning}" if made.warning else said
 

@@ -87,9 +87,7 @@ class ApprovalWork:
         project = self.opened.project.id
         return approvals.unlabelled_tasks(self.opened.services.client, project, tasks=chosen)
 
-    def approve(
-        self, tasks: NDArray[np.int64], confidence: float, batch: str
-    ) -> Iterator[Tally]:
+    def approve(self, tasks: NDArray[np.int64], confidence: float, batch: str) -> Iterator[Tally]:
         """Approve tasks, as ``judge`` decides; yield what came of each page and of each lot.
 
         Pages are judged one by one; what is sure of a lot of them is then written in one go, since

@@ -46,9 +46,7 @@ def approve(
     return tally, +left
 
 
-def take_back(
-    services: Services, action: Action, book: ActionBook, batch: str
-) -> tuple[int, int]:
+def take_back(services: Services, action: Action, book: ActionBook, batch: str) -> tuple[int, int]:
     """Take a batch of approvals back, the newest where none is named.
 
     Returns:

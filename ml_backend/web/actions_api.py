@@ -80,6 +80,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     mailbox = projects.services.mailbox
     book = ActionBook(mailbox.redis)
     require_target = _target_check(projects, access, threads)
+    permitted = _permission(book, threads)
 
     @router.post(
         "/projects/{project}/actions",
@@ -90,16 +91,9 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     async def begin(project: Id, wanted: ActionRequest, request: Request) -> Begun | Response:
         """Begin an action, or say what it would do."""
         await access.require_change(request, project)
-        sure = wanted.options.confidence
-        if wanted.action == "approve" and sure is None:
-            opened = await threads.light(projects.open, project)
-            sure = opened.settings.approve_confidence
-        wish = wish_of(wanted, sure)
+        do = threads.light if wanted.filter is None else threads.heavy
+        wish = await do(_meant, projects, project, wanted)
         await require_target(request, project, wish)
-        if wanted.filter is not None:
-            client = projects.services.client
-            found = await threads.heavy(unlabelled_tasks, client, project, wanted.filter)
-            wish = replace(wish, tasks=tuple(found.tolist()))
         if wanted.options.dry_run:
             would = await threads.heavy(_dry_run, projects, project, wish)
             return JSONResponse(would.model_dump())
@@ -131,8 +125,17 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         await threads.light(enqueue, mailbox, "undo", found.id)
         return Begun(id=found.id)
 
+    return router
+
+
+_Required = Callable[[Request, int], Awaitable[None]]
+
+
+def _permission(
+    book: ActionBook, threads: Threads
+) -> Callable[[str, Request, _Required], Awaitable[tuple[Action, Wish | None]]]:
     async def permitted(
-        action: str, request: Request, require: Callable[[Request, int], Awaitable[None]]
+        action: str, request: Request, require: _Required
     ) -> tuple[Action, Wish | None]:
         found, wish = await threads.light(_written_down, book, action)
         # Whose action it is not may not learn either that there is none.
@@ -141,7 +144,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
             raise HTTPException(403, "no access to this action")
         return found, wish
 
-    return router
+    return permitted
 
 
 def _target_check(
@@ -167,6 +170,17 @@ def _target_check(
             raise HTTPException(HTTPStatus.FORBIDDEN, said) from None
 
     return require
+
+
+def _meant(projects: Projects, project: int, wanted: ActionRequest) -> Wish:
+    sure = wanted.options.confidence
+    if wanted.action == "approve" and sure is None:
+        sure = projects.open(project).settings.approve_confidence
+    wish = wish_of(wanted, sure)
+    if wanted.filter is None:
+        return wish
+    tasks = unlabelled_tasks(projects.services.client, project, wanted.filter)
+    return replace(wish, tasks=tuple(tasks.tolist()))
 
 
 def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str) -> str:
