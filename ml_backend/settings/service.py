@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -23,6 +25,14 @@ from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
 
 __all__ = ["ServiceSettings", "misspelt", "service_settings", "variable"]
+
+
+def _address(said: str) -> str:
+    if said and not re.fullmatch(r"https?://[^\s@/][^\s@]*", said):
+        raise ValueError(
+            "RELOOK_URL must be an address such as http://relook.example:9090, without a user"
+        )
+    return said
 
 
 class ServiceSettings(BaseSettings):
@@ -71,9 +81,8 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
-    url: str = Field(
+    url: Annotated[str, AfterValidator(_address)] = Field(
         "",
-        pattern=r"^(https?://[^\s@/][^\s@]*)?$",
         description="Address of the backend, as commands such as `relook analyze` reach it. "
         "Empty: on this machine, at RELOOK_PORT.",
     )
