@@ -220,7 +220,7 @@ def main() -> None:
     try:
         app()
     except RelookError as error:
-        _say.print(str(error), style="red", markup=False)
+        _say.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -17,6 +17,7 @@ __all__ = ["follow", "follow_action"]
 _POLL_S: Final = 0.3
 #: Workers that are there take an action up sooner.
 _PATIENCE_S: Final = 10.0
+_NOBODY: Final = "no worker has taken it up yet: see that `relook start` or `relook worker` runs"
 
 
 def follow(read: Callable[[], Run], console: Console) -> Run:
@@ -55,9 +56,7 @@ def follow_action(read: Callable[[], dict[str, Any]], console: Console) -> dict[
             if action["ended"]:
                 return action
             late = action["state"] == "queued" and time.monotonic() - began > _PATIENCE_S
-            note = action["said"] or (
-                "no worker has taken it up yet: does one run?" if late else ""
-            )
+            note = action["said"] or (_NOBODY if late else "")
             if note not in notes:
                 bars.console.print(note, style="yellow", markup=False)
                 notes.append(note)

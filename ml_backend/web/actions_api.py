@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import anyio
 import numpy as np
@@ -34,6 +34,7 @@ _NO_PROJECT: Final = 0
 _EXAMPLES: Final = 10
 #: Each is kept until it is done, with all that it names.
 _MOST_WAITING: Final = 20
+_T = TypeVar("_T")
 ActionId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
@@ -105,18 +106,18 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         """The project's newest actions, the newest first."""
         await access.require(request, project)
         found = await threads.light(book.of_project, project)
-        return [ActionState.model_validate(asdict(one)) for one in found]
+        return [_state(one) for one in found]
 
     @router.get("/actions/{action}")
     async def one(action: ActionId, request: Request) -> ActionState:
         """An action as it stands."""
-        found, _ = await permitted(action, request, access.require)
-        return ActionState.model_validate(asdict(found))
+        return _state(await permitted(action, request, access.require))
 
     @router.post("/actions/{action}/undo", status_code=202)
     async def undo(action: ActionId, request: Request) -> Begun:
         """Take an action back, as far as nobody has changed since what it did."""
-        found, wish = await permitted(action, request, access.require_change)
+        found = await permitted(action, request, access.require_change)
+        wish = await threads.light(_known, book.wish, action)
         if wish is None:
             raise HTTPException(409, "this action is too long ago to be undone")
         await require_target(request, found.project, wish)
@@ -133,16 +134,14 @@ _Required = Callable[[Request, int], Awaitable[None]]
 
 def _permission(
     book: ActionBook, threads: Threads
-) -> Callable[[str, Request, _Required], Awaitable[tuple[Action, Wish | None]]]:
-    async def permitted(
-        action: str, request: Request, require: _Required
-    ) -> tuple[Action, Wish | None]:
-        found, wish = await threads.light(_written_down, book, action)
+) -> Callable[[str, Request, _Required], Awaitable[Action]]:
+    async def permitted(action: str, request: Request, require: _Required) -> Action:
+        found = await threads.light(_known, book.read, action)
         # Whose action it is not may not learn either that there is none.
         await require(request, found.project if found else _NO_PROJECT)
         if found is None:
             raise HTTPException(403, "no access to this action")
-        return found, wish
+        return found
 
     return permitted
 
@@ -172,6 +171,10 @@ def _target_check(
     return require
 
 
+def _state(action: Action) -> ActionState:
+    return ActionState.model_validate(asdict(action))
+
+
 def _meant(projects: Projects, project: int, wanted: ActionRequest) -> Wish:
     sure = wanted.options.confidence
     if wanted.action == "approve" and sure is None:
@@ -193,15 +196,11 @@ def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str)
     return opened.id
 
 
-def _written_down(book: ActionBook, action: str) -> tuple[Action | None, Wish | None]:
+def _known(read: Callable[[str], _T], action: str) -> _T | None:
     try:
-        found = book.read(action)
+        return read(action)
     except KeyError:
-        return None, None
-    try:
-        return found, book.wish(action)
-    except KeyError:
-        return found, None
+        return None
 
 
 def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:

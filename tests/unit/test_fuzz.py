@@ -27,8 +27,14 @@ def test_no_request_is_an_error_of_the_server(tmp_path):
         for route in requests.routes:
             assert fuzzing.run(requests.to(route), requests.check, 8, derandomize=True)
         # Few made-up bodies are an action: each kind once as it should be.
-        for action in ("flag", "clear", "tag", "untag", "batch", "approve"):
-            body = {"action": action, "tasks": list(TASKS), "options": {"tag": "odd"}}
+        about = {"tasks": list(TASKS)}
+        every = {"filter": {"conjunction": "and", "items": []}}
+        each = dict.fromkeys(("flag", "clear", "tag", "untag", "batch", "approve"), about)
+        each |= {"approve ": every, "batch ": {"queue": {"top": 2}}}
+        each |= dict.fromkeys(("sync", "withdraw", "take-back"), {})
+        for action, what in each.items():
+            options = {"tag": "odd", "batch": f"{PROJECT}-ab"}
+            body = {"action": action.strip(), **what, "options": options}
             for more in ({}, {"dry_run": True}):
                 asked = {**body, "options": {**body["options"], **more}}
                 path = ACT[1].replace("{project}", str(PROJECT))
