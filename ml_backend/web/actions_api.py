@@ -136,7 +136,7 @@ def _permission(
     book: ActionBook, threads: Threads
 ) -> Callable[[str, Request, _Required], Awaitable[Action]]:
     async def permitted(action: str, request: Request, require: _Required) -> Action:
-        found = await threads.light(_known, book.read, action)
+        found: Action | None = await threads.light(_known, book.read, action)
         # Whose action it is not may not learn either that there is none.
         await require(request, found.project if found else _NO_PROJECT)
         if found is None:
