@@ -19,20 +19,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any, Final
 
 import psutil
+from rich.console import Console
 
 from benchmarks.pipeline import Site, make_project, running
-from ml_backend.jobs.batch_jobs import (
-    bring_back,
-    enqueue,
-    list_batches,
-    new_order,
-    send_batch,
-    wait_for,
-)
+from ml_backend.commands.acting import act
+from ml_backend.commands.backend import Backend
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 
 __all__ = ["main"]
@@ -41,6 +35,7 @@ __all__ = ["main"]
 _WRONG: Final = 3
 _RELABELLERS: Final = 4
 _LOOK_S: Final = 0.5
+_QUIET: Final = Console(quiet=True)
 
 
 def main() -> None:
@@ -61,11 +56,11 @@ def main() -> None:
 
 def _measure(site: Site, count: int, *, with_events: bool) -> None:
     project, _ = make_project(site, count * _WRONG, _WRONG)
+    backend = Backend(site.settings)
     flagged = site.ended(site.start(project)).flagged
     start = time.perf_counter()
     with _timed("out", min(count, flagged)):
-        order = asdict(new_order(top=count))
-        batch = wait_for(enqueue(site.mailbox, send_batch, project, order))["batch"]
+        batch = act(backend, project, "batch", _QUIET, queue={"top": count})["batch"]
     target = int(batch.split("-", maxsplit=1)[0])
     if not with_events:
         _mute(site, target)
@@ -79,10 +74,10 @@ def _measure(site: Site, count: int, *, with_events: bool) -> None:
     back = int(found.total_annotations_number or 0) - int(found.task_number or 0)
     with _timed("back, from the last answer on", len(copies)):
         if not with_events:
-            wait_for(enqueue(site.mailbox, bring_back, project))
+            act(backend, project, "sync", _QUIET)
         _settle(site, (project, target))
     ended = time.perf_counter()
-    (stands,) = wait_for(enqueue(site.mailbox, list_batches, project))["batches"]
+    (stands,) = backend.get("projects", project, "batches")
     counts = {name: stands[name] for name in ("sent", "done", "corrected", "confirmed", "open")}
     how = "as it is answered" if with_events else "all at once"
     print(

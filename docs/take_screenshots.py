@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from pydantic import SecretStr
+from rich.console import Console
 
-from ml_backend.jobs.batch_jobs import enqueue, new_order, send_batch, wait_for
-from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.commands.acting import act
+from ml_backend.commands.backend import Backend
 from ml_backend.settings import ServiceSettings
 
 IMAGES = Path(__file__).parent / "images"
@@ -40,7 +41,7 @@ def main() -> None:
         day = _signed_in(browser, _address(label_studio), (label_studio / "password").read_text())
         _queue(day)
         _afterwards(day)
-        _send_batch(folder)
+        _send_batch(_address(folder), (label_studio / "token").read_text())
         _stream(day)
         for scheme in SCHEMES:
             _rooms(browser, _address(folder), (label_studio / "token").read_text(), scheme)
@@ -96,9 +97,9 @@ def _afterwards(page: Page) -> None:
     _take(page, "reviewed")
 
 
-def _send_batch(folder: Path) -> None:
-    mailbox = Mailbox(open_redis(ServiceSettings(data_dir=folder / "relook")))
-    wait_for(enqueue(mailbox, send_batch, 1, asdict(new_order(top=20))))
+def _send_batch(url: str, token: str) -> None:
+    settings = ServiceSettings(url=url, LABEL_STUDIO_API_KEY=SecretStr(token))
+    act(Backend(settings), 1, "batch", Console(quiet=True), queue={"top": 20})
 
 
 def _stream(page: Page) -> None:

@@ -9,6 +9,7 @@ RelookError
  ├─ StoreError           what was computed cannot be kept: the disk is full, say
  ├─ RunError             a run that cannot be cancelled or retried as it stands
  ├─ BatchError           a relabel batch that is not there
+ ├─ BackendError         the backend does not answer the command line, or refuses
  ├─ CrashError           work that ends its worker's process each time it is tried
  └─ LabelStudioError     Label Studio cannot be reached, or refuses
      ├─ TokenRefusedError  the token is wrong, or its user may not do this
@@ -18,6 +19,7 @@ RelookError
 from __future__ import annotations
 
 __all__ = [
+    "BackendError",
     "BatchError",
     "ConfigError",
     "CrashError",
@@ -68,6 +70,10 @@ class RunError(RelookError):
 
 class BatchError(RelookError):
     """A relabel batch is not there."""
+
+
+class BackendError(RelookError):
+    """The backend does not answer a command, or refuses it; the message says the mend."""
 
 
 class CrashError(RelookError):

@@ -105,9 +105,8 @@ def check_gpu(found: Findings) -> None:
 
 
 def check_backend(found: Findings, settings: ServiceSettings) -> None:
-    """Ask the backend where this machine's settings have it listen."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-    url = f"http://{host}:{settings.port}"
+    """Ask the backend where this machine's commands find it."""
+    url = settings.backend_url
     try:
         said = httpx.get(f"{url}/health", timeout=_TIMEOUT_S).json()
         version = said["version"] if said.get("model_class") == "Relook" else ""

@@ -1,107 +1,84 @@
-"""Bulk approval from the command line, with its progress and its outcome in words."""
+"""The commands of bulk approval: relook approve | approve-undo."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Annotated, Any, Final
 
-from redis.exceptions import LockNotOwnedError
+import typer
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from ml_backend.commands.choosing import filter_of, ids_of
-from ml_backend.errors import RunError, SettingsError
-from ml_backend.jobs.approval import ApprovalWork, Tally, name_batch
-from ml_backend.jobs.approval_undo import undo
-from ml_backend.review.approve import of_unknown
-from ml_backend.services import Services
-from ml_backend.settings import service_settings
+from ml_backend.commands.choosing import FilterOption, TaskOption, filter_of, ids_of
 
-__all__ = ["approve_tasks", "undo_approvals"]
+__all__ = ["add_approval_commands"]
+
+_Project = Annotated[int, typer.Argument(help="Label Studio's project id.")]
+
+#: A filter that all tasks pass.
+_ALL: Final = {"conjunction": "and", "items": []}
+
+_say = Console(stderr=True)
 
 
-def approve_tasks(
-    project: int,
-    confidence: float | None,
-    filters: str,
-    tasks: str,
-    console: Console,
-    *,
-    dry_run: bool,
+def add_approval_commands(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("approve")(approve)
+    app.command("approve-undo")(approve_undo)
+
+
+def approve(
+    project: _Project,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=1.0,
+            help="From where the model's word is enough. [default: the project's "
+            "approve_confidence]",
+        ),
+    ] = None,
+    filters: FilterOption = "",
+    task: TaskOption = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show how many and which; change nothing.")
+    ] = False,
 ) -> None:
-    """Approve what the model is sure of, or show what would be approved.
+    """Turn sure predictions of unlabelled tasks into annotations marked as the model's."""
+    from ml_backend.commands.acting import act  # noqa: PLC0415 - keeps `--help` fast
+    from ml_backend.commands.backend import backend  # noqa: PLC0415
 
-    Args:
-        project: Label Studio's project id.
-        confidence: from where the model's word is enough; None for what the project's settings say.
-        filters: a Data Manager filter as JSON, or "".
-        tasks: task ids joined by commas, or "".
-        console: where progress is shown.
-        dry_run: only show.
-
-    Raises:
-        RelookError: naming what is wrong and the mend.
-    """
-    if filters and tasks:
-        raise SettingsError("--filter and --task exclude each other: give one of them")
-    said, chosen = filter_of(filters), ids_of(tasks)
-    work = ApprovalWork.open(Services(service_settings()), project)
-    confidence = confidence or work.opened.settings.approve_confidence
-    found = work.tasks(said, chosen)
-    batch = name_batch()
-    pages = work.approve(found, confidence, batch, dry_run=dry_run)
-    try:
-        tally = _count(pages, len(found), "judging" if dry_run else "approving", console)
-    except LockNotOwnedError as error:
-        raise RunError(
-            f"this process was away for so long that another one took over tasks of project "
-            f"{project}; run the command again, it goes on with what is left"
-        ) from error
-    _show(tally, console)
+    wanted: dict[str, Any] = {"options": {"confidence": confidence, "dry_run": dry_run}}
+    if task:
+        wanted["tasks"] = ids_of(task)
+    if filters or not task:
+        wanted["filter"] = filter_of(filters) or _ALL
     if dry_run:
-        console.print(f"{tally.approved} of {tally.looked_at} unlabelled tasks would be approved")
+        body = {"action": "approve", **wanted}
+        _show(backend().post("projects", project, "actions", body=body))
         return
-    console.print(f"{tally.approved} of {tally.looked_at} unlabelled tasks are approved")
-    if tally.approved:
-        console.print(f"`relook approve-undo {project} {batch}` takes them back")
+    ended = act(backend(), project, "approve", _say, **wanted)
+    _say.print(ended["said"], markup=False, soft_wrap=True)
+    if ended["undoable"]:
+        _say.print(f"`relook approve-undo {project} {ended['batch']}` takes them back")
 
 
-def undo_approvals(project: int, batch: str, console: Console) -> None:
-    """Take back one batch of approvals, the newest where none is named.
+def approve_undo(
+    project: _Project,
+    batch: Annotated[str, typer.Argument(help="The batch; none: the newest.")] = "",
+) -> None:
+    """Take back one batch of approvals, but for those that somebody has edited since."""
+    from ml_backend.commands.acting import act  # noqa: PLC0415
+    from ml_backend.commands.backend import backend  # noqa: PLC0415
 
-    Raises:
-        RelookError: naming what is wrong and the mend.
-    """
-    name, total, pages = undo(Services(service_settings()), project, batch)
-    tally = _count(pages, total, "taking back", console)
-    kept = tally.looked_at - tally.approved
-    console.print(f"batch {name}: {tally.approved} approvals are taken back")
-    if kept:
-        console.print(f"{kept} stay or were gone already: somebody has edited or deleted them")
+    ended = act(backend(), project, "take-back", _say, options={"batch": batch})
+    _say.print(f"batch {ended['batch']}: {ended['said']}", markup=False, soft_wrap=True)
 
 
-def _count(pages: Iterator[Tally], total: int, doing: str, console: Console) -> Tally:
-    tally = Tally()
-
-    def steps() -> Iterator[None]:
-        for page in pages:
-            tally.add(page)
-            yield from [None] * page.looked_at
-
-    for _ in track(steps(), doing, total=total, console=console):
-        pass
-    return tally
-
-
-def _show(tally: Tally, console: Console) -> None:
-    if tally.examples:
-        table = Table("task", "label", "least sure")
-        for one in tally.examples:
-            table.add_row(str(one.task), one.labels, f"{one.confidence:.3f}")
-        console.print(table)
-    for why, count in tally.left.most_common():
-        console.print(f"{count} left out: {why}")
-    if unknown := of_unknown(tally.unknown):
-        console.print(unknown)
-    for task in tally.refused:
-        console.print(f"task {task}: Label Studio refused its prediction", style="yellow")
+def _show(found: dict[str, Any]) -> None:
+    if found["examples"]:
+        _say.print(f"such as tasks {', '.join(map(str, found['examples']))}", soft_wrap=True)
+    for why, count in sorted(found["left_out"].items(), key=lambda one: -one[1]):
+        _say.print(f"{count} left out: {why}", markup=False)
+    for note in found["notes"]:
+        _say.print(note, markup=False)
+    total = found["count"] + sum(found["left_out"].values())
+    _say.print(f"{found['count']} of {total} tasks would be approved")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ml_backend.errors import SettingsError
-from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.settings import service_settings
+from ml_backend.commands.choosing import ids_of
 
 __all__ = ["add_batch_commands"]
 
@@ -41,18 +38,14 @@ def batch(
     ] = "",
 ) -> None:
     """Send the top of the queue, or chosen tasks, to be labelled again."""
-    from ml_backend.jobs import batch_jobs  # noqa: PLC0415 - keeps `--help` fast
-
-    if to not in ("", "new", "here") and not to.isdecimal():
-        raise SettingsError(f"--to is {to!r}: name a project's id, new or here")
-    order = batch_jobs.new_order(
-        to=to, top=top, kinds=tuple(kind or ()), tasks=tuple(_numbers(task or []))
-    )
-    answer = _do(batch_jobs.send_batch, project, asdict(order))
-    if answer["sent"]:
-        _say.print(f"batch {answer['batch']}: {answer['sent']} tasks sent")
-        if answer["warning"]:
-            _say.print(answer["warning"])
+    wanted: dict[str, Any] = {"options": {"to": to}}
+    if task:
+        wanted["tasks"] = ids_of(",".join(task))
+    if top or kind or not task:
+        wanted["queue"] = {"top": top, "kinds": kind or []}
+    ended = _act(project, "batch", **wanted)
+    if ended["batch"]:
+        _say.print(f"batch {ended['batch']}: {ended['said']}", markup=False, soft_wrap=True)
     else:
         _say.print("nothing to send: what was asked for is in a batch already, or not in the queue")
 
@@ -64,21 +57,20 @@ def batches(
     ] = False,
 ) -> None:
     """List a project's relabel batches."""
-    from ml_backend.jobs import batch_jobs  # noqa: PLC0415
+    from ml_backend.commands.backend import backend  # noqa: PLC0415 - keeps `--help` fast
 
     if sync:
-        _say.print(f"{_do(batch_jobs.bring_back, project)['written']} answers brought back")
-    found = _do(batch_jobs.list_batches, project)["batches"]
+        _say.print(_act(project, "sync")["said"], markup=False)
+    found = backend().get("projects", project, "batches")
     counted = ("open", "skipped", "ready", "done", "corrected", "confirmed", "superseded", "gone")
-    columns = ("sent", *counted)
+    columns = ("sent", *counted, "conflicts")
     # A name that is cut off cannot be given to the next command.
-    table = Table(Column("batch", no_wrap=True), "project", *columns, "conflicts")
+    table = Table(Column("batch", no_wrap=True), "project", *columns)
     for one in found:
-        counts = [str(one[column]) for column in columns]
-        table.add_row(one["batch"], str(one["project"]), *counts, str(len(one["conflicts"])))
+        table.add_row(one["id"], *(str(one[column]) for column in ("project", *columns)))
     Console().print(table)
     for one in found:
-        for mend in [*one["conflicts"].values(), *one["held"].values()]:
+        for mend in one["said"].values():
             _say.print(mend, markup=False)
 
 
@@ -87,24 +79,12 @@ def batch_cancel(
     batch: Annotated[str, typer.Argument(help="The batch, as `relook batches` names it.")],
 ) -> None:
     """Withdraw the rest of a batch; what is answered comes back first."""
-    from ml_backend.jobs import batch_jobs  # noqa: PLC0415
-
-    answer = _do(batch_jobs.cancel_batch, project, batch)
-    _say.print(
-        f"batch {batch}: {answer['written']} answers brought back, "
-        f"{answer['withdrawn']} tasks withdrawn"
-    )
+    ended = _act(project, "withdraw", options={"batch": batch})
+    _say.print(f"batch {batch}: {ended['said']}", markup=False, soft_wrap=True)
 
 
-def _do(job: Any, *arguments: Any) -> dict[str, Any]:
-    from ml_backend.jobs import batch_jobs  # noqa: PLC0415
+def _act(project: int, action: str, **wanted: Any) -> dict[str, Any]:
+    from ml_backend.commands.acting import act  # noqa: PLC0415
+    from ml_backend.commands.backend import backend  # noqa: PLC0415
 
-    given = batch_jobs.enqueue(Mailbox(open_redis(service_settings())), job, *arguments)
-    return batch_jobs.wait_for(given, _say.print)
-
-
-def _numbers(said: list[str]) -> list[int]:
-    try:
-        return [int(part) for text in said for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise SettingsError(f"--task wants task ids such as 7,8,9: {error}") from error
+    return act(backend(), project, action, _say, **wanted)

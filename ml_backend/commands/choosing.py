@@ -45,7 +45,7 @@ def ids_of(text: str) -> list[int] | None:
     """
     if not text:
         return None
-    parts = [part.strip() for part in text.split(",")]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
     wrong = [part for part in parts if not part.isdecimal() or len(part) > _DIGITS]
     if wrong:
         raise SettingsError(f"--task wants task ids joined by commas, not {wrong[0]!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from rich.table import Column, Table
 
 from ml_backend import __version__
 from ml_backend.commands.annotators import add_annotator_commands
+from ml_backend.commands.approving import add_approval_commands
 from ml_backend.commands.batch_commands import add_batch_commands
 from ml_backend.commands.choosing import FilterOption, TaskOption, filter_of, ids_of
 from ml_backend.commands.doctor import doctor
@@ -25,8 +27,8 @@ from ml_backend.settings import service_settings
 # Label Studio's SDK takes seconds of a core to import: a probe asks `relook worker --check` often,
 # and `--help` is to be fast. So commands import what they need when they run.
 if TYPE_CHECKING:
-    from ml_backend.jobs.graph import RunGraph
-    from ml_backend.jobs.runs import Run, RunBook
+    from ml_backend.commands.backend import Backend
+    from ml_backend.jobs.run import Run
 
 __all__ = ["app", "main"]
 
@@ -37,6 +39,7 @@ app = typer.Typer(
     help="Relook for Label Studio.",
 )
 
+add_approval_commands(app)
 add_batch_commands(app)
 add_annotator_commands(app)
 app.command("doctor")(doctor)
@@ -111,34 +114,30 @@ def analyze(
     task: TaskOption = "",
 ) -> None:
     """Analyse a project, or some of it, in the background and follow it; Ctrl-C leaves it be."""
-    graph, book = _runs()
-    over = None
-    if filters or task or tab is not None:
-        from ml_backend.labelstudio.client import connect  # noqa: PLC0415
-        from ml_backend.labelstudio.selection import select  # noqa: PLC0415
+    from ml_backend.commands.backend import backend, run_of  # noqa: PLC0415
 
-        client = connect(service_settings())
-        over = select(client, project, filter_of(filters), tab, ids_of(task))
-    _follow(book, graph.start(project, over))
+    asked = backend()
+    over = {"filter": filter_of(filters), "tab": tab, "tasks": ids_of(task)}
+    _follow(asked, run_of(asked.post("projects", project, "runs", body=over)))
 
 
 @app.command()
 def runs(project: Annotated[int, typer.Argument(help="Label Studio's project id.")]) -> None:
     """List a project's runs, newest first."""
-    _, book = _runs()
+    from ml_backend.commands.backend import backend, run_of  # noqa: PLC0415
+
     table = Table(
         *(Column("run", min_width=12), Column("over", no_wrap=True, max_width=16)),
         *("state", "stage", "done", "tasks/s", "left"),
         *("needs review", "errors", "started", "took"),
     )
-    now = book.now()
-    for run in book.of_project(project):
+    for run in map(run_of, backend().get("projects", project, "runs")["runs"]):
         table.add_row(
             *(run.id, escape(run.over), run.state, run.stage, f"{run.done}/{run.total}"),
             f"{run.rate:.1f}" if run.rate else "",
             str(timedelta(seconds=round(run.left))) if run.left is not None else "",
             *(str(run.flagged), str(len(run.errors)), _when(run.started)),
-            str(timedelta(seconds=round((run.ended or now) - run.started))),
+            str(timedelta(seconds=round((run.ended or time.time()) - run.started))),
         )
     Console().print(table)
 
@@ -148,8 +147,9 @@ def one_run(
     run: Annotated[str, typer.Argument(help="The run, as `relook runs` names it.")],
 ) -> None:
     """Show a run: how it stands, what happened in it, and what is wrong with which task."""
-    graph, _ = _runs()
-    found = graph.find(run)
+    from ml_backend.commands.backend import backend, run_of  # noqa: PLC0415
+
+    found = run_of(backend().get("runs", run))
     say = Console(highlight=False, soft_wrap=True)
     ended = f", ended {_when(found.ended)}" if found.ended else ""
     say.print(f"run {found.id} of project {found.project}: {found.state}, {found.stage}")
@@ -166,50 +166,18 @@ def one_run(
 @app.command()
 def cancel(run: Annotated[str, typer.Argument(help="The run, as `relook runs` names it.")]) -> None:
     """End a run: what waits vanishes, what is at work ends its page."""
-    graph, _ = _runs()
-    _say.print(f"run {graph.cancel(run).id} is cancelled")
+    from ml_backend.commands.backend import backend  # noqa: PLC0415
+
+    _say.print(f"run {backend().post('runs', run, 'cancel')['id']} is cancelled")
 
 
 @app.command()
 def retry(run: Annotated[str, typer.Argument(help="The run, as `relook runs` names it.")]) -> None:
     """Take up a run that has ended where it stopped, and follow it."""
-    graph, book = _runs()
-    _follow(book, graph.retry(run))
+    from ml_backend.commands.backend import backend, run_of  # noqa: PLC0415
 
-
-@app.command()
-def approve(
-    project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
-    confidence: Annotated[
-        float | None,
-        typer.Option(
-            min=0.5,
-            max=1.0,
-            help="From where the model's word is enough. [default: the project's "
-            "approve_confidence]",
-        ),
-    ] = None,
-    filters: FilterOption = "",
-    task: TaskOption = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show how many and which; change nothing.")
-    ] = False,
-) -> None:
-    """Turn sure predictions of unlabelled tasks into annotations marked as the model's."""
-    from ml_backend.commands.approving import approve_tasks  # noqa: PLC0415
-
-    approve_tasks(project, confidence, filters, task, _say, dry_run=dry_run)
-
-
-@app.command("approve-undo")
-def approve_undo(
-    project: Annotated[int, typer.Argument(help="Label Studio's project id.")],
-    batch: Annotated[str, typer.Argument(help="The batch; none: the newest.")] = "",
-) -> None:
-    """Take back one batch of approvals, but for those that somebody has edited since."""
-    from ml_backend.commands.approving import undo_approvals  # noqa: PLC0415
-
-    undo_approvals(project, batch, _say)
+    asked = backend()
+    _follow(asked, run_of(asked.post("runs", run, "retry")))
 
 
 @app.command()
@@ -231,21 +199,12 @@ def _when(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _runs() -> tuple[RunGraph, RunBook]:
-    from ml_backend.jobs.graph import RunGraph  # noqa: PLC0415
-    from ml_backend.jobs.queue import Mailbox, open_redis  # noqa: PLC0415
-    from ml_backend.jobs.runs import RunBook  # noqa: PLC0415
-
-    mailbox = Mailbox(open_redis(service_settings()))
-    book = RunBook(mailbox.redis)
-    return RunGraph(mailbox, book), book
-
-
-def _follow(book: RunBook, run: Run) -> None:
+def _follow(asked: Backend, run: Run) -> None:
+    from ml_backend.commands.backend import run_of  # noqa: PLC0415
     from ml_backend.commands.progress import follow  # noqa: PLC0415
 
     try:
-        ended = follow(lambda: book.read(run.id), _say)
+        ended = follow(lambda: run_of(asked.get("runs", run.id)), _say)
     except KeyboardInterrupt:
         _say.print(f"run {run.id} goes on; `relook cancel {run.id}` ends it")
         raise typer.Exit(130) from None
@@ -261,7 +220,7 @@ def main() -> None:
     try:
         app()
     except RelookError as error:
-        _say.print(str(error), style="red", markup=False)
+        _say.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -1,29 +1,28 @@
-"""Progress of a run on a terminal."""
+"""Progress of a run, or of an action, on a terminal."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ml_backend.jobs.runs import ENDED, Run
+from ml_backend.jobs.run import ENDED, Run
 
-__all__ = ["follow"]
+__all__ = ["follow", "follow_action"]
+
+_POLL_S: Final = 0.3
+#: Workers that are there take an action up sooner.
+_PATIENCE_S: Final = 10.0
+_NOBODY: Final = "no worker has taken it up yet: see that `relook start` or `relook worker` runs"
 
 
-def follow(read: Callable[[], Run], console: Console, poll_s: float = 0.2) -> Run:
+def follow(read: Callable[[], Run], console: Console) -> Run:
     """Show a run and what goes wrong in it until it ends; return it as it then stands."""
-    columns = (
-        TextColumn("  {task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[pace]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
+    with _bars(console) as bars:
         bar = bars.add_task("waiting", total=None, pace="")
         stage = "waiting"
         said: set[str] = set()
@@ -38,7 +37,41 @@ def follow(read: Callable[[], Run], console: Console, poll_s: float = 0.2) -> Ru
             said.update(run.errors.values())
             if run.state in ENDED:
                 return run
-            time.sleep(poll_s)
+            time.sleep(_POLL_S)
+
+
+def follow_action(read: Callable[[], dict[str, Any]], console: Console) -> dict[str, Any]:
+    """Show an action, as the API tells of it, until it ends; return it as it then stands."""
+    began, notes = time.monotonic(), [""]
+    with _bars(console) as bars:
+        bar = bars.add_task("", total=None, pace="")
+        while True:
+            action = read()
+            bars.update(
+                bar,
+                total=action["total"] or None,
+                completed=action["done"],
+                description=action["state"],
+            )
+            if action["ended"]:
+                return action
+            late = action["state"] == "queued" and time.monotonic() - began > _PATIENCE_S
+            note = action["said"] or (_NOBODY if late else "")
+            if note not in notes:
+                bars.console.print(note, style="yellow", markup=False)
+                notes.append(note)
+            time.sleep(_POLL_S)
+
+
+def _bars(console: Console) -> Progress:
+    columns = (
+        TextColumn("  {task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pace]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console)
 
 
 def _pace(run: Run) -> str:

@@ -18,7 +18,6 @@ from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.own_fields import OwnFields
 
 __all__ = [
-    "ACTIONS",
     "KEPT",
     "UNDER_WAY",
     "Action",
@@ -28,8 +27,6 @@ __all__ = [
     "enqueue",
     "give_up",
 ]
-
-ACTIONS: Final = ("flag", "clear", "tag", "untag", "batch", "approve")
 
 #: States that end by themselves; the others are done, failed and undone.
 UNDER_WAY: Final = ("queued", "doing", "undoing")
@@ -46,13 +43,17 @@ class Wish:
     """What somebody wants done.
 
     Attributes:
-        action: one of ``ACTIONS``.
+        action: flag, clear, tag, untag, batch, approve, sync, withdraw or take-back.
         tasks: with these tasks.
         regions: with these regions: task, and place in its list of human regions under ``control``.
         tag: the tag to set or to take away.
         to: where a batch goes, as ``batches.Order`` has it.
         confidence: from where the model's word is enough to approve.
         control: name of the control tag that regions are counted under.
+        top: how many from the top of the queue a batch takes where no tasks are named, as
+            ``batches.Order`` has it.
+        kinds: which kinds of findings it takes then.
+        batch: the batch to withdraw, or of approvals to take back.
     """
 
     action: str
@@ -62,6 +63,9 @@ class Wish:
     to: str = ""
     confidence: float = 1.0
     control: str = ""
+    top: int | None = None
+    kinds: tuple[str, ...] = ()
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Action:
     Attributes:
         id: the action.
         project: Label Studio's project id.
-        action: one of ``ACTIONS``.
+        action: what is done, as ``Wish`` has it.
         state: queued, doing, done, failed, undoing or undone.
         done: tasks done.
         total: tasks it is about.
@@ -79,6 +83,7 @@ class Action:
         by: who asked for it, as Label Studio names them.
         ended: when it was done or failed, seconds since 1970; 0 while it goes on.
         undoable: whether it can be undone now.
+        batch: the batch that it made, or took back; "" for none.
     """
 
     id: str
@@ -91,6 +96,7 @@ class Action:
     by: str
     ended: float
     undoable: bool
+    batch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ class ActionBook:
         action = secrets.token_hex(6)
         fields = {
             **{"project": project, "action": wish.action, "state": "queued", "done": 0},
-            **{"total": total, "said": "", "by": by, "ended": 0, "undoable": 0},
+            **{"total": total, "said": "", "by": by, "ended": 0, "undoable": 0, "batch": ""},
         }
         said = {name: getattr(wish, name) for name in Wish.__slots__}
         with self._redis.pipeline() as pipe:
@@ -176,6 +182,7 @@ class ActionBook:
             by=field.get("by", ""),
             ended=float(field.get("ended", 0)),
             undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
+            batch=field["batch"],
         )
 
     def wish(self, action: str) -> Wish:
@@ -190,10 +197,11 @@ class ActionBook:
         said = _unpacked(packed)
         said["tasks"] = tuple(said["tasks"])
         said["regions"] = tuple((task, region) for task, region in said["regions"])
+        said["kinds"] = tuple(said["kinds"])
         return Wish(**said)
 
     def note(self, action: str, **changed: str | float) -> None:
-        """Change what stands of an action: state, done, total, said, undoable."""
+        """Change what stands of an action: state, done, total, said, undoable, batch."""
         if changed.get("state", UNDER_WAY[0]) not in UNDER_WAY:
             changed["ended"] = now(self._redis)
         if self._redis.exists(_key(action)):
@@ -241,17 +249,7 @@ class ActionBook:
     def lots(self, action: str) -> list[int]:
         """Return the numbers of an action's lots, ascending."""
         keys = cast(list[bytes], self._redis.hkeys(_before(action)))
-        return sorted(int(key) for key in keys if key.isdigit())
-
-    def keep_batch(self, action: str, batch: str) -> None:
-        """Keep the name of the batch that an action made."""
-        self._redis.hset(_before(action), "batch", batch)
-        self._redis.expire(_before(action), _KEPT_S)
-
-    def batch(self, action: str) -> str:
-        """Return the name of the batch that an action made, "" for none."""
-        kept = cast(bytes | None, self._redis.hget(_before(action), "batch"))
-        return kept.decode() if kept is not None else ""
+        return sorted(map(int, keys))
 
 
 _CLAIM: Final = """

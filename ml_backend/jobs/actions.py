@@ -1,4 +1,4 @@
-"""The jobs behind the review page's buttons: flag, clear, tag, batch, approve, and their undo."""
+"""The jobs of actions: flag, clear, tag, batches, approvals; and their undo."""
 
 from __future__ import annotations
 
@@ -72,12 +72,19 @@ def _is_last_try(error: Exception) -> bool:
 def act(action: Action, book: ActionBook) -> str:
     """Do what somebody asked for."""
     wish = book.wish(action.id)
-    if wish.action == "batch":
-        return _send(action, book, wish)
-    if wish.action == "approve":
-        tally, left_out = approve(services(), action, book, wish, let_others)
-        more = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
-        return _sentence(tally.approved, left_out, "approved") + more
+    match wish.action:
+        case "batch":
+            return _send(action, book, wish)
+        case "withdraw":
+            return _withdraw(action.project, wish.batch)
+        case "sync":
+            came = Batches(services(), action.project, let_others).bring_back()
+            return f"{came} answers brought back"
+        case "approve":
+            return _approve(action, book, wish)
+        case "take-back":
+            # The newest is another one by the next try.
+            return _take_back(action, book, action.batch or wish.batch)
     return _sentence(*change(services(), action, book, wish), "changed")
 
 
@@ -85,24 +92,36 @@ def act(action: Action, book: ActionBook) -> str:
 def undo(action: Action, book: ActionBook) -> str:
     """Take back what an action did, where nobody has changed it since."""
     if action.action == "batch":
-        batch = book.batch(action.id)
-        came, withdrawn = Batches(services(), action.project, let_others).cancel(batch)
-        return f"{withdrawn} tasks withdrawn, {came} answers brought back"
+        return _withdraw(action.project, action.batch)
     if action.action == "approve":
-        taken, kept = take_back(services(), action, book)
-        return _sentence(taken, {"edited or deleted since": kept}, "without a label again")
+        return _take_back(action, book, action.batch)
     return _sentence(*restore(services(), action, book), "as before")
 
 
 def _send(action: Action, book: ActionBook, wish: Wish) -> str:
     # The same token at each try: a batch that was begun is gone on with.
-    order = Order(action.id[:6], to=wish.to, tasks=wish.tasks)
+    order = Order(action.id[:6], wish.to, wish.top, wish.kinds, wish.tasks)
     made = Batches(services(), action.project, let_others).send(order)
-    if made.batch:
-        book.keep_batch(action.id, made.batch)
-    book.note(action.id, done=action.total, undoable=int(bool(made.batch)))
-    said = _sentence(made.sent, {IN_BATCH: len(wish.tasks) - made.sent}, "sent")
+    total = len(wish.tasks) or made.sent
+    book.note(action.id, done=total, total=total, undoable=int(bool(made.batch)), batch=made.batch)
+    said = _sentence(made.sent, {IN_BATCH: total - made.sent}, "sent")
     return f"{said}; {made.warning}" if made.warning else said
+
+
+def _withdraw(project: int, batch: str) -> str:
+    came, withdrawn = Batches(services(), project, let_others).cancel(batch)
+    return f"{withdrawn} tasks withdrawn, {came} answers brought back"
+
+
+def _approve(action: Action, book: ActionBook, wish: Wish) -> str:
+    tally, left_out = approve(services(), action, book, wish, let_others)
+    more = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
+    return _sentence(tally.approved, left_out, "approved") + more
+
+
+def _take_back(action: Action, book: ActionBook, batch: str) -> str:
+    taken, kept = take_back(services(), action, book, batch)
+    return _sentence(taken, {"edited or deleted since": kept}, "without a label again")
 
 
 def _sentence(count: int, left: Mapping[str, int], what: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +24,10 @@ from ml_backend.review.approve import REASONS, Candidates, Judgement, Limits, ju
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
-__all__ = ["ApprovalWork", "Example", "Tally", "name_batch"]
+__all__ = ["ApprovalWork", "Tally", "name_batch"]
 
-_MOST_EXAMPLES: Final = 10
 #: Ranges of task ids, with a lock each, whose approvals are written at once: a thousand tasks.
 _LOCKS: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One task that is approved: what it would say, and how sure the least sure of it is."""
-
-    task: int
-    labels: str
-    confidence: float
 
 
 @dataclass(slots=True)
@@ -48,7 +38,6 @@ class Tally:
     approved: int = 0
     unknown: int = 0
     left: Counter[str] = field(default_factory=Counter)
-    examples: list[Example] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
@@ -57,7 +46,6 @@ class Tally:
         self.approved += other.approved
         self.unknown += other.unknown
         self.left += other.left
-        self.examples = (self.examples + other.examples)[:_MOST_EXAMPLES]
         self.refused += other.refused
 
 
@@ -90,19 +78,16 @@ class ApprovalWork:
         approvals.require_whole(services.client, project, {control.name for control in controls})
         return cls(opened, Outliers(opened.neighborhood))
 
-    def tasks(self, filters: Any = None, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
-        """Return the tasks to look at: those without a label, all or as selected.
+    def tasks(self, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
+        """Return the tasks to look at: those without a label, of all or of the chosen ones.
 
         Raises:
-            SettingsError: when Label Studio does not understand the filter.
             LabelStudioError: when they cannot be read.
         """
         project = self.opened.project.id
-        return approvals.unlabelled_tasks(self.opened.services.client, project, filters, chosen)
+        return approvals.unlabelled_tasks(self.opened.services.client, project, tasks=chosen)
 
-    def approve(
-        self, tasks: NDArray[np.int64], confidence: float, batch: str, *, dry_run: bool = False
-    ) -> Iterator[Tally]:
+    def approve(self, tasks: NDArray[np.int64], confidence: float, batch: str) -> Iterator[Tally]:
         """Approve tasks, as ``judge`` decides; yield what came of each page and of each lot.
 
         Pages are judged one by one; what is sure of a lot of them is then written in one go, since
@@ -113,7 +98,6 @@ class ApprovalWork:
             tasks: int64, ascending.
             confidence: from where a model's word is enough.
             batch: names the approvals, for ``undo``.
-            dry_run: only judge.
 
         Raises:
             RelookError: when a model, Redis or Label Studio fails.
@@ -126,12 +110,9 @@ class ApprovalWork:
                 tally, version, wanted = self._judge(page, confidence)
                 lot.wanted[approval_version(batch, version)].update(wanted)
                 lot.half_done.update(approvals.half_done(page))
-                if not dry_run:
-                    tally.approved = 0
                 # Here and below no lock is held: the caller may take the same ones meanwhile.
                 yield tally
-            if not dry_run:
-                yield self._write(lot)
+            yield self._write(lot)
 
     def _read(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         prefix = self.opened.settings.field_prefix
@@ -148,9 +129,9 @@ class ApprovalWork:
         candidates = self._candidates(page, predicted)
         done = judge(candidates, Limits.of(opened.settings, confidence))
         wanted = self._results(page, predicted, done, confidence)
-        tally = _tally(page, done, wanted)
-        unknown = page.id[np.isnan(candidates.outlier)].tolist()
-        tally.unknown = len(wanted.keys() & set(unknown))
+        left = Counter(REASONS[why] for why in done.why[done.why >= 0].tolist())
+        unknown = wanted.keys() & set(page.id[np.isnan(candidates.outlier)].tolist())
+        tally = Tally(looked_at=len(page), unknown=len(unknown), left=+left)
         return tally, predicted.version, wanted
 
     def _candidates(self, page: TaskPage, predicted: PredictedTasks) -> Candidates:
@@ -218,25 +199,14 @@ class _Lot:
     half_done: set[int]
 
 
-def name_batch(action: str = "") -> str:
-    """Return the name of a new batch, by which the newest is told; an action's ends with its id."""
-    now = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    return f"{now}-{action}" if action else now
+def name_batch(action: str) -> str:
+    """Return the name of an action's batch, by which the newest is told."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{action}"
 
 
 def _cut(table: ControlPredictions, confidence: float) -> ControlPredictions:
     control = replace(table.control, score_threshold=confidence)
     return replace(table, control=control, stands=False)
-
-
-def _tally(page: TaskPage, done: Judgement, wanted: dict[int, tuple[Result, float]]) -> Tally:
-    left = Counter(REASONS[why] for why in done.why[done.why >= 0].tolist())
-    confidence = dict(zip(page.id.tolist(), done.confidence.tolist(), strict=True))
-    examples = [
-        Example(task, _labels(result), confidence[task])
-        for task, (result, _) in list(wanted.items())[:_MOST_EXAMPLES]
-    ]
-    return Tally(len(page), len(wanted), left=+left, examples=examples)
 
 
 def _beside(page: TaskPage, ours: Approvals) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -247,10 +217,3 @@ def _beside(page: TaskPage, ours: Approvals) -> tuple[NDArray[np.bool_], NDArray
     twice = np.ones(len(order), dtype=np.bool_)
     twice[order[oldest]] = False
     return (held > mine)[ours.task], twice
-
-
-def _labels(result: Result) -> str:
-    names = Counter(
-        str(name) for item in result for name in item["value"].get(item["type"], []) or []
-    )
-    return ", ".join(name if n == 1 else f"{n} x {name}" for name, n in names.most_common())

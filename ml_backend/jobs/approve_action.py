@@ -1,4 +1,4 @@
-"""Bulk approval as one of the review page's actions."""
+"""Bulk approval, and its undo, as actions that somebody follows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ def approve(
     page.
     """
     work = ApprovalWork.open(services, action.project)
-    begun = book.batch(action.id)
     # Kept, so that each try adds to the same batch.
-    batch = begun or name_batch(action.id)
-    book.keep_batch(action.id, batch)
-    earlier = approval_undo.count(services, action.project, batch) if begun else 0
-    tasks = work.tasks(None, wish.tasks)
+    batch = action.batch or name_batch(action.id)
+    book.note(action.id, batch=batch)
+    earlier = approval_undo.count(services, action.project, batch) if action.batch else 0
+    tasks = work.tasks(wish.tasks)
     tally = Tally()
     labelled = len(wish.tasks) - len(tasks)
     for page in work.approve(tasks, wish.confidence, batch):
@@ -47,12 +46,16 @@ def approve(
     return tally, +left
 
 
-def take_back(services: Services, action: Action, book: ActionBook) -> tuple[int, int]:
-    """Take an action's approvals back; return how many, and how many stay or are gone already."""
-    _, _, pages = approval_undo.undo(services, action.project, book.batch(action.id))
+def take_back(services: Services, action: Action, book: ActionBook, batch: str) -> tuple[int, int]:
+    """Take a batch of approvals back, the newest where none is named.
+
+    Returns:
+        how many were taken back, and how many stay or are gone already.
+    """
+    name, total, pages = approval_undo.undo(services, action.project, batch)
+    book.note(action.id, batch=name, total=total)
     tally = Tally()
     for page in pages:
         tally.add(page)
         book.note(action.id, done=tally.looked_at)
-    book.note(action.id, done=action.total)
     return tally.approved, tally.looked_at - tally.approved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -23,6 +25,14 @@ from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
 
 __all__ = ["ServiceSettings", "misspelt", "service_settings", "variable"]
+
+
+def _address(said: str) -> str:
+    if said and not re.fullmatch(r"https?://[^\s@/][^\s@]*", said):
+        raise ValueError(
+            "RELOOK_URL must be an address such as http://relook.example:9090, without a user"
+        )
+    return said
 
 
 class ServiceSettings(BaseSettings):
@@ -46,7 +56,8 @@ class ServiceSettings(BaseSettings):
     label_studio_api_key: SecretStr | None = Field(
         None,
         validation_alias="LABEL_STUDIO_API_KEY",
-        description="Personal access token of the Label Studio user that Relook acts as.",
+        description="Personal access token of the Label Studio user that Relook acts as; for "
+        "commands such as `relook analyze`, of the user who types them.",
     )
     redis_url: SecretStr | None = Field(
         None,
@@ -70,6 +81,11 @@ class ServiceSettings(BaseSettings):
     model: str = Field("", description="Model used where neither project nor tag names one.")
     host: str = Field("127.0.0.1", description="Address that the backend listens on.")
     port: int = Field(9090, ge=0, le=65535, description="Port that the backend listens on.")
+    url: Annotated[str, AfterValidator(_address)] = Field(
+        "",
+        description="Address of the backend, as commands such as `relook analyze` reach it. "
+        "Empty: on this machine, at RELOOK_PORT.",
+    )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda said: said.upper())
     ] = Field(
@@ -139,6 +155,12 @@ class ServiceSettings(BaseSettings):
         return (self.label_studio_public_url or self.label_studio_url).rstrip("/")
 
     @property
+    def backend_url(self) -> str:
+        """Where commands find the backend."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return self.url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
     def store_location(self) -> str:
         """Where the store lies: a folder's path or an address of object storage."""
         return self.store or str(self.data_dir.resolve() / "store")
@@ -183,7 +205,7 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
 #: Whose values are not said, however wrong they are.
 _SECRET: Final = {
     known
-    for name in ("label_studio_api_key", "redis_url", "basic_auth_pass")
+    for name in ("label_studio_api_key", "redis_url", "basic_auth_pass", "url")
     for known in (name, variable(name), "REDIS_URL")
 }
 

@@ -1,11 +1,12 @@
-"""What a reviewer does with a selection: flag, clear, tag, send as a batch, approve; and undo."""
+"""What is done with tasks: flag, clear, tag, send as a batch, approve; and undo."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from typing import Annotated, Final, Literal
+from dataclasses import asdict, replace
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, TypeVar
 
 import anyio
 import numpy as np
@@ -14,13 +15,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batch_orders import HERE, IN_BATCH, NEW
+from ml_backend.jobs.batch_orders import IN_BATCH
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
-from ml_backend.labelstudio.tags import check_tag
+from ml_backend.labelstudio.approvals import unlabelled_tasks
 from ml_backend.review.approve import of_unknown
 from ml_backend.web.access import Access
+from ml_backend.web.action_request import ActionRequest, wish_of
 from ml_backend.web.approval_preview import preview
 from ml_backend.web.numbers import Id
 from ml_backend.web.projects import Projects
@@ -29,40 +31,11 @@ from ml_backend.web.threads import Threads
 __all__ = ["actions_api"]
 
 _NO_PROJECT: Final = 0
-_MOST: Final = 1_000_000
 _EXAMPLES: Final = 10
 #: Each is kept until it is done, with all that it names.
 _MOST_WAITING: Final = 20
+_T = TypeVar("_T")
 ActionId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
-
-
-class Options(BaseModel):
-    """How an action is meant."""
-
-    tag: str = Field("", max_length=200, description="The tag, for tag and untag.")
-    to: str = Field(
-        "",
-        max_length=20,
-        description="Where a batch goes: empty, new, here, or the id of a project.",
-    )
-    confidence: float | None = Field(
-        None,
-        ge=0.5,
-        le=1,
-        description="From where the model's word is enough to approve. None: the project's "
-        "approve_confidence.",
-    )
-    control: str = Field("", max_length=200, description="Whose regions are meant.")
-    dry_run: bool = Field(False, description="Only say what would be done.")
-
-
-class ActionRequest(BaseModel):
-    """What is to be done with which tasks; regions are named as the points name them."""
-
-    action: Literal["flag", "clear", "tag", "untag", "batch", "approve"]
-    tasks: list[Id] = Field([], max_length=_MOST)
-    regions: list[tuple[Id, Id]] = Field([], max_length=_MOST)
-    options: Options = Options()
 
 
 class DryRun(BaseModel):
@@ -93,6 +66,7 @@ class ActionState(BaseModel):
     by: str
     ended: float = Field(description="Seconds since 1970, 0 while it goes on.")
     undoable: bool
+    batch: str = Field(description="The batch that it made, or took back; empty: none.")
 
 
 def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRouter:
@@ -107,6 +81,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     mailbox = projects.services.mailbox
     book = ActionBook(mailbox.redis)
     require_target = _target_check(projects, access, threads)
+    permitted = _permission(book, threads)
 
     @router.post(
         "/projects/{project}/actions",
@@ -117,15 +92,12 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     async def begin(project: Id, wanted: ActionRequest, request: Request) -> Begun | Response:
         """Begin an action, or say what it would do."""
         await access.require_change(request, project)
-        sure = wanted.options.confidence
-        if wanted.action == "approve" and sure is None:
-            opened = await threads.light(projects.open, project)
-            sure = opened.settings.approve_confidence
-        wish = _wish(wanted, sure)
+        do = threads.light if wanted.filter is None else threads.heavy
+        wish = await do(_meant, projects, project, wanted)
         await require_target(request, project, wish)
         if wanted.options.dry_run:
-            found = await threads.heavy(_dry_run, projects, project, wish)
-            return JSONResponse(found.model_dump())
+            would = await threads.heavy(_dry_run, projects, project, wish)
+            return JSONResponse(would.model_dump())
         by = await access.name(request)
         return Begun(id=await anyio.to_thread.run_sync(_keep, mailbox, book, project, wish, by))
 
@@ -134,16 +106,18 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         """The project's newest actions, the newest first."""
         await access.require(request, project)
         found = await threads.light(book.of_project, project)
-        return [ActionState.model_validate(asdict(one)) for one in found]
+        return [_state(one) for one in found]
+
+    @router.get("/actions/{action}")
+    async def one(action: ActionId, request: Request) -> ActionState:
+        """An action as it stands."""
+        return _state(await permitted(action, request, access.require))
 
     @router.post("/actions/{action}/undo", status_code=202)
     async def undo(action: ActionId, request: Request) -> Begun:
         """Take an action back, as far as nobody has changed since what it did."""
-        found, wish = await threads.light(_written_down, book, action)
-        # Whose action it is not may not learn either that there is none.
-        await access.require_change(request, found.project if found else _NO_PROJECT)
-        if found is None:
-            raise HTTPException(403, "no access to this action")
+        found = await permitted(action, request, access.require_change)
+        wish = await threads.light(_known, book.wish, action)
         if wish is None:
             raise HTTPException(409, "this action is too long ago to be undone")
         await require_target(request, found.project, wish)
@@ -155,20 +129,61 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     return router
 
 
+_Required = Callable[[Request, int], Awaitable[None]]
+
+
+def _permission(
+    book: ActionBook, threads: Threads
+) -> Callable[[str, Request, _Required], Awaitable[Action]]:
+    async def permitted(action: str, request: Request, require: _Required) -> Action:
+        found: Action | None = await threads.light(_known, book.read, action)
+        # Whose action it is not may not learn either that there is none.
+        await require(request, found.project if found else _NO_PROJECT)
+        if found is None:
+            raise HTTPException(403, "no access to this action")
+        return found
+
+    return permitted
+
+
 def _target_check(
     projects: Projects, access: Access, threads: Threads
 ) -> Callable[[Request, int, Wish], Awaitable[None]]:
     """Tasks are not carried to, nor taken from, where their sender may not go."""
 
     async def require(request: Request, project: int, wish: Wish) -> None:
-        if wish.action != "batch":
+        if wish.action == "batch":
+            # An admin of this project may have named any other in the settings.
+            to = wish.to or (await threads.light(projects.open, project)).settings.batch_to
+        else:
+            # A batch in another project is named after it.
+            to = wish.batch.rpartition("-")[0] if wish.action == "withdraw" else ""
+        if not to.isdecimal():
             return
-        # An admin of this project may have named any other in the settings.
-        to = wish.to or (await threads.light(projects.open, project)).settings.batch_to
-        if to.isdecimal():
+        try:
             await access.require_change(request, int(to))
+        except HTTPException as error:
+            if error.status_code != HTTPStatus.FORBIDDEN:
+                raise
+            said = f"the batch is for project {to}, which you may not change"
+            raise HTTPException(HTTPStatus.FORBIDDEN, said) from None
 
     return require
+
+
+def _state(action: Action) -> ActionState:
+    return ActionState.model_validate(asdict(action))
+
+
+def _meant(projects: Projects, project: int, wanted: ActionRequest) -> Wish:
+    sure = wanted.options.confidence
+    if wanted.action == "approve" and sure is None:
+        sure = projects.open(project).settings.approve_confidence
+    wish = wish_of(wanted, sure)
+    if wanted.filter is None:
+        return wish
+    tasks = unlabelled_tasks(projects.services.client, project, wanted.filter)
+    return replace(wish, tasks=tuple(tasks.tolist()))
 
 
 def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str) -> str:
@@ -181,35 +196,11 @@ def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str)
     return opened.id
 
 
-def _written_down(book: ActionBook, action: str) -> tuple[Action | None, Wish | None]:
+def _known(read: Callable[[str], _T], action: str) -> _T | None:
     try:
-        found = book.read(action)
+        return read(action)
     except KeyError:
-        return None, None
-    try:
-        return found, book.wish(action)
-    except KeyError:
-        return found, None
-
-
-def _wish(wanted: ActionRequest, sure: float | None) -> Wish:
-    options = wanted.options
-    if not wanted.tasks and not wanted.regions:
-        raise HTTPException(422, "name at least one task in tasks, or a region in regions")
-    if wanted.regions and wanted.action not in FIELD_CHANGES:
-        raise HTTPException(422, f"{wanted.action} is about tasks: name them in tasks")
-    tag = check_tag(options.tag) if wanted.action in ("tag", "untag") else ""
-    if options.to not in ("", NEW, HERE) and not options.to.isdecimal():
-        raise HTTPException(422, f"to is {options.to!r}; allowed is new, here or a project's id")
-    return Wish(
-        action=wanted.action,
-        tasks=tuple(sorted(set(wanted.tasks))),
-        regions=tuple(sorted(set(wanted.regions))),
-        tag=tag,
-        to=options.to,
-        confidence=sure or 1.0,
-        control=options.control,
-    )
+        return None
 
 
 def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +26,13 @@ from ml_backend.demo.projects import (
     create_project,
     upload_images,
 )
+from ml_backend.jobs.batch_orders import Order
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, Run, RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import free_port
+from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
 from tests.integration.label_types import Case
 from tests.made_models import make_models
@@ -59,6 +62,11 @@ def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> 
     raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
 
 
+def new_order(**wanted: Any) -> Order:
+    """An order with a name of its own."""
+    return Order(secrets.token_hex(3), **wanted)
+
+
 @dataclass
 class Bench:
     """The running parts, and what tests do with them over and over."""
@@ -67,6 +75,17 @@ class Bench:
     client: LabelStudio
     settings: ServiceSettings
     stack: Stack
+
+    @property
+    def asking(self) -> dict[str, str]:
+        """All that the command line needs to know, on any machine."""
+        return {"RELOOK_URL": self.stack.url, "LABEL_STUDIO_API_KEY": self.server.token()}
+
+    @property
+    def services(self) -> Services:
+        """Parts of a process of its own, as a worker has them."""
+        found = {"redis_url": SecretStr(self.stack.redis_url)}
+        return Services(self.settings.model_copy(update=found))
 
     @property
     def redis(self) -> redis.Redis:

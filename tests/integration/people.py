@@ -99,6 +99,12 @@ class Person:
         return answer.json() if answer.content else {}
 
 
+def access_of(url: str, token: str) -> dict[str, str]:
+    """Return the headers that a personal access token buys."""
+    bought = httpx.post(f"{url}/api/token/refresh/", json={"refresh": token}).raise_for_status()
+    return {"Authorization": f"Bearer {bought.json()['access']}"}
+
+
 def stranger(bench: Bench, name: str) -> str:
     """Return the token of somebody who belongs to another organization."""
     person = Person(bench.client, bench.server.url, name)

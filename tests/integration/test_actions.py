@@ -163,7 +163,7 @@ def test_what_cannot_be_taken_back_stands_and_can_be_tried_again(
 ):
     project, tasks = here
     found = done(signed_in, project, "batch", tasks[1:3], to="new")
-    book.keep_batch(found["id"], "no-batch")
+    book.note(found["id"], batch="no-batch")
     assert signed_in.post(f"/api/actions/{found['id']}/undo").status_code == 202
     stands = ended(signed_in, project, found["id"])
     assert (stands["state"], stands["undoable"]) == ("done", True)

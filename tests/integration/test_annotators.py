@@ -128,18 +128,11 @@ def test_the_share_of_errors_is_told_apart_and_the_confusion_is_named(bench: Ben
 
 
 def test_the_command_line_tells_the_same_and_cells_are_no_formulas(bench: Bench, team: Team):
-    environment = {
-        "REDIS_URL": bench.stack.redis_url,
-        "LABEL_STUDIO_URL": bench.server.url,
-        "LABEL_STUDIO_API_KEY": bench.server.token(),
-        "RELOOK_DATA_DIR": str(bench.settings.data_dir),
-        "RELOOK_MODEL_DIR": str(bench.settings.model_dir),
-    }
     served = report(bench, team, **access_headers(bench.client)).json()
-    told = relook("annotators", str(team.project), "--json", **environment)
+    told = relook("annotators", str(team.project), "--json", **bench.asking)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout) == served
-    table = relook("annotators", str(team.project), "--csv", **environment)
+    table = relook("annotators", str(team.project), "--csv", **bench.asking)
     rows = list(csv.DictReader(io.StringIO(table.stdout)))
     # A row for each, and below it one for the pair of labels, the week, and the colleague.
     about = ("given", "week", "colleague")
@@ -157,7 +150,7 @@ def test_the_command_line_tells_the_same_and_cells_are_no_formulas(bench: Bench,
     fetched = httpx.get(address, headers=access_headers(bench.client), timeout=60)
     assert fetched.headers["content-type"].startswith("text/csv")
     assert list(csv.DictReader(io.StringIO(fetched.text))) == rows
-    shown = relook("annotators", str(team.project), **environment)
+    shown = relook("annotators", str(team.project), **bench.asking)
     assert "=careless@relook.example has 5 for 3 in digit: 2 confirmed, 1 suspected" in shown.stdout
 
 

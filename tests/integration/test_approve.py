@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,9 +47,9 @@ class Unlabelled:
     def work(self) -> ApprovalWork:
         return ApprovalWork.open(self.services, self.project)
 
-    def approve(self, tasks: list[int] | None = None, batch: str = "b1", **options: Any) -> Any:
-        found = self.work.tasks(chosen=tasks)
-        tallies = list(self.work.approve(found, SURE, batch, **options))
+    def approve(self, tasks: list[int] | None = None, batch: str = "b1") -> Any:
+        found = self.work.tasks(tasks)
+        tallies = list(self.work.approve(found, SURE, batch))
         for tally in tallies[1:]:
             tallies[0].add(tally)
         self.bench.settle(self.project)
@@ -82,10 +84,7 @@ def unlabelled(
         id=project, request=cast(Any, body), return_task_ids=True
     )
     bench._connect(project, {"model": MODEL[kind]})
-    settings = bench.settings.model_copy(
-        update={"redis_url": type(bench.settings.label_studio_api_key)(bench.stack.redis_url)}
-    )
-    return Unlabelled(bench, project, [int(task) for task in made.task_ids], Services(settings))
+    return Unlabelled(bench, project, [int(task) for task in made.task_ids], bench.services)
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +101,12 @@ def approved(bench: Bench):
     bench.settle(here.project)
     # The events of the two annotations had nothing to do with the hand-set flag.
     assert bench.flag(flagged) == "needs-review"
-    dry = here.approve(dry_run=True)
-    assert here.labelled() == [skipped, labelled]
-    return here, dry, here.approve()
+    return here, here.approve()
 
 
 def test_what_is_sure_becomes_a_label_that_says_it_is_the_models(bench, approved):
-    here, dry, tally = approved
-    assert tally.approved == dry.approved > 3
-    assert [one.task for one in dry.examples] == [one.task for one in tally.examples]
+    here, tally = approved
+    assert tally.approved > 3
     fresh = [task for task in here.labelled() if task not in here.tasks[:4]]
     assert len(fresh) == tally.approved
     for task in fresh:
@@ -124,7 +120,7 @@ def test_what_is_sure_becomes_a_label_that_says_it_is_the_models(bench, approved
 
 
 def test_the_labels_are_right(approved):
-    here, _, _ = approved
+    here, _ = approved
     for task, scene in zip(here.tasks, scenes(12, seed=81), strict=True):
         if task in here.tasks[:4] or not here.annotations(task):
             continue
@@ -134,17 +130,17 @@ def test_the_labels_are_right(approved):
 
 
 def test_flagged_skipped_begun_and_labelled_tasks_are_left_out(bench, approved):
-    here, dry, _ = approved
+    here, tally = approved
     flagged, skipped, drafted, labelled = here.tasks[:4]
     assert (here.annotations(flagged), here.annotations(drafted)) == ([], [])
     assert len(here.annotations(skipped)) == len(here.annotations(labelled)) == 1
     # Skipped and labelled ones are not even looked at.
-    assert dry.looked_at == 10
-    assert dry.left["needs review"] == dry.left["labelled or begun by somebody"] == 1
+    assert tally.looked_at == 10
+    assert tally.left["needs review"] == tally.left["labelled or begun by somebody"] == 1
 
 
 def test_a_second_approval_changes_nothing(approved):
-    here, _, _ = approved
+    here, _ = approved
     before = {task: here.annotations(task) for task in here.tasks}
     assert here.approve(batch="b2").approved == 0
     assert {task: here.annotations(task) for task in here.tasks} == before
@@ -152,7 +148,7 @@ def test_a_second_approval_changes_nothing(approved):
 
 
 def test_nothing_is_learnt_from_what_the_model_gave_itself(bench, approved):
-    here, _, tally = approved
+    here, tally = approved
     assert bench.analyze(here.project).state == "done"
     (control,) = here.work.opened.project.config.controls
     kept = here.services.store.get_labels(here.project, control.name)
@@ -163,7 +159,7 @@ def test_nothing_is_learnt_from_what_the_model_gave_itself(bench, approved):
 
 
 def test_an_approval_is_looked_at_as_any_label_is_and_no_run_asks_twice(bench, approved):
-    here, _, _ = approved
+    here, _ = approved
     assert bench.analyze(here.project).state == "done"
     states = read_states(bench.client, here.project)
     looks = here.services.looks.get(here.project, states.task)
@@ -202,10 +198,10 @@ def test_a_batch_of_the_page_is_older_than_one_that_came_after_it(bench: Bench):
     action = book.open(here.project, wish, 2)
     page, _ = approve_action(here.services, action, book, wish)
     assert page.approved
-    named = book.batch(action.id)
+    named = book.read(action.id).batch
     # Tried again, it adds to the same batch.
-    approve_action(here.services, action, book, wish)
-    assert book.batch(action.id) == named
+    approve_action(here.services, book.read(action.id), book, wish)
+    assert book.read(action.id).batch == named
     newer = here.approve(batch=f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     assert newer.approved
     # Without embeddings nobody knows what is unlike all else.
@@ -345,8 +341,7 @@ def test_a_label_is_looked_at_where_none_was_before(bench: Bench):
     bench.client.annotations.create(id=task, result=human_result("detection", wrong_class(scene)))
     wait_for(lambda: bench.flag(task) == "needs-review", "the flag")
     bench.settle(here.project)
-    dry = here.approve(dry_run=True)
-    assert dry.looked_at == 2
+    assert here.approve().looked_at == 2
 
 
 def test_classes_are_approved_too(bench: Bench):
@@ -368,31 +363,44 @@ def test_half_a_label_is_refused(bench: Bench):
 
 def test_the_command_line_approves_a_selection_and_takes_it_back(bench: Bench):
     here = unlabelled(bench, 4, seed=89)
-    env = {**bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
-    project, some = str(here.project), ",".join(map(str, here.tasks[:2]))
-    dry = relook("approve", project, "--confidence", "0.7", "--dry-run", **env)
-    assert dry.returncode == 0, dry.stderr
-    assert "of 4 unlabelled tasks would be approved" in dry.stderr
-    assert here.labelled() == []
-    done = relook("approve", project, "--confidence", "0.7", "--task", some, **env)
-    assert done.returncode == 0, done.stderr
-    assert "of 2 unlabelled tasks are approved" in done.stderr
-    assert set(here.labelled()) <= set(here.tasks[:2])
-    only_last = (
-        '{"conjunction": "and", "items": [{"filter": "filter:tasks:id", "operator": "equal", '
-        f'"type": "Number", "value": {here.tasks[-1]}}}]}}'
+    assert bench.analyze(here.project).state == "done"
+    bench.settle(here.project)
+    sure = ("--confidence", "0.7")
+
+    def typed(command: str, *words: str) -> str:
+        done = relook(command, str(here.project), *words, **bench.asking)
+        assert done.returncode == 0, done.stderr
+        bench.settle(here.project)
+        return done.stderr
+
+    dry = re.search(
+        r"such as tasks (.+)\n(?s:.*)(\d) of 4 tasks would be", typed("approve", *sure, "--dry-run")
     )
-    done = relook("approve", project, "--confidence", "0.7", "--filter", only_last, **env)
-    assert "of 1 unlabelled tasks are approved" in done.stderr
-    count = len(here.labelled())
-    assert count
+    assert dry
+    would = [int(task) for task in dry[1].split(", ")]
+    assert len(would) == int(dry[2]) > 1
+    assert here.labelled() == []
+    first, last = would[0], would[-1]
+    assert "1 task approved" in typed("approve", *sure, "--task", f"{first},{first}")
+    assert here.labelled() == [first]
+    only_last = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": last}
+    filters = json.dumps({"conjunction": "and", "items": [only_last]})
+    said = typed("approve", *sure, "--filter", filters)
+    assert "1 task approved" in said
+    assert here.labelled() == [first, last]
+    named = re.search(rf"`relook approve-undo {here.project} (\S+)`", said)
+    assert named
+    typed("approve", *sure)
+    assert here.labelled() == would
+    # The one that is named, then the newest.
+    said = typed("approve-undo", named[1])
+    assert f"batch {named[1]}: 1 task without a label again" in said
     while here.labelled():
-        undone = relook("approve-undo", project, **env)
-        assert undone.returncode == 0, undone.stderr
-        assert "approvals are taken back" in undone.stderr
-    again = relook("approve-undo", project, **env)
+        assert "without a label again" in typed("approve-undo")
+    again = relook("approve-undo", str(here.project), **bench.asking)
     assert again.returncode == 2
     assert "has no batch" in again.stderr
+    assert "0 tasks approved" in typed("approve", "--task", "999999999")
 
 
 @pytest.mark.parametrize(
@@ -404,13 +412,12 @@ def test_the_command_line_approves_a_selection_and_takes_it_back(bench: Bench):
         (("--filter", '{"conjunction": "and", "items": [{"filter": "id"}]}'), "understand"),
         (("--task", "9" * 19), "--task wants"),
         (("--task", "1,two"), "not 'two'"),
-        (("--task", "1", "--filter", '{"items": []}'), "exclude each other"),
+        (("--task", "1", "--filter", '{"items": []}'), "tasks and filter exclude each other"),
     ],
 )
 def test_a_wrong_selection_is_one_line(bench, approved, given, said):
-    here, _, _ = approved
-    env = {**bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
-    done = relook("approve", str(here.project), *given, "--dry-run", **env)
+    here, _ = approved
+    done = relook("approve", str(here.project), *given, "--dry-run", **bench.asking)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr

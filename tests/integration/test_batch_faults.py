@@ -7,28 +7,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from ml_backend.errors import BatchError
-from ml_backend.jobs.batch_jobs import (
-    bring_back,
-    cancel_batch,
-    enqueue,
-    list_batches,
-    new_order,
-    send_batch,
-)
-from ml_backend.jobs.batch_jobs import wait_for as answer_of
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.ranges import SHARD
 from ml_backend.jobs.take_back import held_answers, take_back
 from ml_backend.labelstudio import reader
 from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.services import Services
-from tests.integration.conftest import wait_for
+from tests.integration.conftest import new_order, wait_for
 from tests.integration.test_faults import (  # noqa: F401 - fixtures among them
     ANSWER,
     Site,
@@ -63,10 +53,6 @@ def copies(site: Site, project: int) -> Counter[int]:
     return Counter(task.data["relook_source_task"] for task in listed(site, target))
 
 
-def batches(site: Site, project: int) -> list[dict[str, Any]]:
-    return answer_of(enqueue(site.mailbox, list_batches, project))["batches"]
-
-
 def results(site: Site, task: int) -> list[Any]:
     """What the annotations of a task say, oldest first."""
     found = site.client.tasks.get(id=str(task)).annotations
@@ -90,14 +76,14 @@ def test_a_worker_that_is_killed_as_a_batch_goes_out_sends_nothing_twice(worker:
     if page > 1:
         worker.proxy.add(COPIES, "call", times=page - 1, action=lambda: None)
     fault = worker.proxy.add(COPIES, "call", action=lambda: worker.workers.pop().kill())
-    job = enqueue(worker.mailbox, send_batch, project, asdict(new_order(tasks=ids)))
+    action = worker.act(project, "batch", tasks=ids)
     wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
     # From this thread: a child ends with the thread that started it.
     worker.work()
-    assert answer_of(job)["sent"] == 250
+    assert worker.acted(action).said == "250 tasks sent"
     assert copies(worker, project) == Counter(ids)
-    (row,) = batches(worker, project)
-    assert (row["sent"], row["open"]) == (250, 250)
+    (row,) = worker.batches(project).progress()
+    assert (row.sent, row.open) == (250, 250)
 
 
 def test_a_batch_that_is_cancelled_before_its_dead_sender_is_made_up_for_is_not_sent_anew(
@@ -105,21 +91,20 @@ def test_a_batch_that_is_cancelled_before_its_dead_sender_is_made_up_for_is_not_
 ):
     project, ids = many(worker, 250)
     fault = worker.proxy.add(COPIES, "call", action=lambda: worker.workers.pop().kill())
-    job = enqueue(worker.mailbox, send_batch, project, asdict(new_order(tasks=ids)))
+    action = worker.act(project, "batch", tasks=ids)
     wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
     sent = wait_for(lambda: sum(copies(worker, project).values()), "the page that was sent")
     assert sent < 250
     batch = listed(worker, *find_relabel_projects(worker.client, project))[0].data
     # It waits in front of the sender's job, which is taken up once it is missed.
-    cancelled = enqueue(worker.mailbox, cancel_batch, project, batch["relook_sent_batch"])
+    cancelled = worker.act(project, "withdraw", batch=batch["relook_sent_batch"])
     worker.work()
-    assert answer_of(cancelled) == {"written": 0, "withdrawn": sent}
+    assert worker.acted(cancelled).said == f"{sent} tasks withdrawn, 0 answers brought back"
     with pytest.raises(BatchError, match="was cancelled"):
-        answer_of(job)
+        worker.acted(action)
     assert not copies(worker, project)
     # Another order is another batch.
-    order = asdict(new_order(tasks=ids[:3]))
-    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 3
+    assert worker.acted(worker.act(project, "batch", tasks=ids[:3])).said == "3 tasks sent"
 
 
 def test_a_batch_that_is_cancelled_while_it_goes_out_ends(
@@ -219,9 +204,9 @@ def test_an_answer_that_is_refused_is_shown_and_holds_up_no_other(worker: Site):
     wait_for(lambda: not worker.mailbox.pending.count(target), "all looked at")
     assert [len(results(worker, task)) for task in sources] == [1, 2, 2, 2]
     assert refusal.met == 1
-    (row,) = batches(worker, project)
-    assert (row["ready"], row["conflicts"]) == (1, {})
-    (said,) = row["held"].values()
+    (row,) = worker.batches(project).progress()
+    assert (row.ready, row.conflicts) == (1, {})
+    (said,) = row.held.values()
     assert f"task {sources[0]}: the answer (task {copy} of project {target}) waits" in said
     assert "HTTP 400" in said
     # Nobody tries it again at once, but whoever looks after the project's batches does.
@@ -229,14 +214,15 @@ def test_an_answer_that_is_refused_is_shown_and_holds_up_no_other(worker: Site):
     worker.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
     wait_for(lambda: len(results(worker, sources[0])) == 2, "the answer")
     wait_for(lambda: not held_answers(worker.mailbox, target), "the end of the note")
-    (row,) = batches(worker, project)
-    assert (row["ready"], row["held"]) == (0, {})
+    (row,) = worker.batches(project).progress()
+    assert (row.ready, row.held) == (0, {})
 
 
 def test_an_answer_that_a_busy_database_refuses_once_is_written_all_the_same(worker: Site):
     project, sources, _ = answered(worker)
     fault = worker.proxy.add(ANSWER, "status", status=500)
-    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": len(sources)}
+    said = f"{len(sources)} answers brought back"
+    assert worker.acted(worker.act(project, "sync")).said == said
     assert fault.met == 1
     assert [len(results(worker, task)) for task in sources] == [2] * len(sources)
 
@@ -280,8 +266,7 @@ def test_events_of_others_pass_while_a_batch_goes_out(worker: Site):
     project, ids = many(worker, 250)
     worker.proxy.clear()
     worker.proxy.add(COPIES, "call", action=lambda: worker.mailbox.pending.add(other, [task]))
-    order = asdict(new_order(tasks=ids))
-    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 250
+    assert worker.acted(worker.act(project, "batch", tasks=ids)).said == "250 tasks sent"
     pages = [
         at
         for at, said in enumerate(worker.proxy.requests)
@@ -295,8 +280,7 @@ def test_events_of_others_pass_while_answers_come_back(worker: Site):
     other, (task, *_) = worker.project(wrong=1, good=0)
     worker.ended(worker.graph.start(other))
     project, ids = many(worker, 24)
-    order = asdict(new_order(tasks=ids))
-    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 24
+    assert worker.acted(worker.act(project, "batch", tasks=ids)).said == "24 tasks sent"
     (target,) = find_relabel_projects(worker.client, project)
     for copy in listed(worker, target):
         worker.client.annotations.create(id=copy.id, result=[])
@@ -304,6 +288,6 @@ def test_events_of_others_pass_while_answers_come_back(worker: Site):
     worker.proxy.add(ANSWER, "call", action=lambda: worker.mailbox.pending.add(other, [task]))
     # Slower than in life, so that there is a meanwhile.
     worker.proxy.add(ANSWER, "call", times=23, action=lambda: time.sleep(1))
-    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 24}
+    assert worker.acted(worker.act(project, "sync")).said == "24 answers brought back"
     writes = [at for at, said in enumerate(worker.proxy.requests) if "/annotations" in said]
     assert any(writes[0] < at < writes[-1] for at in asked_of(worker, other))

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from pydantic import SecretStr
 
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import create_project
-from ml_backend.jobs.batch_jobs import bring_back, enqueue, list_batches, new_order, send_batch
-from ml_backend.jobs.batch_jobs import wait_for as answer_of
+from ml_backend.errors import BatchError
+from ml_backend.jobs.action_book import Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
@@ -32,6 +33,7 @@ from ml_backend.labelstudio.changes import last_change, read_changes, read_state
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.processes import ChildProcess
+from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
 from tests.faulty_proxy import FaultyProxy
 from tests.integration.conftest import MODELS, wait_for
@@ -100,6 +102,23 @@ class Site:
         made, ids = create_project(self.client, self.label_studio.url, "detection", "Faults", tasks)
         self.mailbox.remember_setup(made, {"model": "digits-detect.pt"})
         return made, ids
+
+    def batches(self, project: int) -> Batches:
+        return Batches(Services(self.settings()), project)
+
+    def act(self, project: int, action: str, **wish: Any) -> str:
+        """Give an action to the workers."""
+        opened = ActionBook(self.redis).open(project, Wish(action, **wish), 0)
+        enqueue(self.mailbox, "act", opened.id)
+        return opened.id
+
+    def acted(self, action: str) -> Action:
+        """Wait for an action's end; raise what it failed of."""
+        book = ActionBook(self.redis)
+        wait_for(lambda: book.read(action).ended, f"the end of action {action}", 180)
+        if (found := book.read(action)).state == "failed":
+            raise BatchError(found.said)
+        return found
 
     def ended(self, run: Run, timeout: float = 180) -> Run:
         wait_for(lambda: self.book.read(run.id).state in ENDED, f"the end of {run}", timeout)
@@ -505,8 +524,7 @@ def test_a_task_that_fails_holds_up_no_other_event(worker: Site):
 
 def send_all(site: Site, project: int) -> dict[int, Any]:
     """Send the queue; return source task to its copy."""
-    order = asdict(new_order())
-    batch = answer_of(enqueue(site.mailbox, send_batch, project, order))["batch"]
+    batch = site.acted(site.act(project, "batch")).batch
     target = int(batch.split("-")[0])
     copies: Any = site.client.tasks.list(project=target, fields="all", page_size=100)
     return {task.data["relook_source_task"]: task for task in copies}
@@ -536,27 +554,26 @@ def test_who_labels_a_source_as_its_answer_is_written_is_not_overwritten(
             worker.client.annotations.update(id=wrong["id"], result=others)
 
     fault = worker.proxy.add(ANSWER, "call", action=label)
-    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 1}
+    assert worker.acted(worker.act(project, "sync")).said == "1 answers brought back"
     assert fault.met == 1
-    (row,) = answer_of(enqueue(worker.mailbox, list_batches, project))["batches"]
-    (said,) = row["conflicts"].values()
-    assert (row["done"], row["ready"], row["open"]) == (0, 0, WRONG - 1)
+    (row,) = worker.batches(project).progress()
+    (said,) = row.conflicts.values()
+    assert (row.done, row.ready, row.open) == (0, 0, WRONG - 1)
     assert f"task {task}: somebody labelled it while the answer" in said
     held = worker.client.tasks.get(id=str(task)).annotations
     assert others in [one["result"] for one in held]
     # It is not written again.
-    assert answer_of(enqueue(worker.mailbox, bring_back, project)) == {"written": 0}
+    assert worker.acted(worker.act(project, "sync")).said == "0 answers brought back"
     assert len(worker.client.tasks.get(id=str(task)).annotations) == len(held)
 
     # The mend: as it now stands, it goes out again.
-    order = asdict(new_order(tasks=(task,)))
-    assert answer_of(enqueue(worker.mailbox, send_batch, project, order))["sent"] == 1
+    assert worker.acted(worker.act(project, "batch", tasks=(task,))).said == "1 task sent"
     again = worker.client.tasks.list(project=copy.project, fields="all", page_size=100)
     newest = max(again, key=lambda one: one.id)
     label = next(p.result for p in newest.predictions if p.model_version == "current-label")
     assert label == (others if meanwhile == "added" else suggested(copy))
-    for row in answer_of(enqueue(worker.mailbox, list_batches, project))["batches"]:
-        assert row["conflicts"] == {}
+    for row in worker.batches(project).progress():
+        assert row.conflicts == {}
 
 
 @pytest.mark.parametrize(

@@ -180,8 +180,7 @@ def begin_over(bench: Bench, project: int, over: dict[str, Any]) -> httpx.Respon
 
 def analyze_by_filter(bench: Bench, project: int, task: int) -> str:
     said = json.dumps(every(condition("id", "Number", task)))
-    env = {**bench.settings.environment(), "REDIS_URL": bench.stack.redis_url}
-    done = relook("analyze", str(project), "--filter", said, **env)
+    done = relook("analyze", str(project), "--filter", said, **bench.asking)
     assert done.returncode == 0, done.stderr
     assert f" over filter {said}: done, 3 tasks need review" in done.stderr
     return f"filter {said}"

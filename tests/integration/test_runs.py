@@ -105,18 +105,17 @@ def workers_at_rest(bench: Bench) -> Iterator[None]:
 
 def test_a_run_is_cancelled_and_retried_from_the_command_line(bench: Bench):
     project, _ = bench.project("detection", [right(scene) for scene in scenes(2, seed=62)])
-    url = {"REDIS_URL": bench.stack.redis_url}
     with workers_at_rest(bench):
         run = bench.graph.start(project)
-        done = relook("cancel", run.id, **url)
+        done = relook("cancel", run.id, **bench.asking)
         assert (done.returncode, bench.runs.read(run.id).state) == (0, "cancelled")
-        again = relook("cancel", run.id, **url)
+        again = relook("cancel", run.id, **bench.asking)
         assert again.returncode == 2
         assert "ended already (cancelled)" in again.stderr
-    done = relook("retry", run.id, **url)
+    done = relook("retry", run.id, **bench.asking)
     assert done.returncode == 0, done.stderr
     assert f"run {run.id}: done" in done.stderr
-    assert "cancelled" not in relook("runs", str(project), **url).stdout
+    assert "cancelled" not in relook("runs", str(project), **bench.asking).stdout
 
 
 def without_events(bench: Bench, project: int) -> None:

@@ -22,7 +22,7 @@ def connection(tmp_path_factory):
 
 def test_an_action_is_read_as_it_was_wished(connection):
     book = ActionBook(connection)
-    wish = Wish("tag", (3, 5), ((5, 0),), tag="late", control="box")
+    wish = Wish("tag", (3, 5), ((5, 0),), tag="late", control="box", kinds=("missing",))
     opened = book.open(7, wish, 2, "Ada")
     assert book.wish(opened.id) == wish
     assert (opened.state, opened.total, opened.by, opened.undoable) == ("queued", 2, "Ada", False)
@@ -84,11 +84,11 @@ def test_what_stood_before_is_kept_lot_by_lot(connection):
     lot = Lot({1: {"flag": NEEDS_REVIEW, "priority": 0.5}}, {1: {"flag": "", "priority": 0.0}})
     book.keep_lot(opened.id, 1, lot)
     book.keep_lot(opened.id, 0, Lot({}, {}))
-    book.keep_batch(opened.id, "12-ab")
+    book.note(opened.id, batch="12-ab")
     assert book.lots(opened.id) == [0, 1]
     assert book.lot(opened.id, 1) == lot
     assert book.lot(opened.id, 2) is None
-    assert book.batch(opened.id) == "12-ab"
+    assert book.read(opened.id).batch == "12-ab"
 
 
 def test_the_queue_burns_down(connection):

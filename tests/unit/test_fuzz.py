@@ -9,6 +9,7 @@ from tests.fuzzing_requests import Sent, opened
 from tests.made_project import PROJECT, TASKS
 
 ACT = ("POST", "/api/projects/{project}/actions")
+OF_TASKS = ("flag", "clear", "tag", "untag", "batch", "approve")
 
 #: What says nothing of what lies behind: not signed in, malformed, too many, Label Studio away.
 BEFORE = {401, 422, 429, 503}
@@ -27,8 +28,15 @@ def test_no_request_is_an_error_of_the_server(tmp_path):
         for route in requests.routes:
             assert fuzzing.run(requests.to(route), requests.check, 8, derandomize=True)
         # Few made-up bodies are an action: each kind once as it should be.
-        for action in ("flag", "clear", "tag", "untag", "batch", "approve"):
-            body = {"action": action, "tasks": list(TASKS), "options": {"tag": "odd"}}
+        each = [
+            *((action, {"tasks": list(TASKS)}) for action in OF_TASKS),
+            ("batch", {"queue": {"top": 2}}),
+            ("approve", {"filter": {"conjunction": "and", "items": []}}),
+            *((action, {}) for action in ("sync", "withdraw", "take-back")),
+        ]
+        for action, what in each:
+            options = {"tag": "odd", "batch": f"{PROJECT}-ab"}
+            body = {"action": action, **what, "options": options}
             for more in ({}, {"dry_run": True}):
                 asked = {**body, "options": {**body["options"], **more}}
                 path = ACT[1].replace("{project}", str(PROJECT))

@@ -19,6 +19,14 @@ describe("actions", () => {
     expect(titleOf(action({ said: "3 tries", state: "doing" }))).toBe("Flagging 5 tasks");
   });
 
+  test("an action that names no tasks says how many at its end", () => {
+    const sync = { action: "sync", total: 0 } as const;
+    expect(titleOf(action({ ...sync, state: "queued" }))).toBe("Bringing back answers to tasks");
+    expect(titleOf(action({ ...sync, said: "3 answers brought back" }))).toBe(
+      "Brought back answers to 3 tasks",
+    );
+  });
+
   test("all that is under way is shown, and the newest of what has ended", () => {
     const states = ["done", "doing", "failed", "undone", "done", "done", "queued", "undoing"];
     const all = states.map((state, n) =>

@@ -191,7 +191,16 @@ export interface AnnotatorReport {
   agreement: { control: string; alpha: number | null; pairs: AnnotatorPair[] }[];
 }
 
-export type ActionName = "flag" | "clear" | "tag" | "untag" | "batch" | "approve";
+export type ActionName =
+  | "flag"
+  | "clear"
+  | "tag"
+  | "untag"
+  | "batch"
+  | "approve"
+  | "sync"
+  | "withdraw"
+  | "take-back";
 
 export interface ActionRequest {
   action: ActionName;

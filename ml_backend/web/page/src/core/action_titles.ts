@@ -10,6 +10,9 @@ const DOING: Readonly<Record<ActionName, string>> = {
   untag: "Untagging",
   batch: "Sending",
   approve: "Approving",
+  sync: "Bringing back answers to",
+  withdraw: "Withdrawing",
+  "take-back": "Taking back the approval of",
 };
 const DONE: Readonly<Record<ActionName, string>> = {
   flag: "Flagged",
@@ -18,6 +21,9 @@ const DONE: Readonly<Record<ActionName, string>> = {
   untag: "Untagged",
   batch: "Sent",
   approve: "Approved",
+  sync: "Brought back answers to",
+  withdraw: "Withdrew",
+  "take-back": "Took back the approval of",
 };
 const MOST_ENDED = 4;
 
@@ -27,7 +33,9 @@ export const hasEnded = ({ state }: ActionState): boolean =>
 export function titleOf({ action, state, total, said }: ActionState): string {
   // What is said of the end begins with how many it was: some may have been left out.
   const counted = state === "done" || state === "undone" ? Number.parseInt(said, 10) : Number.NaN;
-  const several = plural(Number.isNaN(counted) ? total : counted, "task");
+  // Of an action that names no tasks it is known at its end.
+  const known = Number.isNaN(counted) ? total || null : counted;
+  const several = known === null ? "tasks" : plural(known, "task");
   if (state === "done") return `${DONE[action]} ${several}`;
   if (state === "undoing") return `Taking back: ${DONE[action].toLowerCase()} ${several}`;
   if (state === "undone") return `Taken back: ${DONE[action].toLowerCase()} ${several}`;
