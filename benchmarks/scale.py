@@ -164,7 +164,7 @@ def _score(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
         at = np.full(len(some), 1.0)
         never = np.zeros(len(some), dtype=np.bool_)
         said = np.full(len(some), "d")
-        decide(State(nothing_yet, nothing_yet, said, at, at, "m", priority, never), 0.5)
+        decide(State(nothing_yet, nothing_yet, said, at, at, "m", priority, never, at), 0.5)
 
 
 def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:
