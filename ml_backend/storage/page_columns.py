@@ -23,7 +23,9 @@ __all__ = ["FOUND", "TASKS", "PageColumns"]
 #: joined by line ends; so are ``sources``, the addresses of its files, and the keys of the task's
 #: data that hold them, ``source_keys``, which is not searched; ``unit`` and
 #: ``by`` are its current annotations and who made them; ``region_tags`` are written
-#: ``control``, place in the annotations' regions, tag, with ``SEPARATOR`` between them.
+#: ``control``, place in the annotations' regions, tag, with ``SEPARATOR`` between them;
+#: ``flag_kind`` and ``flag_score`` are what it is or was flagged for, and with what score, NaN
+#: where that is not known: a verdict is on these, not on what is found in the label by now.
 TASKS: Final = pa.schema(
     [
         ("task", pa.int64()),
@@ -37,6 +39,8 @@ TASKS: Final = pa.schema(
         ("unit", pa.list_(pa.int64())),
         ("by", pa.list_(pa.int64())),
         ("region_tags", pa.list_(pa.string())),
+        ("flag_kind", pa.string()),
+        ("flag_score", pa.float32()),
     ]
 )
 #: Of each task and control tag, what scoring found. Labels are places in the tag's labels, -1 for
