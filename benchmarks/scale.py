@@ -147,7 +147,7 @@ def _write(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
         said, labels = _made(some)
         sources = [f"/data/{task}.png" for task in some.tolist()]
         store.put_predictions(1, control.name, key, some, sources, said)
-        store.put_labels(1, control.name, some, labels)
+        store.put_labels(1, control, some, labels)
         column = np.full(len(some), 1, dtype=np.int64)
         flagged = np.zeros(len(some), dtype=np.bool_)
         told = np.full(len(some), QUIET)

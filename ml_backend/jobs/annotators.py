@@ -108,9 +108,7 @@ def _score(opened: OpenedProject, tasks: NDArray[np.int64]) -> _Scored:
         services.kept.stored(project.id, project.config, control, opened.settings, tasks)
         for control in opened.controls
     ]
-    labels = [
-        services.store.get_labels(project.id, control.name, tasks) for control in opened.controls
-    ]
+    labels = [services.store.get_labels(project.id, control, tasks) for control in opened.controls]
     nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
     page, said, around = one_by_one(stored_page(tasks, labels), tables, nearby)
     found = learning.scores(opened, page, said, around, policy_of(opened))

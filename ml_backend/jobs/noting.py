@@ -29,7 +29,7 @@ from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, RegionScores, page_labels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
-from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.labels import StoredLabels, form_of
 from ml_backend.storage.lists import as_lists
 from ml_backend.storage.page_columns import FOUND, TASKS
 from ml_backend.storage.standing import Standing
@@ -161,6 +161,7 @@ class Noting:
         columns = {
             "task": tasks,
             "control": [control.name] * len(tasks),
+            "form": [form_of(control)] * len(tasks),
             "priority": scores.priority,
             "kind": scores.kind,
             "reason": scores.reason,

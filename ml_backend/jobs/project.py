@@ -249,7 +249,7 @@ class ProjectWork:
         store, project = self.opened.services.store, self.opened.project.id
         tasks = page.id[wanted]
         controls = self.opened.controls if len(tasks) else ()
-        return [store.get_labels(project, control.name, tasks) for control in controls]
+        return [store.get_labels(project, control, tasks) for control in controls]
 
     def _changed(
         self,
@@ -279,7 +279,7 @@ class ProjectWork:
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
             said = page_labels(page, table, labels)
-            services.store.put_labels(project.id, table.control.name, page.id, said)
+            services.store.put_labels(project.id, table.control, page.id, said)
             wrong = opened.vectors.embed(table.control, page.inputs, said)
             for task, reason in wrong.items():
                 predicted.errors.setdefault(task, reason)

@@ -209,7 +209,7 @@ def _count(
     opened: OpenProject, control: Control, iou: float, confidence: float
 ) -> dict[str, Any] | None:
     columns = opened.services.page
-    found = columns.found(opened.id, control.name, columns=("task", "control", *_SHOWN))
+    found = columns.found(opened.id, control, columns=("task", "control", *_SHOWN))
     if not len(found):
         return None
     tasks = columns.tasks(opened.id, columns=("task", "flag", "flag_kind", "flag_score"))
@@ -259,7 +259,7 @@ def _stored(
     opened: OpenProject, control: Control
 ) -> tuple[ControlPredictions, StoredLabels, NDArray[np.int64]] | None:
     """Predictions of the tasks that people have labelled, and these labels; None without any."""
-    labels = opened.services.store.get_labels(opened.id, control.name).of_people()
+    labels = opened.services.store.get_labels(opened.id, control).of_people()
     tasks = np.unique(labels.task)
     table = opened.predictions(control, tasks)
     if table is None or not table.found.any():

@@ -155,7 +155,7 @@ def test_nothing_is_learnt_from_what_the_model_gave_itself(bench, approved):
     here, _, tally = approved
     assert bench.analyze(here.project).state == "done"
     (control,) = here.work.opened.project.config.controls
-    kept = here.services.store.get_labels(here.project, control.name)
+    kept = here.services.store.get_labels(here.project, control)
     assert int(kept.approved.sum()) == tally.approved
     assert set(kept.of_people().task.tolist()) == {here.tasks[3]}
     assert len(set(kept.held_task.tolist())) == tally.approved + 2
