@@ -6,7 +6,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from analysis.priority import KindCalibrator
 from ml_backend.demo.projects import human_result
+from ml_backend.jobs.annotators import _score
+from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.project import ProjectWork
 from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.review.decide import CORRECTED, NEEDS_REVIEW
@@ -83,3 +86,20 @@ def test_what_the_model_approved_by_itself_does_not_count_as_agreement(studio, s
     assert services.page.tasks(PROJECT, np.array([unlabelled]))["unit"].to_pylist() == [[701]]
     after = counted(services)
     assert (after["classes"], after["confusion"]) == (before["classes"], before["confusion"])
+
+
+def test_what_verdicts_have_taught_holds_for_annotators_too(services):
+    opened, tasks = OpenedProject.open(services, PROJECT), np.array(TASKS)
+    missing = TASKS[1]
+    (before,) = _score(opened, tasks).of(np.array([10 * missing]))
+    many = np.full(30, 0.98, dtype=np.float32)
+    learnt = KindCalibrator.fit(["missing"] * 30, many, np.zeros(30, dtype=np.bool_))
+    services.store.put_arrays(PROJECT, "verdicts", learnt.to_arrays())
+    try:
+        (after,) = _score(opened, tasks).of(np.array([10 * missing]))
+    finally:
+        nothing = KindCalibrator.fit([], many[:0], many[:0] > 0)
+        services.store.put_arrays(PROJECT, "verdicts", nothing.to_arrays())
+    (expected,) = learnt.predict(["missing"], np.array([before]))
+    assert after == pytest.approx(expected, abs=1e-6)
+    assert after < before - 0.3
