@@ -147,7 +147,7 @@ def _write(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
         said, labels = _made(some)
         sources = [f"/data/{task}.png" for task in some.tolist()]
         store.put_predictions(1, control.name, key, some, sources, said)
-        store.put_labels(1, control.name, some, labels)
+        store.put_labels(1, control, some, labels)
         column = np.full(len(some), 1, dtype=np.int64)
         flagged = np.zeros(len(some), dtype=np.bool_)
         told = np.full(len(some), QUIET)
@@ -164,7 +164,7 @@ def _score(work: ProjectWork, tasks: NDArray[np.int64]) -> None:
         at = np.full(len(some), 1.0)
         never = np.zeros(len(some), dtype=np.bool_)
         said = np.full(len(some), "d")
-        decide(State(nothing_yet, nothing_yet, said, at, at, "m", priority, never), 0.5)
+        decide(State(nothing_yet, nothing_yet, said, at, at, "m", priority, never, at), 0.5)
 
 
 def _made(tasks: NDArray[np.int64]) -> tuple[Predictions, StoredLabels]:

@@ -294,7 +294,7 @@ def _lost(site: Site) -> list[int]:
     """Return the tasks whose labels were not read as they now stand in Label Studio."""
     (control,) = parse_config(CONFIGS["detection"]).controls
     tasks = np.array(sorted(site.annotations), dtype=np.int64)
-    kept = Store(site.settings.data_dir / "store").get_labels(site.project, control.name, tasks)
+    kept = Store(site.settings.data_dir / "store").get_labels(site.project, control, tasks)
     lost = []
     for task in tasks.tolist():
         annotation = site.annotations[task][0]

@@ -49,6 +49,11 @@ class Mark:
         """Whether it is that of an answer."""
         return self.digests == {_ANSWER}
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it does not say which labels were looked at: it is no mark, or an answer's."""
+        return self.answered or self == Mark()
+
     def __str__(self) -> str:
         score = "" if self.score is None else f"{_SCORED}{self.score:.4f}"
         digests = SEPARATOR.join(sorted(self.digests))

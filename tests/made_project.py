@@ -208,8 +208,9 @@ def connect(services: Services) -> None:
 def score(services: Services) -> None:
     """Read, predict, embed and score the project as a worker would, and lay it out."""
     tasks = np.array(TASKS, dtype=np.int64)
-    ProjectWork.open(services, PROJECT).score(tasks, lambda: None)
-    rows = services.page.found(PROJECT, CONTROL, tasks)
+    work = ProjectWork.open(services, PROJECT)
+    work.score(tasks, lambda: None)
+    rows = services.page.found(PROJECT, work.opened.controls[0], tasks)
     places = rows["r_place"].to_pylist()
     regions = [
         (task, one) for task, some in zip(tasks.tolist(), places, strict=True) for one in some

@@ -21,7 +21,7 @@ from ml_backend.labelstudio.results import Labels
 from ml_backend.labelstudio.suggestions import Fix
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.review.feedback import Agreement, Labelled, Mix, Pair, Report, report
-from ml_backend.review.judged import WRONG, Judged, judged
+from ml_backend.review.judged import RIGHT, WRONG, Judged, judged
 from ml_backend.scoring.between import Agreed, agreed, changes
 from ml_backend.scoring.stored import one_by_one, stored_page
 from ml_backend.services import Services
@@ -35,7 +35,8 @@ class _Scored:
 
     Attributes:
         annotation: int64 (A,), annotation ids, ascending.
-        score: float64 (A,), in [0, 1]; NaN where nothing was scored.
+        score: float64 (A,), what its score is worth by what verdicts have taught, in [0, 1]; NaN
+            where nothing was scored.
         needs_review: bool (A,), whether the score is enough for a flag.
         suspicions: annotation id, control tag, label given and the better one, of those that would
             be flagged.
@@ -73,9 +74,12 @@ def annotators(services: Services, project: int) -> Report:
     now = np.where(again, now[newest], now)
     suspicious = np.isin(work.id, scored.annotation[scored.needs_review])
     waits = (work.flag == NEEDS_REVIEW) & suspicious
+    suspected = _alone(work, said) | np.where(again, suspicious[newest], suspicious)
     # A verdict is on the label as it was flagged, not on what it was mended to.
-    probability = np.where(said.verdict != NONE, work.score, now)
-    rows = Labelled(work.task, work.author, work.made, waits, probability, said)
+    flagged = opened.lessons.worth(work.kind.tolist(), work.score).astype(np.float64)
+    of_flag = (said.verdict == WRONG) | ((said.verdict == RIGHT) & (suspected | np.isnan(now)))
+    probability = np.where(of_flag, flagged, now)
+    rows = Labelled(work.task, work.author, work.made, waits, suspected, probability, said)
     controls = opened.controls
     mixes = [
         _mix(control, tag, work, said, scored, waits & ~said.review)
@@ -108,9 +112,7 @@ def _score(opened: OpenedProject, tasks: NDArray[np.int64]) -> _Scored:
         services.kept.stored(project.id, project.config, control, opened.settings, tasks)
         for control in opened.controls
     ]
-    labels = [
-        services.store.get_labels(project.id, control.name, tasks) for control in opened.controls
-    ]
+    labels = [services.store.get_labels(project.id, control, tasks) for control in opened.controls]
     nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
     page, said, around = one_by_one(stored_page(tasks, labels), tables, nearby)
     found = learning.scores(opened, page, said, around, policy_of(opened))
@@ -126,7 +128,7 @@ def _score(opened: OpenedProject, tasks: NDArray[np.int64]) -> _Scored:
     order = np.argsort(page.annotations.id)
     return _Scored(
         page.annotations.id[order],
-        found.priority[order].astype(np.float64),
+        opened.lessons.priority(found)[order].astype(np.float64),
         (np.nan_to_num(found.priority) >= found.least)[order],
         suspicions,
     )
@@ -174,6 +176,14 @@ def _mix(
         np.arange(len(sure.annotation) + len(maybe)) < len(sure.annotation),
         used,
     )
+
+
+def _alone(work: Authored, said: Judged) -> NDArray[np.bool_]:
+    """Where an annotation is its task's only one, besides the reviewers'."""
+    _, task, count = np.unique(work.task[~said.review], return_inverse=True, return_counts=True)
+    alone = np.zeros(len(work), dtype=np.bool_)
+    alone[~said.review] = count[task] == 1
+    return alone
 
 
 def _newest_of_each(work: Authored, counted: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -18,11 +18,20 @@ from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import Approvals, approval_version
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.results import Result
+from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
-from ml_backend.review.approve import REASONS, Candidates, Judgement, Limits, judge
+from ml_backend.review.approve import (
+    REASONS,
+    Candidates,
+    Judgement,
+    Limits,
+    judge,
+    require_known,
+)
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
+from ml_backend.settings import ProjectSettings
 
 __all__ = ["ApprovalWork", "Tally", "name_batch"]
 
@@ -70,12 +79,15 @@ class ApprovalWork:
             project: Label Studio's project id.
 
         Raises:
-            ConfigError: when a tag that a label needs is left to people.
+            ConfigError: when a tag that a label needs is left to people, or a model lacks a class
+                for a label.
             RelookError: as ``OpenedProject.open`` says.
         """
         opened = OpenedProject.open(services, project)
         controls = opened.project.config.controls
         approvals.require_whole(services.client, project, {control.name for control in controls})
+        nothing = np.empty(0, dtype=np.int64)
+        require_known([opened.stored(one, nothing) for one in opened.controls], opened.settings)
         return cls(opened, Outliers(opened.neighborhood))
 
     def tasks(self, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
@@ -145,9 +157,8 @@ class ApprovalWork:
     def _results(
         self, page: TaskPage, predicted: PredictedTasks, done: Judgement, confidence: float
     ) -> dict[int, tuple[Result, float]]:
-        """What approved tasks will say: all that the model is sure of, whatever is pre-labelled."""
-        tables = tuple(_cut(table, confidence) for table in predicted.controls)
-        said = prelabels(replace(predicted, controls=tables), self.opened.settings, page.inputs)
+        """What approved tasks will say."""
+        said = _sure(predicted, self.opened.settings, confidence, page.inputs)
         approved = page.id[done.approved].tolist()
         return {task: said[task] for task in approved if task in said and said[task][0]}
 
@@ -202,6 +213,15 @@ class _Lot:
 def name_batch(action: str) -> str:
     """Return the name of an action's batch, by which the newest is told."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{action}"
+
+
+def _sure(
+    predicted: PredictedTasks, settings: ProjectSettings, confidence: float, inputs: TaskInputs
+) -> dict[int, tuple[Result, float]]:
+    """All that the model is sure of, which is what was judged, whatever is pre-labelled."""
+    tables = tuple(_cut(table, confidence) for table in predicted.controls)
+    whole = settings.model_copy(update={"class_thresholds": {}})
+    return prelabels(replace(predicted, controls=tables), whole, inputs)
 
 
 def _cut(table: ControlPredictions, confidence: float) -> ControlPredictions:

@@ -127,7 +127,7 @@ class Comparison:
     def _stored_scores(self, tasks: NDArray[np.int64], policy: Policy) -> _Stored:
         opened = self._opened
         tables = [opened.stored(control, tasks) for control in opened.controls]
-        labels = [self._store.get_labels(self._id, one.name, tasks) for one in opened.controls]
+        labels = [self._store.get_labels(self._id, one, tasks) for one in opened.controls]
         page = stored_page(tasks, labels)
         nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
         return _Stored(page, tables, nearby, scores(opened, page, tables, nearby, policy))

@@ -32,14 +32,14 @@ def fit(opened: OpenedProject, tasks: NDArray[np.int64]) -> dict[str, str]:
     store, project = opened.services.store, opened.project
     said: dict[str, str] = {}
     for control in opened.controls:
-        every = store.get_labels(project.id, control.name, _sample(tasks))
+        every = store.get_labels(project.id, control, _sample(tasks))
         labels = every.of_people()
         table = opened.stored(control, np.unique(labels.task))
         said |= unknown_labels(table, labels.label)
         labels = labels.of(np.unique(labels.task)[table.found])
         # Of neighbours, all count.
         if len(tasks) > _LEARNT:
-            every = store.get_labels(project.id, control.name, tasks)
+            every = store.get_labels(project.id, control, tasks)
         nearby = opened.neighborhood.learn(control, tasks, every, table.known)
         if nearby is not None:
             nearby = nearby.of_tasks(np.unique(labels.task))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,16 @@ class Lessons:
 
     def priority(self, scores: PageScores) -> NDArray[np.float32]:
         """Return the priority of T tasks, float32 (T,), as it is written; NaN stays NaN."""
+        return self.worth(scores.kind, scores.priority)
+
+    def worth(self, kind: Sequence[str], score: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Return how likely findings are errors, float32 (N,); NaN stays NaN.
+
+        Args:
+            kind: N kinds.
+            score: float (N,), their scores, in [0, 1].
+        """
         arrays = self.services.store.get_arrays(self.project, _NAME)
         if arrays is None:
-            return scores.priority
-        return KindCalibrator.from_arrays(arrays).predict(scores.kind, scores.priority)
+            return score.astype(np.float32)
+        return KindCalibrator.from_arrays(arrays).predict(kind, score)

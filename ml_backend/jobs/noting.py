@@ -19,6 +19,7 @@ from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project, TaskPage
 from ml_backend.labelstudio.tags import SEPARATOR, split_tags
 from ml_backend.labelstudio.writer import write_field
+from ml_backend.marks import Mark
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
@@ -28,7 +29,7 @@ from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, RegionScores, page_labels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
-from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.labels import StoredLabels, form_of
 from ml_backend.storage.lists import as_lists
 from ml_backend.storage.page_columns import FOUND, TASKS
 from ml_backend.storage.standing import Standing
@@ -69,6 +70,7 @@ class Noting:
         order = np.lexsort((notes.id, notes.task))
         units = np.searchsorted(notes.task[order], np.arange(len(page) + 1))
         by = made_by(page)
+        scores = [Mark.parse(text).score for text in page.said("seen").tolist()]
         hand = page.said("hand")
         if ended is not None:
             hand[ended] = ""
@@ -83,6 +85,8 @@ class Noting:
             "unit": as_lists(units, notes.id[order]),
             "by": as_lists(units, by[order]),
             "region_tags": self._region_tags(page),
+            "flag_kind": page.said("kind").tolist(),
+            "flag_score": [np.nan if score is None else score for score in scores],
         }
         rows = pa.table(columns, schema=TASKS)
         self.services.page.put_tasks(self.project.id, rows)
@@ -157,6 +161,7 @@ class Noting:
         columns = {
             "task": tasks,
             "control": [control.name] * len(tasks),
+            "form": [form_of(control)] * len(tasks),
             "priority": scores.priority,
             "kind": scores.kind,
             "reason": scores.reason,

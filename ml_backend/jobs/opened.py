@@ -23,6 +23,8 @@ from ml_backend.prediction.answers import Answers
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
+from ml_backend.storage.page_columns import FOUND, TASKS
+from ml_backend.storage.store import LABELS
 
 __all__ = ["OpenedProject"]
 
@@ -98,6 +100,8 @@ class OpenedProject:
         answers = [self.answers(control) for control in self.controls]
         parts = [__version__, self.controls, self.project.overlap]
         parts += [self.settings.touching("predictions")]
+        # What another Relook kept in other columns is not found: all is read again.
+        parts += [[str(columns) for columns in (LABELS, FOUND, TASKS)]]
         parts += [[(one.key, one.version) for one in answers]]
         parts += [self.vectors.version(control) for control in self.controls]
         return _digest(parts)

@@ -22,7 +22,7 @@ from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
-from ml_backend.review.decide import CORRECTED, NEEDS_REVIEW, State, decide
+from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import honour
 from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
@@ -105,7 +105,7 @@ class ProjectWork:
         outcome, opened = Outcome(), self.opened
         for page, waiting in self._pages(tasks):
             # Before they are taken for what was last looked at.
-            before = self._labels(page, page.said("flag") == NEEDS_REVIEW)
+            before = self._labels(page, np.isin(page.said("flag"), (NEEDS_REVIEW, CONFIRMED)))
             predicted = self._predict(page)
             before_writing()
             refused, more, changed = self.prelabelling.write(
@@ -122,6 +122,7 @@ class ProjectWork:
                 model=predicted.version,
                 priority=scores.priority,
                 answered=page.answered,
+                acted_at=page.acted_at,
             )
             honoured = honour(state, decide(state, scores.least), page.said("hand"))
             decision = honoured.decision
@@ -248,7 +249,7 @@ class ProjectWork:
         store, project = self.opened.services.store, self.opened.project.id
         tasks = page.id[wanted]
         controls = self.opened.controls if len(tasks) else ()
-        return [store.get_labels(project, control.name, tasks) for control in controls]
+        return [store.get_labels(project, control, tasks) for control in controls]
 
     def _changed(
         self,
@@ -259,7 +260,7 @@ class ProjectWork:
         flag: NDArray[np.str_],
     ) -> dict[int, str]:
         """Say what was changed in the tasks that have just been corrected, by row."""
-        corrected = (flag == CORRECTED) & (stood == NEEDS_REVIEW)
+        corrected = (flag == CORRECTED) & np.isin(stood, (NEEDS_REVIEW, CONFIRMED))
         after = self._labels(page, corrected)
         if not after:
             return {}
@@ -278,7 +279,7 @@ class ProjectWork:
         )
         for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
             said = page_labels(page, table, labels)
-            services.store.put_labels(project.id, table.control.name, page.id, said)
+            services.store.put_labels(project.id, table.control, page.id, said)
             wrong = opened.vectors.embed(table.control, page.inputs, said)
             for task, reason in wrong.items():
                 predicted.errors.setdefault(task, reason)

@@ -146,7 +146,7 @@ class Vectors:
     def _drawn(self, control: Control, keys: Keys) -> NDArray[np.bool_]:
         """Return which parts are whole inputs, or regions that somebody has drawn, bool (R,)."""
         tasks = np.unique(keys.task)
-        labels = self.services.store.get_labels(self.project.id, control.name, tasks)
+        labels = self.services.store.get_labels(self.project.id, control, tasks)
         task, box = _boxes(control, labels)
         drawn = digest_of(task.tolist(), places(box))
         there = np.isin(digest_of(keys.task.tolist(), keys.region), drawn)

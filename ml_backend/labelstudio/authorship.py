@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.annotators import NOBODY
-from ml_backend.labelstudio.approval_marks import seconds
+from ml_backend.labelstudio.approval_marks import seconds, unedited
 from ml_backend.labelstudio.bodies import is_answer, parts
 from ml_backend.labelstudio.config import LabelingConfig
 from ml_backend.labelstudio.reader import TaskPage
@@ -34,6 +34,7 @@ class Authored:
         author: int64 (N,), user id; ``NOBODY`` where none is named.
         made: float64 (N,), seconds since 1970.
         saved: float64 (N,), when it was last saved, seconds since 1970.
+        edited: bool (N,), whether somebody has saved it since it was made.
         digest: str (N,), what it says.
         answers: bool (N,), whether it came out of a relabel batch.
         overlap: int64 (N,), how many annotations its task asks for.
@@ -48,6 +49,7 @@ class Authored:
     author: NDArray[np.int64]
     made: NDArray[np.float64]
     saved: NDArray[np.float64]
+    edited: NDArray[np.bool_]
     digest: NDArray[np.str_]
     answers: NDArray[np.bool_]
     overlap: NDArray[np.int64]
@@ -84,6 +86,7 @@ class Authored:
             np.array([_author(one) for one in found], dtype=np.int64),
             np.array([seconds(one["created_at"]) for one in found], dtype=np.float64),
             np.array([_saved(one) for one in found], dtype=np.float64),
+            np.array([not unedited(one) for one in found], dtype=np.bool_),
             np.array([digest([result]) for result in results], dtype=np.str_),
             np.array([is_answer(one, beside[row]) for row, one in rows], dtype=np.bool_),
             np.array(overlap, dtype=np.int64)[at],

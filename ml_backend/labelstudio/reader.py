@@ -11,11 +11,12 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.approval_marks import Approvals, seconds, unedited
-from ml_backend.labelstudio.bodies import is_answer, number, overtaken, parts, plain
+from ml_backend.labelstudio.approval_marks import Approvals, seconds
+from ml_backend.labelstudio.bodies import number, parts, plain
 from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
+from ml_backend.labelstudio.current import acted_at, answered, current_of
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
 from ml_backend.marks import SEPARATOR
 from ml_backend.prediction.inputs import TaskInputs
@@ -118,6 +119,9 @@ class TaskPage:
         created_at: float64 (T,), when Label Studio made the task, seconds since 1970.
         answered: bool (T,), whether the one current annotation came out of a relabel batch, answers
             one that did not, and was not edited since.
+        acted_at: float64 (T,), when a current annotation was last written that may be a reviewer's
+            word, seconds since 1970: the only one, one that was edited, or a copy of another. 0
+            where each is one of several annotators' own.
         stamp: int64 (T,), when Label Studio last saw the task change, microseconds since 1970.
         digest: str (T,), one per distinct current annotation, joined; "" where nothing is labelled.
         held: row of the task and id of every annotation, current or not.
@@ -130,6 +134,7 @@ class TaskPage:
     labelled_at: NDArray[np.float64]
     created_at: NDArray[np.float64]
     answered: NDArray[np.bool_]
+    acted_at: NDArray[np.float64]
     stamp: NDArray[np.int64]
     digest: NDArray[np.str_]
     annotations: Annotations
@@ -218,7 +223,7 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
         [(parts(task, "annotations"), parts(task, "predictions")) for task in tasks]
     )
     approved = set(approvals.id.tolist())
-    current = [_current(task, approved) for task in tasks]
+    current = [current_of(task, approved) for task in tasks]
     annotations = _annotations(current, config, approved)
     standing = [
         (row, prediction)
@@ -239,9 +244,10 @@ def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> T
         labelled_at=labelled_at,
         created_at=np.array([seconds(task["created_at"]) for task in tasks], dtype=np.float64),
         answered=np.array(
-            [_answered(task, some) for task, some in zip(tasks, current, strict=True)],
+            [answered(task, some) for task, some in zip(tasks, current, strict=True)],
             dtype=np.bool_,
         ),
+        acted_at=np.array([acted_at(some) for some in current], dtype=np.float64),
         stamp=np.array([microseconds(task["updated_at"]) for task in tasks], dtype=np.int64),
         digest=np.array([_digests(results) for results in said], dtype=np.str_),
         annotations=annotations,
@@ -288,39 +294,6 @@ def _annotations(
         tuple(decode(control, results) for control in config.controls),
         np.array([annotation["id"] in approved for _, annotation in rows], dtype=np.bool_),
     )
-
-
-def _current(task: dict[str, Any], approved: set[int]) -> list[dict[str, Any]]:
-    found = parts(task, "annotations")
-    known = {annotation["id"]: annotation for annotation in found}
-    found = [
-        annotation
-        for annotation in found
-        if not annotation.get("was_cancelled")
-        # Who labelled the task meanwhile did not know of the answer, nor it of his label.
-        and not (is_answer(annotation, known) and overtaken(annotation, known))
-    ]
-    found.sort(key=lambda annotation: seconds(annotation["updated_at"]))
-    found = found[_last_relabelled(found) :]
-    # What the model gave is no second opinion beside a person's.
-    peoples = [annotation for annotation in found if annotation["id"] not in approved]
-    found = peoples or found
-    return found if len(found) <= int(task.get("overlap") or 1) else found[-1:]
-
-
-def _last_relabelled(found: list[dict[str, Any]]) -> int:
-    """Place of the newest answer out of a relabel batch, which settles all before it."""
-    known = {annotation["id"] for annotation in found}
-    return max((place for place, one in enumerate(found) if is_answer(one, known)), default=0)
-
-
-def _answered(task: dict[str, Any], current: list[dict[str, Any]]) -> bool:
-    if len(current) != 1 or not unedited(current[0]):
-        return False
-    known = {one["id"]: one for one in parts(task, "annotations")}
-    if not is_answer(current[0], known):
-        return False
-    return not is_answer(known[current[0]["parent_annotation"]], known)
 
 
 def _text(value: Any) -> str:

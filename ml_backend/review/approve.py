@@ -13,11 +13,20 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.errors import ConfigError
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.settings import ProjectSettings
 
-__all__ = ["REASONS", "Candidates", "Judgement", "Limits", "judge", "of_unknown"]
+__all__ = [
+    "REASONS",
+    "Candidates",
+    "Judgement",
+    "Limits",
+    "judge",
+    "of_unknown",
+    "require_known",
+]
 
 #: Why a task is not approved, in the order in which they are looked at.
 REASONS: Final = (
@@ -28,6 +37,8 @@ REASONS: Final = (
     "something only half seen",
     "nothing seen",
 )
+#: Labels named in one message.
+_MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,34 @@ def judge(candidates: Candidates, limits: Limits) -> Judgement:
     approved: NDArray[np.bool_] = ~np.any(against, axis=0, keepdims=False)
     why = np.where(approved, -1, against.argmax(axis=0))
     return Judgement(approved, why, least)
+
+
+def require_known(tables: Sequence[ControlPredictions], settings: ProjectSettings) -> None:
+    """Make sure that models have a class for each label that an approval might need.
+
+    A model that does not know trucks is sure of the car beside one, and an approval would say that
+    there is no truck.
+
+    Args:
+        tables: what models say of some tasks, or of none, one table per control tag.
+        settings: the project's.
+
+    Raises:
+        ConfigError: naming the labels that no model knows.
+    """
+    for table in tables:
+        names = np.array(table.control.labels, dtype=object)[~table.known].tolist()
+        lacking = [name for name in names if name not in settings.approve_without]
+        if lacking:
+            more = len(lacking) - _MOST_NAMED
+            said = ", ".join(map(repr, lacking[:_MOST_NAMED]))
+            raise ConfigError(
+                f"the model of {table.control.name!r} has no class for {said}"
+                f"{f' and {more} more' if more > 0 else ''}, so that approvals would lack what "
+                "people would call so; name a class that means the same in the label's "
+                "predicted_values, or in the setting approve_without the labels that approvals "
+                "may go without"
+            )
 
 
 def of_unknown(count: int) -> str:

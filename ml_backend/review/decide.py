@@ -40,6 +40,7 @@ class State:
             verdicts have taught since; NaN where nothing was scored.
         answered: bool (T,), whether the one current label is the first answer out of a relabel
             batch, see ``TaskPage``.
+        acted_at: float64 (T,), when a reviewer may last have written one of them, see ``TaskPage``.
     """
 
     flag: NDArray[np.str_]
@@ -50,6 +51,7 @@ class State:
     model: str
     priority: NDArray[np.float32]
     answered: NDArray[np.bool_]
+    acted_at: NDArray[np.float64]
 
     def foreign(self) -> NDArray[np.bool_]:
         """Return where flag and mark came with an import and speak of another task, bool (T,)."""
@@ -82,10 +84,14 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     - Somebody saved the labels of a flagged task again: *confirmed* when they say the same,
       else scored anew: *corrected* when nothing suspicious is left, and flagged again when it is.
       Of several annotators' labels, one that gave way to another counts as a change when nothing
-      suspicious is left, and as a confirmation when it is.
-    - A flag that came with an import has had no answer here: the task is scored as any other.
+      suspicious is left, and as a confirmation when it is. One more annotator's label, of as many
+      as the task asks for, is no answer.
+    - A flag that came with an import has had no answer here, nor has one whose mark names no
+      label: the task is scored as any other.
     - A reviewed task is left alone while its labels and the model stay what they were; a verdict
-      that came with an import too, since somebody has looked at that label.
+      that came with an import too, since somebody has looked at that label, but not where it is
+      another by now.
+    - A confirmed label that gave way to one that is not suspicious was an error after all.
     - Everything else that is labelled is flagged from ``threshold`` on (one for all, or one for
       each task), and unflagged below.
       Verdicts change the queue's order, never what is in it: they say nothing of what is not.
@@ -102,24 +108,29 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     suspicious = labelled & scored & (np.nan_to_num(state.priority) >= threshold)
     # Of two labels one may be gone or superseded; what is left was looked at all the same.
     same = labelled & _column(now.digests <= old.digests for now, old in both)
+    same |= state.answered & _column(old.answered for old in seen)
     fewer = _column(now.digests < old.digests for now, old in both)
     later = _column(now.labelled_at > old.labelled_at for now, old in both)
     same_model = _column(old.model == state.model for old in seen)
+    silent = _column(old.is_silent for old in seen)
+    gave_way = ~silent & _column(not old.digests <= now.digests for now, old in both)
 
     flagged = state.flag == NEEDS_REVIEW
     foreign = state.foreign()
-    acted = flagged & labelled & later & ~foreign
+    written = state.acted_at > np.array([old.labelled_at for old in seen])
+    acted = flagged & labelled & (written | later & gave_way) & ~foreign & ~silent
     # Where people now agree on the better of two labels, the other one was the error.
     mended = scored & ~suspicious & (fewer | ~same)
     confirmed = acted & same & ~mended
-    corrected = acted & mended
+    replaced = (state.flag == CONFIRMED) & labelled & mended & ~same & gave_way & ~foreign
+    corrected = acted & mended | replaced
     reviewed = np.isin(state.flag, _REVIEWED)
-    settled = reviewed & (same | state.answered & _column(o.answered for o in seen)) & same_model
+    settled = reviewed & same & same_model
     waits = ~scored & labelled & ~confirmed
 
     needs_review = suspicious & ~confirmed & ~settled
     dropped = flagged & ~needs_review & ~confirmed & ~corrected & ~waits
-    dropped |= reviewed & ~labelled
+    dropped |= reviewed & (~labelled | foreign & mended & ~same)
 
     flag = state.flag.astype("<U12")
     flag[confirmed] = CONFIRMED
@@ -128,7 +139,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     flag[dropped] = _NO_FLAG
 
     # A flag that stays keeps its mark: the mark says what the reviewer has not yet answered.
-    open_still = needs_review & flagged & ~acted & same & ~foreign
+    open_still = needs_review & flagged & ~acted & same & ~foreign & ~silent
     keeps = open_still | settled | waits | ((flag == _NO_FLAG) & ~dropped)
     keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
     # What the mark says already is not written again: mostly that is a call for this task alone.

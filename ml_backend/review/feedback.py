@@ -40,6 +40,8 @@ class Labelled:
         author: int64 (N,), user id.
         made: float64 (N,), seconds since 1970.
         found: bool (N,), whether it is flagged and waits for a verdict.
+        suspected: bool (N,), whether it is what its task was flagged for, as far as can be told: of
+            several annotators of one task the flag is mostly on one.
         probability: float64 (N,), how likely it holds an error; NaN where nothing was scored.
         judged: what review has said.
     """
@@ -48,6 +50,7 @@ class Labelled:
     author: NDArray[np.int64]
     made: NDArray[np.float64]
     found: NDArray[np.bool_]
+    suspected: NDArray[np.bool_]
     probability: NDArray[np.float64]
     judged: Judged
 
@@ -212,7 +215,8 @@ def _annotator(
 ) -> Annotator:
     mine = np.flatnonzero((work.author == person) & ~work.judged.review)
     verdict = work.judged.verdict[mine]
-    confirmed, kept = int((verdict == WRONG).sum()), int((verdict == RIGHT).sum())
+    confirmed = int((verdict == WRONG).sum())
+    kept = int(((verdict == RIGHT) & work.suspected[mine]).sum())
     waiting = int(work.found[mine].sum())
     return Annotator(
         id=person,

@@ -49,17 +49,14 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
         Mark(frozenset(filter(None, said.split(SEPARATOR))), at, state.model)
         for said, at in zip(state.digest.tolist(), state.labelled_at.tolist(), strict=True)
     ]
-    unmarked = state.mark == ""
+    seen = [Mark.parse(text) for text in state.mark.tolist()]
+    unmarked = np.fromiter((old.is_silent for old in seen), dtype=np.bool_)
     new_here = unmarked | state.foreign()
-    # Without a mark nobody can have answered: the flag has only just been set.
+    # Without a mark of labels nobody can have answered: the flag has only just been set.
     answered = np.isin(decision.flag, (CONFIRMED, CORRECTED)) & ~unmarked
     flagged = (hand == NEEDS_REVIEW) & ~answered
     same = np.fromiter(
-        (
-            now.digests == Mark.parse(text).digests
-            for now, text in zip(fresh, state.mark.tolist(), strict=True)
-        ),
-        dtype=np.bool_,
+        (now.digests == old.digests for now, old in zip(fresh, seen, strict=True)), dtype=np.bool_
     )
     cleared = (hand == CLEARED) & (same | unmarked)
     ours = flagged | cleared

@@ -39,8 +39,9 @@ def judged(work: Authored) -> Judged:
 
     What came out of a relabel batch is a review. So is the newest annotation of a task with a
     verdict, where it holds more than its overlap asks for. It says what is right: whoever said the
-    same is right, all else was wrong. Where the label itself was saved again, the one saved last is
-    what the verdict is of. Of a task without a verdict nothing is said.
+    same before is right, all else was wrong. Where the label itself was saved again, the one saved
+    last is what the verdict is of; where none was, the wrong one was deleted, and the newest is the
+    reviewer's. Of what came after the review nothing is said, nor of a task without a verdict.
 
     Args:
         work: N annotations, by task and then by when they were last saved.
@@ -49,14 +50,22 @@ def judged(work: Authored) -> Judged:
     rows = np.arange(count)
     begins = np.flatnonzero(np.append(True, work.task[1:] != work.task[:-1])[:count])
     sizes = np.diff(np.append(begins, count))
-    last = np.repeat(begins + sizes - 1, sizes)
-    reviewed = np.isin(work.flag, (CORRECTED, CONFIRMED))
+
+    def last_of(some: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Row of the last of some annotations in each one's task, -1 where none is."""
+        found = np.maximum.reduceat(np.where(some, rows, NONE), begins) if count else rows
+        return np.repeat(found, sizes)
+
+    last = last_of(np.full(count, True))
+    reviewed, corrected = np.isin(work.flag, (CORRECTED, CONFIRMED)), work.flag == CORRECTED
     several = np.repeat(sizes, sizes) > work.overlap
     review = work.answers | (reviewed & several & (rows == last))
-    answered = review[last] & (rows != last)
+    answer, mended = last_of(review), last_of(work.edited)
+    answered, in_place = answer != NONE, corrected & (mended != NONE)
+    review |= corrected & ~answered & ~in_place & (rows == last)
 
-    corrected = work.flag == CORRECTED
-    same = work.digest == work.digest[last]
-    wrong = corrected & np.where(answered, ~same, rows == last)
-    verdict = np.where(reviewed & ~review, np.where(wrong, WRONG, RIGHT), NONE)
-    return Judged(review, verdict, np.where(answered & reviewed & ~review, last, NONE))
+    decisive = np.where(answered, answer, np.where(in_place, mended, last))
+    said = reviewed & ~review & (rows <= decisive)
+    wrong = corrected & np.where(answered, work.digest != work.digest[answer], rows == mended)
+    verdict = np.where(said, np.where(wrong, WRONG, RIGHT), NONE)
+    return Judged(review, verdict, np.where(answered & said, answer, NONE))

@@ -59,6 +59,7 @@ def stored_page(tasks: NDArray[np.int64], tables: Sequence[StoredLabels]) -> Tas
         created_at=np.zeros(len(tasks)),
         stamp=np.zeros(len(tasks), dtype=np.int64),
         answered=np.zeros(len(tasks), dtype=np.bool_),
+        acted_at=np.zeros(len(tasks)),
         digest=np.full(len(tasks), "", dtype=np.str_),
         annotations=Annotations(
             unit[order],

@@ -142,6 +142,13 @@ class ProjectSettings(BaseModel):
         "approval; the review page shows it. A higher one approves more tasks that the model was "
         "not made for.",
     )
+    approve_without: tuple[str, ...] = Field(
+        (),
+        description='Labels that bulk approval may go without, such as ["unclear"]: the model '
+        "has no class for them, so it never approves one, and approves as something else, or not "
+        "at all, what people would give it. Unless it is named here, such a label keeps all tasks "
+        "from bulk approval.",
+    )
     batch_every: int = Field(
         0,
         ge=0,

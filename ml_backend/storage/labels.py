@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.outlines import Outlines
+from ml_backend.outlines import Geometry, Outlines
+from ml_backend.storage.tables import quoted
 
-__all__ = ["StoredLabels"]
+__all__ = ["StoredLabels", "Tag", "form_of", "of_tag"]
+
+
+class Tag(Protocol):
+    """A control tag, as far as what is stored under it depends on it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def geometry(self) -> Geometry:
+        """What its regions are made of."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels: stored ones are places in these."""
+        ...
+
+
+def form_of(tag: Tag) -> str:
+    """Return what stands for all that gives the numbers stored under a tag their meaning."""
+    said = repr((tag.geometry, tag.labels))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def of_tag(tag: Tag) -> str:
+    """Return the condition, in SQL, of rows stored under a tag while it was what it is now."""
+    return f"control = {quoted(tag.name)} AND form = {quoted(form_of(tag))}"
 
 
 @dataclass(frozen=True, slots=True)

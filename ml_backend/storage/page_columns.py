@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ml_backend.storage.labels import Tag, of_tag
 from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named, quoted
 
@@ -23,7 +24,9 @@ __all__ = ["FOUND", "TASKS", "PageColumns"]
 #: joined by line ends; so are ``sources``, the addresses of its files, and the keys of the task's
 #: data that hold them, ``source_keys``, which is not searched; ``unit`` and
 #: ``by`` are its current annotations and who made them; ``region_tags`` are written
-#: ``control``, place in the annotations' regions, tag, with ``SEPARATOR`` between them.
+#: ``control``, place in the annotations' regions, tag, with ``SEPARATOR`` between them;
+#: ``flag_kind`` and ``flag_score`` are what it is or was flagged for, and with what score, NaN
+#: where that is not known: a verdict is on these, not on what is found in the label by now.
 TASKS: Final = pa.schema(
     [
         ("task", pa.int64()),
@@ -37,15 +40,18 @@ TASKS: Final = pa.schema(
         ("unit", pa.list_(pa.int64())),
         ("by", pa.list_(pa.int64())),
         ("region_tags", pa.list_(pa.string())),
+        ("flag_kind", pa.string()),
+        ("flag_score", pa.float32()),
     ]
 )
-#: Of each task and control tag, what scoring found. Labels are places in the tag's labels, -1 for
-#: none; kinds are places in ``analysis.findings.KINDS``; lists have one entry a human region, by
-#: annotation id and then as they stand in the annotation.
+#: Of each task and control tag, what scoring found. Labels are places in the tag's labels, for
+#: which ``form`` stands, -1 for none; kinds are places in ``analysis.findings.KINDS``; lists have
+#: one entry a human region, by annotation id and then as they stand in the annotation.
 FOUND: Final = pa.schema(
     [
         ("task", pa.int64()),
         ("control", pa.string()),
+        ("form", pa.string()),
         ("priority", pa.float32()),
         ("kind", pa.string()),
         ("reason", pa.string()),
@@ -110,19 +116,21 @@ class PageColumns:
     def found(
         self,
         project: int,
-        control: str,
+        control: Tag,
         tasks: NDArray[np.int64] | None = None,
         columns: Sequence[str] = FOUND.names,
     ) -> pa.Table:
-        """Return rows of ``FOUND`` of one control tag, of some tasks or of all, by task id."""
-        schema = pa.schema([FOUND.field(name) for name in columns])
-        where = f"control = {quoted(control)}"
-        return self._read(named("page-found", FOUND, project), schema, where, tasks)
+        """Return rows of ``FOUND`` of one control tag, of some tasks or of all, by task id.
 
-    def any_found(self, project: int, control: str) -> bool:
+        What was found while the tag had other labels, or another geometry, is left out.
+        """
+        schema = pa.schema([FOUND.field(name) for name in columns])
+        return self._read(named("page-found", FOUND, project), schema, of_tag(control), tasks)
+
+    def any_found(self, project: int, control: Tag) -> bool:
         """Return whether anything was ever scored under a control tag."""
         name, schema = named("page-found", FOUND, project), pa.schema([FOUND.field("task")])
-        return bool(len(self._read(name, schema, f"control = {quoted(control)}", None, 1)))
+        return bool(len(self._read(name, schema, of_tag(control), None, 1)))
 
     def search(self, project: int, text: str, most: int) -> NDArray[np.int64]:
         """Return tasks whose text, file names or reasons hold a text, in any case, ascending.

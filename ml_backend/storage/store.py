@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from analysis.geometry import ragged
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
-from ml_backend.storage.labels import StoredLabels
+from ml_backend.storage.labels import StoredLabels, Tag, form_of, of_tag
 from ml_backend.storage.lists import as_lists, lengths, values
 from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named, quoted
 
-__all__ = ["Store"]
+__all__ = ["LABELS", "Store"]
 
 _KEY: Final = ("task", "control")
 #: Tasks whose columns are read at once.
@@ -39,10 +39,13 @@ _PREDICTIONS = pa.schema(
         ("probs", pa.list_(pa.float32())),
     ]
 )
-_LABELS = pa.schema(
+#: Of each task and control tag, the labels that stand: see ``StoredLabels``. They are places in the
+#: tag's labels, for which ``form`` stands.
+LABELS: Final = pa.schema(
     [
         ("task", pa.int64()),
         ("control", pa.string()),
+        ("form", pa.string()),
         ("unit", pa.list_(pa.int64())),
         ("region_unit", pa.list_(pa.int64())),
         ("label", pa.list_(pa.int32())),
@@ -134,7 +137,7 @@ class Store:
         return found, _predictions(table.take(pa.array(place[found])))
 
     def put_labels(
-        self, project: int, control: str, tasks: NDArray[np.int64], labels: StoredLabels
+        self, project: int, control: Tag, tasks: NDArray[np.int64], labels: StoredLabels
     ) -> None:
         """Keep the human labels of some tasks, also of those that hold none by now."""
         tasks = np.sort(tasks)
@@ -150,7 +153,8 @@ class Store:
         held = _offsets(np.sort(held_row), len(tasks))
         columns = {
             "task": tasks,
-            "control": [control] * len(tasks),
+            "control": [control.name] * len(tasks),
+            "form": [form_of(control)] * len(tasks),
             "held": as_lists(held, labels.held[by_held]),
             "unit": as_lists(unit_rows, labels.unit[by_unit]),
             "approved": as_lists(unit_rows, labels.approved[by_unit]),
@@ -160,13 +164,16 @@ class Store:
             "label": as_lists(regions, labels.label[by_region]),
             **_outline_columns(regions, labels.outline.take(by_region)),
         }
-        rows = pa.table(columns, schema=_LABELS)
-        self.tables.merge(named("labels", _LABELS, project), _KEY, rows)
+        rows = pa.table(columns, schema=LABELS)
+        self.tables.merge(named("labels", LABELS, project), _KEY, rows)
 
     def get_labels(
-        self, project: int, control: str, tasks: NDArray[np.int64] | None = None
+        self, project: int, control: Tag, tasks: NDArray[np.int64] | None = None
     ) -> StoredLabels:
-        """Return the human labels of one control tag that runs have read, of some tasks or all."""
+        """Return the human labels of one control tag that runs have read, of some tasks or all.
+
+        What was read while the tag had other labels, or another geometry, is not found.
+        """
         if tasks is None:
             return self._labels_of(project, control, None)
         parts = [self._labels_of(project, control, some).of(some) for _, _, some in _pieces(tasks)]
@@ -174,19 +181,19 @@ class Store:
 
     def tasks_holding(self, project: int, annotations: Collection[int]) -> NDArray[np.int64]:
         """Return the tasks that held these annotations when they were last read, ascending."""
-        columns = pa.schema([_LABELS.field("task"), _LABELS.field("held")])
-        table = self.tables.read(named("labels", _LABELS, project), columns)
+        columns = pa.schema([LABELS.field("task"), LABELS.field("held")])
+        table = self.tables.read(named("labels", LABELS, project), columns)
         task = np.repeat(table["task"].to_numpy(), lengths(table["held"]))
         wanted = np.array(list(annotations), dtype=np.int64)
         found: NDArray[np.int64] = np.unique(task[np.isin(values(table["held"], np.int64), wanted)])
         return found
 
     def _labels_of(
-        self, project: int, control: str, tasks: NDArray[np.int64] | None
+        self, project: int, control: Tag, tasks: NDArray[np.int64] | None
     ) -> StoredLabels:
-        name = named("labels", _LABELS, project)
+        name = named("labels", LABELS, project)
         # In one order, however it lies: what is learnt from it must not change by itself.
-        table = self.tables.read(name, _LABELS, f"control = {quoted(control)}", tasks)
+        table = self.tables.read(name, LABELS, of_tag(control), tasks)
         table = table.sort_by("task")
         return StoredLabels(
             np.repeat(table["task"].to_numpy(), lengths(table["unit"])),
@@ -223,12 +230,12 @@ class Store:
     def keep_only(self, project: int, standing: Standing) -> None:
         """Forget tasks that are gone, see ``Tables.keep_only``."""
         self.tables.keep_only(named("predictions", _PREDICTIONS, project), standing)
-        self.tables.keep_only(named("labels", _LABELS, project), standing)
+        self.tables.keep_only(named("labels", LABELS, project), standing)
 
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         self.tables.compact(named("predictions", _PREDICTIONS, project))
-        self.tables.compact(named("labels", _LABELS, project))
+        self.tables.compact(named("labels", LABELS, project))
         self.tables.compact(named("arrays", _ARRAYS, project))
 
 

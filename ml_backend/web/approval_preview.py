@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.approvals import begun_tasks, require_whole
-from ml_backend.review.approve import REASONS, Candidates, Limits, judge
+from ml_backend.review.approve import REASONS, Candidates, Limits, judge, require_known
 from ml_backend.storage.plane import get_plane
 from ml_backend.web.projects import OpenProject
 
@@ -43,7 +43,8 @@ def preview(opened: OpenProject, tasks: NDArray[np.int64], confidence: float) ->
         confidence: from where the model's word is enough.
 
     Raises:
-        ConfigError: when a tag that a label needs is left to people.
+        ConfigError: when a tag that a label needs is left to people, or a model lacks a class for
+            a label.
         LabelStudioError: when Label Studio cannot be asked.
     """
     answered = {control.name for control in opened.project.config.controls}
@@ -58,6 +59,7 @@ def preview(opened: OpenProject, tasks: NDArray[np.int64], confidence: float) ->
     if not len(known) or len(there) < len(tables):
         left[REASONS[3]] += len(known)
         return Preview([], dict(+left), 0)
+    require_known(there, opened.settings)
     labelled = rows["unit"].combine_chunks().value_lengths().to_numpy() > 0
     begun = begun_tasks(opened.services.client, opened.id)
     outlier = _outliers(opened, known)

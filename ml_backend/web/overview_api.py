@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import anyio
 import numpy as np
+import pyarrow as pa
 from cachetools import LRUCache
 from fastapi import APIRouter, HTTPException, Query, Request
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from analysis import error_rate
 from analysis.findings import NONE
+from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.queue_history import QueueHistory
 from ml_backend.labelstudio.config import Control
 from ml_backend.prediction.predicting import ControlPredictions
@@ -207,10 +209,10 @@ def _count(
     opened: OpenProject, control: Control, iou: float, confidence: float
 ) -> dict[str, Any] | None:
     columns = opened.services.page
-    found = columns.found(opened.id, control.name, columns=("task", "control", *_SHOWN))
+    found = columns.found(opened.id, control, columns=("task", "control", *_SHOWN))
     if not len(found):
         return None
-    tasks = columns.tasks(opened.id, columns=("task", "flag", "unit"))
+    tasks = columns.tasks(opened.id, columns=("task", "flag", "flag_kind", "flag_score"))
     flag = np.array(tasks["flag"].to_pylist(), dtype=np.str_)
     values = {name: found[name].to_numpy() for name in _SHOWN}
     plane = get_plane(opened.services.store, opened.id, control.name, "inputs")
@@ -219,9 +221,7 @@ def _count(
     return {
         **_agreement(opened, control, iou, confidence),
         "histograms": {name: _histogram(column) for name, column in values.items()},
-        "error_share": _error_share(
-            found["task"].to_numpy(), values["priority"], tasks["task"].to_numpy(), flag
-        ),
+        "error_share": _error_share(opened, found, tasks),
         "queue": Queue(
             open=int((flag == NEEDS_REVIEW).sum()),
             corrected=int((flag == CORRECTED).sum()),
@@ -258,8 +258,8 @@ def _agreement(
 def _stored(
     opened: OpenProject, control: Control
 ) -> tuple[ControlPredictions, StoredLabels, NDArray[np.int64]] | None:
-    """Predictions and labels of all tasks that have a label; None where nothing is predicted."""
-    labels = opened.services.store.get_labels(opened.id, control.name)
+    """Predictions of the tasks that people have labelled, and these labels; None without any."""
+    labels = opened.services.store.get_labels(opened.id, control).of_people()
     tasks = np.unique(labels.task)
     table = opened.predictions(control, tasks)
     if table is None or not table.found.any():
@@ -273,21 +273,32 @@ def _histogram(values: NDArray[np.float32]) -> Histogram:
     return Histogram(edges=edges.round(4).tolist(), counts=counts.tolist())
 
 
-def _error_share(
-    scored: NDArray[np.int64],
-    priority: NDArray[np.float32],
-    tasks: NDArray[np.int64],
-    flag: NDArray[np.str_],
-) -> ErrorShare | None:
+def _error_share(opened: OpenProject, found: pa.Table, tasks: pa.Table) -> ErrorShare | None:
     """Estimate it from what scoring says and what reviewers have answered."""
-    known = ~np.isnan(priority)
-    if not known.any() or not len(tasks):
+    if not len(tasks):
         return None
-    place = np.searchsorted(tasks, scored[known]).clip(max=len(tasks) - 1)
-    word = np.where(tasks[place] == scored[known], flag[place], "")
+    scored, known = found["task"].to_numpy(), tasks["task"].to_numpy()
+    place = np.searchsorted(known, scored).clip(max=len(known) - 1)
+    flag = np.array(tasks["flag"].to_pylist(), dtype=np.str_)[place]
+    word = np.where(known[place] == scored, flag, "")
     verdict = np.where(word == CORRECTED, 1, np.where(word == CONFIRMED, 0, NONE))
-    found = error_rate.from_queue(priority[known].clip(0, 1), verdict)
-    return ErrorShare(estimate=found.share, low=found.low, high=found.high, reviewed=found.verdicts)
+    lessons = Lessons(opened.services, opened.id, opened.settings.field_prefix)
+    flagged = lessons.worth(tasks["flag_kind"].to_pylist(), tasks["flag_score"].to_numpy())[place]
+    now = found["priority"].to_numpy()
+    # A verdict is on the label as it was flagged, not on what it was mended to. One on a flag that
+    # had no score, as a hand sets it, counts all the same.
+    judged = np.where(np.isnan(flagged), np.fmax(now, verdict), flagged)
+    probability = np.where(verdict == NONE, now, judged)
+    there = ~np.isnan(probability)
+    if not there.any():
+        return None
+    estimate = error_rate.from_queue(probability[there].clip(0, 1), verdict[there])
+    return ErrorShare(
+        estimate=estimate.share,
+        low=estimate.low,
+        high=estimate.high,
+        reviewed=estimate.verdicts,
+    )
 
 
 def _known(value: float) -> float | None:

@@ -98,7 +98,7 @@ def inputs(
         plane: where its inputs lie.
         people: what to call each user.
     """
-    found = columns.found(project, control.name, columns=(*_OF_TASK, *_OF_INPUT))
+    found = columns.found(project, control, columns=(*_OF_TASK, *_OF_INPUT))
     if not len(found):
         return None
     tasks = _tasks(columns, project, people)
@@ -136,7 +136,7 @@ def regions(
     people: Mapping[int, str],
 ) -> pa.Table | None:
     """Return the points of human regions; None where nothing has been scored."""
-    found = columns.found(project, control.name, columns=(*_OF_TASK, *_OF_REGION))
+    found = columns.found(project, control, columns=(*_OF_TASK, *_OF_REGION))
     if not len(found):
         return None
     tasks = _tasks(columns, project, people)

@@ -147,7 +147,7 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
             geometry=one.geometry,
             labels=list(one.labels),
             parts=["inputs", "regions"] if one.geometry in _DRAWN else ["inputs"],
-            scored=columns.any_found(opened.id, one.name),
+            scored=columns.any_found(opened.id, one),
             threshold=opened.threshold(one),
         )
         for one in opened.project.config.controls

@@ -59,12 +59,16 @@ def check_names(
         SettingsError: naming the key, the value and what is allowed.
     """
     labels = dict.fromkeys(label for one in config.controls for label in one.labels)
-    for label in settings.class_thresholds:
+    named = {
+        "class_thresholds": tuple(settings.class_thresholds),
+        "approve_without": settings.approve_without,
+    }
+    for key, label in ((key, label) for key, some in named.items() for label in some):
         if label not in labels:
             close = difflib.get_close_matches(label, labels, n=1)
             hint = f", did you mean {close[0]!r}" if close else ""
             raise SettingsError(
-                f"extra params: class_thresholds names {label[:80]!r}, which is no label of the "
+                f"extra params: {key} names {label[:80]!r}, which is no label of the "
                 f"labelling config{hint}; there are: {', '.join(list(labels)[:_MOST_NAMED])}"
             )
     if settings.embedder not in ("", NO_EMBEDDER):

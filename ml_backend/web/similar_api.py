@@ -89,5 +89,5 @@ def _places(opened: OpenProject, control: Control, tasks: list[int]) -> dict[int
     """The keys of tasks' regions, in the order of the points."""
     wanted = np.unique(np.array(tasks, dtype=np.int64))
     columns = ("task", "control", "r_place")
-    rows = opened.services.page.found(opened.id, control.name, wanted, columns)
+    rows = opened.services.page.found(opened.id, control, wanted, columns)
     return dict(zip(rows["task"].to_pylist(), rows["r_place"].to_pylist(), strict=True))

@@ -162,10 +162,10 @@ def _details(
     tasks = np.unique(_ids(wanted))
     rows = services.page.tasks(opened.id, tasks)
     found = services.page.found(
-        opened.id, control.name, tasks, ("task", "control", "priority", "kind", "reason")
+        opened.id, control, tasks, ("task", "control", "priority", "kind", "reason")
     )
     scored = {row["task"]: row for row in found.to_pylist()}
-    labels = services.store.get_labels(opened.id, control.name, tasks)
+    labels = services.store.get_labels(opened.id, control, tasks)
     human = _human(control, labels)
     sizes = _sizes(labels.task, labels.size)
     model: dict[int, list[ModelRegion]] = {}

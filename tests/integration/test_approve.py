@@ -151,7 +151,7 @@ def test_nothing_is_learnt_from_what_the_model_gave_itself(bench, approved):
     here, tally = approved
     assert bench.analyze(here.project).state == "done"
     (control,) = here.work.opened.project.config.controls
-    kept = here.services.store.get_labels(here.project, control.name)
+    kept = here.services.store.get_labels(here.project, control)
     assert int(kept.approved.sum()) == tally.approved
     assert set(kept.of_people().task.tolist()) == {here.tasks[3]}
     assert len(set(kept.held_task.tolist())) == tally.approved + 2
@@ -359,6 +359,22 @@ def test_half_a_label_is_refused(bench: Bench):
     bench.client.projects.update(id=here.project, label_config=config)
     with pytest.raises(ConfigError, match="no model answers for 'note'"):
         ApprovalWork.open(here.services, here.project)
+
+
+def test_labels_that_no_model_knows_are_approved_without_only_where_they_are_named(bench: Bench):
+    here = unlabelled(bench, 1, seed=88)
+    config = CONFIGS["detection"].replace("</Rect", '<Label value="smudge"/></Rect')
+    bench.client.projects.update(id=here.project, label_config=config)
+    with pytest.raises(ConfigError, match="no class for 'smudge', so that"):
+        ApprovalWork.open(here.services, here.project)
+    (connection,) = bench.client.ml.list(project=here.project)
+    bench.client.ml.update(
+        id=str(connection.id),
+        url=bench.stack.url,
+        project=here.project,
+        extra_params={"model": MODEL["detection"], "approve_without": ["smudge"]},
+    )
+    assert ApprovalWork.open(here.services, here.project)
 
 
 def test_the_command_line_approves_a_selection_and_takes_it_back(bench: Bench):

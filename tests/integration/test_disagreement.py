@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.people import Person
-from tests.integration.samples import right, scenes
+from tests.integration.samples import right, scenes, wrong_class
 
 
 def test_annotators_who_disagree_are_a_kind_of_their_own(bench: Bench):
@@ -36,3 +36,19 @@ def test_annotators_who_disagree_are_a_kind_of_their_own(bench: Bench):
     second.update(shorter["id"], longer["result"])
     wait_for(lambda: bench.flag(split) == "corrected", "the verdict 'corrected'", 150)
     assert bench.task(split).data["relook_reason"] == f"corrected: {label} added"
+
+
+def test_the_second_of_two_annotators_is_no_reviewer(bench: Bench):
+    project, (task,) = bench.project("detection", [wrong_class(scenes(1, seed=74)[0])])
+    bench.client.projects.update(id=project, maximum_annotations=2)
+    bench.analyze(project)
+    assert bench.flag(task) == "needs-review"
+    bench.settle(project)
+    (first,) = bench.task(task).annotations
+    second = Person(bench.client, bench.server.url, "second-of-two")
+    second.submit(task, first["result"])
+    bench.settle(project)
+    assert bench.flag(task) == "needs-review"
+    # The reviewer saves a label as it is, whosever it was.
+    second.update(first["id"], first["result"])
+    wait_for(lambda: bench.flag(task) == "confirmed", "the verdict 'confirmed'")

@@ -177,6 +177,7 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
         ({"checks": ["missing", "ugly"]}, "checks.1 is 'ugly'"),
         ({"kind_thresholds": {"missing": 3}}, "kind_thresholds.missing is 3"),
         ({"class_thresholds": {"dog": 0.5}}, "class_thresholds names 'dog', which is no label"),
+        ({"approve_without": ["dog"]}, "approve_without names 'dog', which is no label"),
         ({"embedder": "gone.onnx"}, "embedder: model 'gone.onnx' is not in the model folder"),
         ({"embedder": "digits-detect.pt"}, "is of no known kind"),
         ({"batch_to": "there"}, "batch_to is 'there'"),

@@ -5,10 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_backend.errors import ConfigError
+from ml_backend.jobs.approval import _sure
 from ml_backend.outlines import Outlines
-from ml_backend.prediction.predicting import ControlPredictions
+from ml_backend.prediction.inputs import TaskInputs
+from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks
 from ml_backend.predictors.base import Predictions
-from ml_backend.review.approve import REASONS, Candidates, Limits, judge
+from ml_backend.review.approve import REASONS, Candidates, Limits, judge, require_known
 from ml_backend.settings import ProjectSettings, project_settings
 from tests.unit.regions import BOX, MANY, ONE
 
@@ -142,3 +145,24 @@ def test_a_project_says_what_is_an_outlier():
 def test_the_projects_own_confidence_holds_unless_another_is_asked_for():
     settings = project_settings({"approve_confidence": 0.7})
     assert (Limits.of(settings).confidence, Limits.of(settings, 0.95).confidence) == (0.7, 0.95)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.95])
+def test_an_approval_says_what_was_judged_whatever_is_pre_labelled(threshold):
+    """A label's own threshold is of pre-labels: it neither hides what is sure nor adds noise."""
+    settings = ProjectSettings(approve_half_seen=0.5, class_thresholds={"a": threshold, "x": 0.99})
+    tables = (boxes([0.92, 0.35]), choices([0.92, 0.08]))
+    judged = judge(candidates(*tables), Limits.of(settings, 0.9))
+    assert judged.approved.all()
+    inputs = TaskInputs(np.array([7]), [{"data": {}}])
+    result, _ = _sure(PredictedTasks("m", tables), settings, 0.9, inputs)[7]
+    assert [item["type"] for item in result] == ["rectanglelabels", "choices"]
+    np.testing.assert_allclose([item["score"] for item in result], 0.92, atol=1e-6)
+
+
+def test_labels_that_the_model_has_no_class_for_are_approved_of_by_name():
+    table = replace(boxes([0.95]), known=np.array([True, False]))
+    with pytest.raises(ConfigError, match="'RectangleLabels' has no class for 'b', so that"):
+        require_known([boxes([0.95]), table], ProjectSettings())
+    require_known([table], ProjectSettings(approve_without=("b",)))
+    require_known([boxes([0.95])], ProjectSettings())

@@ -8,7 +8,15 @@ NOW, LATER = 100.0, 200.0
 
 
 def state(
-    flag="", seen="", digest="d1", at=NOW, model="m@1", priority=0.0, created=0.0, answered=False
+    flag="",
+    seen="",
+    digest="d1",
+    at=NOW,
+    model="m@1",
+    priority=0.0,
+    created=0.0,
+    answered=False,
+    acted=None,
 ):
     return State(
         np.array([flag]),
@@ -19,6 +27,7 @@ def state(
         model,
         np.array([priority], dtype=np.float32),
         np.array([answered]),
+        np.array([at if acted is None else acted]),
     )
 
 
@@ -130,9 +139,65 @@ def test_of_two_labels_the_wrong_one_giving_way_is_corrected():
     assert flag_of(decision) == "corrected"
 
 
-def test_a_second_person_saying_the_same_confirms():
-    decision = decide(state("needs-review", seen("d1"), "d1", LATER, priority=0.9), 0.5)
+@pytest.mark.parametrize(("digest", "flag"), [("d1", "needs-review"), ("d1+d2", "needs-review")])
+def test_one_more_label_that_the_task_asks_for_is_no_answer(digest, flag):
+    """The second annotator has labelled the task, as its overlap wants it: nobody reviewed it."""
+    further = state("needs-review", seen(score=0.8), digest, LATER, priority=0.9, acted=0.0)
+    assert flag_of(decide(further, 0.5)) == flag
+    fine = state("needs-review", seen(score=0.8), digest, LATER, priority=0.1, acted=0.0)
+    decision = decide(fine, 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("", "")
+
+
+def test_a_reviewers_word_is_heard_after_one_more_label_came():
+    first = decide(state("needs-review", seen(), "d1+d2", LATER, priority=0.9, acted=0.0), 0.5)
+    mark, later = str(first.mark[0]), LATER + 1
+    same = state("needs-review", mark, "d1+d2", later, priority=0.9)
+    assert flag_of(decide(same, 0.5)) == "confirmed"
+    mended = state("needs-review", mark, "d2", later, priority=0.1)
+    assert flag_of(decide(mended, 0.5)) == "corrected"
+
+
+def test_a_label_made_in_place_of_another_is_an_answer():
+    """Of two, one was deleted, and the reviewer made a new one: no label was saved again."""
+    made = state("needs-review", seen("d1+d2"), "d1+d3", LATER, priority=0.1, acted=0.0)
+    assert flag_of(decide(made, 0.5)) == "corrected"
+
+
+@pytest.mark.parametrize("text", ["", "garbage", str(Mark.of_answer("m@1", 0.8))])
+@pytest.mark.parametrize(("priority", "flag"), [(0.9, "needs-review"), (0.1, "")])
+def test_a_flag_whose_mark_says_no_label_has_had_no_answer(text, priority, flag):
+    """Somebody else set it, or the task was flagged by hand after a batch had answered it."""
+    decision = decide(state("needs-review", text, priority=priority), 0.5)
+    mark = seen(score=0.9) if flag else ""
+    assert (flag_of(decision), str(decision.mark[0])) == (flag, mark)
+
+
+def test_a_confirmed_label_that_gave_way_to_a_better_one_was_an_error():
+    decision = decide(state("confirmed", seen(score=0.8), "d2", LATER, priority=0.1), 0.5)
+    assert flag_of(decision) == "corrected"
+    assert str(decision.mark[0]) == seen("d2", LATER, score=0.8)
+
+
+def test_one_more_label_beside_a_confirmed_one_leaves_it_confirmed():
+    beside = state("confirmed", seen(score=0.8), "d1+d2", LATER, priority=0.1, acted=0.0)
+    decision = decide(beside, 0.5)
     assert flag_of(decision) == "confirmed"
+    assert str(decision.mark[0]) == seen("d1+d2", LATER, score=0.8)
+
+
+def test_a_confirmed_answer_stays_confirmed_when_a_new_model_agrees():
+    mark = str(Mark.of_answer("m@1", 0.8))
+    decision = decide(state("confirmed", mark, model="m@2", priority=0.1, **ANSWER), 0.5)
+    assert flag_of(decision) == "confirmed"
+
+
+@pytest.mark.parametrize("verdict", ["confirmed", "corrected"])
+def test_a_verdict_that_came_with_an_import_goes_when_the_label_is_another(verdict):
+    other = state(verdict, seen(score=0.8), "d2", LATER, "m@1", 0.1, CREATED)
+    decision = decide(other, 0.5)
+    assert (flag_of(decision), str(decision.mark[0])) == ("", "")
+    assert decision.clear[0]
 
 
 def test_the_mark_follows_labels_that_changed_without_an_act():

@@ -30,6 +30,7 @@ def of_columns(
         author=np.array(author),
         made=np.array(more.get("made", [4 * DAY] * count)),
         found=np.zeros(count, dtype=np.bool_),
+        suspected=np.array(more.get("suspected", [True] * count)),
         probability=np.array(probability),
         judged=Judged(np.zeros(count, dtype=np.bool_), np.array(verdict), np.full(count, NONE)),
     )
@@ -51,6 +52,13 @@ def test_whoever_is_wrong_more_often_comes_first():
     # No verdict is contradicted: half of the labels are known to be wrong.
     assert first.share.low >= 0.5
     assert second.share.high <= 1 - 19 / 20
+
+
+def test_who_labelled_a_flagged_task_beside_somebody_who_was_wrong_had_no_finding():
+    work = of_columns([1, 2], [RIGHT, WRONG], [0.1, 0.9], suspected=[False, True])
+    wrong, fine = told(work).annotators
+    assert (wrong.id, wrong.findings, wrong.confirmed) == (2, 1, 1)
+    assert (fine.findings, fine.kept) == (0, 0)
 
 
 def test_without_scores_and_verdicts_the_share_is_unknown():

@@ -17,6 +17,7 @@ def one(flag, mark, digest="d", at=5.0, priority=0.1, created=0.0):
         model="m",
         priority=np.array([priority], dtype=np.float32),
         answered=np.array([False]),
+        acted_at=np.array([at]),
     )
 
 
@@ -94,3 +95,12 @@ def test_what_a_hand_set_comes_along_with_an_import_and_waits_for_its_answer_the
     other = one("", mark(), "e", 9.0, 0.9, created=7.0)
     flag, *_, ended = kept(other, CLEARED)
     assert (flag, ended) == (NEEDS_REVIEW, True)
+
+
+def test_a_flag_on_an_answer_out_of_a_batch_stands_until_it_is_answered():
+    """The mark of such an answer names no label and no moment."""
+    answer = str(Mark.of_answer("m", 0.8))
+    flag, marked, *_, ended = kept(one(NEEDS_REVIEW, answer), NEEDS_REVIEW)
+    assert (flag, marked, ended) == (NEEDS_REVIEW, mark(), False)
+    flag, *_, ended = kept(one(NEEDS_REVIEW, marked, "d", 9.0), NEEDS_REVIEW)
+    assert (flag, ended) == (CONFIRMED, True)

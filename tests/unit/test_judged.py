@@ -10,7 +10,9 @@ from ml_backend.review.judged import RIGHT, WRONG, judged
 OPEN = -1
 
 
-def work(*rows: tuple[int, str, str, bool], overlap: int = 1) -> Authored:
+def work(
+    *rows: tuple[int, str, str, bool], overlap: int = 1, edited: tuple[int, ...] = ()
+) -> Authored:
     """Annotations as (task, flag, what they say, out of a relabel batch), as they were saved."""
     count = len(rows)
     nothing = np.zeros(count)
@@ -20,6 +22,7 @@ def work(*rows: tuple[int, str, str, bool], overlap: int = 1) -> Authored:
         author=np.arange(count),
         made=nothing,
         saved=np.arange(count, dtype=np.float64),
+        edited=np.isin(np.arange(count), edited),
         digest=np.array([said for _, _, said, _ in rows]),
         answers=np.array([answers for *_, answers in rows], dtype=np.bool_),
         overlap=np.full(count, overlap),
@@ -51,14 +54,33 @@ def test_of_two_annotators_only_who_said_something_else_was_wrong():
 
 
 def test_a_label_that_was_mended_in_place_was_wrong():
-    found = judged(work((1, "corrected", "b", False)))
+    found = judged(work((1, "corrected", "b", False), edited=(0,)))
     assert found.verdict.tolist() == [WRONG]
+    assert not found.review.any()
     assert found.answer.tolist() == [-1]
 
 
 def test_of_two_labels_the_one_that_was_saved_last_was_mended():
-    found = judged(work((1, "corrected", "a", False), (1, "corrected", "b", False), overlap=2))
-    assert found.verdict.tolist() == [RIGHT, WRONG]
+    rows = [(1, "corrected", said, False) for said in ("a", "b")]
+    assert judged(work(*rows, overlap=2, edited=(1,))).verdict.tolist() == [RIGHT, WRONG]
+    # A third annotator has labelled the task since: nobody has judged that.
+    rows.append((1, "corrected", "c", False))
+    assert judged(work(*rows, overlap=3, edited=(1,))).verdict.tolist() == [RIGHT, WRONG, OPEN]
+
+
+def test_a_label_made_in_place_of_a_deleted_one_is_the_reviewers():
+    found = judged(work((1, "corrected", "b", False)))
+    assert (found.review.tolist(), found.verdict.tolist()) == ([True], [OPEN])
+    rows = [(1, "corrected", said, False) for said in ("a", "b")]
+    found = judged(work(*rows, overlap=2))
+    assert (found.review.tolist(), found.verdict.tolist()) == ([False, True], [RIGHT, OPEN])
+
+
+def test_who_labels_a_task_after_its_answer_has_not_been_judged():
+    rows = [(1, "corrected", said, said == "b") for said in ("a", "b", "c")]
+    found = judged(work(*rows, overlap=3))
+    assert found.verdict.tolist() == [WRONG, OPEN, OPEN]
+    assert (found.review.tolist(), found.answer.tolist()) == ([False, True, False], [1, -1, -1])
 
 
 def test_a_confirmed_label_was_right_whoever_confirmed_it():

@@ -117,9 +117,9 @@ def test_a_region_that_is_drawn_just_now_keeps_its_vector(services, monkeypatch)
     assert not before.whole.all()
     known, asked = services.store.get_labels, []
 
-    def late(project, name, tasks=None):
+    def late(project, control, tasks=None):
         asked.append(tasks)
-        return known(project, name, tasks[:0] if len(asked) == 1 else tasks)
+        return known(project, control, tasks[:0] if len(asked) == 1 else tasks)
 
     monkeypatch.setattr(services.store, "get_labels", late)
     standing = Standing(HERE, int(HERE.max()))
@@ -127,6 +127,6 @@ def test_a_region_that_is_drawn_just_now_keeps_its_vector(services, monkeypatch)
     assert len(asked) > 1
     after = services.embeddings.keys(PROJECT, control.name, embedder.version)
     assert after.digest.tolist() == before.digest.tolist()
-    services.store.put_labels(PROJECT, control.name, HERE, known(PROJECT, control.name, HERE[:0]))
+    services.store.put_labels(PROJECT, control, HERE, known(PROJECT, control, HERE[:0]))
     assert opened.vectors.current(control, embedder, standing).whole.all()
     assert services.embeddings.keys(PROJECT, control.name, embedder.version).whole.all()

@@ -1,5 +1,7 @@
 """What the review page shows, out of columns: points, search, rings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,6 +11,7 @@ from analysis.geometry.masks import Masks
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.tags import SEPARATOR
 from ml_backend.outlines import Outlines
+from ml_backend.storage.labels import form_of
 from ml_backend.storage.page_columns import FOUND, TASKS, PageColumns
 from ml_backend.storage.plane import Plane
 from ml_backend.storage.standing import Standing
@@ -35,7 +38,8 @@ def task(number, **said):
 
 def found(number, **said):
     row = {
-        **{"task": number, "control": "box", "priority": 0.25, "kind": "", "reason": ""},
+        **{"task": number, "control": "box", "form": form_of(BOX), "priority": 0.25},
+        **{"kind": "", "reason": ""},
         **{"outlier": NAN, "label": -1, "predicted": -1, "confidence": NAN, "iou": NAN},
         **{"false_positives": 0, "false_negatives": 0},
         **{name: [] for name in FOUND.names if name.startswith("r_")},
@@ -161,7 +165,14 @@ def test_tasks_that_are_gone_are_forgotten_and_later_ones_kept(columns):
     assert columns.tasks(3)["task"].to_pylist() == [4, 7, 9]
     columns.keep_only(3, Standing(np.array([4]), 12))
     assert columns.tasks(3)["task"].to_pylist() == [4]
-    assert columns.found(3, "box")["task"].to_pylist() == [4]
+    assert columns.found(3, BOX)["task"].to_pylist() == [4]
+
+
+def test_what_was_found_under_other_labels_is_left_out(columns):
+    other = replace(BOX, labels=("horse", *BOX.labels))
+    assert columns.any_found(3, BOX)
+    assert not columns.any_found(3, other)
+    assert points.inputs(columns, 3, other, None, {}) is None
 
 
 def test_outlines_are_drawn_as_rings():

@@ -50,6 +50,25 @@ LABEL = annotation(1, 10.0)
 
 
 @pytest.mark.parametrize(
+    ("annotations", "overlap", "acted"),
+    [
+        ([], 1, 0.0),
+        ([LABEL], 1, 10.0),
+        # The second of two that are asked for; one more than that.
+        ([LABEL, annotation(2, 20.0)], 2, 0.0),
+        ([LABEL, annotation(2, 20.0), annotation(3, 30.0)], 2, 30.0),
+        # Edited; a copy of the other's; an answer out of a batch, and who labels after that.
+        ([annotation(1, 10.0, 15.0), annotation(2, 20.0)], 2, 15.0),
+        ([LABEL, annotation(2, 20.0, parent_annotation=1)], 2, 20.0),
+        ([LABEL, answer(2, 1, 20.0)], 2, 20.0),
+        ([LABEL, answer(2, 1, 20.0), annotation(3, 30.0)], 2, 20.0),
+    ],
+)
+def test_a_reviewers_word_is_told_from_one_more_annotators_own(annotations, overlap, acted):
+    assert page(annotations, overlap=overlap).acted_at.tolist() == [acted]
+
+
+@pytest.mark.parametrize(
     ("annotations", "current", "answered"),
     [
         ([LABEL], [1], False),

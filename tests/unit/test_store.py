@@ -1,5 +1,6 @@
 import multiprocessing
 import subprocess
+from dataclasses import replace
 
 import lancedb
 import numpy as np
@@ -12,6 +13,7 @@ from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.store import Store
+from tests.unit.regions import BOX, MASK
 
 
 def predictions(count: int, seed: int = 0, regions: int = 3, classes: int = 0) -> Predictions:
@@ -86,8 +88,8 @@ def labels(task, unit, region_unit) -> StoredLabels:
 
 def test_labels_keep_each_region_with_its_unit(store):
     given = labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31])
-    store.put_labels(1, "c", np.array([3, 5]), given)
-    back = store.get_labels(1, "c")
+    store.put_labels(1, BOX, np.array([3, 5]), given)
+    back = store.get_labels(1, BOX)
     assert dict(zip(back.unit.tolist(), back.task.tolist(), strict=True)) == {30: 3, 31: 3, 50: 5}
     by_label = np.argsort(back.label)
     np.testing.assert_array_equal(back.region_unit[by_label], given.region_unit)
@@ -96,14 +98,14 @@ def test_labels_keep_each_region_with_its_unit(store):
 
 
 def test_a_task_that_lost_its_labels_has_none(store):
-    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
-    store.put_labels(1, "c", np.array([3, 5]), labels([5], [50], [50]))
-    assert store.get_labels(1, "c").unit.tolist() == [50]
+    store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    store.put_labels(1, BOX, np.array([3, 5]), labels([5], [50], [50]))
+    assert store.get_labels(1, BOX).unit.tolist() == [50]
 
 
 def test_what_the_model_gave_is_kept_and_told_from_what_people_gave(store):
-    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]))
-    back = store.get_labels(1, "c", np.array([3, 5]))
+    store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]))
+    back = store.get_labels(1, BOX, np.array([3, 5]))
     assert dict(zip(back.unit.tolist(), back.approved.tolist(), strict=True)) == {
         30: False,
         31: True,
@@ -114,6 +116,26 @@ def test_what_the_model_gave_is_kept_and_told_from_what_people_gave(store):
     assert set(peoples.held.tolist()) == {1030, 1031, 1050}
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        replace(BOX, labels=("new", *BOX.labels)),
+        replace(BOX, labels=BOX.labels[::-1]),
+        replace(BOX, labels=BOX.labels[:1]),
+        replace(MASK, name=BOX.name),
+        MASK,
+    ],
+)
+def test_labels_are_not_read_as_others_after_a_change_of_the_config(store, tag):
+    """They are kept as numbers, which another list of labels gives another meaning, or none."""
+    store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    assert store.get_labels(1, tag).unit.tolist() == []
+    # Which task holds which annotation depends on no label.
+    assert store.tasks_holding(1, [1050]).tolist() == [5]
+    store.put_labels(1, tag, np.array([5]), labels([5], [50], [50]))
+    assert store.get_labels(1, tag).unit.tolist() == [50]
+
+
 def test_labels_of_some_tasks_only():
     chosen = labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]).of(np.array([3]))
     assert chosen.unit.tolist() == [30, 31]
@@ -121,8 +143,8 @@ def test_labels_of_some_tasks_only():
 
 
 def test_annotations_that_are_not_current_are_remembered_too(store):
-    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
-    back = store.get_labels(1, "c")
+    store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    back = store.get_labels(1, BOX)
     assert dict(zip(back.held.tolist(), back.held_task.tolist(), strict=True)) == {1030: 3, 1050: 5}
 
 
@@ -136,11 +158,11 @@ def test_compacting_loses_nothing(store):
 
 def test_many_small_writes_leave_few_files(store, tmp_path):
     for task in range(200):
-        store.put_labels(1, "c", np.array([task]), labels([task], [task], [task]))
+        store.put_labels(1, BOX, np.array([task]), labels([task], [task], [task]))
     database = lancedb.connect(tmp_path)
     (name,) = database.list_tables().tables
     assert database.open_table(name).stats()["fragment_stats"]["num_fragments"] <= 64
-    assert len(store.get_labels(1, "c").unit) == 200
+    assert len(store.get_labels(1, BOX).unit) == 200
 
 
 def test_arrays_are_replaced_whole(store):
@@ -228,7 +250,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(small_disk, begun)
 def test_labels_are_read_in_one_order_however_they_were_written(store):
     """What is learnt from them depends on their order."""
     for task in (5, 3, 4):
-        store.put_labels(1, "c", np.array([task]), labels([task], [10 * task], [10 * task]))
+        store.put_labels(1, BOX, np.array([task]), labels([task], [10 * task], [10 * task]))
     for tasks in (None, np.array([3, 4, 5])):
-        back = store.get_labels(1, "c", tasks)
+        back = store.get_labels(1, BOX, tasks)
         assert (back.task.tolist(), back.region_unit.tolist()) == ([3, 4, 5], [30, 40, 50])

@@ -20,6 +20,7 @@ from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.storage.standing import Standing
 from ml_backend.storage.store import Store
 from ml_backend.storage.tables import Tables
+from tests.unit.regions import BOX
 from tests.unit.test_store import labels, predictions
 
 #: Its own, because moto's pins are older than ours.
@@ -38,8 +39,8 @@ def test_a_store_that_is_deleted_again_and_again_fails_nobody(tmp_path):
                 store.put_predictions(1, "c", "v1", tasks, ["a"] * 10, predictions(10))
                 found, said = store.get_predictions(1, "c", "v1", tasks)
                 assert len(said) == found.sum()
-                store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
-                assert set(store.get_labels(1, "c").unit.tolist()) <= {30, 50}
+                store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+                assert set(store.get_labels(1, BOX).unit.tolist()) <= {30, 50}
                 store.put_arrays(1, "trust", {"a": np.ones(2)})
                 store.get_arrays(1, "trust")
                 store.compact(1)
@@ -158,11 +159,11 @@ def test_object_storage_keeps_predictions_labels_arrays_and_vectors(bucket):
     store = Store(f"{bucket}/store")
     tasks = np.array([3, 5])
     store.put_predictions(1, "c", "v1", tasks, ["a", "b"], predictions(2))
-    store.put_labels(1, "c", tasks, labels([3, 5], [30, 50], [30, 50]))
+    store.put_labels(1, BOX, tasks, labels([3, 5], [30, 50], [30, 50]))
     store.put_arrays(1, "trust", {"a": np.arange(3)})
     again = Store(f"{bucket}/store")
     assert again.get_predictions(1, "c", "v1", tasks)[0].all()
-    assert again.get_labels(1, "c", tasks).unit.tolist() == [30, 50]
+    assert again.get_labels(1, BOX, tasks).unit.tolist() == [30, 50]
     assert again.get_arrays(1, "trust")["a"].tolist() == [0, 1, 2]
     vectors = EmbeddingStore(f"{bucket}/store")
     keys = Keys(tasks, ("", ""), digest_of([3, 5]))
@@ -192,27 +193,27 @@ def test_a_project_that_is_gone_leaves_nothing_behind(tmp_path):
     store, vectors = Store(tmp_path), EmbeddingStore(tmp_path)
     for project in [*range(1, 15), 101]:
         store.put_predictions(project, "c", "v1", np.arange(3), ["a"] * 3, predictions(3))
-        store.put_labels(project, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+        store.put_labels(project, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
     task = np.array([1])
     keys = Keys(task, ("",), digest_of([1], ["a"]))
     vectors.put(1, "c", "v1", keys, np.ones((1, 4), dtype=np.float32))
     store.tables.drop(1)
     assert not [path.name for path in tmp_path.iterdir() if path.stem.endswith("-1")]
-    assert store.get_labels(1, "c").unit.tolist() == []
+    assert store.get_labels(1, BOX).unit.tolist() == []
     assert len(vectors.keys(1, "c", "v1")) == 0
     for project in (11, 14, 101):
-        assert store.get_labels(project, "c").unit.tolist() == [30, 50]
-    store.put_labels(1, "c", np.array([3]), labels([3], [30], [30]))
-    assert store.get_labels(1, "c").unit.tolist() == [30]
+        assert store.get_labels(project, BOX).unit.tolist() == [30, 50]
+    store.put_labels(1, BOX, np.array([3]), labels([3], [30], [30]))
+    assert store.get_labels(1, BOX).unit.tolist() == [30]
 
 
 def test_of_tasks_that_are_gone_no_row_is_kept(tmp_path):
     store = Store(tmp_path)
     tasks = np.arange(1, 6)
     store.put_predictions(1, "c", "v1", tasks, ["a"] * 5, predictions(5))
-    store.put_labels(1, "c", np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
+    store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
     # The last one came while the others were listed.
     store.keep_only(1, Standing(np.array([1, 2, 4]), 4))
     found, _ = store.get_predictions(1, "c", "v1", tasks)
     assert found.tolist() == [True, True, False, True, True]
-    assert store.get_labels(1, "c").unit.tolist() == [50]
+    assert store.get_labels(1, BOX).unit.tolist() == [50]
