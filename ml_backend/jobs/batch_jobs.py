@@ -13,7 +13,6 @@ from dataclasses import asdict
 from functools import wraps
 from typing import Any, Final
 
-from rq import Worker
 from rq.job import Job, JobStatus
 
 from ml_backend.errors import (
@@ -27,7 +26,7 @@ from ml_backend.jobs.batch_orders import Order
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.events import let_others
 from ml_backend.jobs.limit import retry
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.queue import Mailbox, living_workers
 from ml_backend.jobs.shards import services
 
 __all__ = [
@@ -78,7 +77,7 @@ def wait_for(
     """
     attended, said = time.monotonic(), False
     while job.get_status(refresh=True) not in _ENDED:
-        if Worker.count(connection=job.connection):
+        if living_workers(job.connection):
             attended = time.monotonic()
         alone = time.monotonic() - attended
         if alone > patience_s[1]:
