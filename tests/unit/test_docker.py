@@ -149,6 +149,16 @@ def test_label_studio_is_of_a_version_and_is_waited_for_until_it_answers():
         assert found[name]["depends_on"]["label-studio"] == {"condition": "service_healthy"}
 
 
+def test_every_setting_reaches_the_containers():
+    given = services("compose.yaml")
+    image = {name for name in DockerfileParser(str(DOCKER / "Dockerfile")).envs if "RELOOK" in name}
+    # The port inside is the image's; .env names the one outside. Redis goes by its other name.
+    image |= {"RELOOK_PORT", "RELOOK_REDIS_URL"}
+    wanted = {variable(name) for name in ServiceSettings.model_fields} - image
+    for name in ("relook", "worker"):
+        assert wanted | {"REDIS_URL"} <= set(given[name]["environment"])
+
+
 def test_every_variable_of_ours_is_one():
     known = {variable(name) for name in ServiceSettings.model_fields} | {"REDIS_URL"}
     for name in ("compose.yaml", "compose.workers.yaml"):
