@@ -119,6 +119,11 @@ def test_workers_are_asked_for_their_signs_of_life(name):
         assert context.params["check"] is True
 
 
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.workers.yaml"])
+def test_workers_have_time_to_end_what_they_are_at(name):
+    assert services(name)["worker"]["stop_grace_period"] == "60s"
+
+
 def test_people_reach_label_studio_and_the_page_and_redis_wants_a_password():
     found = services("compose.yaml")
     ports = {name: one["ports"] for name, one in found.items() if one.get("ports")}
