@@ -31,6 +31,7 @@ from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import score_tasks, services
 from ml_backend.jobs.stopping import end_if_told
+from ml_backend.jobs.tabs import keep_new_tabs
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back_beside
 from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
@@ -161,6 +162,10 @@ def reconcile(project: int) -> None:
             raise
         return
     put_webhook_key(project)
+    try:
+        keep_new_tabs(services(), project)
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its tabs are not looked after: %s", project, error)
     tend_batches(project)
     begin_if_due(mailbox, project)
 
