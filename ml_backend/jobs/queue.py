@@ -80,7 +80,7 @@ def living_workers(connection: redis.Redis) -> int:
         connection: the service's Redis.
     """
     known = Worker.all_keys(queue=Queue(EVENTS, connection=connection))
-    return cast(int, connection.exists(*known)) if known else 0
+    return connection.exists(*known) if known else 0
 
 
 class Mailbox:

@@ -232,7 +232,7 @@ class RunBook:
         Returns:
             seconds since 1970; 0 for none. One that a newer run took the place of does not count.
         """
-        return cast(float | None, self._redis.zscore(_WHOLE, str(project))) or 0.0
+        return self._redis.zscore(_WHOLE, str(project)) or 0.0
 
     def quiet(self, seconds: float) -> list[Run]:
         """Return the runs under way in which nothing has moved for so long."""
