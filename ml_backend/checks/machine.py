@@ -11,7 +11,7 @@ import numpy as np
 from ml_backend import __version__
 from ml_backend.checks.finding import Findings
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.queue import open_redis
+from ml_backend.jobs.queue import living_workers, open_redis
 from ml_backend.predictors import files
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
@@ -54,10 +54,8 @@ def check_redis(found: Findings, settings: ServiceSettings) -> bool:
 
 def check_workers(found: Findings, services: Services) -> None:
     """See that somebody takes jobs."""
-    from rq import Worker  # noqa: PLC0415 - not needed to say that Redis is away
-
     with found.of("workers"):
-        count = Worker.count(connection=services.mailbox.redis)
+        count = living_workers(services.mailbox.redis)
         said = f"{count} at work" if count else "none takes jobs: start `relook worker`"
         found.add("workers", count > 0, said)
 

@@ -32,10 +32,10 @@ value and what is allowed, and nothing changes. The same as JSON Schema:
 {project_example}
 ```
 
-A change holds from the next request on. It begins a run by itself (see `analyze_on_change`), and
-that run does again what the change touches: *all*: every task is read and scored again, by stored
-predictions where the model is the same; *queue*: only tasks of which something else is to be said
-are written, by the scores that are known; —: nothing.
+A change holds from the next request on. It begins a run by itself (see `analyze_on_change`) where
+something is to be done again: *all*: every task is read and scored again, by stored predictions
+where the model is the same; *queue*: only tasks of which something else is to be said are written,
+by the scores that are known; —: nothing, and no run is begun.
 
 {project}
 

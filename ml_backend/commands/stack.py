@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 _BACKEND: Final = "backend"
 #: Bytes of a part's log; the part before is kept beside it.
 _LONGEST_LOG: Final = 10 << 20
+#: For workers to end their page, or a step over the whole project: cut off, that counts as a crash.
+_STOP_S: Final = 60.0
 
 
 class Stack(Started):
@@ -99,7 +101,8 @@ class Stack(Started):
         self.children.clear()
 
     def _stop_children(self) -> None:
-        for child in reversed(self.children.values()):
+        ChildProcess.stop_all(self.workers, _STOP_S)
+        for child in self.children.values():
             child.stop()
 
     def _child(self, name: str) -> ChildProcess:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, TypeVar
 
+import numpy as np
 from label_studio_sdk import LabelStudio
 
 from ml_backend.labelstudio.batch_tabs import batch_tabs, read_flags
 from ml_backend.labelstudio.batches import find_relabel_projects
+from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.corrections import Relabelled, originals, read_relabelled
+from ml_backend.labelstudio.listing import list_tasks
+from ml_backend.labelstudio.own_fields import read_own_fields
 from ml_backend.labelstudio.reader import Project, read_tasks
-from ml_backend.review.batch import Fate, Originals, confirmed, fates
+from ml_backend.review.batch import Answers, Fate, Originals, Sent, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED
 
 __all__ = ["Progress", "read_progress"]
+
+#: Copies that are read at once.
+_PAGE: Final = 200
+
+_Copies = tuple[Sent, Answers, Originals]
+_Columns = TypeVar("_Columns", Sent, Answers, Originals)
 
 
 @dataclass(slots=True)
@@ -68,26 +79,52 @@ def read_progress(
     """
     found: dict[str, Progress] = {}
     for target in find_relabel_projects(client, source.id):
-        for table in read_relabelled(client, target):
-            if table.source == source.id:
-                pages = read_tasks(client, source, prefix, table.sources)
-                now = originals(table, list(pages))
-                _count(table, now, target, held(target), found)
+        pages = list(_read_copies(client, source, prefix, target))
+        if pages:
+            sent, answers, now = zip(*pages, strict=True)
+            copies = _joined(sent), _joined(answers), _joined(now)
+            _count(source.id, target, copies, held(target), found)
     return [*found.values(), *_read_progress_here(client, source.id, prefix)]
 
 
+def _read_copies(
+    client: LabelStudio, source: Project, prefix: str, target: int
+) -> Iterator[_Copies]:
+    """Read the copies in a relabel project page by page: their columns, not all that they hold."""
+    with explained(f"listing the tasks of relabel project {target}"):
+        copies = [int(task.id) for task in list_tasks(client, target, "id")]
+    for start in range(0, len(copies), _PAGE):
+        for table in read_relabelled(client, target, copies[start : start + _PAGE]):
+            if table.source == source.id:
+                yield table.sent, table.answers, _originals(client, source, prefix, table)
+
+
+def _originals(client: LabelStudio, source: Project, prefix: str, table: Relabelled) -> Originals:
+    """Read how source tasks stand; of those that nobody has answered, only whether they do."""
+    answered = table.sent.source[table.answers.id >= 0]
+    read = np.intersect1d(table.sources, answered)
+    now = originals(table, list(read_tasks(client, source, prefix, read)))
+    others = np.setdiff1d(table.sources, read).tolist()
+    there = list(read_own_fields(client, source.id, prefix, others)) if others else []
+    return replace(now, there=now.there | np.isin(table.sent.source, there))
+
+
+def _joined(parts: Sequence[_Columns]) -> _Columns:
+    kind = type(parts[0])
+    names = [column.name for column in fields(kind)]
+    return kind(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
 def _count(
-    table: Relabelled,
-    now: Originals,
+    source: int,
     target: int,
+    copies: _Copies,
     held: Mapping[int, str],
     found: dict[str, Progress],
 ) -> None:
-    fate = fates(table.sent, table.answers, now)
-    same = confirmed(table.sent, table.answers)
-    for row, (batch, became) in enumerate(
-        zip(table.sent.batch.tolist(), fate.tolist(), strict=True)
-    ):
+    sent, answers, now = copies
+    fate, same = fates(sent, answers, now), confirmed(sent, answers)
+    for row, (batch, became) in enumerate(zip(sent.batch.tolist(), fate.tolist(), strict=True)):
         one = found.setdefault(batch, Progress(batch, target))
         one.sent += 1
         one.open += became == Fate.OPEN
@@ -98,7 +135,7 @@ def _count(
         one.gone += became == Fate.GONE
         one.confirmed += became == Fate.DONE and bool(same[row])
         one.corrected += became == Fate.DONE and not same[row]
-        task, copy = int(table.sent.source[row]), int(table.sent.task[row])
+        task, copy = int(sent.source[row]), int(sent.task[row])
         if became == Fate.CONFLICT:
             meanwhile = (
                 f"somebody labelled it while the answer (task {copy} of project {target}) was "
@@ -108,7 +145,7 @@ def _count(
                 f"{target}) was not written."
             )
             one.conflicts[task] = (
-                f"task {task}: {meanwhile} `relook batch {table.source} --task {task}` sends it "
+                f"task {task}: {meanwhile} `relook batch {source} --task {task}` sends it "
                 "again as it now stands; or settle it by hand."
             )
         elif task < 0:
@@ -121,7 +158,7 @@ def _count(
             one.held[copy] = (
                 f"task {task}: the answer (task {copy} of project {target}) waits: {held[copy]} It "
                 "is tried again every few minutes, and at once by "
-                f"`relook batches {table.source} --sync`."
+                f"`relook batches {source} --sync`."
             )
 
 

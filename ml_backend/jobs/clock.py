@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import redis
-from rq.job import Job
+from rq.job import Job, Retry
 from rq.registry import ScheduledJobRegistry
 from rq.scheduler import RQScheduler
+
+from ml_backend.jobs.stopping import ToldToStop
 
 __all__ = ["SteadyJob", "SteadyScheduler", "after", "now"]
 
@@ -33,7 +35,15 @@ def after(connection: redis.Redis, seconds: float) -> datetime:
 
 
 class SteadyJob(Job):
-    """A job whose retries are due by Redis' clock."""
+    """A job whose retries are due by Redis' clock, and that a stop of its worker does not end."""
+
+    def perform(self) -> Any:
+        """Do the job; enqueue it again where its worker was told to stop in the midst of it."""
+        try:
+            return super().perform()
+        except ToldToStop:
+            # However often that happens: it is no failure.
+            return Retry(max=(self.number_of_retries or 0) + 1)
 
     def get_retry_interval(self) -> int:
         """Return seconds from now by this machine's clock, which may be wrong."""

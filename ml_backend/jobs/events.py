@@ -30,6 +30,8 @@ from ml_backend.jobs.ranges import SHARD, shard_around
 from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import score_tasks, services
+from ml_backend.jobs.stopping import end_if_told
+from ml_backend.jobs.tabs import keep_new_tabs
 from ml_backend.jobs.take_back import is_relabel_project, relay, take_back_beside
 from ml_backend.labelstudio.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
@@ -160,6 +162,10 @@ def reconcile(project: int) -> None:
             raise
         return
     put_webhook_key(project)
+    try:
+        keep_new_tabs(services(), project)
+    except (ConfigError, SettingsError, ProjectGoneError) as error:
+        _log.warning("project %s: its tabs are not looked after: %s", project, error)
     tend_batches(project)
     begin_if_due(mailbox, project)
 
@@ -210,10 +216,14 @@ def let_others(but: int = 0) -> None:
 
     Args:
         but: the project of that job, where it is such a look itself.
+
+    Raises:
+        ToldToStop: when that job is to end here.
     """
     global _passing  # noqa: PLW0603 - a worker does its jobs on one thread
     if _passing:
         return
+    end_if_told()
     _passing = True
     try:
         for project in services().mailbox.pending.woken():

@@ -30,7 +30,7 @@ from ml_backend.services import Services
 __all__ = ["change", "restore"]
 
 #: A flag is written when its reason stands.
-_ORDER: Final = ("hand", "priority", "kind", "reason", "tags", "flag")
+_ORDER: Final = ("hand", "priority", "kind", "reason", "seen", "tags", "flag")
 #: What tells whether somebody has changed what an action wrote.
 _TELLING: Final = ("flag", "hand", "tags")
 _CHANGED_SINCE: Final = "changed since"

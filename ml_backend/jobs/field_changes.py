@@ -8,7 +8,7 @@ from typing import Final
 
 from ml_backend.labelstudio.own_fields import OwnFields
 from ml_backend.labelstudio.tags import join_tags, split_tags
-from ml_backend.review.decide import NEEDS_REVIEW
+from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.review.hand import CLEARED
 
 __all__ = ["FIELD_CHANGES", "Refused"]
@@ -32,13 +32,18 @@ Change = Callable[[OwnFields, str, Regions], OwnFields | Refused]
 def _flag(own: OwnFields, _: str, regions: Regions) -> OwnFields | Refused:
     if own.get("flag") == NEEDS_REVIEW:
         return Refused("needs review already")
-    reason = own.get("reason") or _REASON
+    fresh: OwnFields = {}
+    if own.get("flag") in (CORRECTED, CONFIRMED):
+        # What was answered is no reason to look again, and its score no lesson of the next answer.
+        fresh = {"priority": 0.0, "kind": "", "reason": "", "seen": ""}
+    stood = own | fresh
+    reason = stood.get("reason") or _REASON
     if regions:
         # The flag is the task's; what it is about is said.
         reason = f"{_REASON}: region {', '.join(region for _, region in regions)}"
-    return {
+    return fresh | {
         "hand": NEEDS_REVIEW,
-        "kind": own.get("kind") or _KIND,
+        "kind": stood.get("kind") or _KIND,
         "reason": reason,
         "flag": NEEDS_REVIEW,
     }

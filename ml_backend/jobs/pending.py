@@ -19,6 +19,10 @@ UNNAMED: Final = -1
 _DOOR_S: Final = 60
 #: Long enough to find which shard it is that fails.
 _SINGLY_S: Final = 600
+#: What the names of their jobs begin with; the project follows.
+_JOB: Final = "events-"
+#: Keys that Redis looks through at once: runs leave many thousands.
+_SCANNED: Final = 1000
 
 #: Forget a pending task only if no newer event has named it since.
 _FORGET = """
@@ -62,27 +66,24 @@ class Pending:
             self._events.enqueue(
                 "ml_backend.jobs.events.look_at_pending",
                 project,
-                job_id=f"events-{project}-{uuid.uuid4().hex[:8]}",
+                job_id=f"{_JOB}{project}-{uuid.uuid4().hex[:8]}",
                 retry=retry(),
             )
 
     def wake_all(self) -> None:
         """Enqueue a job for each project with something pending and no job: one was lost."""
-        jobs = {*self._events.job_ids, *self._events.scheduled_job_registry.get_job_ids()}
-        jobs.update(self._events.started_job_registry.get_job_ids(cleanup=False))
-        tended = {job.split("-")[1] for job in jobs if job.startswith("events-")}
+        jobs = [*self._events.job_ids, *self._events.scheduled_job_registry.get_job_ids()]
+        jobs += self._events.started_job_registry.get_job_ids(cleanup=False)
+        tended = _projects(jobs)
         for kind in (_tasks, _deleted):
-            for key in self._redis.scan_iter(kind("*")):
-                project = key.decode().rsplit(":", 1)[1]
+            for key in self._redis.scan_iter(kind("*"), count=_SCANNED):
+                project = int(key.decode().rsplit(":", 1)[1])
                 if project not in tended:
-                    self.wake(int(project))
+                    self.wake(project)
 
     def woken(self) -> list[int]:
         """Return the projects whose events wait for a worker."""
-        if not self._events.count:
-            return []
-        doors = self._redis.scan_iter(_queued("*"))
-        return sorted(int(door.decode().rsplit(":", 1)[1]) for door in doors)
+        return [one for one in sorted(_projects(self._events.job_ids)) if self.busy(one)]
 
     def busy(self, project: int) -> bool:
         """Whether a project's events wait for a worker; not for those that have failed."""
@@ -156,6 +157,11 @@ class Pending:
         """Forget deleted annotations whose tasks were found."""
         if found := list(map(str, annotations)):
             self._redis.srem(_deleted(project), *found)
+
+
+def _projects(jobs: Iterable[str]) -> set[int]:
+    """Return the projects of those jobs that look at pending tasks."""
+    return {int(job.split("-")[1]) for job in jobs if job.startswith(_JOB)}
 
 
 _SEQUENCE: Final = "relook:sequence"

@@ -15,11 +15,12 @@ from ml_backend.jobs.comparison import Comparison, policy_of
 from ml_backend.jobs.one_pass import OnePass
 from ml_backend.jobs.opened import OpenedProject
 from ml_backend.jobs.prelabelling import Prelabelling, refusal
+from ml_backend.jobs.tabs import keep_tabs
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.listing import list_tasks
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
-from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
+from ml_backend.labelstudio.views import QUEUE
 from ml_backend.labelstudio.writer import set_model_version
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
@@ -201,19 +202,8 @@ class ProjectWork:
         Args:
             again: whether one that somebody deleted is made again.
         """
-        opened, project = self.opened, self.opened.project
-        mailbox = opened.services.mailbox
-        with mailbox.lock(project.id, "tab"):
-            tabs = ensure_tabs(
-                opened.services.client,
-                project.id,
-                review_tabs(opened.settings.queue_tab, opened.settings.kind_tabs),
-                opened.settings.field_prefix,
-                data_keys=project.config.data_keys,
-                known=mailbox.tabs_of(project.id),
-                again=again,
-            )
-            mailbox.remember_tabs(project.id, tabs)
+        opened = self.opened
+        tabs = keep_tabs(opened.services, opened.project, opened.settings, again=again)
         return tabs.get(QUEUE)
 
     def keep_model_version(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry as Reconnect
-from rq import Queue
+from rq import Queue, Worker
 
 from ml_backend.errors import SettingsError
 from ml_backend.jobs.clock import SteadyJob, after
@@ -20,7 +20,7 @@ from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
 from ml_backend.jobs.pending import Pending
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["EVENTS", "RUNS", "Mailbox", "open_redis"]
+__all__ = ["EVENTS", "RUNS", "Mailbox", "living_workers", "open_redis"]
 
 #: Queues, the one that workers empty first in front: a single task never waits for a whole run.
 EVENTS: Final = "relook-events"
@@ -68,6 +68,19 @@ def open_redis(settings: ServiceSettings, patient: bool = True) -> redis.Redis:
         )
     except ValueError as error:
         raise SettingsError(f"REDIS_URL: {error}") from error
+
+
+def living_workers(connection: redis.Redis) -> int:
+    """Return how many workers take our jobs and have given a sign of life lately.
+
+    Redis forgets what says nothing for 80 s, whatever the machines' clocks say; RQ's own count
+    is of all that were ever there and did not take their leave.
+
+    Args:
+        connection: the service's Redis.
+    """
+    known = Worker.all_keys(queue=Queue(EVENTS, connection=connection))
+    return connection.exists(*known) if known else 0
 
 
 class Mailbox:

@@ -43,13 +43,18 @@ if older and older ~= ARGV[1] then
 end
 """
 
-#: The first end of a run is the one that counts.
+#: The first end of a run is the one that counts. The newest start of a run over the whole project
+#: outlives the run, and all that came after it.
 _CLOSE = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'ended', ARGV[3])
 if ARGV[2] == 'done' then redis.call('HSET', KEYS[1], 'stage', 'done') end
 redis.call('SREM', KEYS[2], ARGV[4])
+local said = redis.call('HMGET', KEYS[1], 'over', 'started', 'project')
+if said[1] == '' and ARGV[2] ~= 'superseded' then
+  redis.call('ZADD', KEYS[3], 'GT', said[2], said[3])
+end
 return 1
 """
 
@@ -218,9 +223,16 @@ class RunBook:
 
     def close(self, run: str, state: str) -> bool:
         """End a run; false when it had ended before."""
-        return bool(
-            self._close(keys=[_run(run), _OPEN], args=[" ".join(ENDED), state, self.now(), run])
-        )
+        keys = [_run(run), _OPEN, _WHOLE]
+        return bool(self._close(keys=keys, args=[" ".join(ENDED), state, self.now(), run]))
+
+    def last_whole(self, project: int) -> float:
+        """Return when the newest run over all of a project that came to an end began.
+
+        Returns:
+            seconds since 1970; 0 for none. One that a newer run took the place of does not count.
+        """
+        return self._redis.zscore(_WHOLE, str(project)) or 0.0
 
     def quiet(self, seconds: float) -> list[Run]:
         """Return the runs under way in which nothing has moved for so long."""
@@ -262,6 +274,7 @@ class RunBook:
 
 
 _OPEN: Final = "relook:runs-open"
+_WHOLE: Final = "relook:whole-runs"
 
 
 def _run(run: str) -> str:

@@ -39,11 +39,9 @@ def begin_if_due(mailbox: Mailbox, project: int) -> bool:
         return False
     book = RunBook(mailbox.redis)
     with mailbox.lock(project, "schedule"):
-        runs = book.of_project(project)
-        if any(book.is_current(run) for run in runs):
+        if any(book.is_current(run) for run in book.of_project(project)):
             return False
-        whole = [run.started for run in runs if not run.over and run.state != "superseded"]
-        if whole and book.now() - max(whole) < hours * _HOUR_S:
+        if book.now() - book.last_whole(project) < hours * _HOUR_S:
             return False
         RunGraph(mailbox, book).start(project)
     return True

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import redis
@@ -21,6 +22,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry, register
 
+from ml_backend.jobs import stopping
 from ml_backend.jobs.clock import SteadyJob, SteadyScheduler
 from ml_backend.jobs.pulse import LAPSE_S, SWEEP_S, beating
 from ml_backend.jobs.queue import EVENTS, RUNS, open_redis
@@ -67,6 +69,11 @@ class LivingWorker(SimpleWorker):
     def told_to_stop(self) -> bool:
         """Whether somebody asked it to end."""
         return self._shutdown_requested_date is not None
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Note that somebody asked it to end: its job does so at the next page."""
+        stopping.tell()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's
 
     def get_heartbeat_ttl(self, job: Job) -> int:
         """Return how long a job whose worker says nothing more is taken to be under way."""

@@ -104,7 +104,10 @@ class ProjectSettings(BaseModel):
         json_schema_extra=_QUEUE,
     )
     queue_tab: str = Field(
-        "Needs review", min_length=1, description="Title of the queue's Data Manager tab."
+        "Needs review",
+        min_length=1,
+        description="Title of the queue's Data Manager tab when it is made, and what those of "
+        "kind_tabs begin with. A tab that stands is renamed in Label Studio.",
     )
     kind_tabs: Annotated[
         tuple[Kind, ...],
@@ -114,7 +117,8 @@ class ProjectSettings(BaseModel):
     ] = Field(
         cast(Any, False),
         validate_default=True,
-        description="Kinds of findings that have a tab of their own, or false for none.",
+        description="Kinds of findings that have a tab of their own, or false for none. A tab "
+        "that is no longer asked for stays until somebody deletes it in Label Studio.",
     )
     approve_confidence: float = Field(
         0.9,

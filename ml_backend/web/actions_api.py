@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batch_orders import IN_BATCH
+from ml_backend.jobs.batch_orders import HERE, IN_BATCH
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.queue import Mailbox
@@ -120,7 +120,9 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         wish = await threads.light(_known, book.wish, action)
         if wish is None:
             raise HTTPException(409, "this action is too long ago to be undone")
-        await require_target(request, found.project, wish)
+        # Where it went, which its name says, whatever the settings have come to say.
+        target = found.batch.rpartition("-")[0] or HERE
+        await require_target(request, found.project, replace(wish, to=target))
         if not await threads.light(book.claim_undo, found.id):
             raise HTTPException(409, "this action cannot be undone, or it is being undone")
         await threads.light(enqueue, mailbox, "undo", found.id)

@@ -12,7 +12,7 @@ from ml_backend.review.feedback import Report
 from ml_backend.review.feedback_csv import as_csv
 from ml_backend.services import Services
 from ml_backend.web.access import Access
-from ml_backend.web.kept import Kept
+from ml_backend.web.kept import Kept, Made
 from ml_backend.web.numbers import Id
 
 __all__ = ["annotators_api"]
@@ -38,23 +38,27 @@ def annotators_api(services: Services, access: Access) -> APIRouter:
 
     reports = Kept(read, _HOLDS_S)
 
-    async def permitted(project: int, request: Request) -> Report:
+    async def permitted(project: int, request: Request, lately: bool) -> Made[Report]:
         await access.require(request, project)
-        return await reports.get(project)
+        return await reports.get(project, lately=lately)
 
     @router.get("/annotators")
-    async def as_json(project: Id, request: Request) -> Report:
+    async def as_json(
+        project: Id, request: Request, response: Response, lately: bool = False
+    ) -> Report:
         """What review has shown about each annotator."""
-        return await permitted(project, request)
+        made = await permitted(project, request, lately)
+        response.headers.update(made.age)
+        return made.answer
 
     @router.get("/annotators.csv")
-    async def as_table(project: Id, request: Request) -> Response:
+    async def as_table(project: Id, request: Request, lately: bool = False) -> Response:
         """The same as CSV: a row per annotator, pair of mixed-up labels, week, and colleague."""
-        name = f"annotators-{project}.csv"
+        made, name = await permitted(project, request, lately), f"annotators-{project}.csv"
         return Response(
-            as_csv(await permitted(project, request)),
+            as_csv(made.answer),
             media_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+            headers={"Content-Disposition": f'attachment; filename="{name}"', **made.age},
         )
 
     return router

@@ -152,8 +152,9 @@ class _Backend:
         version = self._check.version(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
         begin_if_changed(mailbox, project, request.label_config)
-        if not known:
-            # It notes how the project stands: only what changes after that can be found missing.
+        if not known or before != request.extra_params:
+            # The first notes how the project stands: only what changes after that can be found
+            # missing. Later ones make the tabs that are new in the settings.
             mailbox.reconcile(project)
         if self._services.settings.basic_auth_user:
             mailbox.see_to_key(project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from ml_backend.jobs.batch_progress import Progress
@@ -54,15 +54,19 @@ def batches_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     async def read(project: int) -> list[Progress]:
         return await threads.light(lambda: Batches(projects.services, project).progress())
 
-    # Not kept: an action may have changed them since.
+    # An action may have changed them since: kept for those alone to whom that does not matter.
     standing = Kept(read, 0.0)
 
     @router.get("/batches")
-    async def batches(project: Id, request: Request) -> list[Batch]:
+    async def batches(
+        project: Id, request: Request, response: Response, lately: bool = False
+    ) -> list[Batch]:
         """The project's relabel batches as they stand in Label Studio."""
         await access.require(request, project)
         await threads.light(projects.open, project)
-        return [_batch(one, projects.url) for one in await standing.get(project)]
+        made = await standing.get(project, lately=lately)
+        response.headers.update(made.age)
+        return [_batch(one, projects.url) for one in made.answer]
 
     return router
 

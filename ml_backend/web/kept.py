@@ -10,19 +10,41 @@ from typing import Final, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Kept"]
+__all__ = ["Kept", "Made"]
 
 _MOST: Final = 20
+#: Who is content with an earlier answer has a tenth of the time spent on new ones, at most.
+_TIMES: Final = 10
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Made(Generic[T]):
+    """An answer.
+
+    Attributes:
+        answer: what was made.
+        at: when, by this process' clock, seconds.
+        took: for how long, seconds.
+    """
+
+    answer: T
+    at: float
+    took: float
+
+    @property
+    def age(self) -> dict[str, str]:
+        """For how long it stands, as the header that says so."""
+        return {"Age": f"{time.monotonic() - self.at:.0f}"}
+
+
 @dataclass(slots=True)
 class _One(Generic[T]):
-    """One project's answer, and when it was made; none yet before that."""
+    """One project's answer; none yet before it is made."""
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
-    answers: list[tuple[float, T]] = field(default_factory=list)
+    answers: list[Made[T]] = field(default_factory=list)
 
 
 class Kept(Generic[T]):
@@ -38,17 +60,25 @@ class Kept(Generic[T]):
         self._holds = holds_s
         self._kept: OrderedDict[int, _One[T]] = OrderedDict()
 
-    async def get(self, project: int) -> T:
-        """Return a project's answer; whatever making it raises is raised to the one who asked."""
+    async def get(self, project: int, *, lately: bool = False) -> Made[T]:
+        """Return a project's answer; whatever making it raises is raised to the one who asked.
+
+        Args:
+            project: the project.
+            lately: whether an earlier one will do, too: for ten times as long as it took to make.
+        """
         asked = time.monotonic()
         one = self._kept.setdefault(project, _One())
         self._kept.move_to_end(project)
         if len(self._kept) > _MOST:
             self._kept.popitem(last=False)
         async with one.lock:
-            for made, answer in one.answers:
-                if asked <= made + self._holds:
-                    return answer
+            for made in one.answers:
+                holds = max(self._holds, _TIMES * made.took) if lately else self._holds
+                if asked <= made.at + holds:
+                    return made
+            began = time.monotonic()
             answer = await self._make(project)
-            one.answers = [(time.monotonic(), answer)]
-            return answer
+            at = time.monotonic()
+            one.answers = [Made(answer, at, at - began)]
+            return one.answers[0]

@@ -300,6 +300,14 @@ def test_a_reviewers_answer_ends_a_flag_set_by_hand(bench: Bench, analysed: Proj
     bench.settle(analysed.id)
     assert field(bench, task, "hand") == ""
 
+    mark = field(bench, task, "seen")
+    found = done(signed_in, analysed.id, "flag", [task])
+    bench.settle(analysed.id)
+    assert (bench.flag(task), field(bench, task, "hand")) == ("needs-review", "needs-review")
+    undone(signed_in, analysed.id, found["id"])
+    bench.settle(analysed.id)
+    assert (bench.flag(task), field(bench, task, "seen")) == ("confirmed", mark)
+
 
 def test_a_flag_cleared_by_hand_stays_cleared_until_its_label_changes(
     bench: Bench, analysed: Project, signed_in

@@ -131,6 +131,19 @@ def test_where_the_admin_wants_none_a_change_begins_no_run(bench: Bench, project
     save(bench, number)
 
 
+def test_a_tab_that_is_asked_for_is_made_without_a_run(bench: Bench, project):
+    number, _ = project
+    runs = len(bench.runs.of_project(number))
+    save(bench, number, kind_tabs=["missing"])
+
+    def titles() -> list[str]:
+        return [view.data["title"] for view in bench.client.views.list(project=number)]
+
+    wait_for(lambda: "Needs review: missing" in titles(), "the tab")
+    assert len(bench.runs.of_project(number)) == runs
+    save(bench, number)
+
+
 def test_a_full_run_begins_when_its_hours_are_over_and_not_before(bench: Bench, project):
     number, _ = project
     bench.wait_for_run(number)
@@ -138,8 +151,7 @@ def test_a_full_run_begins_when_its_hours_are_over_and_not_before(bench: Bench, 
     assert not begin_if_due(bench.mailbox, number)
     save(bench, number, analyze_every_hours=24)
     assert not begin_if_due(bench.mailbox, number), "the last run is minutes old"
-    for run in bench.runs.of_project(number):
-        bench.redis.hset(f"relook:run:{run.id}", "started", run.started - 25 * 3600)
+    bench.redis.zincrby("relook:whole-runs", -25 * 3600, str(number))
     bench.graph.start(number, Selection("tasks 1", tasks=[1]))
     assert bench.wait_for_run(number).over == "tasks 1"
     runs += 1

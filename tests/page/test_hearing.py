@@ -174,20 +174,44 @@ def test_activity_hears_of_what_changes(bench):
     expect(page.get_by_role("row", name="Flagged 3 tasks")).to_contain_text("Grace")
 
 
+def test_annotators_are_counted_again_for_who_asks_alone(bench):
+    page, asked = bench.page, list[str]()
+
+    def note(route: Route) -> None:
+        asked.append(route.request.url.rsplit("/", 1)[1])
+        route.continue_()
+
+    page.route(re.compile("/annotators"), note)
+    bench.open("room=activity")
+    again = page.locator(".card", has_text="Errors, estimated").get_by_role(
+        "button", name="Count again"
+    )
+    expect(again).to_be_enabled()
+    bench.server.tell("points", {})
+    page.wait_for_timeout(1500)
+    assert asked == ["annotators?lately=true"]
+    with page.expect_response(re.compile("/annotators")):
+        again.click()
+    expect(again).to_be_enabled()
+    assert asked == ["annotators?lately=true", "annotators"]
+
+
 def test_a_card_that_failed_is_read_again(bench):
     page = bench.page
+    names = ("runs", "batches", "actions", "annotators")
+    paths = {path: re.compile(rf"/{path}(\?|$)") for path in names}
 
     def refuse(route: Route) -> None:
-        name = route.request.url.rsplit("/", 1)[1]
+        name = route.request.url.rsplit("/", 1)[1].partition("?")[0]
         route.fulfill(status=503, body=f'{{"detail": "no {name} now"}}')
 
-    for path in ("runs", "batches", "actions", "annotators"):
-        page.route(f"**/{path}", refuse)
+    for address in paths.values():
+        page.route(address, refuse)
     bench.open("room=activity")
-    for path in ("runs", "batches", "actions", "annotators"):
+    for path, address in paths.items():
         card = page.locator(".card", has_text=f"no {path} now")
         expect(card).to_have_count(1)
-        page.unroute(f"**/{path}")
+        page.unroute(address)
         card.get_by_role("button", name="Try again").click()
         expect(card).to_have_count(0)
     expect(page.locator(".run").first).to_be_visible()

@@ -119,6 +119,11 @@ def test_workers_are_asked_for_their_signs_of_life(name):
         assert context.params["check"] is True
 
 
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.workers.yaml"])
+def test_workers_have_time_to_end_what_they_are_at(name):
+    assert services(name)["worker"]["stop_grace_period"] == "60s"
+
+
 def test_people_reach_label_studio_and_the_page_and_redis_wants_a_password():
     found = services("compose.yaml")
     ports = {name: one["ports"] for name, one in found.items() if one.get("ports")}
@@ -147,6 +152,16 @@ def test_label_studio_is_of_a_version_and_is_waited_for_until_it_answers():
     assert check["test"][0] == "CMD"
     for name in ("relook", "worker"):
         assert found[name]["depends_on"]["label-studio"] == {"condition": "service_healthy"}
+
+
+def test_every_setting_reaches_the_containers():
+    given = services("compose.yaml")
+    image = {name for name in DockerfileParser(str(DOCKER / "Dockerfile")).envs if "RELOOK" in name}
+    # The port inside is the image's; .env names the one outside. Redis goes by its other name.
+    image |= {"RELOOK_PORT", "RELOOK_REDIS_URL"}
+    wanted = {variable(name) for name in ServiceSettings.model_fields} - image
+    for name in ("relook", "worker"):
+        assert wanted | {"REDIS_URL"} <= set(given[name]["environment"])
 
 
 def test_every_variable_of_ours_is_one():

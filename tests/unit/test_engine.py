@@ -360,16 +360,42 @@ def test_a_worker_starts_afresh_after_its_jobs_and_when_it_grew(engine):
     assert "starts afresh" in (engine.folder / "worker.log").read_text()
 
 
-def test_a_worker_that_is_told_to_stop_ends_its_job_first(engine):
-    engine.redis.set("t:slow", 0.3)
+def test_a_worker_that_is_told_to_stop_ends_its_page_and_another_goes_on(engine):
+    engine.redis.set("t:slow:predicting", 0.5)
     engine.work()
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("predicting"), "work")
     *_, process = engine.workers.pop(0)
     os.kill(process.pid, signal.SIGTERM)
-    wait_for(lambda: not process.running, "the worker's end")
+    wait_for(lambda: not process.running, "the worker's end", 5)
+    assert len(engine.seen("predicting")) < 128
     assert engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False) == []
-    assert len(engine.graph.checkpoints(run).waiting("predicting")) == 3
+    assert (
+        engine.mailbox.runs.count == len(engine.graph.checkpoints(run).waiting("predicting")) == 4
+    )
+    assert engine.redis.keys("relook:crashed*") == []
+    engine.redis.delete("t:slow:predicting")
+    engine.work()
+    ended = engine.ended(run)
+    assert_complete(engine, ended)
+    assert not [line for line in ended.log if "Tried again" in line or "lost" in line]
+
+
+@pytest.mark.parametrize("stage", ["listing", "predicting"])
+def test_no_number_of_stops_ends_a_run(engine, stage):
+    engine.redis.set("t:pages", 100)
+    engine.redis.set(f"t:slow:{stage}", 0.3)
+    run = engine.graph.start(7)
+    for _ in range(8):
+        engine.work()
+        before = len(engine.seen(stage))
+        wait_for(lambda: len(engine.seen(stage)) > before, "work")  # noqa: B023
+        *_, process = engine.workers.pop(0)
+        os.kill(process.pid, signal.SIGTERM)
+        wait_for(lambda: not process.running, "the worker's end", 5)  # noqa: B023
+    engine.redis.delete(f"t:slow:{stage}", "t:pages")
+    engine.work()
+    assert_complete(engine, engine.ended(run))
 
 
 def test_of_a_run_that_left_nothing_undone_no_shards_are_kept(engine):

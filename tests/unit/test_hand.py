@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ml_backend.jobs.field_changes import FIELD_CHANGES
 from ml_backend.marks import Mark
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import CLEARED, honour
@@ -57,6 +58,24 @@ def test_an_answer_ends_a_flag():
     assert (flag, ended) == (CONFIRMED, True)
     flag, *_, ended = kept(one(NEEDS_REVIEW, mark(), "e", 9.0), NEEDS_REVIEW)
     assert (flag, ended) == (CORRECTED, True)
+
+
+def test_a_flag_on_a_verdict_is_a_new_one():
+    answer = str(Mark.of_answer("m", 0.97))
+    for verdict, stood in ((CORRECTED, mark()), (CONFIRMED, mark()), (CORRECTED, answer)):
+        own = {"flag": verdict, "seen": stood, "priority": 0.97, "kind": "mislabelled"}
+        own |= {"reason": "corrected: 3 became 8"}
+        own |= FIELD_CHANGES["flag"](own, "", [])
+        assert (own["kind"], own["reason"], own["priority"]) == ("flagged", "flagged by hand", 0.0)
+        flag, marked, *_, ended = kept(one(own["flag"], own["seen"]), own["hand"])
+        assert (flag, marked, ended) == (NEEDS_REVIEW, mark(), False)
+        assert Mark.parse(marked).score is None
+
+
+def test_what_scoring_has_found_is_still_said_of_a_task_that_is_flagged():
+    found = FIELD_CHANGES["flag"]({"flag": "", "kind": "missing", "reason": "a car"}, "", [])
+    assert (found["kind"], found["reason"]) == ("missing", "a car")
+    assert not {"seen", "priority"} & set(found)
 
 
 def test_a_suspicion_is_described_beside_a_flag():

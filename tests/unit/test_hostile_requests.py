@@ -174,10 +174,19 @@ def test_an_action_of_another_project_is_neither_undone_nor_told(client, book):
 
 
 def test_a_batch_is_not_taken_from_where_the_caller_may_not_go(client, book):
-    sent = book.open(MINE, Wish("batch", (1,), to=str(THEIRS)), 1)
+    # The settings named the other project when it was sent, and name none by now.
+    sent = book.open(MINE, Wish("batch", (1,)), 1)
+    book.note(sent.id, batch=f"{THEIRS}-{sent.id[:6]}")
     book.note(sent.id, state="done", undoable=1)
     assert client.post(f"/api/actions/{sent.id}/undo").status_code == 403
     assert book.read(sent.id).undoable
+
+
+def test_a_batch_that_stayed_is_taken_back_wherever_others_go_by_now(client, book):
+    stayed = book.open(MINE, Wish("batch", (1,), to=str(THEIRS)), 1)
+    book.note(stayed.id, batch=stayed.id[:6])
+    book.note(stayed.id, state="done", undoable=1)
+    assert client.post(f"/api/actions/{stayed.id}/undo").status_code == 202
 
 
 def test_actions_that_wait_are_counted(client, book):

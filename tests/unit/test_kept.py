@@ -12,7 +12,7 @@ def asked_together(kept: Kept[int], *projects: int) -> list[int]:
     answers: list[int] = []
 
     async def ask(project: int) -> None:
-        answers.append(await kept.get(project))
+        answers.append((await kept.get(project)).answer)
 
     async def every() -> None:
         async with anyio.create_task_group() as group:
@@ -51,3 +51,23 @@ def test_an_answer_is_kept_for_a_while_and_no_failure_is():
         asked_together(kept, 1)
     assert asked_together(kept, 1) == [2]
     assert asked_together(kept, 1, 2) == [2, 3]
+
+
+def test_who_is_content_with_an_earlier_answer_gets_it_for_ten_times_what_it_took():
+    made: list[int] = []
+
+    async def make(project: int) -> int:
+        await anyio.sleep(0.1)
+        made.append(project)
+        return len(made)
+
+    kept = Kept(make, 0.0)
+
+    async def ask() -> list[int]:
+        first = await kept.get(1)
+        earlier = [(await kept.get(1, lately=lately)).answer for lately in (True, False, True)]
+        await anyio.sleep(1.2)
+        assert first.age["Age"] in ("1", "2")
+        return [first.answer, *earlier, (await kept.get(1, lately=True)).answer]
+
+    assert anyio.run(ask) == [1, 1, 2, 2, 3]

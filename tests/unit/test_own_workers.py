@@ -14,7 +14,7 @@ from rq.worker_registration import clean_worker_registry
 
 from ml_backend.checks import own_workers
 from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.queue import Mailbox, living_workers
 from ml_backend.processes import ChildProcess
 from ml_backend.settings import ServiceSettings
 
@@ -101,6 +101,17 @@ def test_a_worker_that_redis_forgot_is_known_again(server, worker, check):
         os.kill(worker.pid, signal.SIGCONT)
     until(lambda: check().well, "its next sign of life")
     assert Worker.count(queue=Mailbox(connection).runs) == 1
+
+
+def test_who_is_gone_or_works_for_others_is_not_counted(server, worker, check):
+    until(lambda: check().well, "the worker")
+    connection = redis.Redis.from_url(server.url)
+    Worker(["of-others"], connection=connection).register_birth()
+    assert living_workers(connection) == 1
+    worker.kill()
+    # As time does.
+    connection.delete(*Worker.all_keys(queue=Mailbox(connection).events))
+    assert (Worker.count(connection), living_workers(connection)) == (2, 0)
 
 
 def test_a_worker_of_another_machine_does_not_count(worker, check, monkeypatch):

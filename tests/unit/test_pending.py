@@ -64,6 +64,37 @@ def test_events_without_a_task_stand_apart(pending):
     assert list(pending.newest(3, 9)) == [5]
 
 
+def test_projects_are_woken_for_as_long_as_nobody_has_looked(pending, mailbox):
+    for project in (12, 3, 12):
+        pending.add(project, [5])
+    mailbox.reconcile(7)
+    assert pending.woken() == [3, 12]
+    # In the midst of another job: their own still waits.
+    pending.newest(12, 9)
+    assert pending.woken() == [3]
+    mailbox.events.empty()
+    assert pending.woken() == []
+    # Their jobs were lost: the door that is shut opens by itself.
+    mailbox.redis.delete("relook:queued:3")
+    pending.wake_all()
+    assert pending.woken() == [3, 12]
+
+
+def test_other_keys_in_redis_cost_no_round_trips(pending, mailbox):
+    mailbox.redis.mset({f"others:{number}": 1 for number in range(20_000)})
+    pending.add(3, [5])
+
+    def commands():
+        return mailbox.redis.info("stats")["total_commands_processed"]
+
+    before = commands()
+    pending.woken()
+    assert commands() - before < 5
+    before = commands()
+    pending.wake_all()
+    assert commands() - before < 100
+
+
 def test_of_a_project_that_is_gone_nothing_waits(pending, mailbox):
     pending.add(3, [5, UNNAMED])
     pending.add_deleted(3, [9])

@@ -9,6 +9,7 @@ from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import ENDED, RunBook
 from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
+from ml_backend.labelstudio.selection import Selection
 
 CONFIG = (
     '<View><Image name="i" value="$image"/><Choices name="c" toName="i">'
@@ -154,6 +155,27 @@ def test_a_run_that_never_became_current_holds_back_no_periodic_one(mailbox, boo
     # Taken up again, an old run stands in front; the hours are those since the newest.
     book.close(book.reopen(dead.id, "listing").id, "done")
     assert not begin_if_due(mailbox, 7)
+
+
+def test_the_last_whole_run_is_known_when_it_has_long_left_the_list(mailbox, book):
+    mailbox.remember_setup(7, {"analyze_every_hours": 1000})
+    whole = book.open(7)
+    book.close(whole.id, "done")
+    for _ in range(60):
+        book.close(book.open(7, Selection("tasks 1", tasks=[1])).id, "done")
+    # As time does.
+    mailbox.redis.delete(f"relook:run:{whole.id}")
+    assert not begin_if_due(mailbox, 7)
+    mailbox.remember_setup(7, {"analyze_every_hours": 1})
+    mailbox.redis.zincrby("relook:whole-runs", -7200, "7")
+    assert begin_if_due(mailbox, 7)
+
+
+def test_a_run_whose_place_another_took_is_no_whole_run(mailbox, book):
+    mailbox.remember_setup(7, {"analyze_every_hours": 1})
+    book.open(7)
+    book.close(book.open(7, Selection("tasks 1", tasks=[1])).id, "done")
+    assert begin_if_due(mailbox, 7)
 
 
 def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph):

@@ -70,6 +70,19 @@ async function get<T>(path: string, query?: Query): Promise<T> {
   return (await ask("GET", address(path, query))).json() as Promise<T>;
 }
 
+/** What takes long to count, and when it was counted, in seconds since 1970. */
+export interface Counted<T> {
+  found: T;
+  at: number;
+}
+
+/** @param lately whether an earlier count will do. */
+async function counted<T>(path: string, lately: boolean): Promise<Counted<T>> {
+  const response = await ask("GET", address(path, { lately: lately ? "true" : undefined }));
+  const age = Number(response.headers.get("Age") ?? 0);
+  return { found: (await response.json()) as T, at: Date.now() / 1000 - age };
+}
+
 async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
   const response = await ask(method, address(path), body);
   return (response.status === 204 ? undefined : await response.json()) as T;
@@ -123,9 +136,11 @@ export const startRun = (id: number) => send<Run>("POST", `projects/${id}/runs`,
 export const changeRun = (run: string, how: "cancel" | "retry") =>
   send<Run>("POST", `runs/${run}/${how}`, {});
 
-export const batches = (id: number) => get<Batch[]>(`projects/${id}/batches`);
-export const annotators = (id: number) => get<AnnotatorReport>(`projects/${id}/annotators`);
-export const annotatorsFile = (id: number) => `/api/projects/${id}/annotators.csv`;
+export const batches = (id: number, lately: boolean) =>
+  counted<Batch[]>(`projects/${id}/batches`, lately);
+export const annotators = (id: number, lately: boolean) =>
+  counted<AnnotatorReport>(`projects/${id}/annotators`, lately);
+export const annotatorsFile = (id: number) => `/api/projects/${id}/annotators.csv?lately=true`;
 export const eventsAddress = (id: number) => `/api/projects/${id}/events`;
 
 export const act = (id: number, request: ActionRequest) =>

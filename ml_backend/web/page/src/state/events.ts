@@ -15,8 +15,11 @@ export const connected = signal(true);
 const SETTLE_MS = 600;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Grows when something that is listed may have changed: batches, actions, annotators. */
+/** Grows when something that is listed may have changed: batches, actions. */
 export const news = signal(0);
+
+/** Grows when an action has ended: what was counted before is out of date. */
+export const acted = signal(0);
 
 /** Many changes in a row are one fetch. */
 function changed(): void {
@@ -100,7 +103,9 @@ function hear(id: number): EventSource {
   });
   source.addEventListener("action", (event) => {
     const action = JSON.parse(event.data) as ActionState;
-    if (noteAction(action) && action.ended > 0) changed();
+    if (!noteAction(action) || action.ended === 0) return;
+    acted.value++;
+    changed();
   });
   source.addEventListener("points", changed);
   return source;

@@ -1,10 +1,11 @@
 /** What Relook is doing and has done: runs, batches, annotators. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
+import type { Counted } from "../api/client";
 import * as client from "../api/client";
 import type { ActionState, AnnotatorReport, Batch, Run } from "../api/contract";
 import { count, duration, plural, when } from "../core/format";
-import { news } from "../state/events";
+import { acted, news } from "../state/events";
 import { current, type Loader, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { projectId } from "../state/route";
@@ -18,24 +19,33 @@ import { PastActions } from "./past_actions";
 import { Failed, Waiting } from "./states";
 import { Table } from "./table";
 
-const batches = projectLoader<Batch[]>();
-const annotators = projectLoader<AnnotatorReport>();
+const batches = projectLoader<Counted<Batch[]>>();
+const annotators = projectLoader<Counted<AnnotatorReport>>();
 const past = projectLoader<ActionState[]>();
 const MOST_RUNS = 12;
 
 const fetchRuns = (id: number) => void runs.load(() => client.runs(id));
-const fetchBatches = (id: number) => void batches.load(() => client.batches(id));
 const fetchActions = (id: number) => void past.load(() => client.actions(id));
-const fetchAnnotators = (id: number) => void annotators.load(() => client.annotators(id));
+const fetchBatches = (id: number) => void batches.load(() => client.batches(id, true));
+const countBatches = (id: number) => void batches.load(() => client.batches(id, false));
+const fetchAnnotators = (id: number) => void annotators.load(() => client.annotators(id, true));
+const countAnnotators = (id: number) => void annotators.load(() => client.annotators(id, false));
 
 export function Activity() {
   const id = projectId.value as number;
+  const ended = acted.value;
+  const before = useRef(ended);
   useEffect(() => {
     fetchRuns(id);
-    fetchBatches(id);
     fetchActions(id);
-    fetchAnnotators(id);
+    fetchBatches(id);
   }, [id, news.value]);
+  useEffect(() => {
+    if (ended !== before.current) countBatches(id);
+    before.current = ended;
+  }, [id, ended]);
+  // It reads every labelled task: again for who asks, not whenever something has changed.
+  useEffect(() => fetchAnnotators(id), [id]);
   return (
     <main class="page">
       <div class="cards cards-one">
@@ -44,7 +54,11 @@ export function Activity() {
         </Card>
         <Card title="Relabel batches">
           <Loaded from={batches} fetch={fetchBatches}>
-            {(found) => <Batches found={found} />}
+            {(counted) => (
+              <Again from={batches} counted={counted} count={countBatches}>
+                <Batches found={counted.found} />
+              </Again>
+            )}
           </Loaded>
         </Card>
         <Card title="Actions">
@@ -54,7 +68,11 @@ export function Activity() {
         </Card>
         <Card title="Annotators">
           <Loaded from={annotators} fetch={fetchAnnotators}>
-            {(found) => <Annotators found={found} />}
+            {(counted) => (
+              <Again from={annotators} counted={counted} count={countAnnotators}>
+                <Annotators found={counted.found} />
+              </Again>
+            )}
           </Loaded>
         </Card>
       </div>
@@ -80,6 +98,33 @@ function Loaded<T>({ from, fetch, children }: LoadedProps<T>) {
       )}
       {found !== null && children(found)}
       {found === null && now.state !== "failed" && <Waiting title="Reading" />}
+    </>
+  );
+}
+
+interface AgainProps<T> {
+  from: Loader<Counted<T>>;
+  counted: Counted<T>;
+  count: (id: number) => void;
+  children: preact.ComponentChildren;
+}
+
+function Again<T>({ from, counted, count: countAgain, children }: AgainProps<T>) {
+  const counting = from.value.value.state === "loading";
+  return (
+    <>
+      {children}
+      <p class="hint">
+        {`Counted ${when(counted.at)} `}
+        <button
+          type="button"
+          class="button"
+          disabled={counting}
+          onClick={() => countAgain(projectId.value as number)}
+        >
+          <Icon name="retry" /> {counting ? "Counting…" : "Count again"}
+        </button>
+      </p>
     </>
   );
 }
