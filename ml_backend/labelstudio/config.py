@@ -222,7 +222,7 @@ def _control(tag: Element, objects: Mapping[str | None, Element]) -> Control:
         by_url=labelled.get("valueType", "text").lower() == "url",
         labels=tuple(dict.fromkeys(_stored(child) for child in children)),
         predicted_values=_predicted_values(children) | _model_index(children, where),
-        multiple=choice == "multiple",
+        multiple=tag.tag == "Choices" and choice == "multiple",
         model_path=tag.get("model_path", ""),
         score_threshold=_threshold(tag, where),
     )

@@ -41,6 +41,8 @@ _sorted: Final = json.JSONEncoder(sort_keys=True).encode
 _DEEPEST: Final = 20
 #: Numbers beyond this, and NaN, are no place in anything.
 _FAR: Final = 1e12
+#: Stands for the labels of a region that carries more than one; the name of none.
+_SEVERAL: Final = ""
 #: What the editor adds when it saves a region that another tool wrote without it.
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "rectanglelabels": {"rotation": 0},
@@ -56,7 +58,8 @@ class Labels:
     Attributes:
         annotation: int64 (R,), row of the annotation table it was read with.
         item: int64 (R,), the region's place in its annotation; several choices share one.
-        label: int32 (R,), label index; -1 where the config has no such label.
+        label: int32 (R,), label index; -1 where the config has no such label, and where a region
+            that is no choice carries several.
         outline: where each region is, in Label Studio's units: lengths in per cent of the image,
             masks in pixels of the image that the annotator saw, spans in characters.
         size: int32 (R, 2), width and height of its image as each region states them, pixels; zeros
@@ -231,13 +234,15 @@ def _regions(control: Control, result: Result) -> list[tuple[int, list[str], NDA
 
 
 def _names(control: Control, value: Any) -> list[str]:
-    """The labels that a region carries: all of several choices, of all else the first."""
-    names = value.get(control.kind) if isinstance(value, dict) else None
-    if not isinstance(names, list):
+    """The labels that a region is judged by: all of several choices, else at most one."""
+    said = value.get(control.kind) if isinstance(value, dict) else None
+    if not isinstance(said, list):
         return []
-    if control.multiple:
-        return list(dict.fromkeys(name for name in names if name and isinstance(name, str)))
-    return [names[0]] if names and names[0] and isinstance(names[0], str) else []
+    names = list(dict.fromkeys(name for name in said if name and isinstance(name, str)))
+    if control.multiple or len(names) <= 1:
+        return names
+    # A model says one class of a place, which is no word against two that people gave it.
+    return names[:1] if control.geometry == "choice" else [_SEVERAL]
 
 
 def _item(

@@ -136,3 +136,11 @@ def test_key_points_map_by_the_number_the_model_gives_them():
     (control,) = parse_config(xml).controls
     assert control.geometry == "point"
     np.testing.assert_array_equal(control.label_map(["0", "1", "5"]), [1, -1, 0])
+
+
+def test_only_choices_hold_several_at_once():
+    # Label Studio takes the attribute on regions too: there it says how many labels one carries.
+    (control,) = parse_config(
+        config(BOXES.replace('name="label"', 'name="label" choice="multiple"'))
+    ).controls
+    assert not control.multiple

@@ -53,6 +53,13 @@ def test_several_choices_are_several_rows_of_one_region():
     assert decode(ONE, [[region(ONE, ["y", "x"])]]).label.tolist() == [1]
 
 
+@pytest.mark.parametrize("control", [BOX, POINT, SPAN], ids=lambda control: control.name)
+def test_a_region_with_several_labels_stands_but_is_of_no_one_class(control):
+    place = {"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 0, "start": 1, "end": 2}
+    table = decode(control, [[region(control, ["a", "b"], place), region(control, ["b"], place)]])
+    assert table.label.tolist() == [-1, 1]
+
+
 def test_take_keeps_the_outlines_beside_their_rows():
     table = decode(BOX, [[box(), box("b", x=50.0)]]).take(np.array([False, True]))
     assert (len(table), table.label.tolist(), table.outline[0][0]) == (1, [1], 50)
