@@ -2,6 +2,7 @@
 
 RelookError
  ├─ SettingsError        a setting of the service or of a project
+ │   └─ NotConnectedError  a project has no model connection to this backend
  ├─ ConfigError          a labelling config that Relook cannot serve
  ├─ ModelError           a model that is missing, unreadable, or made for another job
  │   └─ ModelAwayError     a model elsewhere that does not answer now
@@ -27,6 +28,7 @@ __all__ = [
     "MediaError",
     "ModelAwayError",
     "ModelError",
+    "NotConnectedError",
     "ProjectGoneError",
     "RelookError",
     "RunError",
@@ -42,6 +44,16 @@ class RelookError(Exception):
 
 class SettingsError(RelookError):
     """A setting is wrong; the message names the key, the value and what is allowed."""
+
+
+class NotConnectedError(SettingsError):
+    """A project has no model connection to this backend, or has it no more."""
+
+    def __init__(self, project: int) -> None:
+        super().__init__(
+            f"project {project} is not connected to this backend: add it in Label Studio under "
+            "Settings > Model"
+        )
 
 
 class ConfigError(RelookError):

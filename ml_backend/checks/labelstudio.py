@@ -14,6 +14,7 @@ from label_studio_sdk.core.api_error import ApiError
 from ml_backend.checks.finding import Findings
 from ml_backend.checks.rights import check_rights
 from ml_backend.errors import LabelStudioError, SettingsError
+from ml_backend.jobs.connections import Connections
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import read_project
@@ -96,6 +97,9 @@ def check_project(found: Findings, services: Services, project: int, events: boo
         found.add(what, True, said)
         url, prefix = services.settings.label_studio_url, settings.field_prefix
         check_rights(found, services.client, url, project, prefix)
+        connections = Connections(services.mailbox, project)
+        if connections.look(services.client) and connections.differ:
+            found.add(f"{what}: connections", False, connections.differ)
         if _check_webhook(found, services, project) and events:
             _check_event(found, services.mailbox, services.client, project)
 

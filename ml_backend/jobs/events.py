@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from contextlib import suppress
 
 import numpy as np
 import redis
@@ -16,12 +17,15 @@ from rq.timeouts import JobTimeoutException
 from ml_backend.errors import (
     BatchError,
     ConfigError,
+    NotConnectedError,
     ProjectGoneError,
     RelookError,
+    RunError,
     SettingsError,
 )
 from ml_backend.jobs import unlearnt
 from ml_backend.jobs.batches import Batches
+from ml_backend.jobs.connections import Connections
 from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.locks import LOCK_WAIT_S
 from ml_backend.jobs.pending import UNNAMED, Pending
@@ -63,8 +67,8 @@ def look_at_pending(project: int) -> None:
         return
     try:
         work = _open(project)
-    except ProjectGoneError as error:
-        _log.warning("project %s is gone, its events are dropped: %s", project, error)
+    except (ProjectGoneError, NotConnectedError) as error:
+        _log.warning("the events of project %s are dropped: %s", project, error)
         mailbox.pending.forget_all(project)
         return
     if deleted:
@@ -154,7 +158,11 @@ def _chosen(pending: Pending, project: int, newest: dict[int, float]) -> dict[in
 def reconcile(project: int) -> None:
     """Find what changed without an event that reached us, and see to it that it is looked at."""
     client, mailbox = services().client, services().mailbox
+    mailbox.reconciling(project)
     try:
+        if not Connections(mailbox, project).look(client):
+            _let_go(project)
+            return
         find_lost_events(client, mailbox, project, services().looks)
         begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
@@ -168,6 +176,17 @@ def reconcile(project: int) -> None:
         _log.warning("project %s: its tabs are not looked after: %s", project, error)
     tend_batches(project)
     begin_if_due(mailbox, project)
+
+
+def _let_go(project: int) -> None:
+    """Write nothing more into a project that was taken from us; what is known of it stays."""
+    _log.warning("project %s has no model connection to Relook any more: it is left alone", project)
+    services().mailbox.forget_setup(project)
+    for run in services().runs.of_project(project):
+        if services().runs.is_current(run):
+            services().runs.log(run.id, "the project's model connection was removed")
+            with suppress(RunError):
+                services().graph.cancel(run.id)
 
 
 def put_webhook_key(project: int) -> None:

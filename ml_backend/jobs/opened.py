@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend import __version__
-from ml_backend.errors import SettingsError
+from ml_backend.errors import NotConnectedError
 from ml_backend.jobs.lessons import Lessons
 from ml_backend.jobs.neighborhood import Neighborhood
 from ml_backend.jobs.noting import Noting
@@ -50,7 +50,8 @@ class OpenedProject:
         Raises:
             LabelStudioError: when Label Studio cannot be reached or refuses.
             ConfigError: when the labelling config cannot be served.
-            SettingsError: when its settings are wrong or no model connection was ever set up.
+            SettingsError: when its settings are wrong.
+            NotConnectedError: when it has no model connection to us.
             ModelError: when a model is missing or fits no tag.
         """
         opened = read_project(services.client, project)
@@ -61,10 +62,7 @@ class OpenedProject:
                 services.client.ml.list(project=project)
             known, extra_params = services.mailbox.setup_of(project)
         if not known:
-            raise SettingsError(
-                f"project {project} is not connected to this backend: add it in Label Studio "
-                "under Settings > Model"
-            )
+            raise NotConnectedError(project)
         settings = project_settings(extra_params)
         served = services.choice.served(opened.config, settings)
         return cls(services, replace(opened, config=served), settings)

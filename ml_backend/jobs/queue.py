@@ -108,7 +108,7 @@ class Mailbox:
         self.redis.hset("relook:setup", str(project), json.dumps(extra_params))
 
     def forget_setup(self, project: int) -> None:
-        """Forget a project that is gone."""
+        """Forget a project that is gone, or that is connected to us no more."""
         self.redis.hdel("relook:setup", str(project))
 
     def setup_of(self, project: int) -> tuple[bool, Any]:
@@ -132,7 +132,14 @@ class Mailbox:
         )
 
     def _enqueue_soon(
-        self, door: str, shut_s: int, after_s: float, job: str, name: str, project: int
+        self,
+        door: str,
+        shut_s: int,
+        after_s: float,
+        job: str,
+        name: str,
+        project: int,
+        most_s: int | None = None,
     ) -> None:
         """Enqueue one of the events' jobs for later, unless its door is shut; then shut it."""
         if self.redis.set(door, 1, nx=True, ex=shut_s):
@@ -142,6 +149,7 @@ class Mailbox:
                 project,
                 job_id=f"{name}-{project}-{uuid.uuid4().hex[:8]}",
                 retry=retry(),
+                job_timeout=most_s,
             )
 
     def send_soon(self, project: int) -> None:
@@ -200,8 +208,36 @@ class Mailbox:
             job_timeout=seconds_for(_MANY),
         )
 
+    def reconcile_soon(self, project: int, *, refused: bool = False) -> None:
+        """Enqueue the look at a project whose connection is being saved, unless one is waiting.
+
+        Label Studio saves it after our answer, and writes it back as it was where it is asked for
+        the project's connections before that.
+
+        Args:
+            project: the project.
+            refused: whether our answer is no: then not again soon, for the look itself has Label
+                Studio ask once more.
+        """
+        door, shut_s = (_refused(project), _KEY_S) if refused else (_saving(project), _DOOR_S)
+        self._enqueue_soon(
+            door, shut_s, _KEY_AFTER_S, "reconcile", "reconcile", project, seconds_for(_MANY)
+        )
+
+    def reconciling(self, project: int) -> None:
+        """Note that what is saved from now on wants another look."""
+        self.redis.delete(_saving(project))
+
 
 _RECONCILED_AT: Final = "relook:reconciled-at"
+
+
+def _saving(project: int) -> str:
+    return f"relook:saving:{project}"
+
+
+def _refused(project: int) -> str:
+    return f"relook:refused-connection:{project}"
 
 
 def _sending(project: int) -> str:

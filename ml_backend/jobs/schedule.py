@@ -11,9 +11,9 @@ from ml_backend.jobs.graph import RunGraph
 from ml_backend.jobs.queue import Mailbox
 from ml_backend.jobs.runs import RunBook
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.settings import project_settings
+from ml_backend.settings import ProjectSettings, project_settings
 
-__all__ = ["begin_if_changed", "begin_if_due"]
+__all__ = ["begin_if_changed", "begin_if_due", "has_changed"]
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,12 @@ def begin_if_due(mailbox: Mailbox, project: int) -> bool:
     return True
 
 
+def has_changed(mailbox: Mailbox, project: int, xml: str) -> bool:
+    """Whether settings or config have changed in what an analysis says, as ``begin_if_changed``."""
+    found = _standing(mailbox, project, xml)
+    return found is not None and found[1] != _known(mailbox, project)
+
+
 def begin_if_changed(mailbox: Mailbox, project: int, xml: str) -> bool:
     """Begin a run if settings or config have changed in what an analysis says; return whether.
 
@@ -57,17 +63,10 @@ def begin_if_changed(mailbox: Mailbox, project: int, xml: str) -> bool:
         project: the project.
         xml: its labelling config as it now is; its settings are those last remembered.
     """
-    known, extra_params = mailbox.setup_of(project)
-    if not known:
+    found = _standing(mailbox, project, xml)
+    if found is None:
         return False
-    try:
-        settings = project_settings(extra_params)
-        # What the config says besides, such as a header or a colour, changes no answer.
-        controls = parse_config(xml).controls
-    except (SettingsError, ConfigError):
-        return False  # said where it was typed, and by the next run
-    parts = settings.touching("predictions", "queue"), controls
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+    settings, digest = found
     if _known(mailbox, project) == digest:
         return False
     # Several are told of one change; one of them sees to it.
@@ -85,6 +84,21 @@ def begin_if_changed(mailbox: Mailbox, project: int, xml: str) -> bool:
     finally:
         mailbox.redis.delete(seeing_to)
     return begins
+
+
+def _standing(mailbox: Mailbox, project: int, xml: str) -> tuple[ProjectSettings, str] | None:
+    """Return a project's settings, and what stands for them and its config; None for wrong ones."""
+    known, extra_params = mailbox.setup_of(project)
+    if not known:
+        return None
+    try:
+        settings = project_settings(extra_params)
+        # What the config says besides, such as a header or a colour, changes no answer.
+        controls = parse_config(xml).controls
+    except (SettingsError, ConfigError):
+        return None  # said where it was typed, and by the next run
+    parts = settings.touching("predictions", "queue"), controls
+    return settings, hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
 
 def _known(mailbox: Mailbox, project: int) -> str:

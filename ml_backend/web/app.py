@@ -22,8 +22,9 @@ from pydantic import BaseModel, ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, MediaError, RelookError
+from ml_backend.jobs.connections import Connections
 from ml_backend.jobs.pending import UNNAMED
-from ml_backend.jobs.schedule import begin_if_changed
+from ml_backend.jobs.schedule import begin_if_changed, has_changed
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.webhooks import PROJECT_HEADER
 from ml_backend.metrics import Metrics
@@ -141,21 +142,25 @@ class _Backend:
 
     def setup(self, request: SetupRequest) -> dict[str, Any]:
         settings = project_settings(request.extra_params)
-        config = parse_config(request.label_config)
         project, mailbox = request.project_id, self._services.mailbox
+        connections = Connections(mailbox, project)
+        connections.hear(request.extra_params)
+        config = parse_config(request.label_config)
         known, before = mailbox.setup_of(project)
+        told = not known or before != request.extra_params
         # What stands already is not refused: a label that went from the config stops nobody.
-        if not known or before != request.extra_params:
+        if told:
+            connections.require_known(request.extra_params)
             check_names(settings, config, self._services.settings)
             if known and self.runs.ids_of(project):
                 check_prefix(settings, project_settings(before))
         version = self._check.version(project, config, settings)
         mailbox.remember_setup(project, request.extra_params)
-        begin_if_changed(mailbox, project, request.label_config)
-        if not known or before != request.extra_params:
-            # The first notes how the project stands: only what changes after that can be found
-            # missing. Later ones make the tabs that are new in the settings.
-            mailbox.reconcile(project)
+        if not known or not settings.analyze_on_change:
+            # It begins no run, but notes how settings and config stand.
+            begin_if_changed(mailbox, project, request.label_config)
+        if told or has_changed(mailbox, project, request.label_config):
+            mailbox.reconcile_soon(project)
         if self._services.settings.basic_auth_user:
             mailbox.see_to_key(project)
         return {"model_version": version}

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from fastapi import HTTPException
 from numpy.typing import NDArray
 
-from ml_backend.errors import LabelStudioError, ModelError, SettingsError
+from ml_backend.errors import LabelStudioError, ModelError, NotConnectedError
 from ml_backend.labelstudio.annotators import names_of_people
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.reader import Project, read_project
@@ -124,10 +124,7 @@ class Projects:
         opened = read_project(self.services.client, project)
         known, extra_params = self.services.mailbox.setup_of(project)
         if not known:
-            raise SettingsError(
-                f"project {project} is not connected to this backend: add it in Label Studio "
-                "under Settings > Model"
-            )
+            raise NotConnectedError(project)
         settings = project_settings(extra_params)
         try:
             served = self.services.choice.served(opened.config, settings)
