@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.bodies import author, parts
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.reader import TaskPage
 
@@ -20,12 +21,10 @@ NOBODY: Final = -1
 def made_by(page: TaskPage) -> NDArray[np.int64]:
     """Return the user who made each current annotation, int64 (A,); ``NOBODY`` where none did."""
     known = {
-        int(_field(one, "id")): _user(_field(one, "completed_by"))
-        for task in page.inputs.body
-        for one in task.get("annotations") or []
+        one["id"]: author(one) for task in page.inputs.body for one in parts(task, "annotations")
     }
-    ids = [known.get(annotation, NOBODY) for annotation in page.annotations.id.tolist()]
-    return np.array(ids, dtype=np.int64)
+    found = [known.get(annotation) for annotation in page.annotations.id.tolist()]
+    return np.array([NOBODY if user is None else user for user in found], dtype=np.int64)
 
 
 def names_of_people(client: LabelStudio) -> dict[int, str]:
@@ -41,13 +40,3 @@ def names_of_people(client: LabelStudio) -> dict[int, str]:
         for one in people
         if one.id is not None
     }
-
-
-def _field(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, dict) else getattr(item, name, None)
-
-
-def _user(said: Any) -> int:
-    # One Label Studio names the user, another describes them.
-    found = said if isinstance(said, int) else _field(said, "id") if said is not None else None
-    return int(found) if found is not None else NOBODY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import defusedxml.ElementTree
@@ -17,7 +17,7 @@ from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
 from ml_backend.labelstudio.filters import condition, understood
-from ml_backend.labelstudio.listing import list_tasks
+from ml_backend.labelstudio.listing import list_tasks, named_tasks
 from ml_backend.labelstudio.reader import TaskPage, read_project
 from ml_backend.labelstudio.results import Result
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _PAGE: Final = 1000
+_COUNTS: Final = "id,total_annotations,cancelled_annotations"
 
 
 def unlabelled_tasks(
@@ -56,19 +57,19 @@ def unlabelled_tasks(
         SettingsError: when Label Studio does not understand the filter.
         LabelStudioError: when the tasks cannot be read.
     """
-    chosen = list(tasks or [])
-    parts = [chosen[start : start + _PAGE] for start in range(0, len(chosen), _PAGE)]
-    queries: list[dict[str, Any]] = [
-        {"selectedItems": {"all": False, "included": part}} for part in parts
-    ]
-    if tasks is None:
-        queries = [{"filters": dict(filters)} if filters else {}]
-    found: list[int] = []
-    for one in queries:
-        doing = f"listing the tasks of project {project}"
-        with understood(filters, doing) if filters is not None else explained(doing):
-            found += _unlabelled(client, project, one)
-    return np.unique(np.array(found, dtype=np.int64))
+    if tasks is not None:
+        pages = named_tasks(client, project, tasks, _COUNTS)
+        return _unlabelled(task for page in pages for task in page)
+    doing = f"listing the tasks of project {project}"
+    with understood(filters, doing) if filters is not None else explained(doing):
+        listed: Any = client.tasks.list(
+            project=project,
+            fields="task_only",
+            include=_COUNTS,
+            query=json.dumps({"filters": dict(filters)} if filters else {}),
+            page_size=_PAGE,
+        )
+        return _unlabelled(listed)
 
 
 def begun_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
@@ -86,19 +87,11 @@ def begun_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:
         return np.unique(np.array(found, dtype=np.int64))
 
 
-def _unlabelled(client: LabelStudio, project: int, chosen: Mapping[str, Any]) -> list[int]:
-    pages: Any = client.tasks.list(
-        project=project,
-        fields="task_only",
-        include="id,total_annotations,cancelled_annotations",
-        query=json.dumps(chosen),
-        page_size=_PAGE,
-    )
-    return [
-        int(task.id)
-        for task in pages
-        if not task.total_annotations and not task.cancelled_annotations
+def _unlabelled(tasks: Iterable[Any]) -> NDArray[np.int64]:
+    found = [
+        task.id for task in tasks if not task.total_annotations and not task.cancelled_annotations
     ]
+    return np.unique(np.array(found, dtype=np.int64))
 
 
 def require_whole(client: LabelStudio, project: int, answered: set[str]) -> None:

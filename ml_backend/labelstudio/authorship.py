@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend.labelstudio.annotators import NOBODY
 from ml_backend.labelstudio.approval_marks import seconds, unedited
-from ml_backend.labelstudio.bodies import is_answer, parts
+from ml_backend.labelstudio.bodies import author, is_answer, parts
 from ml_backend.labelstudio.config import LabelingConfig
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Labels, decode, digest
@@ -128,7 +128,5 @@ def _saved(annotation: Mapping[str, Any]) -> float:
 
 
 def _author(annotation: Mapping[str, Any]) -> int:
-    # Lists name a user by number, single tasks by all that is known of him.
-    said = annotation.get("completed_by")
-    found = said.get("id") if isinstance(said, dict) else said
-    return NOBODY if found is None else int(found)
+    user = author(annotation)
+    return NOBODY if user is None else user

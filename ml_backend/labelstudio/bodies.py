@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ml_backend.labelstudio.approval_marks import seconds
 
-__all__ = ["identity", "is_answer", "number", "overtaken", "parts", "plain"]
+__all__ = ["author", "identity", "is_answer", "number", "overtaken", "parts", "plain"]
 
 #: One more than any id.
 _IDS: Final = 1 << 53
@@ -24,6 +24,16 @@ def plain(item: Any) -> dict[str, Any]:
 def parts(task: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return a task's annotations, predictions or drafts."""
     return [plain(one) for one in task.get(name) or []]
+
+
+def author(annotation: Mapping[str, Any]) -> int | None:
+    """Return the user who made an annotation, None where none is named.
+
+    Lists name a user by number, single tasks by all that is known of him.
+    """
+    said = annotation.get("completed_by")
+    found = said if said is None or isinstance(said, int) else plain(said).get("id")
+    return None if found is None else int(found)
 
 
 def is_answer(annotation: Mapping[str, Any], beside: Collection[int]) -> bool:

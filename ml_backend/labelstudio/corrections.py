@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError, TokenRefusedError
 from ml_backend.labelstudio.approval_marks import seconds, unedited
-from ml_backend.labelstudio.bodies import identity, overtaken, parts, plain
+from ml_backend.labelstudio.bodies import author, identity, overtaken, parts, plain
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import condition
-from ml_backend.labelstudio.listing import list_tasks
+from ml_backend.labelstudio.listing import list_tasks, named_tasks
 from ml_backend.labelstudio.reader import TaskPage
 from ml_backend.labelstudio.results import Result, digest
 from ml_backend.marks import SEPARATOR
@@ -155,10 +154,7 @@ def _write(
     client: LabelStudio, annotation: Mapping[str, Any], source: int, answers: int
 ) -> LabelStudioError | None:
     origin = {"parent_annotation": answers} if answers >= 0 else {}
-    author = annotation.get("completed_by")
-    # Lists name a user by number, single tasks by all that is known of him.
-    author = author.get("id") if isinstance(author, dict) else author
-    by = {"completed_by": int(author)} if author is not None else {}
+    by = {"completed_by": user} if (user := author(annotation)) is not None else {}
     # A busy database is no refusal: its unique id keeps the answer from standing there twice.
     tries = Retrying(
         stop=stop_after_attempt(2),
@@ -225,20 +221,15 @@ def _overtaken(answer: Mapping[str, Any], at: tuple[TaskPage, int], sent: str) -
 def _read(
     client: LabelStudio, project: int, tasks: Sequence[int] | None
 ) -> Iterator[dict[str, Any]]:
+    if tasks is not None:
+        for some in named_tasks(client, project, tasks, _FIELDS, whole=True):
+            yield from map(plain, some)
+        return
     with explained(f"reading the tasks of relabel project {project}"):
-        if tasks is None:
-            pages: Any = client.tasks.list(
-                project=project, fields="all", include=_FIELDS, page_size=_PAGE
-            )
-            yield from map(plain, pages)
-            return
-        for start in range(0, len(tasks), _PAGE):
-            some = [int(task) for task in tasks[start : start + _PAGE]]
-            chosen = json.dumps({"selectedItems": {"all": False, "included": some}})
-            page: Any = client.tasks.list(
-                project=project, fields="all", include=_FIELDS, query=chosen, page_size=_PAGE
-            )
-            yield from map(plain, page.items or [])
+        pages: Any = client.tasks.list(
+            project=project, fields="all", include=_FIELDS, page_size=_PAGE, resolve_uri=False
+        )
+        yield from map(plain, pages)
 
 
 def _table(source: int, tasks: list[dict[str, Any]]) -> Relabelled:

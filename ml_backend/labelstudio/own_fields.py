@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from label_studio_sdk import LabelStudio
 
-from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.listing import named_tasks
 from ml_backend.labelstudio.reader import OWN_FIELDS
 
 __all__ = ["OwnFields", "read_own_fields"]
@@ -26,22 +25,14 @@ def read_own_fields(
         client: a signed-in client.
         project: the project.
         prefix: what the names of Relook's own fields begin with.
-        tasks: at least one id, and no more than a request can name: a few hundred.
+        tasks: ids.
 
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    query = json.dumps({"selectedItems": {"all": False, "included": list(tasks)}})
-    with explained(f"reading tasks {tasks[0]} to {tasks[-1]} of project {project}"):
-        page: Any = client.tasks.list(
-            project=project,
-            fields="task_only",
-            include="id,data",
-            query=query,
-            page_size=len(tasks),
-        )
-        found = {int(task.id): dict(task.data or {}) for task in page.items or []}
+    own = {f"{prefix}_{name}": name for name in OWN_FIELDS}
     return {
-        task: {name: data[f"{prefix}_{name}"] for name in OWN_FIELDS if f"{prefix}_{name}" in data}
-        for task, data in found.items()
+        int(task.id): {own[key]: value for key, value in (task.data or {}).items() if key in own}
+        for page in named_tasks(client, project, tasks, "id,data")
+        for task in page
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from ml_backend.labelstudio.changes import microseconds
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
 from ml_backend.labelstudio.current import acted_at, answered, current_of
+from ml_backend.labelstudio.listing import named_tasks
 from ml_backend.labelstudio.results import Labels, Result, decode, digest
 from ml_backend.marks import SEPARATOR
 from ml_backend.prediction.inputs import TaskInputs
@@ -35,7 +35,6 @@ __all__ = [
 #: Fields of a task's data that Relook owns, without their prefix.
 OWN_FIELDS = ("flag", "priority", "kind", "reason", "seen", "batch", "hand", "tags")
 
-_PAGE_SIZE = 200
 #: What Label Studio sends other backends of a task and its annotations, whose fields are named in
 #: the same list. To tell all that it can costs it half as much again.
 _FIELDS = (
@@ -203,19 +202,8 @@ def read_tasks(
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    for start in range(0, len(ids), _PAGE_SIZE):
-        included = [int(task) for task in ids[start : start + _PAGE_SIZE]]
-        query = json.dumps({"selectedItems": {"all": False, "included": included}})
-        with explained(f"reading tasks {included[0]} to {included[-1]} of project {project.id}"):
-            page: Any = client.tasks.list(
-                project=project.id,
-                fields="all",
-                include=_FIELDS,
-                query=query,
-                page_size=_PAGE_SIZE,
-            )
-            tasks = [plain(task) for task in page.items or []]
-        yield _page(tasks, project.config, prefix)
+    for found in named_tasks(client, project.id, ids, _FIELDS, whole=True):
+        yield _page([plain(task) for task in found], project.config, prefix)
 
 
 def _page(tasks: list[dict[str, Any]], config: LabelingConfig, prefix: str) -> TaskPage:

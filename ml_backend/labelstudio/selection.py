@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from ml_backend.errors import SettingsError
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.filters import every, understood
+from ml_backend.labelstudio.listing import named_tasks
 
 __all__ = ["Selection", "choose", "select"]
 
-#: Their ids stand in an address, whose length servers limit.
-_AT_ONCE: Final = 200
 _MOST_SAID: Final = 200
 
 
@@ -69,7 +68,10 @@ def select(
     if filters is None:
         return None
     with understood(filters, f"trying a filter in project {project}"):
-        _ask(client, project, {"filters": filters}, page_size=1)
+        query = json.dumps({"filters": filters})
+        client.tasks.list(
+            project=project, fields="task_only", include="id", query=query, page_size=1
+        )
     said = f"filter {json.dumps(filters)}" if tab is None else f"tab {tab}"
     return Selection(shorten(said, _MOST_SAID), filters)
 
@@ -98,25 +100,8 @@ def choose(
     """
     if selection.tasks is not None:
         return np.intersect1d(tasks, np.array(selection.tasks, dtype=np.int64))
-    found: list[int] = []
-    for start in range(0, len(tasks), _AT_ONCE):
-        between()
-        some = {"all": False, "included": tasks[start : start + _AT_ONCE].tolist()}
-        query = {"filters": selection.filters, "selectedItems": some}
-        with explained(f"looking for {selection.said} in project {project}"):
-            found += _ask(client, project, query, page_size=_AT_ONCE)
-    return np.unique(np.array(found, dtype=np.int64))
-
-
-def _ask(client: LabelStudio, project: int, query: Mapping[str, Any], page_size: int) -> list[int]:
-    page: Any = client.tasks.list(
-        project=project,
-        fields="task_only",
-        include="id",
-        query=json.dumps(query),
-        page_size=page_size,
-    )
-    return [int(task.id) for task in page.items or []]
+    pages = named_tasks(client, project, tasks, "id", filters=selection.filters, between=between)
+    return np.unique(np.array([task.id for page in pages for task in page], dtype=np.int64))
 
 
 def _filter_of_tab(client: LabelStudio, project: int, tab: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.listing import named_tasks
 from ml_backend.labelstudio.results import Result
 
 __all__ = [
@@ -32,8 +32,6 @@ _log = logging.getLogger(__name__)
 _BULK: Final = 500
 _BULK_SHARE: Final = 1 / 20
 _PARALLEL: Final = 4
-#: Tasks that are read at once: their ids stand in an address, whose length servers limit.
-_PAGE: Final = 200
 #: Label Studio 1.23 counts all tasks of the project anew at each bulk import (0.5 ms each, seen on
 #: SQLite), so of a large project a few predictions are sooner written one by one (25 ms each).
 _LARGE: Final = 1000
@@ -232,22 +230,13 @@ def read_standing(
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    tasks, there, found = list(predictions), set[int](), set[int]()
-    for start in range(0, len(tasks), _PAGE):
-        some = {"all": False, "included": tasks[start : start + _PAGE]}
-        with explained(f"reading predictions of project {project}"):
-            page: Any = client.tasks.list(
-                project=project,
-                fields="all",
-                include="id,predictions",
-                query=json.dumps({"selectedItems": some}),
-                page_size=_PAGE,
-            )
-            there.update(int(task.id) for task in page.items or [])
-            found.update(
-                int(task.id)
-                for task in page.items or []
-                for one in task.predictions or []
-                if one.model_version == version and one.result == predictions[int(task.id)][0]
-            )
+    there, found = set[int](), set[int]()
+    for page in named_tasks(client, project, list(predictions), "id,predictions", whole=True):
+        there.update(int(task.id) for task in page)
+        found.update(
+            int(task.id)
+            for task in page
+            for one in task.predictions or []
+            if one.model_version == version and one.result == predictions[int(task.id)][0]
+        )
     return there, found

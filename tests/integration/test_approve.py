@@ -23,7 +23,7 @@ from ml_backend.jobs.approval_undo import undo
 from ml_backend.jobs.approve_action import approve as approve_action
 from ml_backend.jobs.comparison import Comparison
 from ml_backend.jobs.ranges import SHARD
-from ml_backend.labelstudio import approvals, reader
+from ml_backend.labelstudio import approvals, listing
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
 from ml_backend.labelstudio.changes import read_states
 from ml_backend.labelstudio.reader import TaskPage, read_tasks
@@ -300,7 +300,7 @@ def test_what_is_sure_of_many_pages_is_written_in_one_import(
 
     monkeypatch.setattr(approvals, "create_predictions", create)
     monkeypatch.setattr(approval, "SHARD", 2)
-    monkeypatch.setattr(reader, "_PAGE_SIZE", 2)
+    monkeypatch.setattr(listing, "_NAMED", 2)
     tally = here.approve()
     assert (tally.looked_at, imports) == (6, [tally.approved])
     assert len(here.labelled()) == tally.approved > 2

@@ -15,7 +15,7 @@ from ml_backend.errors import BatchError
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.ranges import SHARD
 from ml_backend.jobs.take_back import held_answers, take_back
-from ml_backend.labelstudio import reader
+from ml_backend.labelstudio import listing
 from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.services import Services
 from tests.integration.conftest import new_order, wait_for
@@ -111,7 +111,7 @@ def test_a_batch_that_is_cancelled_while_it_goes_out_ends(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
     site.proxy.clear()
-    monkeypatch.setattr(reader, "_PAGE_SIZE", 2)
+    monkeypatch.setattr(listing, "_NAMED", 2)
     project, ids = many(site, 6)
     services, order = Services(site.settings()), new_order(tasks=ids)
     came: list[tuple[int, int]] = []
