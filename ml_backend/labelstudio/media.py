@@ -244,7 +244,7 @@ class MediaReader:
             )
         if parts.scheme == "file":
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
-        uri = base64.b64encode(address.encode()).decode()
+        uri = base64.urlsafe_b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
 
 

@@ -42,6 +42,8 @@ def reader():
         ("/data/upload/1/a%20b.png", f"{ROOT}/data/upload/1/a%20b.png", True),
         ("https://images.example/a.png", "https://images.example/a.png", False),
         ("s3://bucket/a.png", f"{ROOT}/tasks/7/presign/?fileuri=czM6Ly9idWNrZXQvYS5wbmc=", True),
+        # A query reads a plus as a space.
+        ("gs://b/a~b.jpg", f"{ROOT}/tasks/7/presign/?fileuri=Z3M6Ly9iL2F-Yi5qcGc=", True),
     ],
 )
 def test_where_images_come_from(reader, address, url, trusted):

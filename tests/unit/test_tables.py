@@ -3,29 +3,22 @@
 import multiprocessing
 import os
 import shutil
-import sys
 import threading
 import time
-import urllib.request
-from pathlib import Path
 
 import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml_backend.processes import ChildProcess, free_port
 from ml_backend.storage.disk import make_table
 from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
 from ml_backend.storage.standing import Standing
 from ml_backend.storage.store import Store
 from ml_backend.storage.tables import Tables
+from tests.moto import s3_server
 from tests.unit.regions import BOX
 from tests.unit.test_store import labels, predictions
-
-#: Its own, because moto's pins are older than ours.
-NAMED = os.environ.get("RELOOK_MOTO_PYTHON")
-MOTO_PYTHON = Path(NAMED) if NAMED else Path(sys.prefix).parent / ".venv-moto" / "bin" / "python"
 
 
 def test_a_store_that_is_deleted_again_and_again_fails_nobody(tmp_path):
@@ -127,28 +120,16 @@ class _Overwriting:
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """A bucket of a server that speaks S3's protocol, as the environment names it."""
-    assert MOTO_PYTHON.is_file(), f"{MOTO_PYTHON} is not there; run `make .venv-moto/.ready`"
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [str(MOTO_PYTHON), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-
-    def made():
-        try:
-            return urllib.request.urlopen(urllib.request.Request(f"{url}/relook", method="PUT"))
-        except OSError:
-            return False
-
     known = dict(os.environ)
-    os.environ.update(
-        AWS_ACCESS_KEY_ID="one",
-        AWS_SECRET_ACCESS_KEY="two",
-        AWS_REGION="us-east-1",
-        AWS_ENDPOINT=url,
-        AWS_ALLOW_HTTP="true",
-    )
-    log = tmp_path_factory.mktemp("moto") / "moto.log"
     try:
-        with ChildProcess("moto", command, log) as server:
-            server.wait_ready(made, timeout=120)
+        with s3_server(tmp_path_factory.mktemp("moto"), "relook") as url:
+            os.environ.update(
+                AWS_ACCESS_KEY_ID="one",
+                AWS_SECRET_ACCESS_KEY="two",
+                AWS_REGION="us-east-1",
+                AWS_ENDPOINT=url,
+                AWS_ALLOW_HTTP="true",
+            )
             yield "s3://relook"
     finally:
         os.environ.clear()
