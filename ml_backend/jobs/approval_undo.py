@@ -39,6 +39,9 @@ def count(services: Services, project: int, batch: str) -> int:
 def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
     """Take back one batch of approvals, all of it that nobody has edited since.
 
+    Of one that is named and not there, nothing is left to be taken back: Label Studio may have
+    finished an undo whose answer was lost.
+
     Args:
         services: this process's parts.
         project: Label Studio's project id.
@@ -50,15 +53,16 @@ def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, I
         what came of each page: ``approved`` counts what was taken back.
 
     Raises:
-        SettingsError: when there is no such batch.
+        SettingsError: when none is named and there is none.
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
     opened = read_project(services.client, project)
     found = approvals.batches(services.client, project)
     name = batch or next(iter(found), "")
+    if not name:
+        raise SettingsError(f"project {project} has no batch of approvals")
     if name not in found:
-        there = ", ".join(found) or "none"
-        raise SettingsError(f"project {project} has no batch {name!r}; there are: {there}")
+        return name, 0, iter(())
     tasks = approvals.tasks_of_batch(services.client, project, name)
     return name, len(tasks), _undo(services.client, opened, tasks, found[name])
 

@@ -55,16 +55,19 @@ class Dispatch:
     warning: str = ""
 
 
-def cancel(connection: redis.Redis, project: int, batch: str) -> None:
+def cancel(connection: redis.Redis, project: int, batch: str) -> bool:
     """Note that a batch is cancelled: a job that sends it ends, also when it is tried again.
 
     Args:
         connection: the service's Redis.
         project: the source project.
         batch: the batch's name.
+
+    Returns:
+        whether that stood before.
     """
-    token = batch.rpartition("-")[2]
-    connection.set(_cancelled(project, token), 1, ex=_CANCELLED_S)
+    key = _cancelled(project, batch.rpartition("-")[2])
+    return connection.set(key, 1, ex=_CANCELLED_S, get=True) is not None
 
 
 def require_wanted(connection: redis.Redis, project: int, order: Order) -> None:

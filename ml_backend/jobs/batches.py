@@ -158,17 +158,17 @@ class Batches:
         return read_progress(self._client, self._source, self._prefix, held)
 
     def cancel(self, batch: str) -> tuple[int, int]:
-        """Bring back what is answered and withdraw the rest.
+        """Bring back what is answered and withdraw the rest; done again, there is nothing left.
 
         Returns:
             how many came back just now, and how many were withdrawn.
 
         Raises:
-            BatchError: when there is no such batch.
+            BatchError: when there is no such batch, and none was cancelled.
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
         # Noted first: whatever job still sends it holds the lock until then.
-        note_cancelled(self._services.mailbox.redis, self._source.id, batch)
+        again = note_cancelled(self._services.mailbox.redis, self._source.id, batch)
         with self._lock():
             tabs = batch_tabs(self._client, self._source.id, self._prefix)
             if ours := [tab for tab in tabs if tab.batch == batch]:
@@ -179,6 +179,9 @@ class Batches:
                     if table.source == self._source.id and len(tasks):
                         came = self._take_back(target, tasks.tolist())
                         return came, withdraw(self._client, target, batch)
+        if again:
+            # Label Studio may have withdrawn it all, and its answer was lost.
+            return 0, 0
         raise BatchError(
             f"project {self._source.id} has no batch {batch!r}; `relook batches "
             f"{self._source.id}` lists them. One of which nothing is left is not listed."

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from ml_backend.errors import BatchError
+from ml_backend.errors import BatchError, LabelStudioError
+from ml_backend.jobs.approval_undo import undo
 from ml_backend.jobs.batches import Batches
 from ml_backend.jobs.ranges import SHARD
 from ml_backend.jobs.take_back import held_answers, take_back
 from ml_backend.labelstudio import listing
+from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.labelstudio.batches import find_relabel_projects
+from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.services import Services
 from tests.integration.conftest import new_order, wait_for
 from tests.integration.test_faults import (  # noqa: F401 - fixtures among them
@@ -132,6 +135,27 @@ def test_a_batch_that_is_cancelled_while_it_goes_out_ends(
     cancelling.join(60)
     assert came == [(0, 2)]
     assert not copies(site, project)
+
+
+def test_an_undo_whose_answer_was_lost_is_done(site: Site):
+    site.proxy.clear()
+    project, ids = site.project(wrong=1, good=0)
+    services = Services(site.settings())
+    batch = Batches(services, project).send(new_order(tasks=tuple(ids))).batch
+    site.proxy.add(r"POST /api/dm/actions.*id=delete_tasks", "cut answer")
+    with pytest.raises(LabelStudioError):
+        Batches(services, project).cancel(batch)
+    assert Batches(services, project).cancel(batch) == (0, 0)
+    assert not copies(site, project)
+
+    version = approval_version("b1", "m")
+    assert not create_predictions(site.client, project, version, {ids[0]: ([], 0.9)})
+    _, total, pages = undo(services, project, "b1")
+    site.proxy.add(r"DELETE /api/projects/\d+/model-versions", "cut answer")
+    with pytest.raises(LabelStudioError):
+        list(pages)
+    assert total == 1
+    assert undo(services, project, "b1")[1] == 0
 
 
 def test_fields_of_a_batch_are_written_under_the_locks_of_their_tasks(site: Site):
