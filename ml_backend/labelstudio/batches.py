@@ -227,6 +227,8 @@ def readable(value: Any, project: int) -> Any:
     """
     if isinstance(value, list):
         return [readable(item, project) for item in value]
+    if isinstance(value, dict):
+        return {key: readable(item, project) for key, item in value.items()}
     if isinstance(value, str) and value.startswith(_CLOUD):
         coded = base64.urlsafe_b64encode(value.encode()).decode()
         return f"/projects/{project}/resolve/?fileuri={coded}"

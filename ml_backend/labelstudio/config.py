@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -35,6 +36,11 @@ _TRUE: Final = ("true", "1")
 #: Label Studio's own configs stay far below both. Each control tag is searched for its labels.
 _DEEPEST: Final = 100
 _LONGEST: Final = 8 << 20
+#: A value that names one key of the task's data, "$a.b" the b within the a. What names several, or
+#: an index that a Repeater counts, does not.
+_KEY: Final = re.compile(r"\$[^\s${}\[\]]+")
+#: In the name of a tag that a Repeater makes many of.
+_COUNTED: Final = "{{"
 #: Digits of the number of a key point.
 _DIGITS: Final = 6
 
@@ -47,7 +53,8 @@ class Control:
         tag: one of ``SERVED``.
         name: its ``name``, what Label Studio calls ``from_name``.
         to_name: the object tag it labels.
-        data_key: the key of the task's data that holds the object, without ``$``.
+        data_key: the key of the task's data that holds the object, without ``$``; see
+            ``TaskInputs.values``.
         reads: whether that object is an image or a text.
         by_url: whether a text's value is its address.
         labels: the labels as regions store them, in the config's order; a label's index is its
@@ -118,11 +125,14 @@ class LabelingConfig:
         controls: the served control tags, in the config's order; never empty.
         skipped: names of control tags with ``model_skip="true"``.
         xml: the config as it was read.
+        left: names of control tags that are left to people, although they label images or texts,
+            and why.
     """
 
     controls: tuple[Control, ...]
     skipped: tuple[str, ...]
     xml: str
+    left: tuple[tuple[str, str], ...] = ()
 
     @property
     def data_keys(self) -> tuple[str, ...]:
@@ -145,13 +155,19 @@ def parse_config(xml: str) -> LabelingConfig:
     except (SyntaxError, ValueError, DefusedXmlException) as error:
         raise ConfigError(f"The labelling config is not valid XML: {error}.") from error
     _check_depth(root)
-    objects = {tag.get("name"): tag for tag in root.iter() if tag.get("value") and tag.get("name")}
-    controls, skipped = [], []
+    objects = {
+        tag.get("name"): tag
+        for tag in root.iter()
+        if tag.get("name") and (tag.get("value") or tag.get("valueList"))
+    }
+    controls, skipped, left = [], [], []
     for tag in root.iter():
         if tag.tag not in SERVED or not _on_a_whole_object(tag, objects):
             continue
         if tag.get("model_skip", "false").lower() in _TRUE:
             skipped.append(tag.get("name", ""))
+        elif why := _beyond_us(tag, objects):
+            left.append((tag.get("name", ""), f"{_where(tag)} is left to people: {why}"))
         else:
             controls.append(_control(tag, objects))
     if not controls:
@@ -159,8 +175,9 @@ def parse_config(xml: str) -> LabelingConfig:
             "The labelling config has no control tag that Relook serves"
             + (f" (skipped by model_skip: {', '.join(skipped)})" if skipped else "")
             + f". Use one of {', '.join(SERVED)} on {' or '.join(_READ)}."
+            + "".join(f" {why}." for _, why in left)
         )
-    return LabelingConfig(tuple(controls), tuple(skipped), xml)
+    return LabelingConfig(tuple(controls), tuple(skipped), xml, tuple(left))
 
 
 def _check_depth(root: Element) -> None:
@@ -182,6 +199,36 @@ def _on_a_whole_object(tag: Element, objects: Mapping[str | None, Element]) -> b
     return not of_part and (labelled is None or labelled.tag in _read_by(tag))
 
 
+def _beyond_us(tag: Element, objects: Mapping[str | None, Element]) -> str:
+    """Why a tag on an image or text cannot be served; "" where it can."""
+    labelled = objects.get(tag.get("toName"))
+    if labelled is None:
+        return ""
+    source = labelled.get("value", "")
+    if labelled.get("valueList"):
+        return f"{tag.get('toName')!r} shows several images at once"
+    if _COUNTED in tag.get("name", ""):
+        return "a Repeater makes many of it"
+    if "$" in source and not _KEY.fullmatch(source):
+        return f"{source!r} names no single key of the task's data"
+    if "$" in tag.get("value", "") and not _children(tag):
+        return f"its labels stand in the tasks, as {tag.get('value')!r}"
+    return ""
+
+
+def _where(tag: Element) -> str:
+    return f"<{tag.tag} name={tag.get('name', '')!r}>"
+
+
+def _children(tag: Element) -> list[Element]:
+    """The labels inside a control tag."""
+    return [child for child in tag.iter(_inside(tag)) if child.get("value")]
+
+
+def _inside(tag: Element) -> str:
+    return "Choice" if tag.tag == "Choices" else "Label"
+
+
 def _read_by(tag: Element) -> tuple[str, ...]:
     """The object tags that a control tag may label."""
     if tag.tag == "Choices":
@@ -191,7 +238,7 @@ def _read_by(tag: Element) -> tuple[str, ...]:
 
 def _control(tag: Element, objects: Mapping[str | None, Element]) -> Control:
     name, to_name = tag.get("name", ""), tag.get("toName", "")
-    where = f"<{tag.tag} name={name!r}>"
+    where = _where(tag)
     if not name or to_name not in objects:
         fitting = _read_by(tag)
         there = sorted(str(key) for key, found in objects.items() if found.tag in fitting)
@@ -209,10 +256,9 @@ def _control(tag: Element, objects: Mapping[str | None, Element]) -> Control:
     choice = tag.get("choice", "single")
     if tag.tag == "Choices" and choice not in _CHOICE:
         raise ConfigError(f"{where} has choice={choice!r}; allowed is {', '.join(_CHOICE)}.")
-    inside = "Choice" if tag.tag == "Choices" else "Label"
-    children = [child for child in tag.iter(inside) if child.get("value")]
+    children = _children(tag)
     if not children:
-        raise ConfigError(f"{where} has no <{inside} value=...> inside.")
+        raise ConfigError(f"{where} has no <{_inside(tag)} value=...> inside.")
     return Control(
         tag=tag.tag,
         name=name,

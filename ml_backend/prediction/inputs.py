@@ -30,9 +30,16 @@ class TaskInputs:
         return len(self.id)
 
     def values(self, key: str) -> list[str]:
-        """Return one key of the tasks' data, "" where a task has no text there."""
-        found = [task["data"].get(key) for task in self.body]
-        return [value if isinstance(value, str) else "" for value in found]
+        """Return what stands under a key of the tasks' data, "" where that is no text."""
+        return [value if isinstance(value, str) else "" for value in self.said(key)]
+
+    def said(self, key: str) -> list[Any]:
+        """Return what stands under a key of the tasks' data, None where nothing does.
+
+        Args:
+            key: the key, "a.b" for the b within the a.
+        """
+        return [_at(task["data"], key) for task in self.body]
 
     def spelt(self, control: Control) -> list[str | None]:
         """Return the text that stands in each task for a control tag; None where none does."""
@@ -42,3 +49,12 @@ class TaskInputs:
     def part(self, rows: slice) -> TaskInputs:
         """Return some of the tasks."""
         return TaskInputs(self.id[rows], self.body[rows])
+
+
+def _at(data: Mapping[str, Any], key: str) -> Any:
+    if key in data:
+        return data[key]
+    found: Any = data
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

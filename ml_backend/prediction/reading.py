@@ -176,8 +176,8 @@ class Reading:
     ) -> Sequence[Fetched | Input | MediaError]:
         tasks = [int(self._inputs.id[row]) for row in rows]
         if control.reads == "text" and not control.by_url:
-            values = [self._inputs.body[row]["data"].get(control.data_key) for row in rows]
-            return check_texts(tasks, values)
+            said = self._inputs.said(control.data_key)
+            return check_texts(tasks, [said[row] for row in rows])
         every = self._inputs.values(control.data_key)
         addresses = [every[row] for row in rows]
         if control.reads == "image":

@@ -215,7 +215,7 @@ def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():
         "/data/upload/5/b.png",
     ]
     assert readable("a text about s3://", 5) == "a text about s3://"
-    assert readable({"any": 1}, 5) == {"any": 1}
+    assert readable({"any": 1, "url": "s3://bucket/a.png"}, 5) == {"any": 1, "url": door}
 
 
 def test_the_mark_of_a_relabel_project_is_read_as_it_was_written():

@@ -3,6 +3,7 @@ import pytest
 
 from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.config import parse_config
+from ml_backend.prediction.inputs import TaskInputs
 
 IMAGE = '<Image name="image" value="$image"/>'
 
@@ -144,3 +145,44 @@ def test_only_choices_hold_several_at_once():
         config(BOXES.replace('name="label"', 'name="label" choice="multiple"'))
     ).controls
     assert not control.multiple
+
+
+NESTED = "<Image name='i' value='{}'/>" + BOXES.replace('name="label"', "name='{}'").replace(
+    'toName="image"', "toName='i'"
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ('<Choices name="c" toName="image" value="$opts"/>', "its labels stand in the tasks"),
+        (NESTED.format("$imgs", "c").replace("value=", "valueList=", 1), "several images at once"),
+        (NESTED.format("$images[{{idx}}].url", "c_{{idx}}"), "a Repeater makes many of it"),
+        (NESTED.format("$images[{{idx}}].url", "c"), "names no single key of the task's data"),
+        (NESTED.format("$a - $b", "c"), "names no single key of the task's data"),
+        (NESTED.format("https://x/$a", "c"), "names no single key of the task's data"),
+    ],
+)
+def test_what_cannot_be_served_is_left_to_people_and_named(other, why):
+    parsed = parse_config(config(BOXES + other))
+    assert [control.name for control in parsed.controls] == ["label"]
+    ((name, said),) = parsed.left
+    assert name[0] == "c"
+    assert "is left to people" in said
+    assert why in said
+    with pytest.raises(ConfigError, match="no control tag that Relook serves") as error:
+        parse_config(config(other))
+    assert said in str(error.value)
+
+
+def test_labels_that_stand_beside_a_tasks_own_are_served():
+    xml = config('<Choices name="c" toName="image" value="$opts"><Choice value="A"/></Choices>')
+    assert parse_config(xml).controls[0].labels == ("A",)
+
+
+def test_a_key_within_a_key_is_served():
+    (control,) = parse_config(f"<View>{NESTED.format('$page.url', 'c')}</View>").controls
+    assert control.data_key == "page.url"
+    data = [{"page": {"url": "a"}}, {"page.url": "b"}, {"page": "c"}, {"page": {"url": 1}}, {}]
+    inputs = TaskInputs(np.arange(len(data)), [{"data": one} for one in data])
+    assert inputs.values("page.url") == ["a", "b", "", "", ""]
