@@ -86,7 +86,7 @@ class Connections:
         ours = [one.extra_params for one in every if _text(one.extra_params) in heard]
         self._note(ours)
         # One that did not answer, or that we refused, cannot be told from another backend.
-        return bool(ours) or any(str(one.state) != _ANSWERED for one in every)
+        return bool(heard) or any(str(one.state) != _ANSWERED for one in every)
 
     def _note(self, ours: list[Any]) -> None:
         several = len(set(map(_text, ours))) > 1
