@@ -105,7 +105,7 @@ def find(
     Returns:
         one row per finding: mislabelled, missing, spurious, badly_drawn or duplicate. The score
         is the probability of that error, where one box in five is taken to hold one; the errors
-        of one human box exclude each other.
+        of one human box exclude each other, but for a duplicate.
 
     Raises:
         ValueError: when predictions have no score or a label is not below ``num_classes``.

@@ -168,6 +168,4 @@ def _boxes(control: Control, labels: StoredLabels) -> tuple[NDArray[np.int64], N
     """Return task and box of each human region that is embedded."""
     if control.geometry not in _REGIONS or not len(labels.region_unit):
         return np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32)
-    order = np.argsort(labels.unit)
-    unit = order[np.searchsorted(labels.unit, labels.region_unit, sorter=order)]
-    return labels.task[unit], around(labels.outline, control.geometry)
+    return labels.task[labels.unit_row], around(labels.outline, control.geometry)
