@@ -85,7 +85,15 @@ class BatchError(RelookError):
 
 
 class BackendError(RelookError):
-    """The backend does not answer a command, or refuses it; the message says the mend."""
+    """The backend does not answer a command, or refuses it; the message says the mend.
+
+    Attributes:
+        passing: whether asking again can help.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class CrashError(RelookError):

@@ -86,10 +86,12 @@ class Backend:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise BackendError(
                 f"no backend answers at {self.url} ({type(error).__name__}): start it with "
-                "`relook start` or `relook serve`, or name its address in RELOOK_URL"
+                "`relook start` or `relook serve`, or name its address in RELOOK_URL",
+                passing=True,
             ) from error
         if not answer.is_success:
-            raise BackendError(self._refusal(answer))
+            busy = answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+            raise BackendError(self._refusal(answer), passing=busy or answer.is_server_error)
         return answer
 
     def _json(self, answer: httpx.Response) -> Any:

@@ -125,6 +125,7 @@ class LabelStudioServer(Started):
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            **self._secret(),
             "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder),
             "LABEL_STUDIO_USERNAME": self.account.username,
             "LABEL_STUDIO_PASSWORD": self.account.password,
@@ -136,6 +137,13 @@ class LabelStudioServer(Started):
             # Label Studio 1.23 refuses backends on 127.0.0.1 unless its own bans are lifted.
             "USE_DEFAULT_BANNED_SUBNETS": "false",
         }
+
+    def _secret(self) -> dict[str, str]:
+        # Label Studio makes one itself, but does not find it again where it begins with a dollar
+        # sign, one time in fifty: after a restart no token is valid any more.
+        if (self.folder / ".env").exists() and not (self.folder / "secret").exists():
+            return {}
+        return {"SECRET_KEY": self._remember("secret", secrets.token_urlsafe(40))}
 
     def _remember(self, name: str, value: str) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -182,7 +182,7 @@ class ActionBook:
             by=field.get("by", ""),
             ended=float(field.get("ended", 0)),
             undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
-            batch=field["batch"],
+            batch=field.get("batch", ""),
         )
 
     def wish(self, action: str) -> Wish:
@@ -197,7 +197,7 @@ class ActionBook:
         said = _unpacked(packed)
         said["tasks"] = tuple(said["tasks"])
         said["regions"] = tuple((task, region) for task, region in said["regions"])
-        said["kinds"] = tuple(said["kinds"])
+        said["kinds"] = tuple(said.get("kinds", ()))
         return Wish(**said)
 
     def note(self, action: str, **changed: str | float) -> None:

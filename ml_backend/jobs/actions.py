@@ -120,7 +120,7 @@ def _approve(action: Action, book: ActionBook, wish: Wish) -> str:
 
 
 def _take_back(action: Action, book: ActionBook, batch: str) -> str:
-    taken, kept = take_back(services(), action, book, batch)
+    taken, kept = take_back(services(), action, book, batch, let_others)
     return _sentence(taken, {"edited or deleted since": kept}, "without a label again")
 
 

@@ -46,8 +46,16 @@ def approve(
     return tally, +left
 
 
-def take_back(services: Services, action: Action, book: ActionBook, batch: str) -> tuple[int, int]:
+def take_back(
+    services: Services,
+    action: Action,
+    book: ActionBook,
+    batch: str,
+    between: Callable[[], None] = lambda: None,
+) -> tuple[int, int]:
     """Take a batch of approvals back, the newest where none is named.
+
+    ``between`` is called after each page.
 
     Returns:
         how many were taken back, and how many stay or are gone already.
@@ -58,4 +66,5 @@ def take_back(services: Services, action: Action, book: ActionBook, batch: str) 
     for page in pages:
         tally.add(page)
         book.note(action.id, done=tally.looked_at)
+        between()
     return tally.approved, tally.looked_at - tally.approved

@@ -246,6 +246,7 @@ def let_others(but: int = 0) -> None:
     _passing = True
     try:
         for project in services().mailbox.pending.woken():
+            end_if_told()
             if project != but:
                 with services().crashes.aside():
                     _let_pass(project)

@@ -27,10 +27,10 @@ def fit(opened: OpenedProject, tasks: NDArray[np.int64]) -> dict[str, str]:
     """Learn how far the models can be trusted, from these tasks' labels.
 
     Returns:
-        what is wrong with the labels, and which tags are left to people.
+        what is wrong with the labels.
     """
     store, project = opened.services.store, opened.project
-    said = dict(project.config.left)
+    said = dict[str, str]()
     for control in opened.controls:
         every = store.get_labels(project.id, control, _sample(tasks))
         labels = every.of_people()

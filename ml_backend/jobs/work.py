@@ -39,8 +39,8 @@ __all__ = ["finish", "fit", "lay_out", "plan", "predict", "score"]
 
 _log = logging.getLogger(__name__)
 
-#: Tasks that are compared at once, from columns.
-_COMPARED: Final = 8192
+#: Shards that are compared at once, from columns, each under its lock.
+_COMPARED: Final = 64
 
 
 class _ChangedMeanwhile(Exception):  # noqa: N818 - not an error
@@ -134,6 +134,8 @@ def plan(run: Run, _: int) -> None:
         opened.vectors.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():
             book.log(run.id, said)
+        for _, said in opened.project.config.left:
+            book.log(run.id, said)
         from_start = run.stage == "listing" or book.basis(run.id) != opened.basis
         if from_start:
             states = read_states(services().client, run.project, partial(_let_others, run))
@@ -169,7 +171,9 @@ def fit(run: Run, _: int) -> None:
         chosen = graph.checkpoints(run).chosen()
         book.note_errors(run.id, work.prelabelling.send())
         settled = work.comparison.settled(tasks)
-        pages = np.split(tasks, range(_COMPARED, len(tasks), _COMPARED))
+        shards = list(shards_of(tasks).values())
+        starts = range(0, len(shards), _COMPARED)
+        pages = [np.concatenate(shards[at : at + _COMPARED]) for at in starts] or [tasks]
         if not settled:
             work.comparison.unsettle()
             book.note_errors(run.id, work.fit(tasks))

@@ -108,7 +108,11 @@ class ProjectWork:
     def __init__(self, services, project):
         self.redis, self.project = (
             services.redis,
-            types.SimpleNamespace(id=project, config=None, size=int(services.redis.get("t:tasks"))),
+            types.SimpleNamespace(
+                id=project,
+                config=types.SimpleNamespace(left=()),
+                size=int(services.redis.get("t:tasks")),
+            ),
         )
         self.config = self.redis.get("t:config") or b""
         self.basis = zlib.crc32(self.config)
