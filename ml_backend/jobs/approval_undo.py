@@ -36,16 +36,17 @@ def count(services: Services, project: int, batch: str) -> int:
     return sum(int(np.isin(page.approvals.version, versions).sum()) for page in pages)
 
 
-def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, Iterator[Tally]]:
+def undo(
+    services: Services, project: int, batch: str = "", *, again: bool = False
+) -> tuple[str, int, Iterator[Tally]]:
     """Take back one batch of approvals, all of it that nobody has edited since.
-
-    Of one that is named and not there, nothing is left to be taken back: Label Studio may have
-    finished an undo whose answer was lost.
 
     Args:
         services: this process's parts.
         project: Label Studio's project id.
         batch: its name; "" for the newest.
+        again: whether it was there once: Label Studio may have finished an undo whose answer was
+            lost, and nothing is left to be taken back.
 
     Returns:
         its name;
@@ -53,16 +54,17 @@ def undo(services: Services, project: int, batch: str = "") -> tuple[str, int, I
         what came of each page: ``approved`` counts what was taken back.
 
     Raises:
-        SettingsError: when none is named and there is none.
+        SettingsError: when there is no such batch, nor was one.
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
     opened = read_project(services.client, project)
     found = approvals.batches(services.client, project)
     name = batch or next(iter(found), "")
-    if not name:
-        raise SettingsError(f"project {project} has no batch of approvals")
     if name not in found:
-        return name, 0, iter(())
+        if again:
+            return name, 0, iter(())
+        there = ", ".join(found) or "none"
+        raise SettingsError(f"project {project} has no batch {name!r}; there are: {there}")
     tasks = approvals.tasks_of_batch(services.client, project, name)
     return name, len(tasks), _undo(services.client, opened, tasks, found[name])
 

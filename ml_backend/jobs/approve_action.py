@@ -60,7 +60,9 @@ def take_back(
     Returns:
         how many were taken back, and how many stay or are gone already.
     """
-    name, total, pages = approval_undo.undo(services, action.project, batch)
+    # Noted once it was found: by an earlier try, or by the approval itself.
+    again = bool(action.batch)
+    name, total, pages = approval_undo.undo(services, action.project, batch, again=again)
     book.note(action.id, batch=name, total=total)
     tally = Tally()
     for page in pages:

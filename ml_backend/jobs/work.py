@@ -134,8 +134,8 @@ def plan(run: Run, _: int) -> None:
         opened.vectors.check()
         for said in services().choice.unmapped(opened.project.config, opened.settings).values():
             book.log(run.id, said)
-        for _, said in opened.project.config.left:
-            book.log(run.id, said)
+        for tag in opened.project.config.left:
+            book.log(run.id, tag[1])
         from_start = run.stage == "listing" or book.basis(run.id) != opened.basis
         if from_start:
             states = read_states(services().client, run.project, partial(_let_others, run))
