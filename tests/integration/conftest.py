@@ -169,6 +169,17 @@ class Bench:
     def settle(self, project: int) -> None:
         wait_for(lambda: self.idle(project), "an idle queue")
 
+    def reconciled(self, project: int) -> None:
+        """Wait until a new connection was looked at: in that its settings are told once more."""
+        events = self.mailbox.events
+        later, at_work = events.scheduled_job_registry, events.started_job_registry
+
+        def looks() -> bool:
+            jobs = [*later.get_job_ids(), *events.job_ids, *at_work.get_job_ids()]
+            return any(job.startswith(f"reconcile-{project}-") for job in jobs)
+
+        wait_for(lambda: not looks(), "the look at the connection")
+
 
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
