@@ -367,7 +367,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_page_and_another_goes_on(engine)
     wait_for(lambda: engine.seen("predicting"), "work")
     *_, process = engine.workers.pop(0)
     os.kill(process.pid, signal.SIGTERM)
-    wait_for(lambda: not process.running, "the worker's end", 5)
+    wait_for(lambda: not process.running, "the worker's end", 30)
     assert len(engine.seen("predicting")) < 128
     assert engine.mailbox.runs.started_job_registry.get_job_ids(cleanup=False) == []
     assert (
