@@ -169,16 +169,19 @@ class Bench:
     def settle(self, project: int) -> None:
         wait_for(lambda: self.idle(project), "an idle queue")
 
-    def reconciled(self, project: int) -> None:
-        """Wait until a new connection was looked at: in that its settings are told once more."""
+    def rest(self, project: int) -> None:
+        """Wait until no job of the project is left, nor one for later.
+
+        A new connection is looked at after two seconds: in that its settings are told once more.
+        """
         events = self.mailbox.events
         later, at_work = events.scheduled_job_registry, events.started_job_registry
 
-        def looks() -> bool:
+        def at_rest() -> bool:
             jobs = [*later.get_job_ids(), *events.job_ids, *at_work.get_job_ids()]
-            return any(job.startswith(f"reconcile-{project}-") for job in jobs)
+            return not any(f"-{project}-" in job for job in jobs)
 
-        wait_for(lambda: not looks(), "the look at the connection")
+        wait_for(at_rest, "the end of the project's jobs")
 
 
 @pytest.fixture(scope="session")

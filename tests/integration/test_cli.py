@@ -48,7 +48,7 @@ def test_analyze_follows_a_run_and_runs_lists_it(bench: Bench):
 
 def test_a_run_that_fails_says_why(bench: Bench):
     project, _ = bench.project("detection", [right(scenes(1, seed=51)[0])])
-    bench.reconciled(project)
+    bench.rest(project)
     _, settings = bench.mailbox.setup_of(project)
     bench.mailbox.remember_setup(project, {"model": "none.pt"})
     done = relook("analyze", str(project), **bench.asking)

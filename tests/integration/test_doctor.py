@@ -65,6 +65,7 @@ def test_rights_are_tried_without_a_trace(bench: Bench, project):
         views = [one.dict() for one in bench.client.views.list(project=project)]
         return [tasks, columns, views]
 
+    bench.rest(project)
     before = standing()
     _, found = doctor(bench, "--project", str(project))
     word, said = found[f"project {project}: rights"]

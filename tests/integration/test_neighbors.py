@@ -140,7 +140,7 @@ def test_an_embedder_that_is_gone_ends_the_run_by_name(bench: Bench):
     project = made(bench)
     # Refused when it is typed; this one was there then.
     gone = {"model": MODEL["classification"], "embedder": "timm:nowhere"}
-    bench.reconciled(project.id)
+    bench.rest(project.id)
     bench.mailbox.remember_setup(project.id, gone)
     bench.graph.start(project.id)
     run = bench.wait_for_run(project.id)
