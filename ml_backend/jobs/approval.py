@@ -90,14 +90,14 @@ class ApprovalWork:
         require_known([opened.stored(one, nothing) for one in opened.controls], opened.settings)
         return cls(opened, Outliers(opened.neighborhood))
 
-    def tasks(self, chosen: Sequence[int] | None = None) -> NDArray[np.int64]:
-        """Return the tasks to look at: those without a label, of all or of the chosen ones.
+    def tasks(self, chosen: Sequence[int]) -> NDArray[np.int64]:
+        """Return the tasks to look at: those of the chosen ones without a label, ascending.
 
         Raises:
             LabelStudioError: when they cannot be read.
         """
         project = self.opened.project.id
-        return approvals.unlabelled_tasks(self.opened.services.client, project, tasks=chosen)
+        return approvals.unlabelled_among(self.opened.services.client, project, chosen)
 
     def approve(self, tasks: NDArray[np.int64], confidence: float, batch: str) -> Iterator[Tally]:
         """Approve tasks, as ``judge`` decides; yield what came of each page and of each lot.

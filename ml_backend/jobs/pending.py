@@ -11,12 +11,12 @@ from rq import Queue
 
 from ml_backend.jobs.limit import retry
 
-__all__ = ["UNNAMED", "Pending"]
+__all__ = ["DOOR_S", "UNNAMED", "Pending"]
 
 #: Stands for the tasks of an event that names none; no task of Label Studio has this id.
 UNNAMED: Final = -1
 #: Should a worker die before it opens the door for new events, it opens by itself.
-_DOOR_S: Final = 60
+DOOR_S: Final = 60
 #: Long enough to find which shard it is that fails.
 _SINGLY_S: Final = 600
 #: What the names of their jobs begin with; the project follows.
@@ -62,7 +62,7 @@ class Pending:
 
     def wake(self, project: int) -> None:
         """Enqueue the job that looks at a project's pending tasks, unless one is waiting."""
-        if self._redis.set(_queued(project), 1, nx=True, ex=_DOOR_S):
+        if self._redis.set(_queued(project), 1, nx=True, ex=DOOR_S):
             self._events.enqueue(
                 "ml_backend.jobs.events.look_at_pending",
                 project,

@@ -17,7 +17,7 @@ from ml_backend.jobs.clock import SteadyJob, after
 from ml_backend.jobs.embedded_redis import running_address
 from ml_backend.jobs.limit import SHARD_S, retry, seconds_for
 from ml_backend.jobs.locks import LOCK_WAIT_S, LivingLock
-from ml_backend.jobs.pending import Pending
+from ml_backend.jobs.pending import DOOR_S, Pending
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["EVENTS", "RUNS", "Mailbox", "living_workers", "open_redis"]
@@ -26,8 +26,6 @@ __all__ = ["EVENTS", "RUNS", "Mailbox", "living_workers", "open_redis"]
 EVENTS: Final = "relook-events"
 RUNS: Final = "relook-runs"
 
-#: Should a worker die before it opens the door for new events, it opens by itself.
-_DOOR_S: Final = 60
 #: A Redis that does not answer within this time is away.
 _ANSWER_S: Final = 5.0
 #: So many tasks may have changed while nobody listened.
@@ -155,7 +153,7 @@ class Mailbox:
     def send_soon(self, project: int) -> None:
         """Enqueue the job that sends a project's waiting predictions, unless one is waiting."""
         self._enqueue_soon(
-            _sending(project), _DOOR_S, _SEND_AFTER_S, "send_predictions", "send", project
+            _sending(project), DOOR_S, _SEND_AFTER_S, "send_predictions", "send", project
         )
 
     def sending(self, project: int) -> None:
@@ -219,7 +217,7 @@ class Mailbox:
             refused: whether our answer is no: then not again soon, for the look itself has Label
                 Studio ask once more.
         """
-        door, shut_s = (_refused(project), _KEY_S) if refused else (_saving(project), _DOOR_S)
+        door, shut_s = (_refused(project), _KEY_S) if refused else (_saving(project), DOOR_S)
         self._enqueue_soon(
             door, shut_s, _KEY_AFTER_S, "reconcile", "reconcile", project, seconds_for(_MANY)
         )

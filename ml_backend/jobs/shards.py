@@ -37,10 +37,9 @@ def compare_tasks(
     work: ProjectWork, tasks: NDArray[np.int64], settled: bool
 ) -> tuple[Looks, NDArray[np.bool_]]:
     """Compare tasks, ascending ids, while nobody else writes them; see ``Comparison.compare``."""
-    if settled:
-        # Of what is settled nothing is noted.
-        return work.comparison.compare(tasks, settled)
-    with held(services().mailbox, work.opened.project.id, tasks):
+    # Of what is settled nothing is noted.
+    noted = tasks[:0] if settled else tasks
+    with held(services().mailbox, work.opened.project.id, noted):
         return work.comparison.compare(tasks, settled)
 
 

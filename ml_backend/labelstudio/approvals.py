@@ -32,6 +32,7 @@ __all__ = [
     "require_whole",
     "take_back",
     "tasks_of_batch",
+    "unlabelled_among",
     "unlabelled_tasks",
 ]
 
@@ -43,7 +44,6 @@ def unlabelled_tasks(
     client: LabelStudio,
     project: int,
     filters: Mapping[str, Any] | None = None,
-    tasks: Sequence[int] | None = None,
 ) -> NDArray[np.int64]:
     """Read the ids of the tasks that hold no annotation, skipped ones neither, ascending.
 
@@ -51,15 +51,11 @@ def unlabelled_tasks(
         client: a signed-in client.
         project: the project.
         filters: a filter as the Data Manager writes it, or None for all tasks.
-        tasks: only these, or None for all.
 
     Raises:
         SettingsError: when Label Studio does not understand the filter.
         LabelStudioError: when the tasks cannot be read.
     """
-    if tasks is not None:
-        pages = named_tasks(client, project, tasks, _COUNTS)
-        return _unlabelled(task for page in pages for task in page)
     doing = f"listing the tasks of project {project}"
     with understood(filters, doing) if filters is not None else explained(doing):
         listed: Any = client.tasks.list(
@@ -70,6 +66,16 @@ def unlabelled_tasks(
             page_size=_PAGE,
         )
         return _unlabelled(listed)
+
+
+def unlabelled_among(client: LabelStudio, project: int, tasks: Sequence[int]) -> NDArray[np.int64]:
+    """Read which of some tasks hold no annotation, as ``unlabelled_tasks`` does.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    pages = named_tasks(client, project, tasks, _COUNTS)
+    return _unlabelled(task for page in pages for task in page)
 
 
 def begun_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:

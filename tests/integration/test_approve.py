@@ -48,7 +48,7 @@ class Unlabelled:
         return ApprovalWork.open(self.services, self.project)
 
     def approve(self, tasks: list[int] | None = None, batch: str = "b1") -> Any:
-        found = self.work.tasks(tasks)
+        found = self.work.tasks(self.tasks if tasks is None else tasks)
         tallies = list(self.work.approve(found, SURE, batch))
         for tally in tallies[1:]:
             tallies[0].add(tally)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from ml_backend.labelstudio.approvals import unlabelled_tasks
+from ml_backend.labelstudio.approvals import unlabelled_among
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.listing import list_tasks, named_tasks
 from ml_backend.labelstudio.own_fields import read_own_fields
@@ -56,7 +56,7 @@ def test_many_ids_are_named_some_hundred_at_a_time(studio, client):
 @pytest.mark.parametrize(
     "read",
     [
-        lambda client: unlabelled_tasks(client, PROJECT, tasks=MANY.tolist()),
+        lambda client: unlabelled_among(client, PROJECT, MANY.tolist()),
         lambda client: read_own_fields(client, PROJECT, "relook", MANY.tolist()),
     ],
     ids=["approval", "own fields"],
