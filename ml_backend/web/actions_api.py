@@ -14,6 +14,7 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from ml_backend.errors import NotConnectedError
 from ml_backend.jobs.action_book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
 from ml_backend.jobs.batch_orders import HERE, IN_BATCH
 from ml_backend.jobs.batches import Batches
@@ -32,6 +33,7 @@ __all__ = ["actions_api"]
 
 _NO_PROJECT: Final = 0
 _EXAMPLES: Final = 10
+_ENDING: Final = frozenset({"sync", "withdraw", "take-back"})
 #: Each is kept until it is done, with all that it names.
 _MOST_WAITING: Final = 20
 _T = TypeVar("_T")
@@ -178,6 +180,9 @@ def _state(action: Action) -> ActionState:
 
 
 def _meant(projects: Projects, project: int, wanted: ActionRequest) -> Wish:
+    # What is under way may be ended in a project that was taken from us; nothing else is begun.
+    if wanted.action not in _ENDING and not projects.services.mailbox.setup_of(project)[0]:
+        raise NotConnectedError(project)
     sure = wanted.options.confidence
     if wanted.action == "approve" and sure is None:
         sure = projects.open(project).settings.approve_confidence

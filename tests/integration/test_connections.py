@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from label_studio_sdk.core.api_error import ApiError
 
@@ -14,6 +15,9 @@ from ml_backend.checks.labelstudio import check_project
 from ml_backend.services import Services
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
+from tests.integration.test_page_api import act, signed_in
+
+__all__ = ["signed_in"]
 
 MODEL = {"model": "digits-detect.pt"}
 
@@ -42,7 +46,7 @@ def mislabel(bench: Bench, task: int) -> None:
     bench.client.annotations.update(id=annotation["id"], result=annotation["result"])
 
 
-def test_nothing_is_written_once_the_connection_is_removed(bench: Bench):
+def test_nothing_is_written_once_the_connection_is_removed(bench: Bench, signed_in: httpx.Client):
     project, (good, bad) = bench.project(
         "detection", [right(scenes(1, seed=71)[0]), wrong_class(scenes(2, seed=71)[1])]
     )
@@ -59,6 +63,9 @@ def test_nothing_is_written_once_the_connection_is_removed(bench: Bench):
     mislabel(bench, good)
     bench.settle(project)
     assert bench.task(good).data == stood
+    refused = act(signed_in, project, "flag", [good])
+    assert refused.status_code == 400
+    assert "is not connected to this backend" in refused.text
     # Connected again, it goes on where it stopped.
     bench.client.ml.create(url=bench.stack.url, project=project, title="B", extra_params=MODEL)
     wait_for(lambda: bench.flag(good) == "needs-review", "the look at what changed meanwhile")
