@@ -53,12 +53,14 @@ SHOWN_MS = 30_000
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, 0.1
     while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(pause)
+        # Asking costs the server that is waited for the time it needs.
+        pause = min(0.3, 1.2 * pause)
     raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
 
 
