@@ -27,7 +27,7 @@ from rich.console import Console
 from benchmarks.pipeline import Site, make_project, running
 from ml_backend.commands.acting import act
 from ml_backend.commands.backend import Backend
-from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
+from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 
 __all__ = ["main"]
 

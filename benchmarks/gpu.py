@@ -34,7 +34,7 @@ from benchmarks.usual import texts, write_images, write_models
 from ml_backend.checks.finding import Findings
 from ml_backend.checks.machine import check_gpu
 from ml_backend.embedders.registry import make_embedder, shared_features
-from ml_backend.labelstudio.images import decode_image
+from ml_backend.labelstudio.files.images import decode_image
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.reading import ahead
 from ml_backend.predictors.base import SCORE_FLOOR, Input

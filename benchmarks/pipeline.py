@@ -41,12 +41,12 @@ from ml_backend.demo.projects import (
     upload_images,
 )
 from ml_backend.demo.scenes import draw_scene, split_digits
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import ENDED, Run, RunBook
-from ml_backend.labelstudio.changes import read_states
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.runs.book import ENDED, Run, RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.reader import read_project, read_tasks
+from ml_backend.labelstudio.tasks.changes import read_states
+from ml_backend.labelstudio.tasks.reader import read_project, read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
 from ml_backend.processes import free_port
 from ml_backend.settings import ServiceSettings

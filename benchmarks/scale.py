@@ -29,14 +29,14 @@ from pydantic import SecretStr
 from rq import Queue, SimpleWorker
 
 from ml_backend.demo.projects import CONFIGS
-from ml_backend.jobs import learning
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.opened import OpenedProject
-from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.queue import RUNS, open_redis
+from ml_backend.jobs.project import learning
+from ml_backend.jobs.project.opened import OpenedProject
+from ml_backend.jobs.project.work import ProjectWork
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import RUNS, open_redis
 from ml_backend.jobs.worker import LivingWorker
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.reader import Project
+from ml_backend.labelstudio.tasks.reader import Project
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.review.decide import State, decide

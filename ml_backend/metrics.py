@@ -20,7 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.queues.mailbox import Mailbox
 
 __all__ = ["JobTimes", "Metrics"]
 

@@ -7,13 +7,13 @@ from functools import cached_property
 from label_studio_sdk import LabelStudio
 
 from ml_backend.embedders.choice import EmbedderChoice
-from ml_backend.jobs.crashes import Crashes
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.queues.crashes import Crashes
+from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
+from ml_backend.jobs.runs.book import RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.media import MediaReader
-from ml_backend.labelstudio.texts import TextReader
+from ml_backend.labelstudio.files.media import MediaReader
+from ml_backend.labelstudio.files.texts import TextReader
 from ml_backend.prediction.model_choice import ModelChoice
 from ml_backend.prediction.predicting import Prediction
 from ml_backend.prediction.recent import RecentPredictions

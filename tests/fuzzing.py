@@ -23,9 +23,9 @@ from PIL import Image
 
 from ml_backend.errors import ConfigError, MediaError, SettingsError
 from ml_backend.labelstudio.config import SERVED, LabelingConfig, parse_config
-from ml_backend.labelstudio.images import count_pixels, decode_image
-from ml_backend.labelstudio.reader import _page
-from ml_backend.labelstudio.units import to_pixels
+from ml_backend.labelstudio.files.images import count_pixels, decode_image
+from ml_backend.labelstudio.regions.units import to_pixels
+from ml_backend.labelstudio.tasks.reader import _page
 from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions

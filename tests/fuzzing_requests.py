@@ -23,7 +23,7 @@ from fastapi.testclient import TestClient
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ml_backend.jobs.action_book import ActionBook, Wish
+from ml_backend.jobs.acting.book import ActionBook, Wish
 from ml_backend.services import Services
 from ml_backend.web.app import create_app
 from tests import made_project

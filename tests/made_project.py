@@ -22,8 +22,8 @@ from pydantic import SecretStr
 
 import ml_backend.demo
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.project.work import ProjectWork
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
 from ml_backend.storage.plane import Part, Plane, get_plane, put_plane

@@ -14,14 +14,14 @@ from label_studio_sdk.core.api_error import ApiError
 from ml_backend.checks.finding import Findings
 from ml_backend.checks.rights import check_rights
 from ml_backend.errors import LabelStudioError, SettingsError
-from ml_backend.jobs.connections import Connections
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.changes.connections import Connections
+from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.reader import read_project
+from ml_backend.labelstudio.tasks.reader import read_project
 from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings, project_settings
-from ml_backend.web.settings_api import check_names
+from ml_backend.web.api.settings import check_names
 
 __all__ = ["check_address", "check_label_studio", "check_project", "check_token"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from ml_backend import __version__
 from ml_backend.checks.finding import Findings
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.queue import living_workers, open_redis
+from ml_backend.jobs.queues.mailbox import living_workers, open_redis
 from ml_backend.predictors import files
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings

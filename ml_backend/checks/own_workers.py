@@ -12,8 +12,8 @@ from rq.utils import now
 
 from ml_backend.checks.finding import Finding
 from ml_backend.errors import RelookError
-from ml_backend.jobs.pulse import LAPSE_S
-from ml_backend.jobs.queue import open_redis
+from ml_backend.jobs.queues.mailbox import open_redis
+from ml_backend.jobs.queues.pulse import LAPSE_S
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["check_own_workers"]

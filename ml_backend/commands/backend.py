@@ -9,7 +9,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from ml_backend.errors import BackendError, SettingsError
-from ml_backend.jobs.run import Run
+from ml_backend.jobs.runs.run import Run
 from ml_backend.labelstudio.tokens import authorization
 from ml_backend.settings import ServiceSettings, service_settings
 

@@ -28,7 +28,7 @@ from ml_backend.settings import service_settings
 # and `--help` is to be fast. So commands import what they need when they run.
 if TYPE_CHECKING:
     from ml_backend.commands.backend import Backend
-    from ml_backend.jobs.run import Run
+    from ml_backend.jobs.runs.run import Run
 
 __all__ = ["app", "main"]
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from ml_backend.errors import BackendError
-from ml_backend.jobs.run import ENDED, Run
+from ml_backend.jobs.runs.run import ENDED, Run
 
 __all__ = ["follow", "follow_action"]
 

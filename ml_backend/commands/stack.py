@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.processes import ChildProcess, Started
 from ml_backend.settings import ServiceSettings, variable
 

@@ -25,7 +25,7 @@ from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import connect_backend, create_project, find_project
 from ml_backend.demo.sample import SAMPLES, Sample
 from ml_backend.errors import RelookError
-from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.processes import remembered_port, stop_in_order

@@ -13,12 +13,12 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
-from ml_backend.jobs.action_book import Action, ActionBook, Wish
-from ml_backend.jobs.approve_action import approve, take_back
-from ml_backend.jobs.batch_orders import IN_BATCH, Order
-from ml_backend.jobs.batches import Batches
+from ml_backend.jobs.acting.book import Action, ActionBook, Wish
+from ml_backend.jobs.acting.field_actions import change, restore
+from ml_backend.jobs.approvals.action import approve, take_back
+from ml_backend.jobs.batches.orders import IN_BATCH, Order
+from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.events import let_others
-from ml_backend.jobs.field_actions import change, restore
 from ml_backend.jobs.shards import services
 
 __all__ = ["act", "undo"]

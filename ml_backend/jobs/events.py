@@ -23,21 +23,21 @@ from ml_backend.errors import (
     RunError,
     SettingsError,
 )
-from ml_backend.jobs import unlearnt
-from ml_backend.jobs.batches import Batches
-from ml_backend.jobs.connections import Connections
-from ml_backend.jobs.crashes import opening
-from ml_backend.jobs.locks import LOCK_WAIT_S
-from ml_backend.jobs.pending import UNNAMED, Pending
-from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.ranges import SHARD, shard_around
-from ml_backend.jobs.reconcile import find_lost_events, find_unnamed
-from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
+from ml_backend.jobs.batches.take_back import is_relabel_project, relay, take_back_beside
+from ml_backend.jobs.batches.work import Batches
+from ml_backend.jobs.changes.connections import Connections
+from ml_backend.jobs.changes.reconcile import find_lost_events, find_unnamed
+from ml_backend.jobs.project.tabs import keep_new_tabs
+from ml_backend.jobs.project.work import ProjectWork
+from ml_backend.jobs.queues.crashes import opening
+from ml_backend.jobs.queues.locks import LOCK_WAIT_S
+from ml_backend.jobs.queues.pending import UNNAMED, Pending
+from ml_backend.jobs.queues.ranges import SHARD, shard_around
+from ml_backend.jobs.queues.stopping import end_if_told
+from ml_backend.jobs.runs import unlearnt
+from ml_backend.jobs.runs.schedule import begin_if_changed, begin_if_due
 from ml_backend.jobs.shards import score_tasks, services
-from ml_backend.jobs.stopping import end_if_told
-from ml_backend.jobs.tabs import keep_new_tabs
-from ml_backend.jobs.take_back import is_relabel_project, relay, take_back_beside
-from ml_backend.labelstudio.reader import read_config
+from ml_backend.labelstudio.tasks.reader import read_config
 from ml_backend.labelstudio.webhooks import put_key
 
 __all__ = ["let_others", "look_at_pending", "put_webhook_key", "reconcile", "tend_batches"]

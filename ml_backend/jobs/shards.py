@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.ranges import held
+from ml_backend.jobs.project.work import ProjectWork
+from ml_backend.jobs.queues.ranges import held
 from ml_backend.services import Services
 from ml_backend.settings import service_settings
 from ml_backend.storage.looks import Looks

@@ -22,18 +22,18 @@ from ml_backend.errors import (
     RelookError,
     TokenRefusedError,
 )
-from ml_backend.jobs import unlearnt
-from ml_backend.jobs.crashes import opening
 from ml_backend.jobs.events import let_others, tend_batches
-from ml_backend.jobs.graph import step_name
-from ml_backend.jobs.limit import allow
-from ml_backend.jobs.pages import Pager
-from ml_backend.jobs.project import ProjectWork
-from ml_backend.jobs.ranges import SHARD, shards_of
-from ml_backend.jobs.runs import Run
+from ml_backend.jobs.project.work import ProjectWork
+from ml_backend.jobs.queues.crashes import opening
+from ml_backend.jobs.queues.limit import allow
+from ml_backend.jobs.queues.ranges import SHARD, shards_of
+from ml_backend.jobs.runs import unlearnt
+from ml_backend.jobs.runs.book import Run
+from ml_backend.jobs.runs.graph import step_name
+from ml_backend.jobs.runs.pages import Pager
 from ml_backend.jobs.shards import compare_tasks, predict_tasks, score_tasks, services
-from ml_backend.labelstudio.changes import read_states
-from ml_backend.labelstudio.selection import Selection, choose
+from ml_backend.labelstudio.tasks.changes import read_states
+from ml_backend.labelstudio.tasks.selection import Selection, choose
 
 __all__ = ["finish", "fit", "lay_out", "plan", "predict", "score"]
 

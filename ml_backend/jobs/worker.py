@@ -22,12 +22,12 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry, register
 
-from ml_backend.jobs import stopping
-from ml_backend.jobs.clock import SteadyJob, SteadyScheduler
-from ml_backend.jobs.pulse import LAPSE_S, SWEEP_S, beating
-from ml_backend.jobs.queue import EVENTS, RUNS, open_redis
-from ml_backend.jobs.runs import RunBook
-from ml_backend.jobs.sweep import sweep_for_ever
+from ml_backend.jobs.queues import stopping
+from ml_backend.jobs.queues.clock import SteadyJob, SteadyScheduler
+from ml_backend.jobs.queues.mailbox import EVENTS, RUNS, open_redis
+from ml_backend.jobs.queues.pulse import LAPSE_S, SWEEP_S, beating
+from ml_backend.jobs.queues.sweep import sweep_for_ever
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.metrics import JobTimes
 from ml_backend.settings import ServiceSettings
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.results import digest
+from ml_backend.labelstudio.regions.results import digest
 
 __all__ = [
     "APPROVED",

@@ -16,10 +16,10 @@ from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
-from ml_backend.labelstudio.filters import condition, understood
-from ml_backend.labelstudio.listing import list_tasks, named_tasks
-from ml_backend.labelstudio.reader import TaskPage, read_project
-from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.regions.results import Result
+from ml_backend.labelstudio.tasks.filters import condition, understood
+from ml_backend.labelstudio.tasks.listing import list_tasks, named_tasks
+from ml_backend.labelstudio.tasks.reader import TaskPage, read_project
 from ml_backend.labelstudio.writer import create_predictions, delete_each, delete_predictions
 
 __all__ = [

@@ -15,10 +15,10 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.bodies import parts
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, every
-from ml_backend.labelstudio.reader import TaskPage
+from ml_backend.labelstudio.tasks.bodies import parts
+from ml_backend.labelstudio.tasks.filters import condition, every
+from ml_backend.labelstudio.tasks.reader import TaskPage
 
 __all__ = ["clear_tasks", "clearable"]
 

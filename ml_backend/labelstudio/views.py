@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from label_studio_sdk import LabelStudio
 
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.filters import condition, either, every
+from ml_backend.labelstudio.tasks.filters import condition, either, every
 
 __all__ = ["QUEUE", "Tab", "ensure_tabs", "review_tabs", "tab_data"]
 

@@ -16,8 +16,8 @@ from typing import Any, Final, cast
 from label_studio_sdk import LabelStudio
 
 from ml_backend.errors import ProjectGoneError
-from ml_backend.labelstudio.batches import find_relabel_projects
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 
 __all__ = [
     "KEY_HEADER",

@@ -14,8 +14,8 @@ from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError
 from ml_backend.labelstudio.client import explained
-from ml_backend.labelstudio.listing import named_tasks
-from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.regions.results import Result
+from ml_backend.labelstudio.tasks.listing import named_tasks
 
 __all__ = [
     "create_predictions",

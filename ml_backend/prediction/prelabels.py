@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.results import Result, encode_choices, encode_each
+from ml_backend.labelstudio.regions.results import Result, encode_choices, encode_each
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.overlaps import surest
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks

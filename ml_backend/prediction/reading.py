@@ -12,9 +12,9 @@ import numpy as np
 
 from ml_backend.errors import MediaError
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.images import RGB
-from ml_backend.labelstudio.media import Fetched
-from ml_backend.labelstudio.texts import check_texts
+from ml_backend.labelstudio.files.images import RGB
+from ml_backend.labelstudio.files.media import Fetched
+from ml_backend.labelstudio.files.texts import check_texts
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.findings import NONE
-from ml_backend.labelstudio.authorship import Authored
+from ml_backend.labelstudio.tasks.authorship import Authored
 from ml_backend.review.decide import CONFIRMED, CORRECTED
 
 __all__ = ["RIGHT", "WRONG", "Judged", "judged"]

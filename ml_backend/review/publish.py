@@ -9,9 +9,9 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.reader import TaskPage
-from ml_backend.labelstudio.results import Result
-from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION, Fix, suggest
+from ml_backend.labelstudio.regions.results import Result
+from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION, Fix, suggest
+from ml_backend.labelstudio.tasks.reader import TaskPage
 from ml_backend.labelstudio.writer import write_field
 from ml_backend.review.decide import Decision
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.findings import NONE
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.results import Labels
+from ml_backend.labelstudio.regions.results import Labels
 from ml_backend.outlines import Outlines
 from ml_backend.scoring.between import REACH, changes
 from ml_backend.storage.labels import StoredLabels

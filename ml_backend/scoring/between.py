@@ -15,7 +15,7 @@ from analysis.geometry import ragged
 from analysis.geometry.assignment import match
 from analysis.regions import Regions
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.results import Labels
+from ml_backend.labelstudio.regions.results import Labels
 from ml_backend.outlines import Outlines, boxes
 
 __all__ = ["REACH", "Agreed", "Changes", "agreed", "changes", "places"]

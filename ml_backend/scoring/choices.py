@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis import classification, multilabel, reasons
 from analysis.findings import NONE, Findings
-from ml_backend.labelstudio.suggestions import Fix
+from ml_backend.labelstudio.regions.suggestions import Fix
 from ml_backend.scoring.columns import ACTIONS, Calibration, Scored, Units
 
 __all__ = ["answers", "classes", "fit", "score"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis import reasons
 from analysis.findings import NONE, Findings
-from ml_backend.labelstudio.suggestions import Fix
+from ml_backend.labelstudio.regions.suggestions import Fix
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.scoring.nearby import Nearby

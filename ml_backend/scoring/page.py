@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from analysis import detection
 from analysis.findings import KINDS, NONE, Findings
-from ml_backend.labelstudio.reader import TaskPage
-from ml_backend.labelstudio.results import Labels, to_pixels
-from ml_backend.labelstudio.suggestions import Fix
+from ml_backend.labelstudio.regions.results import Labels, to_pixels
+from ml_backend.labelstudio.regions.suggestions import Fix
+from ml_backend.labelstudio.tasks.reader import TaskPage
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.policy import Policy

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.approval_marks import Approvals
-from ml_backend.labelstudio.reader import Annotations, Standing, TaskPage
-from ml_backend.labelstudio.results import Labels
+from ml_backend.labelstudio.regions.results import Labels
+from ml_backend.labelstudio.tasks.reader import Annotations, Standing, TaskPage
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.scoring.nearby import Nearby

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.changes import TaskStates
-from ml_backend.labelstudio.suggestions import Fix
+from ml_backend.labelstudio.regions.suggestions import Fix
+from ml_backend.labelstudio.tasks.changes import TaskStates
 from ml_backend.scoring.page import PageScores
 from ml_backend.storage.embedding_store import digest_of
 from ml_backend.storage.standing import Standing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from ml_backend.errors import ModelError
-from ml_backend.labelstudio.results import Result
+from ml_backend.labelstudio.regions.results import Result
 
 __all__ = ["Answer", "Reply", "Upstream", "UpstreamTask"]
 

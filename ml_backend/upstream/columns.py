@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.results import Labels, decode
-from ml_backend.labelstudio.units import to_pixels
+from ml_backend.labelstudio.regions.results import Labels, decode
+from ml_backend.labelstudio.regions.units import to_pixels
 from ml_backend.predictors.base import SCORE_FLOOR, Predictions
 from ml_backend.upstream.base import Answer
 

@@ -22,9 +22,9 @@ from pydantic import BaseModel, ValidationError
 
 from ml_backend import __version__
 from ml_backend.errors import LabelStudioError, MediaError, RelookError
-from ml_backend.jobs.connections import Connections
-from ml_backend.jobs.pending import UNNAMED
-from ml_backend.jobs.schedule import begin_if_changed, has_changed
+from ml_backend.jobs.changes.connections import Connections
+from ml_backend.jobs.queues.pending import UNNAMED
+from ml_backend.jobs.runs.schedule import begin_if_changed, has_changed
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.webhooks import PROJECT_HEADER
 from ml_backend.metrics import Metrics
@@ -33,18 +33,18 @@ from ml_backend.prediction.prelabels import prelabels
 from ml_backend.predictors.registry import warm_up
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
-from ml_backend.web.access import Access
-from ml_backend.web.annotators_api import annotators_api
+from ml_backend.web.access.password import BodyLimit, guarded
+from ml_backend.web.access.permission import Access
+from ml_backend.web.access.sessions import Attempts
+from ml_backend.web.api.annotators import annotators_api
+from ml_backend.web.api.runs import runs_api
+from ml_backend.web.api.settings import check_names, check_prefix, settings_api
 from ml_backend.web.model_check import ModelCheck
 from ml_backend.web.outbox import Outbox
 from ml_backend.web.page_app import add_page
-from ml_backend.web.password import BodyLimit, guarded
 from ml_backend.web.protocol import PredictRequest, SetupRequest, WebhookRequest
 from ml_backend.web.ready import ready_api
-from ml_backend.web.runs_api import runs_api
 from ml_backend.web.server import say_reason
-from ml_backend.web.sessions import Attempts
-from ml_backend.web.settings_api import check_names, check_prefix, settings_api
 
 __all__ = ["create_app"]
 

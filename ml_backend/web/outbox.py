@@ -19,8 +19,8 @@ from typing import Final
 import anyio
 import redis
 
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.schedule import begin_if_changed
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.runs.schedule import begin_if_changed
 
 __all__ = ["Outbox"]
 

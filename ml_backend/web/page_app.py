@@ -5,23 +5,23 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from ml_backend.services import Services
-from ml_backend.web.access import Access
-from ml_backend.web.actions_api import actions_api
-from ml_backend.web.batches_api import batches_api
-from ml_backend.web.events_api import events_api
-from ml_backend.web.guard import Guard
-from ml_backend.web.overview_api import overview_api
-from ml_backend.web.points_api import points_api
+from ml_backend.web.access.guard import Guard
+from ml_backend.web.access.permission import Access
+from ml_backend.web.access.sessions import Sessions
+from ml_backend.web.api.actions import actions_api
+from ml_backend.web.api.batches import batches_api
+from ml_backend.web.api.events import events_api
+from ml_backend.web.api.overview import overview_api
+from ml_backend.web.api.points import points_api
+from ml_backend.web.api.projects import projects_api
+from ml_backend.web.api.session import session_api
+from ml_backend.web.api.similar import similar_api
+from ml_backend.web.api.tasks import tasks_api
+from ml_backend.web.api.views import views_api
 from ml_backend.web.projects import Projects
-from ml_backend.web.projects_api import projects_api
-from ml_backend.web.session_api import session_api
-from ml_backend.web.sessions import Sessions
-from ml_backend.web.similar_api import similar_api
 from ml_backend.web.static_page import static_page
-from ml_backend.web.tasks_api import tasks_api
 from ml_backend.web.threads import Threads
 from ml_backend.web.thumbnails import Thumbnails
-from ml_backend.web.views_api import views_api
 
 __all__ = ["add_page"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.findings import KINDS
 from analysis.framing import framed
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.tags import SEPARATOR
+from ml_backend.labelstudio.tasks.tags import SEPARATOR
 from ml_backend.storage.lists import lengths
 from ml_backend.storage.page_columns import PageColumns
 from ml_backend.storage.plane import Plane

@@ -14,9 +14,9 @@ from fastapi import HTTPException
 from numpy.typing import NDArray
 
 from ml_backend.errors import LabelStudioError, ModelError, NotConnectedError
-from ml_backend.labelstudio.annotators import names_of_people
 from ml_backend.labelstudio.config import Control
-from ml_backend.labelstudio.reader import Project, read_project
+from ml_backend.labelstudio.tasks.annotators import names_of_people
+from ml_backend.labelstudio.tasks.reader import Project, read_project
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings

@@ -11,9 +11,9 @@ from typing import Final
 from PIL import Image
 
 from ml_backend.errors import MediaError
-from ml_backend.labelstudio.file_cache import FileCache
-from ml_backend.labelstudio.images import RGB
-from ml_backend.labelstudio.media import Fetched, MediaReader
+from ml_backend.labelstudio.files.file_cache import FileCache
+from ml_backend.labelstudio.files.images import RGB
+from ml_backend.labelstudio.files.media import Fetched, MediaReader
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["Thumbnail", "Thumbnails"]

@@ -26,10 +26,10 @@ from ml_backend.demo.projects import (
     create_project,
     upload_images,
 )
-from ml_backend.jobs.batch_orders import Order
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import ENDED, Run, RunBook
+from ml_backend.jobs.batches.orders import Order
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.runs.book import ENDED, Run, RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import free_port
 from ml_backend.services import Services

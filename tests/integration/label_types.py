@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.geometry.masks import Masks
 from ml_backend.labelstudio.config import Control, parse_config
-from ml_backend.labelstudio.results import Result, encode, encode_choices
+from ml_backend.labelstudio.regions.results import Result, encode, encode_choices
 from ml_backend.outlines import Geometry, Outlines
 from tests import shapes
 from tests.integration.samples import digit, scenes

@@ -5,12 +5,12 @@ Run with ``python -m tests.integration.quick_worker``.
 
 import logging
 
-from ml_backend.jobs import pulse
+from ml_backend.jobs.queues import pulse
 
 pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 4, 1
 
 # ruff: noqa: E402 - the others take these over as they are imported
-from ml_backend.jobs import limit
+from ml_backend.jobs.queues import limit
 from ml_backend.labelstudio import client
 
 limit._RETRY_SECONDS[:] = [1, 2, 3, *[4] * 40]

@@ -10,10 +10,10 @@ import pytest
 from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS, upload_images
-from ml_backend.jobs import field_actions
-from ml_backend.jobs.action_book import ActionBook, Lot, Wish, enqueue
-from ml_backend.jobs.ranges import SHARD
-from ml_backend.labelstudio.own_fields import read_own_fields
+from ml_backend.jobs.acting import field_actions
+from ml_backend.jobs.acting.book import ActionBook, Lot, Wish, enqueue
+from ml_backend.jobs.queues.ranges import SHARD
+from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import right, scenes
 from tests.integration.test_approve import unlabelled

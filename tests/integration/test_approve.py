@@ -16,17 +16,18 @@ from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS, human_result, upload_images
 from ml_backend.errors import ConfigError, SettingsError
-from ml_backend.jobs import approval
-from ml_backend.jobs.action_book import ActionBook, Wish
-from ml_backend.jobs.approval import ApprovalWork, Tally
-from ml_backend.jobs.approval_undo import undo
-from ml_backend.jobs.approve_action import approve as approve_action
-from ml_backend.jobs.comparison import Comparison
-from ml_backend.jobs.ranges import SHARD
-from ml_backend.labelstudio import approvals, listing
+from ml_backend.jobs.acting.book import ActionBook, Wish
+from ml_backend.jobs.approvals import work as approval
+from ml_backend.jobs.approvals.action import approve as approve_action
+from ml_backend.jobs.approvals.undo import undo
+from ml_backend.jobs.approvals.work import ApprovalWork, Tally
+from ml_backend.jobs.project.comparison import Comparison
+from ml_backend.jobs.queues.ranges import SHARD
+from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.approval_marks import approval_version, batch_of
-from ml_backend.labelstudio.changes import read_states
-from ml_backend.labelstudio.reader import TaskPage, read_tasks
+from ml_backend.labelstudio.tasks import listing
+from ml_backend.labelstudio.tasks.changes import read_states
+from ml_backend.labelstudio.tasks.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
 from ml_backend.services import Services
 from tests.integration.conftest import MODEL, Bench, wait_for

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ml_backend.demo.projects import connect_backend, create_project
 from ml_backend.errors import TokenRefusedError
-from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.labelstudio.client import access_headers
 from ml_backend.services import Services
 from tests.integration.conftest import Bench, wait_for

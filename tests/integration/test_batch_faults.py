@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from ml_backend.errors import BatchError, LabelStudioError
-from ml_backend.jobs.approval_undo import undo
-from ml_backend.jobs.batches import Batches
-from ml_backend.jobs.ranges import SHARD
-from ml_backend.jobs.take_back import held_answers, take_back
-from ml_backend.labelstudio import listing
+from ml_backend.jobs.approvals.undo import undo
+from ml_backend.jobs.batches.take_back import held_answers, take_back
+from ml_backend.jobs.batches.work import Batches
+from ml_backend.jobs.queues.ranges import SHARD
 from ml_backend.labelstudio.approval_marks import approval_version
-from ml_backend.labelstudio.batches import find_relabel_projects
+from ml_backend.labelstudio.relabel.batches import find_relabel_projects
+from ml_backend.labelstudio.tasks import listing
 from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.services import Services
 from tests.integration.conftest import new_order, wait_for

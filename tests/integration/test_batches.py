@@ -11,9 +11,9 @@ import pytest
 
 from ml_backend.demo.projects import SampleTask
 from ml_backend.errors import BatchError, SettingsError
-from ml_backend.jobs.batches import Batches
-from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.jobs.take_back import held_answers
+from ml_backend.jobs.batches.take_back import held_answers
+from ml_backend.jobs.batches.work import Batches
+from ml_backend.jobs.changes.reconcile import find_lost_events
 from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.labelstudio.writer import write_field
 from tests.integration.conftest import Bench, new_order, wait_for

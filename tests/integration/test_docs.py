@@ -26,10 +26,10 @@ from rq import Worker
 
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import connect_backend, create_project, upload_images
-from ml_backend.jobs.embedded_redis import running_address
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.queues.embedded_redis import running_address
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.runs.book import RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import ChildProcess, free_port

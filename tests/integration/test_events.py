@@ -20,8 +20,8 @@ import pytest
 import redis
 
 from ml_backend.demo.projects import CONFIGS
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.queue import Mailbox
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.processes import ChildProcess, free_port
 from tests.integration.conftest import MODELS, wait_for
 

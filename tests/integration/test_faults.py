@@ -23,16 +23,16 @@ from pydantic import SecretStr
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import create_project
 from ml_backend.errors import BatchError
-from ml_backend.jobs.action_book import Action, ActionBook, Wish, enqueue
-from ml_backend.jobs.batches import Batches
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.ranges import SHARD
-from ml_backend.jobs.runs import ENDED, Run, RunBook
-from ml_backend.labelstudio import listing
-from ml_backend.labelstudio.changes import last_change, read_changes, read_states
+from ml_backend.jobs.acting.book import Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.batches.work import Batches
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.queues.ranges import SHARD
+from ml_backend.jobs.runs.book import ENDED, Run, RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.labelstudio.client import connect
+from ml_backend.labelstudio.tasks import listing
+from ml_backend.labelstudio.tasks.changes import last_change, read_changes, read_states
 from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.processes import ChildProcess
 from ml_backend.services import Services

@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from ml_backend.jobs.comparison import Comparison
-from ml_backend.jobs.opened import OpenedProject
-from ml_backend.labelstudio.filters import condition, either, every
+from ml_backend.jobs.project.comparison import Comparison
+from ml_backend.jobs.project.opened import OpenedProject
+from ml_backend.labelstudio.tasks.filters import condition, either, every
 from ml_backend.services import Services
 from tests.integration.conftest import Bench
 from tests.integration.samples import right, scenes, wrong_class

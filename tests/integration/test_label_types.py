@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ml_backend.labelstudio.results import decode
-from ml_backend.labelstudio.units import to_pixels
+from ml_backend.labelstudio.regions.results import decode
+from ml_backend.labelstudio.regions.units import to_pixels
 from ml_backend.outlines import boxes
 from tests.integration import label_types
 from tests.integration.conftest import Bench

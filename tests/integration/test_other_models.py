@@ -7,7 +7,7 @@ import pytest
 from ml_backend.demo.projects import connect_backend, upload_images
 from ml_backend.labelstudio.client import access_headers
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.results import encode_choices
+from ml_backend.labelstudio.regions.results import encode_choices
 from tests.hostile import HostileServer
 from tests.integration import label_types, standing_model
 from tests.integration.label_types import TASKS, WRONG, labels, of_boxes

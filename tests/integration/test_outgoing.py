@@ -7,11 +7,11 @@ from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.errors import LabelStudioError
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.outgoing import Outgoing
-from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.jobs.project.outgoing import Outgoing
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
 from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.reader import read_project
+from ml_backend.labelstudio.tasks.reader import read_project
 from ml_backend.settings import ServiceSettings
 from ml_backend.storage.tables import Tables
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from ml_backend.jobs.known_changes import KnownChanges
-from ml_backend.jobs.reconcile import find_lost_events
-from ml_backend.labelstudio.changes import last_change, shifted
+from ml_backend.jobs.changes.known import KnownChanges
+from ml_backend.jobs.changes.reconcile import find_lost_events
+from ml_backend.labelstudio.tasks.changes import last_change, shifted
 from ml_backend.services import Services
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class

@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.demo.projects import CONFIGS
-from ml_backend.jobs.runs import Run
-from ml_backend.jobs.schedule import begin_if_due
-from ml_backend.labelstudio.selection import Selection
+from ml_backend.jobs.runs.book import Run
+from ml_backend.jobs.runs.schedule import begin_if_due
+from ml_backend.labelstudio.tasks.selection import Selection
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import one_missing, right, scenes, wrong_class
 from tests.integration.test_incremental import Traffic

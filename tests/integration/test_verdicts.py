@@ -8,8 +8,8 @@ import numpy as np
 
 from analysis.priority import KindCalibrator
 from ml_backend.demo.projects import human_result, upload_images
-from ml_backend.labelstudio.results import digest
-from ml_backend.labelstudio.verdicts import read_verdicts
+from ml_backend.labelstudio.regions.results import digest
+from ml_backend.labelstudio.tasks.verdicts import read_verdicts
 from ml_backend.marks import Mark
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class

@@ -6,9 +6,9 @@ import time
 
 import redis
 
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import ENDED, RunBook
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.runs.book import ENDED, RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.processes import ChildProcess
 
 TASKS = 400

@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import redis
 
-from ml_backend.jobs import limit, pulse
+from ml_backend.jobs.queues import limit, pulse
 
 # Sooner than in life, or each test of a killed worker would take minutes.
 pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 3, 1
@@ -50,10 +50,10 @@ limit._RETRY_SECONDS[:] = [1] * 6
 
 # ruff: noqa: E402 - the others take these over as they are imported
 from ml_backend.errors import LabelStudioError
-from ml_backend.jobs.crashes import Crashes
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.queues.crashes import Crashes
+from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
+from ml_backend.jobs.runs.book import RunBook
+from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.settings import service_settings
 
 
@@ -221,15 +221,15 @@ def stand_in(name, **parts):
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     stand_in("ml_backend.services", Services=Services)
-    stand_in("ml_backend.jobs.project", ProjectWork=ProjectWork)
-    stand_in("ml_backend.jobs.batches", Batches=Batches)
+    stand_in("ml_backend.jobs.project.work", ProjectWork=ProjectWork)
+    stand_in("ml_backend.jobs.batches.work", Batches=Batches)
     stand_in(
-        "ml_backend.jobs.take_back",
+        "ml_backend.jobs.batches.take_back",
         is_relabel_project=lambda mailbox, project: False,
         relay=None,
         take_back_beside=None,
     )
-    from ml_backend.labelstudio import changes
+    from ml_backend.labelstudio.tasks import changes
 
     changes.read_states = read_states
     import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow

@@ -10,9 +10,9 @@ import redis
 from fastapi import HTTPException
 from starlette.requests import Request
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.web.access import Access
-from ml_backend.web.sessions import Attempts
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.web.access.permission import Access
+from ml_backend.web.access.sessions import Attempts
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import redis
 
-from ml_backend.jobs.action_book import ActionBook, Lot, Wish, enqueue
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.queue_history import QueueHistory
-from ml_backend.jobs.sweep import sweep
+from ml_backend.jobs.acting.book import ActionBook, Lot, Wish, enqueue
+from ml_backend.jobs.project.queue_history import QueueHistory
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.queues.sweep import sweep
 from ml_backend.review.decide import CONFIRMED, NEEDS_REVIEW
 
 

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from ml_backend.demo.projects import CONFIGS
 from ml_backend.demo.scenes import draw_scene, split_digits
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.runs import RunBook
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.prediction import recent
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_backend.errors import ConfigError
-from ml_backend.jobs.approval import _sure
+from ml_backend.jobs.approvals.work import _sure
 from ml_backend.outlines import Outlines
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.predicting import ControlPredictions, PredictedTasks

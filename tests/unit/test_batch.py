@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import pytest
 
-from ml_backend.labelstudio import batches, corrections
-from ml_backend.labelstudio.batches import readable
+from ml_backend.labelstudio.relabel import batches, corrections
+from ml_backend.labelstudio.relabel.batches import readable
 from ml_backend.review.batch import Answers, Originals, Sent, Waiting, choose, confirmed, fates
 
 SENT, SAID, OTHER = "aa", "bb", "cc"

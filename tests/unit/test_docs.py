@@ -8,7 +8,7 @@ import pytest
 from ml_backend.commands.settings_page import settings_page
 from ml_backend.labelstudio.attributes import LabelAttributes, TagAttributes
 from ml_backend.labelstudio.config import SERVED, parse_config
-from ml_backend.labelstudio.reader import OWN_FIELDS
+from ml_backend.labelstudio.tasks.reader import OWN_FIELDS
 from ml_backend.settings import project_settings
 
 ROOT = Path(__file__).parents[2]

@@ -6,13 +6,13 @@ import pytest
 import redis
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs import locks, pulse
-from ml_backend.jobs.checkpoints import Checkpoints
-from ml_backend.jobs.embedded_redis import EmbeddedRedis, running_address
-from ml_backend.jobs.limit import retry
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import RunBook
-from ml_backend.jobs.sweep import sweep
+from ml_backend.jobs.queues import locks, pulse
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis, running_address
+from ml_backend.jobs.queues.limit import retry
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.queues.sweep import sweep
+from ml_backend.jobs.runs.book import RunBook
+from ml_backend.jobs.runs.checkpoints import Checkpoints
 from ml_backend.metrics import JobTimes, Metrics
 
 

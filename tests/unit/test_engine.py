@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ml_backend.errors import RunError
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.runs import STAGES
-from ml_backend.labelstudio.selection import Selection
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.runs.book import STAGES
+from ml_backend.labelstudio.tasks.selection import Selection
 from tests.unit.engine import TASKS, Engine, assert_complete, wait_for
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import redis
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis, _executable
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis, _executable
 from ml_backend.processes import ChildProcess, free_port
 from tests.relay import Relay
 from tests.unit.engine import Engine, assert_complete, wait_for
@@ -128,7 +128,7 @@ def test_clocks_that_are_hours_apart_delay_no_retry(engine, hours):
 @pytest.mark.parametrize("hours", [3, -3])
 def test_clocks_that_are_hours_apart_delay_no_job_for_later(engine, hours):
     script = (
-        "import sys, redis; from ml_backend.jobs.queue import Mailbox; "
+        "import sys, redis; from ml_backend.jobs.queues.mailbox import Mailbox; "
         "mailbox = Mailbox(redis.Redis.from_url(sys.argv[1])); "
         "mailbox.send_soon(7); mailbox.see_to_key(7)"
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.results import decode
+from ml_backend.labelstudio.regions.results import decode
 from ml_backend.review.feedback import Agreement, Labelled, Mix, Pair, Report, report
 from ml_backend.review.feedback_csv import as_csv
 from ml_backend.review.judged import RIGHT, WRONG, Judged

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ml_backend.labelstudio.file_cache import FileCache
+from ml_backend.labelstudio.files.file_cache import FileCache
 
 MIB = 1 << 20
 

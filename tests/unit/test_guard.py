@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import JSONResponse
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
 from ml_backend.settings import ServiceSettings, service_settings, variable
 from ml_backend.web.app import create_app

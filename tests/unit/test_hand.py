@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml_backend.jobs.field_changes import FIELD_CHANGES
+from ml_backend.jobs.acting.field_changes import FIELD_CHANGES
 from ml_backend.marks import Mark
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import CLEARED, honour

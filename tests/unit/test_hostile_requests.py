@@ -10,12 +10,13 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from ml_backend.errors import ConfigError
-from ml_backend.jobs.action_book import KEPT, ActionBook, Wish
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.acting.book import KEPT, ActionBook, Wish
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.settings import ServiceSettings
-from ml_backend.web import events_api, server
-from ml_backend.web.access import Access
+from ml_backend.web import server
+from ml_backend.web.access.permission import Access
+from ml_backend.web.api import events as events_api
 from ml_backend.web.app import create_app
 
 SIGNED_IN = {"Authorization": "Token reader"}

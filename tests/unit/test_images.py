@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from ml_backend.errors import MediaError
-from ml_backend.labelstudio.images import decode_image
+from ml_backend.labelstudio.files.images import decode_image
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)

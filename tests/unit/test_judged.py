@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml_backend.labelstudio.authorship import Authored
+from ml_backend.labelstudio.tasks.authorship import Authored
 from ml_backend.review.judged import RIGHT, WRONG, judged
 
 OPEN = -1

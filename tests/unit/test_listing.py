@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from ml_backend.labelstudio.approvals import unlabelled_among
 from ml_backend.labelstudio.client import connect
-from ml_backend.labelstudio.listing import list_tasks, named_tasks
-from ml_backend.labelstudio.own_fields import read_own_fields
+from ml_backend.labelstudio.tasks.listing import list_tasks, named_tasks
+from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from ml_backend.settings import ServiceSettings
 from tests.made_project import PROJECT, TASKS, LabelStudioWithOneProject
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml_backend.labelstudio.changes import TaskStates
+from ml_backend.labelstudio.tasks.changes import TaskStates
 from ml_backend.scoring.page import PageScores
 from ml_backend.storage.looks import QUIET, UNKNOWN, LookBook, Looks, told
 from ml_backend.storage.tables import Tables

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ml_backend.errors import MediaError
-from ml_backend.labelstudio.media import MediaReader
+from ml_backend.labelstudio.files.media import MediaReader
 from ml_backend.settings import ServiceSettings
 from tests.unit.test_media_kept import Client
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from ml_backend.errors import MediaError
-from ml_backend.labelstudio import media
-from ml_backend.labelstudio.media import MediaReader
+from ml_backend.labelstudio.files import media
+from ml_backend.labelstudio.files.media import MediaReader
 from ml_backend.settings import ServiceSettings
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml_backend.embedders.embedding import embed_missing
-from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.predictors.yolo import YoloPredictor
 from ml_backend.scoring.page import page_labels
 from ml_backend.storage.standing import Standing

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from ml_backend.jobs.opened import OpenedProject
-from ml_backend.jobs.queue_history import QueueHistory
+from ml_backend.jobs.project.opened import OpenedProject
+from ml_backend.jobs.project.queue_history import QueueHistory
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.storage.standing import Standing
 from ml_backend.web.app import create_app

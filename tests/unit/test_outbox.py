@@ -7,10 +7,10 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.queue import Mailbox, open_redis
-from ml_backend.jobs.runs import RunBook
-from ml_backend.jobs.schedule import begin_if_changed
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
+from ml_backend.jobs.runs.book import RunBook
+from ml_backend.jobs.runs.schedule import begin_if_changed
 from ml_backend.settings import ServiceSettings
 from ml_backend.web.outbox import Outbox
 

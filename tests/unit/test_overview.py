@@ -8,12 +8,12 @@ import pytest
 
 from analysis.priority import KindCalibrator
 from ml_backend.demo.projects import human_result
-from ml_backend.jobs.annotators import _score
-from ml_backend.jobs.opened import OpenedProject
-from ml_backend.jobs.project import ProjectWork
+from ml_backend.jobs.project.annotators import _score
+from ml_backend.jobs.project.opened import OpenedProject
+from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.review.decide import CORRECTED, NEEDS_REVIEW
-from ml_backend.web.overview_api import _count
+from ml_backend.web.api.overview import _count
 from ml_backend.web.projects import Projects
 from tests import made_project
 from tests.integration.samples import right, scenes

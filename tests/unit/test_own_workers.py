@@ -13,8 +13,8 @@ from rq import Worker
 from rq.worker_registration import clean_worker_registry
 
 from ml_backend.checks import own_workers
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.queue import Mailbox, living_workers
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox, living_workers
 from ml_backend.processes import ChildProcess
 from ml_backend.settings import ServiceSettings
 

@@ -9,7 +9,7 @@ import pytest
 from analysis.findings import KINDS
 from analysis.geometry.masks import Masks
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.tags import SEPARATOR
+from ml_backend.labelstudio.tasks.tags import SEPARATOR
 from ml_backend.outlines import Outlines
 from ml_backend.storage.labels import form_of
 from ml_backend.storage.page_columns import FOUND, TASKS, PageColumns

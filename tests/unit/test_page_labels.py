@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ml_backend.labelstudio.brush import encode_rle
 from ml_backend.labelstudio.config import LabelingConfig
-from ml_backend.labelstudio.reader import _page
+from ml_backend.labelstudio.regions.brush import encode_rle
+from ml_backend.labelstudio.tasks.reader import _page
 from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions

@@ -5,11 +5,11 @@ import redis
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.web.access import Access
-from ml_backend.web.guard import COOKIE, Guard
-from ml_backend.web.session_api import session_api
-from ml_backend.web.sessions import SESSION_S, Attempts, Session, Sessions
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.web.access.guard import COOKIE, Guard
+from ml_backend.web.access.permission import Access
+from ml_backend.web.access.sessions import SESSION_S, Attempts, Session, Sessions
+from ml_backend.web.api.session import session_api
 
 TOKEN = "a" * 40
 MINE = Session(TOKEN, 7, "Ann", "ann@example.com")

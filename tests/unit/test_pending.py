@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.pending import UNNAMED, Pending
-from ml_backend.jobs.queue import Mailbox, open_redis
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
+from ml_backend.jobs.queues.pending import UNNAMED, Pending
 from ml_backend.settings import ServiceSettings
 
 

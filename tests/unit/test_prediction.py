@@ -11,8 +11,8 @@ import pytest
 
 from ml_backend.errors import LabelStudioError, MediaError, ModelError
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.media import Fetched
-from ml_backend.labelstudio.texts import TextReader
+from ml_backend.labelstudio.files.media import Fetched
+from ml_backend.labelstudio.files.texts import TextReader
 from ml_backend.prediction import reading
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.model_choice import ModelChoice

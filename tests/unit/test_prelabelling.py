@@ -7,9 +7,9 @@ import pytest
 
 from ml_backend.demo.projects import human_result
 from ml_backend.jobs import events
-from ml_backend.jobs.outgoing import _ROWS
-from ml_backend.jobs.project import ProjectWork
-from ml_backend.labelstudio.suggestions import SUGGESTION_VERSION
+from ml_backend.jobs.project.outgoing import _ROWS
+from ml_backend.jobs.project.work import ProjectWork
+from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 from tests import made_project
 from tests.integration.samples import right, scenes
 from tests.made_project import PROJECT, TASKS

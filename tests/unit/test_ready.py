@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.settings import ServiceSettings
 from ml_backend.storage.store import Store
 from ml_backend.web import ready

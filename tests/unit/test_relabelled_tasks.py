@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ml_backend.demo.projects import CONFIGS
-from ml_backend.labelstudio import reader
 from ml_backend.labelstudio.clearing import clearable
 from ml_backend.labelstudio.config import parse_config
+from ml_backend.labelstudio.tasks import reader
 from tests.unit.regions import box
 
 CONFIG = parse_config(CONFIGS["detection"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml_backend.labelstudio.results import decode, digest, encode, encode_choices
+from ml_backend.labelstudio.regions.results import decode, digest, encode, encode_choices
 from ml_backend.outlines import Outlines
 from tests.unit.regions import BOX, MANY, MASK, ONE, POINT, POLYGON, SPAN, box, region
 

@@ -8,9 +8,9 @@ from hypothesis.extra import numpy as arrays
 from label_studio_sdk.converter import brush
 
 from analysis.geometry.masks import Masks
-from ml_backend.labelstudio.brush import MAX_PIXELS, decode_rle, encode_rle
-from ml_backend.labelstudio.results import decode, digest, encode
-from ml_backend.labelstudio.units import to_percent, to_pixels
+from ml_backend.labelstudio.regions.brush import MAX_PIXELS, decode_rle, encode_rle
+from ml_backend.labelstudio.regions.results import decode, digest, encode
+from ml_backend.labelstudio.regions.units import to_percent, to_pixels
 from ml_backend.outlines import Outlines, boxes, masks, shapes
 from tests.unit.regions import MASK, region
 

@@ -15,9 +15,9 @@ from label_studio_sdk.converter.utils import (
 from PIL import Image
 
 from analysis.geometry.polygons import Polygons
-from ml_backend.labelstudio.media import decode_image
-from ml_backend.labelstudio.results import decode, encode
-from ml_backend.labelstudio.units import to_percent, to_pixels
+from ml_backend.labelstudio.files.media import decode_image
+from ml_backend.labelstudio.regions.results import decode, encode
+from ml_backend.labelstudio.regions.units import to_percent, to_pixels
 from ml_backend.outlines import Outlines, boxes, shapes
 from tests.unit.regions import BOX, POINT, POLYGON, SPAN, box, region
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_backend.labelstudio.results import decode, encode
+from ml_backend.labelstudio.regions.results import decode, encode
 from ml_backend.outlines import Outlines
 from tests.unit.regions import POINT, box, region
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import redis
 
-from ml_backend.jobs.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.graph import RunGraph
-from ml_backend.jobs.queue import Mailbox
-from ml_backend.jobs.runs import ENDED, RunBook
-from ml_backend.jobs.schedule import begin_if_changed, begin_if_due
-from ml_backend.labelstudio.selection import Selection
+from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.runs.book import ENDED, RunBook
+from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.schedule import begin_if_changed, begin_if_due
+from ml_backend.labelstudio.tasks.selection import Selection
 
 CONFIG = (
     '<View><Image name="i" value="$image"/><Choices name="c" toName="i">'

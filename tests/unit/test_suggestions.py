@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.suggestions import Fix, suggest
+from ml_backend.labelstudio.regions.suggestions import Fix, suggest
 from ml_backend.outlines import Outlines
 
 LABEL, CHOICE, TAGS = parse_config(

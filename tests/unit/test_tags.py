@@ -3,8 +3,8 @@
 import pytest
 
 from ml_backend.errors import SettingsError
-from ml_backend.jobs.field_changes import FIELD_CHANGES, Refused
-from ml_backend.labelstudio.tags import check_tag, join_tags, split_tags
+from ml_backend.jobs.acting.field_changes import FIELD_CHANGES, Refused
+from ml_backend.labelstudio.tasks.tags import check_tag, join_tags, split_tags
 
 
 def test_tags_of_tasks_and_regions_share_a_field():

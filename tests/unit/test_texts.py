@@ -1,7 +1,7 @@
 import pytest
 
 from ml_backend.errors import MediaError, TokenRefusedError
-from ml_backend.labelstudio.texts import TextReader, check_texts
+from ml_backend.labelstudio.files.texts import TextReader, check_texts
 
 FILES = {
     "/data/plain.txt": "Zoë in Köln 😀\r\n\u05e9\u05dc\u05d5\u05dd".encode(),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ml_backend.errors import MediaError
-from ml_backend.labelstudio.media import MediaReader
+from ml_backend.labelstudio.files.media import MediaReader
 from ml_backend.settings import ServiceSettings
 from ml_backend.web.thumbnails import Thumbnails
 

@@ -1,0 +1,1 @@
+"""What people ask to be done with tasks, kept, done and undone."""

@@ -1,0 +1,1 @@
+"""Labels that the model gives by itself, and taking them back."""

@@ -1,0 +1,1 @@
+"""Relabel batches: ordered, sent, and their answers brought back."""

@@ -1,0 +1,1 @@
+"""What changed in Label Studio without our being told: found again."""

@@ -1,0 +1,1 @@
+"""Redis, as web server and workers share it: queues, locks, clocks, signs of life."""

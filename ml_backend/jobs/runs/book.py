@@ -1,0 +1,305 @@
+"""Where runs over projects are written down: stage, progress, errors, log.
+
+All times are those of Redis: the machines' own clocks need not agree.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, cast
+
+import redis
+from redis.client import Pipeline
+
+from ml_backend.jobs.queues import clock
+from ml_backend.jobs.runs.run import ENDED, STAGES, Run
+from ml_backend.labelstudio.tasks.selection import Selection
+
+__all__ = ["ENDED", "STAGES", "Run", "RunBook"]
+
+_KEPT_S: Final = 30 * 24 * 3600
+_MOST_RUNS: Final = 50
+_MOST_ERRORS: Final = 1000
+_MOST_LINES: Final = 200
+
+#: A run becomes its project's current one, and supersedes that which was, all at once: a process
+#: that dies leaves no run that neither goes on nor ends. Done twice, it is as done once.
+_TAKE_PLACE = """
+local older = redis.call('SET', KEYS[1], ARGV[1], 'GET')
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('LREM', KEYS[3], 0, ARGV[1])
+redis.call('LPUSH', KEYS[3], ARGV[1])
+redis.call('LTRIM', KEYS[3], 0, ARGV[2] - 1)
+if older and older ~= ARGV[1] then
+  local key = ARGV[5] .. older
+  local state = redis.call('HGET', key, 'state')
+  if state and not string.find(ARGV[3], state, 1, true) then
+    redis.call('HSET', key, 'state', 'superseded', 'ended', ARGV[4])
+  end
+  redis.call('SREM', KEYS[2], older)
+end
+"""
+
+#: The first end of a run is the one that counts. The newest start of a run over the whole project
+#: outlives the run, and all that came after it.
+_CLOSE = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+redis.call('HSET', KEYS[1], 'state', ARGV[2], 'ended', ARGV[3])
+if ARGV[2] == 'done' then redis.call('HSET', KEYS[1], 'stage', 'done') end
+redis.call('SREM', KEYS[2], ARGV[4])
+local said = redis.call('HMGET', KEYS[1], 'over', 'started', 'project')
+if said[1] == '' and ARGV[2] ~= 'superseded' then
+  redis.call('ZADD', KEYS[3], 'GT', said[2], said[3])
+end
+return 1
+"""
+
+#: A run that was cancelled meanwhile begins nothing.
+_BEGIN = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[2], 'done', ARGV[3],
+  'total', ARGV[4], 'stage_base', ARGV[3], 'stage_began', ARGV[5], 'moved', ARGV[5])
+return 1
+"""
+
+#: Of many jobs that find the run's ground changed, one begins it anew.
+_RENEW = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
+if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'queued', 'stage', ARGV[3], 'moved', ARGV[4])
+redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+redis.call('DEL', KEYS[2])
+return redis.call('HINCRBY', KEYS[1], 'renewed', 1)
+"""
+
+#: Of two jobs that both find a stage complete, one begins the next.
+_STEP = """
+if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'stage', ARGV[2], 'moved', ARGV[3])
+return 1
+"""
+
+
+class RunBook:
+    """Where runs are written down.
+
+    Args:
+        connection: the service's Redis.
+    """
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._redis = connection
+        self._take_place = connection.register_script(_TAKE_PLACE)
+        self._close = connection.register_script(_CLOSE)
+        self._begin = connection.register_script(_BEGIN)
+        self._step = connection.register_script(_STEP)
+        self._renew = connection.register_script(_RENEW)
+
+    def now(self) -> float:
+        """Return the time by Redis' clock, seconds since 1970."""
+        return clock.now(self._redis)
+
+    def open(self, project: int, over: Selection | None = None) -> Run:
+        """Begin a run, over all of a project or some of it.
+
+        It takes the place of the project's run that is under way.
+        """
+        run = uuid.uuid4().hex[:12]
+        now = self.now()
+        fields = {
+            **{"project": project, "over": over.said if over else ""},
+            **{"state": "queued", "stage": STAGES[0]},
+            **{"attempt": 0, "done": 0, "total": 0, "flagged": 0, "moved": now},
+            **{"stage_began": 0, "stage_base": 0, "started": now, "ended": 0},
+        }
+        with self._redis.pipeline() as pipe:
+            pipe.hset(_run(run), mapping=cast(Any, fields))
+            pipe.expire(_run(run), _KEPT_S)
+            if over:
+                pipe.set(_over(run), json.dumps(asdict(over)), ex=_KEPT_S)
+            self._make_current(pipe, run, project, now)
+            pipe.execute()
+        return self.read(run)
+
+    def reopen(self, run: str, stage: str) -> Run:
+        """Take up again a run that has ended, from a stage on; it becomes the newest.
+
+        Raises:
+            KeyError: when there is none.
+        """
+        found, now = self.read(run), self.now()
+        fields = {"state": "queued", "stage": stage, "ended": 0, "moved": now}
+        with self._redis.pipeline() as pipe:
+            pipe.hset(_run(run), mapping=cast(Any, fields))
+            pipe.hincrby(_run(run), "attempt", 1)
+            pipe.delete(_errors(run))
+            self._make_current(pipe, run, found.project, now)
+            pipe.execute()
+        return self.read(run)
+
+    def renew(self, run: Run) -> int:
+        """Queue a run anew from its beginning, as another attempt.
+
+        Returns:
+            how often that has happened to it; 0 when another job has done so or the run has ended.
+        """
+        keys = [_run(run.id), _errors(run.id)]
+        return int(
+            self._renew(keys=keys, args=[" ".join(ENDED), run.attempt, STAGES[0], self.now()])
+        )
+
+    def found(self, run: str, basis: int) -> None:
+        """Note what a run rests on, and that it has found nothing yet."""
+        self._redis.hset(_run(run), mapping={"basis": basis, "done": 0, "flagged": 0})
+
+    def basis(self, run: str) -> int | None:
+        """Return what a run rests on; None before it began."""
+        kept = cast(bytes | None, self._redis.hget(_run(run), "basis"))
+        return int(kept) if kept is not None else None
+
+    def over(self, run: str) -> Selection | None:
+        """Return what of its project a run is over, None for all of it."""
+        kept = cast(bytes | None, self._redis.get(_over(run)))
+        return Selection(**json.loads(kept)) if kept is not None else None
+
+    def is_current(self, run: Run) -> bool:
+        """Whether no newer run has taken its place and it has not ended."""
+        return run.state not in ENDED and self._current(run.project) == run.id
+
+    def goes_on(self, run: Run) -> bool:
+        """Whether this attempt of a run is still the one under way."""
+        now = self.read(run.id)
+        return self.is_current(now) and now.attempt == run.attempt
+
+    def under_way(self, project: int) -> bool:
+        """Whether a run over a project will still send predictions."""
+        current = self._current(project)
+        if not current or not self._redis.sismember(_OPEN, current):
+            return False
+        return self.read(current).stage != "projecting"
+
+    def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
+        """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
+
+        Returns:
+            false when the run has ended.
+        """
+        ended = " ".join(ENDED)
+        return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
+
+    def note_flagged(self, run: str, flagged: int) -> None:
+        """Note how many tasks need review, of those that the run leaves as they are."""
+        self._redis.hset(_run(run), "flagged", str(flagged))
+
+    def touch(self, run: str) -> None:
+        """Note that somebody has seen to the run."""
+        self._redis.hset(_run(run), "moved", str(self.now()))
+
+    def step(self, run: str, stage: str, following: str) -> bool:
+        """Go on from one stage to another; false when another job has done so."""
+        return bool(self._step(keys=[_run(run)], args=[stage, following, self.now()]))
+
+    def note_errors(self, run: str, errors: Mapping[str, str]) -> None:
+        """Note what is wrong with single tasks; the run goes on."""
+        room = _MOST_ERRORS - self._redis.hlen(_errors(run))
+        taken = dict(list(errors.items())[: max(room, 0)])
+        if taken:
+            self._redis.hset(_errors(run), mapping=cast(Any, taken))
+            self._redis.expire(_errors(run), _KEPT_S)
+
+    def log(self, run: str, line: str) -> None:
+        """Write a line into the run's log; the oldest lines go first."""
+        with self._redis.pipeline() as pipe:
+            pipe.rpush(_log(run), f"{self.now():.3f} {line}")
+            pipe.ltrim(_log(run), -_MOST_LINES, -1)
+            pipe.expire(_log(run), _KEPT_S)
+            pipe.execute()
+
+    def close(self, run: str, state: str) -> bool:
+        """End a run; false when it had ended before."""
+        keys = [_run(run), _OPEN, _WHOLE]
+        return bool(self._close(keys=keys, args=[" ".join(ENDED), state, self.now(), run]))
+
+    def last_whole(self, project: int) -> float:
+        """Return when the newest run over all of a project that came to an end began.
+
+        Returns:
+            seconds since 1970; 0 for none. One that a newer run took the place of does not count.
+        """
+        return self._redis.zscore(_WHOLE, str(project)) or 0.0
+
+    def quiet(self, seconds: float) -> list[Run]:
+        """Return the runs under way in which nothing has moved for so long."""
+        since = self.now() - seconds
+        ids = [run.decode() for run in cast(set[bytes], self._redis.smembers(_OPEN))]
+        moved = {run: cast(bytes | None, self._redis.hget(_run(run), "moved")) for run in ids}
+        return [self.read(run) for run, at in moved.items() if at and float(at) < since]
+
+    def read(self, run: str) -> Run:
+        """Return a run as it stands.
+
+        Raises:
+            KeyError: when there is none.
+        """
+        with self._redis.pipeline() as pipe:
+            pipe.hgetall(_run(run))
+            pipe.hgetall(_errors(run))
+            pipe.lrange(_log(run), 0, -1)
+            raw, said, lines = pipe.execute()
+        if not raw:
+            raise KeyError(f"there is no run {run!r}")
+        return Run.of(run, _text(raw), _text(said), [line.decode() for line in lines], self.now())
+
+    def of_project(self, project: int) -> list[Run]:
+        """Return a project's runs, the last one begun or taken up again first."""
+        return [self.read(run) for run in self.ids_of(project) if self._redis.exists(_run(run))]
+
+    def ids_of(self, project: int) -> list[str]:
+        """Return the ids of a project's runs, in the order of ``of_project``."""
+        ids = cast(list[bytes], self._redis.lrange(_runs_of(project), 0, -1))
+        return [run.decode() for run in ids]
+
+    def _make_current(self, pipe: Pipeline, run: str, project: int, now: float) -> None:
+        keys = [_run_of(project), _OPEN, _runs_of(project)]
+        self._take_place(keys, [run, _MOST_RUNS, " ".join(ENDED), now, _run("")], client=pipe)
+
+    def _current(self, project: int) -> str:
+        return (cast(bytes | None, self._redis.get(_run_of(project))) or b"").decode()
+
+
+_OPEN: Final = "relook:runs-open"
+_WHOLE: Final = "relook:whole-runs"
+
+
+def _run(run: str) -> str:
+    return f"relook:run:{run}"
+
+
+def _run_of(project: int) -> str:
+    return f"relook:run-of:{project}"
+
+
+def _runs_of(project: int) -> str:
+    return f"relook:runs-of:{project}"
+
+
+def _errors(run: str) -> str:
+    return f"relook:run:{run}:errors"
+
+
+def _log(run: str) -> str:
+    return f"relook:run:{run}:log"
+
+
+def _over(run: str) -> str:
+    return f"relook:run:{run}:over"
+
+
+def _text(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in raw.items()}

@@ -1,0 +1,301 @@
+"""A run as a graph of RQ jobs, one for each stage or for each shard of it, see ``jobs.work``.
+
+The graph stands in the run's book and checkpoints, not in RQ's dependencies: those are looked
+through whole each time a job ends, which a run of ten thousand shards cannot afford, and they
+cannot be taken up again. A job that is lost is found missing and enqueued again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rq import Queue
+from rq.job import Job
+
+from ml_backend.errors import RunError
+from ml_backend.jobs.queues.crashes import Crashes, opening
+from ml_backend.jobs.queues.limit import allow, retry
+from ml_backend.jobs.queues.mailbox import Mailbox
+from ml_backend.jobs.queues.pulse import LAPSE_S
+from ml_backend.jobs.runs.book import ENDED, STAGES, Run, RunBook
+from ml_backend.jobs.runs.checkpoints import SHARDED, Checkpoints
+from ml_backend.labelstudio.tasks.selection import Selection
+
+__all__ = ["RunGraph", "step_name"]
+
+#: Stage to the job that does it.
+_JOBS: Final = {
+    "listing": "ml_backend.jobs.work.plan",
+    "predicting": "ml_backend.jobs.work.predict",
+    "fitting": "ml_backend.jobs.work.fit",
+    "scoring": "ml_backend.jobs.work.score",
+    "finishing": "ml_backend.jobs.work.finish",
+    "projecting": "ml_backend.jobs.work.lay_out",
+}
+
+_FOLLOWING: Final = dict(pairwise(STAGES))
+_AT_ONCE: Final = 500
+#: A run that is begun anew more often than this never ends.
+_MOST_CHANGES: Final = 5
+_POLL_S: Final = 0.2
+
+
+class RunGraph:
+    """What moves runs.
+
+    Args:
+        mailbox: the service's queues.
+        book: where runs are written down.
+    """
+
+    def __init__(self, mailbox: Mailbox, book: RunBook) -> None:
+        self._queue = mailbox.runs
+        self._book = book
+        self._redis = mailbox.redis
+
+    def start(self, project: int, over: Selection | None = None) -> Run:
+        """Begin a run, over all of a project or some of it.
+
+        It takes the place of the project's run that is under way.
+        """
+        run = self._book.open(project, over)
+        self._clear_older(run)
+        self._enqueue(run, run.stage, [0])
+        return run
+
+    def find(self, run_id: str) -> Run:
+        """Return a run as it stands.
+
+        Raises:
+            RunError: when there is none.
+        """
+        try:
+            return self._book.read(run_id)
+        except KeyError as error:
+            raise RunError(f"there is no run {run_id!r}; `relook runs` lists them") from error
+
+    def cancel(self, run_id: str) -> Run:
+        """End a run: what waits vanishes, a shard that is being worked on ends its page.
+
+        Raises:
+            RunError: when there is none, or it has ended.
+        """
+        run = self.find(run_id)
+        if not self._book.close(run.id, "cancelled"):
+            raise RunError(f"run {run.id} has ended already ({run.state}): nothing to cancel")
+        self._book.log(run.id, "cancelled")
+        self._clear([run.id])
+        return self._book.read(run.id)
+
+    def retry(self, run_id: str) -> Run:
+        """Take up a run that has ended where it stopped; shards that are done stay done.
+
+        Raises:
+            RunError: when there is none, it goes on, or it left nothing undone.
+        """
+        run = self.find(run_id)
+        if run.state not in ENDED:
+            raise RunError(f"run {run.id} is still {run.state}: cancel it first")
+        stage = self.checkpoints(run).take_up() or run.stage
+        if stage == "done":
+            raise RunError(f"run {run.id} left nothing undone: begin a new one")
+        if not self.checkpoints(run).known():
+            stage = STAGES[0]
+        crashes = Crashes(self._redis)
+        crashes.forgive_tasks(run.project)
+        crashes.forgive(opening(run.project), *(step_name(run, each) for each in STAGES))
+        run = self._book.reopen(run.id, stage)
+        self._book.log(run.id, f"taken up again at {stage}")
+        self._clear_older(run)
+        # Through the first job again: it waits for what the project's runs still have at work.
+        self._enqueue(run, STAGES[0], [0])
+        return run
+
+    def prepare(
+        self,
+        run: Run,
+        basis: int,
+        tasks: NDArray[np.int64],
+        changed: Mapping[int, NDArray[np.int64]],
+    ) -> None:
+        """Write down a run's tasks and what it rests on; nothing of it is done yet.
+
+        Args:
+            run: the run.
+            basis: stands for all that decides what becomes of a task.
+            tasks: ids of all tasks of the project, ascending.
+            changed: those that must be predicted, shard number to task ids.
+        """
+        checkpoints = self.checkpoints(run)
+        checkpoints.forget()
+        checkpoints.keep_all(tasks)
+        checkpoints.keep("predicting", changed)
+        # Last: a plan that dies before is begun again from here.
+        self._book.found(run.id, basis)
+
+    def begin_anew(self, run: Run) -> None:
+        """Begin a run from its beginning, because what it rests on has changed under it."""
+        times = self._book.renew(run)
+        if not times:
+            return
+        if times > _MOST_CHANGES:
+            self.fail(
+                run,
+                f"config, settings or model changed {times} times while the run was under way, or "
+                "the workers' machines hold different models. Retry the run when they are settled.",
+            )
+            return
+        self._book.log(run.id, "config, settings or model changed: begun anew")
+        self._clear([run.id])
+        self._enqueue(self._book.read(run.id), STAGES[0], [0])
+
+    def checkpoints(self, run: Run) -> Checkpoints:
+        """Return what of a run is done."""
+        return Checkpoints(self._redis, run.id)
+
+    def wait_for_others(self, run: Run, job_id: str, meanwhile: Callable[[], None]) -> bool:
+        """Wait until no other job of the project's runs is at work: runs never overlap.
+
+        Args:
+            run: the run that waits.
+            job_id: its job.
+            meanwhile: called again and again.
+
+        Returns:
+            whether the run still goes on. One that does not must not be waited for: a newer one
+            that waits would wait for it in turn.
+        """
+        while self._book.goes_on(run):
+            # A killed worker's job leaves the registry when its signs of life have lapsed.
+            working = self._queue.started_job_registry.get_job_ids(cleanup=False)
+            runs = set(self._book.ids_of(run.project))
+            if not any(_run_of(job) in runs for job in working if job != job_id):
+                return True
+            # What is waited for has a limit of its own.
+            allow()
+            meanwhile()
+            time.sleep(_POLL_S)
+        return False
+
+    def begin(self, run: Run, stage: str) -> None:
+        """Begin a stage, or go on with it: enqueue what is left of it."""
+        done, total = self.checkpoints(run).count(stage)
+        if not self._book.begin_stage(run.id, stage, done, total):
+            return
+        self._book.log(run.id, f"{stage}: {total - done} of {total} tasks")
+        waiting = self._wanted(run, stage)
+        self._enqueue(run, stage, waiting)
+        if not waiting:
+            self.go_on(run, stage)
+
+    def shard_done(self, run: Run, stage: str, shard: int, tasks: int, flagged: int = 0) -> None:
+        """Check a shard off; the last one of a stage begins the next stage."""
+        if self._book.read(run.id).attempt != run.attempt:
+            return
+        self.checkpoints(run).check_off(stage, shard, tasks, flagged)
+        self._book.touch(run.id)
+        self.go_on_if_complete(run, stage)
+
+    def shard_given_up(self, run: Run, stage: str, shard: int) -> None:
+        """Leave a shard out: it must not hold back the rest of the project."""
+        self.checkpoints(run).give_up(stage, shard)
+        self.go_on_if_complete(run, stage)
+
+    def go_on_if_complete(self, run: Run, stage: str) -> None:
+        """Begin the next stage if this one has nothing left to do."""
+        if self.checkpoints(run).complete(stage):
+            now = self._book.read(run.id)
+            # The last shard of a cancelled attempt leaves the rest to the next attempt.
+            if now.state == "running" and now.attempt == run.attempt:
+                self.go_on(run, stage)
+
+    def go_on(self, run: Run, stage: str) -> None:
+        """Begin the next stage, unless another job has done so."""
+        following = _FOLLOWING.get(stage)
+        if following is None:
+            self._book.close(run.id, "done")
+            if not self.checkpoints(run).any_lost():
+                self.checkpoints(run).drop()
+        elif self._book.step(run.id, stage, following):
+            self.begin(run, following)
+
+    def fail(self, run: Run, reason: str) -> None:
+        """End a run that a person must mend."""
+        self._book.note_errors(run.id, {"run": reason})
+        self._book.log(run.id, f"failed: {reason}")
+        self._book.close(run.id, "failed")
+        self._clear([run.id])
+
+    def heal(self, after_s: float = LAPSE_S) -> None:
+        """Enqueue again what runs that stand still have lost: jobs vanish with a Redis' last words.
+
+        Args:
+            after_s: seconds without a move after which a run is looked at.
+        """
+        for run in self._book.quiet(after_s):
+            if not self._book.is_current(run):
+                # Of an older version, which could die between the new run and the old one's end.
+                self._book.close(run.id, "superseded")
+                continue
+            stage = run.stage if run.state == "running" else STAGES[0]
+            alive = set(self._queue.job_ids) | set(self._queue.scheduled_job_registry.get_job_ids())
+            alive |= set(self._queue.started_job_registry.get_job_ids(cleanup=False))
+            wanted = self._wanted(run, stage)
+            lost = [shard for shard in wanted if _job_id(run, stage, shard) not in alive]
+            self._book.touch(run.id)
+            if lost:
+                self._book.log(run.id, f"{stage}: {len(lost)} lost jobs enqueued again")
+                self._enqueue(run, stage, lost)
+            elif not wanted:
+                self.go_on(run, stage)
+
+    def _wanted(self, run: Run, stage: str) -> list[int]:
+        return self.checkpoints(run).waiting(stage) if stage in SHARDED else [0]
+
+    def _enqueue(self, run: Run, stage: str, shards: list[int]) -> None:
+        for start in range(0, len(shards), _AT_ONCE):
+            jobs = [
+                Queue.prepare_data(
+                    _JOBS[stage],
+                    args=(run.id, shard) if stage in SHARDED else (run.id,),
+                    job_id=_job_id(run, stage, shard),
+                    retry=retry(),
+                )
+                for shard in shards[start : start + _AT_ONCE]
+            ]
+            self._queue.enqueue_many(jobs)
+
+    def _clear_older(self, run: Run) -> None:
+        """Take away the jobs of the runs that this one supersedes, but of none that came after."""
+        ids = self._book.ids_of(run.project)
+        self._clear(ids[ids.index(run.id) + 1 :] if run.id in ids else [])
+
+    def _clear(self, runs: list[str]) -> None:
+        later = self._queue.scheduled_job_registry
+        for waiting in (self._queue.job_ids, later.get_job_ids()):
+            with self._redis.pipeline() as pipe:
+                for job_id in waiting:
+                    if _run_of(job_id) in runs:
+                        self._queue.remove(job_id, pipeline=pipe)
+                        later.remove(job_id, pipeline=pipe)
+                        pipe.delete(Job.key_for(job_id))
+                pipe.execute()
+
+
+def _job_id(run: Run, stage: str, shard: int) -> str:
+    # An attempt's jobs have ids of their own: one of an earlier attempt may still be at work.
+    return f"{run.id}-{run.attempt}-{stage}-{shard}"
+
+
+def _run_of(job_id: str) -> str:
+    return job_id.split("-", 1)[0]
+
+
+def step_name(run: Run, stage: str) -> str:
+    """Name a stage of a run, as its crashes are counted and its errors say it."""
+    return f"{stage} of run {run.id}"

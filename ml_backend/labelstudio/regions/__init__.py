@@ -1,0 +1,1 @@
+"""Label Studio's regions, to columns and back."""

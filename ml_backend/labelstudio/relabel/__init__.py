@@ -1,0 +1,1 @@
+"""Relabel projects and tabs: where batches go, and what comes back."""

@@ -1,0 +1,1 @@
+"""Tasks and their annotations, read as columns."""

@@ -1,0 +1,1 @@
+"""The HTTP interface, for the review page and the command line."""
