@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from analysis.blas import one_thread
 
@@ -33,11 +31,13 @@ def fit(
         weight: float64 (D, C), of the kinds in rising order;
         offset: float64 (C,); logits are ``columns @ weight + offset``.
     """
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415, slow
+
     model = LogisticRegression(**options)
     # Small products: threads would wait for each other longer than they work.
     with warnings.catch_warnings(), one_thread():
         # The ridge decides what is learnt, not the last digit.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore")
         model.fit(columns, kind, sample_weight=weight)
     learnt, offset = model.coef_.T, model.intercept_
     if learnt.shape[1] == 1:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
+
+from analysis import logistic
 
 __all__ = ["Calibrator", "KindCalibrator", "initial"]
 
@@ -238,8 +238,8 @@ def _levels(
 
 
 def _platt(x: _Curve, y: _Curve, weight: _Curve, grid: _Curve) -> _Curve:
-    model = LogisticRegression(C=np.inf).fit(x[:, None], y, sample_weight=weight)
-    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    slopes, offsets = logistic.fit(x[:, None], y, weight, C=np.inf)
+    slope, offset = float(np.diff(slopes[0])[0]), float(np.diff(offsets)[0])
     if slope < _LEAST_SLOPE:
         # A few unlucky verdicts must not turn the queue over: only its level is learnt from them.
         slope = _LEAST_SLOPE
@@ -249,6 +249,8 @@ def _platt(x: _Curve, y: _Curve, weight: _Curve, grid: _Curve) -> _Curve:
 
 
 def _isotonic(x: _Curve, y: _Curve, weight: _Curve, grid: _Curve) -> _Curve:
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415, slow
+
     level = IsotonicRegression(out_of_bounds="clip").fit(x, y, sample_weight=weight).predict(grid)
     # Steps would tie tasks that the score tells apart: join the middles of the steps instead.
     edges = np.flatnonzero(np.diff(level)) + 1
