@@ -15,7 +15,7 @@ __all__ = ["fit"]
 
 def fit(
     columns: NDArray[np.floating[Any]],
-    kind: NDArray[np.integer[Any]],
+    kind: NDArray[np.number[Any]],
     weight: NDArray[np.float64] | None = None,
     **options: Any,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -23,7 +23,7 @@ def fit(
 
     Args:
         columns: float (N, D).
-        kind: int (N,), with C different values, at least two.
+        kind: numbers (N,), with C different values, at least two.
         weight: float64 (N,), how much each row counts; None counts all alike.
         options: of scikit-learn's ``LogisticRegression``.
 
