@@ -35,6 +35,7 @@ from ml_backend.processes import free_port
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
 from tests.integration.label_types import Case
+from tests.integration.migrated import copy_migrated
 from tests.made_models import make_models
 from tests.page.pages import watched_pages
 
@@ -187,8 +188,18 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    with LabelStudioServer(tmp_path_factory.mktemp("label-studio")) as server:
+def migrated(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Path]:
+    """Make folders for Label Studios of one's own."""
+    assert pytestconfig.cache is not None
+    kept = pytestconfig.cache.mkdir("label-studio")
+    return lambda: copy_migrated(kept, tmp_path_factory.mktemp("label-studio"))
+
+
+@pytest.fixture(scope="session")
+def label_studio(migrated: Callable[[], Path]) -> Iterator[LabelStudioServer]:
+    with LabelStudioServer(migrated()) as server:
         yield server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +149,9 @@ class Mute:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+def strict(migrated: Callable[[], Path]) -> Iterator[LabelStudioServer]:
     """A Label Studio with its own bans, as it comes."""
-    server = Strict(tmp_path_factory.mktemp("strict"))
-    with server:
+    with Strict(migrated()) as server:
         yield server
 
 
