@@ -35,6 +35,7 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "TokenRefusedError",
+    "is_lasting",
 ]
 
 
@@ -110,3 +111,10 @@ class TokenRefusedError(LabelStudioError):
 
 class ProjectGoneError(LabelStudioError):
     """The project or task was deleted, or the token's user cannot see it."""
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether what went wrong goes wrong again until somebody mends it."""
+    if isinstance(error, LabelStudioError):
+        return isinstance(error, ProjectGoneError | TokenRefusedError)
+    return isinstance(error, RelookError) and not isinstance(error, ModelAwayError)

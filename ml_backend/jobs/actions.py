@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 
-from rq import get_current_job
-
-from ml_backend.errors import (
-    LabelStudioError,
-    ProjectGoneError,
-    RelookError,
-    TokenRefusedError,
-)
+from ml_backend.errors import RelookError, is_lasting
 from ml_backend.jobs.acting.book import Action, ActionBook, Wish
 from ml_backend.jobs.acting.field_actions import change, restore
 from ml_backend.jobs.approvals.action import approve, take_back
 from ml_backend.jobs.batches.orders import IN_BATCH, Order
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.events import let_others
+from ml_backend.jobs.queues.limit import tries_left
 from ml_backend.jobs.shards import services
 
 __all__ = ["act", "undo"]
@@ -44,28 +38,16 @@ def _told(job: Callable[[Action, ActionBook], str]) -> Callable[[str], None]:
         except Exception as error:
             known = isinstance(error, RelookError)
             why = str(error) if known else f"{type(error).__name__}; the worker's log says more."
-            if _is_last_try(error):
+            if is_lasting(error) or not tries_left():
                 book.fail(action, why)
             else:
                 book.note(action, said=f"{why} Tried again.")
-            if known and _is_lasting(error):
+            if is_lasting(error):
                 return
             raise
         book.note(action, state=done, said=said)
 
     return telling
-
-
-def _is_lasting(error: Exception) -> bool:
-    """Whether what went wrong goes wrong again."""
-    if isinstance(error, LabelStudioError):
-        return isinstance(error, ProjectGoneError | TokenRefusedError)
-    return isinstance(error, RelookError)
-
-
-def _is_last_try(error: Exception) -> bool:
-    job = get_current_job()
-    return _is_lasting(error) or job is None or not job.retries_left
 
 
 @_told

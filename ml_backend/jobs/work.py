@@ -15,17 +15,11 @@ import redis
 from numpy.typing import NDArray
 from rq import get_current_job
 
-from ml_backend.errors import (
-    LabelStudioError,
-    ModelAwayError,
-    ProjectGoneError,
-    RelookError,
-    TokenRefusedError,
-)
+from ml_backend.errors import RelookError, is_lasting
 from ml_backend.jobs.events import let_others, tend_batches
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.jobs.queues.crashes import opening
-from ml_backend.jobs.queues.limit import allow
+from ml_backend.jobs.queues.limit import allow, tries_left
 from ml_backend.jobs.queues.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import unlearnt
 from ml_backend.jobs.runs.book import Run
@@ -91,9 +85,9 @@ def _at(run: Run) -> str:
 
 def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
     graph = services().graph
-    if _needs_a_person(error):
+    if is_lasting(error):
         graph.fail(run, str(error))
-    elif _tries_left():
+    elif tries_left():
         services().runs.log(run.id, f"{stage}: {error} Tried again.")
         raise error
     elif stage in ("predicting", "scoring"):
@@ -103,17 +97,6 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
         graph.shard_given_up(run, stage, shard)
     else:
         graph.fail(run, str(error))
-
-
-def _needs_a_person(error: Exception) -> bool:
-    if isinstance(error, LabelStudioError):
-        return isinstance(error, ProjectGoneError | TokenRefusedError)
-    return isinstance(error, RelookError) and not isinstance(error, ModelAwayError)
-
-
-def _tries_left() -> bool:
-    job = get_current_job()
-    return job is not None and bool(job.retries_left)
 
 
 @_of_current_run

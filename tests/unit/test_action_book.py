@@ -1,12 +1,17 @@
 """Actions of the review page as they are written down, and the queue's history."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import redis
+from rq import SimpleWorker
 
+from ml_backend.errors import ModelAwayError
+from ml_backend.jobs import actions
 from ml_backend.jobs.acting.book import ActionBook, Lot, Wish, enqueue
+from ml_backend.jobs.approvals.work import Tally
 from ml_backend.jobs.project.queue_history import QueueHistory
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
@@ -76,6 +81,33 @@ def test_an_action_whose_workers_all_died_has_failed(connection):
         connection.delete("relook:sweeping")
         sweep(mailbox, 3600)
     assert book.read(opened.id).state == "failed"
+
+
+def test_an_approval_outlives_a_model_that_is_away(connection, monkeypatch):
+    book, mailbox = ActionBook(connection), Mailbox(connection)
+    away = [ModelAwayError("http://models/ does not answer.")]
+
+    def approve(*_):
+        if away:
+            raise away.pop()
+        return Tally(approved=3), {}
+
+    monkeypatch.setattr(actions, "approve", approve)
+    monkeypatch.setattr(actions, "services", lambda: SimpleNamespace(mailbox=mailbox))
+    monkeypatch.setattr(SimpleWorker, "_install_signal_handlers", lambda _: None)
+    mailbox.events.empty()
+    opened = book.open(11, Wish("approve", (1, 2, 3)), 3)
+    enqueue(mailbox, "act", opened.id)
+    (job,) = mailbox.events.jobs
+    worker = SimpleWorker([mailbox.events], connection=connection)
+    worker.work(burst=True)
+    found = book.read(opened.id)
+    assert (found.state, found.said) == ("doing", "http://models/ does not answer. Tried again.")
+    # It is due in some seconds.
+    mailbox.events.enqueue_job(job)
+    worker.work(burst=True)
+    found = book.read(opened.id)
+    assert (found.state, found.said) == ("done", "3 tasks approved")
 
 
 def test_what_stood_before_is_kept_lot_by_lot(connection):

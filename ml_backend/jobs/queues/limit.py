@@ -10,7 +10,7 @@ from typing import Final
 
 from rq import Retry, get_current_job
 
-__all__ = ["SHARD_S", "allow", "retry", "seconds_for"]
+__all__ = ["SHARD_S", "allow", "retry", "seconds_for", "tries_left"]
 
 #: A job is about one shard of tasks, unless it says otherwise; one that takes longer hangs.
 SHARD_S: Final = 900
@@ -35,3 +35,9 @@ def allow(tasks: int = 0) -> None:
 def retry() -> Retry:
     """Return how often and when a failed job is tried again."""
     return Retry(max=len(_RETRY_SECONDS), interval=_RETRY_SECONDS)
+
+
+def tries_left() -> bool:
+    """Whether the job at hand is tried again if it fails."""
+    job = get_current_job()
+    return job is not None and bool(job.retries_left)
