@@ -17,6 +17,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ml_backend.labelstudio.tokens import authorization
 from ml_backend.web.access.permission import OWN_HEADER
 from ml_backend.web.access.sessions import Sessions
 
@@ -93,8 +94,7 @@ class Guard:
             return JSONResponse({"detail": said}, HTTPStatus.SERVICE_UNAVAILABLE)
         if session is not None:
             # The token itself, never the cookie, is what Label Studio is asked with.
-            scheme = "Bearer" if session.token.count(".") == 2 else "Token"
-            credential = f"{scheme} {session.token}".encode("latin-1")
+            credential = authorization(session.token).encode("latin-1")
             scope["headers"] = [*scope["headers"], (b"authorization", credential)]
             scope.setdefault("state", {})["session"] = session
         return None
