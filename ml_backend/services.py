@@ -86,7 +86,7 @@ class Services:
     @cached_property
     def embeddings(self) -> EmbeddingStore:
         """Vectors on disk."""
-        return EmbeddingStore(self.settings.store_location)
+        return EmbeddingStore(self.store.tables)
 
     @cached_property
     def embedders(self) -> EmbedderChoice:

@@ -6,10 +6,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -83,21 +81,15 @@ def digest_of(*parts: Sequence[object]) -> NDArray[np.int64]:
 
 
 class EmbeddingStore:
-    """Vectors of many projects below one folder; several processes may read and write at once.
+    """Vectors of many projects; several processes may read and write at once.
 
     Args:
-        folder: where they lie, made when missing, or an address of object storage; it may be the
-            predictions' own.
+        tables: where they lie, among others.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self._location = str(folder)
-        self._tables = Tables(self._location)
-
-    @property
-    def connection(self) -> lancedb.DBConnection:
-        """The tables' own."""
-        return self._tables.connection
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self.connection = tables.connection
 
     def put(
         self, project: int, control: str, version: str, keys: Keys, vectors: NDArray[np.float32]
@@ -248,7 +240,7 @@ class EmbeddingStore:
     def keep_version(self, project: int, control: str, version: str) -> None:
         """Delete a control tag's vectors of all versions but one."""
         for table in self._of(project):
-            with written(self._location):
+            with written(self._tables.location):
                 table.delete(f"control = {quoted(control)} AND version != {quoted(version)}")
 
     @again
@@ -262,14 +254,14 @@ class EmbeddingStore:
                 f"AND task <= {some.task.max()} AND digest IN ({listed})"
             )
             for table in self._of(project):
-                with written(self._location):
+                with written(self._tables.location):
                     table.delete(where)
 
     @again
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         for table in self._of(project):
-            with written(self._location):
+            with written(self._tables.location):
                 table.optimize(cleanup_older_than=_KEPT)
 
     def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:

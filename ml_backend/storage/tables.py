@@ -48,10 +48,14 @@ class Tables:
             ``s3://bucket/folder``.
 
     Whatever writes raises ``StoreError`` when a person must make room or give a right.
+
+    Attributes:
+        location: where they lie.
+        connection: LanceDB's own.
     """
 
     def __init__(self, location: str) -> None:
-        self._location = location
+        self.location = location
         # A process that waits on a table must see what another has just written.
         self.connection = lancedb.connect(
             location,
@@ -71,7 +75,7 @@ class Tables:
             rows: what is written.
             only_known: whether rows that replace none are left out.
         """
-        with written(self._location):
+        with written(self.location):
             table = make_table(self.connection, name, key, rows.schema)
             merge = table.merge_insert(list(key)).when_matched_update_all()
             if not only_known:
@@ -133,7 +137,7 @@ class Tables:
         for start in range(0, len(values), _AT_ONCE):
             some = ", ".join(map(str, values[start : start + _AT_ONCE].tolist()))
             if table is not None:
-                with written(self._location):
+                with written(self.location):
                     table.delete(f"{column} IN ({some})")
 
     def keep_only(self, name: str, standing: Standing) -> None:
@@ -152,7 +156,7 @@ class Tables:
     @again
     def drop(self, project: int) -> None:
         """Drop all tables of a project, whoever keeps them."""
-        with written(self._location):
+        with written(self.location):
             drop_project(self.connection, project)
 
     @again
@@ -160,7 +164,7 @@ class Tables:
         """Merge the small files that many small writes leave behind."""
         table = open_table(self.connection, name)
         if table is not None:
-            with written(self._location):
+            with written(self.location):
                 table.optimize(cleanup_older_than=_KEPT)
 
 

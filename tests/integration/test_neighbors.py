@@ -47,7 +47,7 @@ def analysed(bench: Bench) -> Project:
 
 
 def vectors(bench: Bench, project: int) -> tuple[EmbeddingStore, str, Any, Any]:
-    store = EmbeddingStore(bench.settings.data_dir / "store")
+    store = EmbeddingStore(Store(bench.settings.data_dir / "store").tables)
     version = bench.client.projects.get(id=project).model_version + "+features"
     keys = store.keys(project, "digit", version)
     return store, version, keys, store.vectors(project, "digit", version, keys)[1]

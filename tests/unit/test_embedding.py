@@ -11,6 +11,7 @@ from ml_backend.embedders.embedding import Wanted, embed_missing, places, predic
 from ml_backend.embedders.images import ImageEmbedder, Look
 from ml_backend.errors import MediaError, ModelError
 from ml_backend.storage.embedding_store import EmbeddingStore, Keys, digest_of
+from ml_backend.storage.tables import Tables
 
 LOOK = Look(8, 8, (0.0,) * 3, (1.0,) * 3)
 BOX = np.array([[0, 0, 10, 10], [5, 5, 20, 20], [0, 8, 30, 30]], dtype=np.float32)
@@ -43,7 +44,7 @@ class Reader:
 
 @pytest.fixture
 def store(tmp_path):
-    return EmbeddingStore(tmp_path)
+    return EmbeddingStore(Tables(str(tmp_path)))
 
 
 def embedder(version="pixels@1"):
@@ -234,27 +235,27 @@ def _cut_off(folder, tasks, sender):
             signal.pause()
         return [image(task) for task in tasks[rows].tolist()]
 
-    embed_missing(EmbeddingStore(folder), 1, "c", embedder(), want, read)
+    embed_missing(EmbeddingStore(Tables(folder)), 1, "c", embedder(), want, read)
 
 
 def test_a_run_that_is_killed_goes_on_where_it_stopped(tmp_path):
     tasks = np.arange(150)
     spawn = multiprocessing.get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
-    worker = spawn.Process(target=_cut_off, args=(tmp_path, tasks, sender))
+    worker = spawn.Process(target=_cut_off, args=(str(tmp_path), tasks, sender))
     worker.start()
     assert [receiver.recv() for _ in range(3)] == [32, 32, 32]
     worker.kill()
     worker.join()
     want = Wanted.inputs(tasks, [str(task) for task in tasks])
-    done, read = run(EmbeddingStore(tmp_path), want)
+    done, read = run(EmbeddingStore(Tables(str(tmp_path))), want)
     assert read == list(range(64, 150))
     assert done.found.all()
     np.testing.assert_allclose(done.vector, embedder().embed([image(t) for t in tasks]), atol=1e-3)
 
 
 def _write(folder, worker):
-    store = EmbeddingStore(folder)
+    store = EmbeddingStore(Tables(folder))
     for batch in range(5):
         task = np.arange(100) + 1000 * worker + 100 * batch
         keys = Keys(task, ("",) * 100, digest_of(task.tolist()))
@@ -263,14 +264,14 @@ def _write(folder, worker):
 
 def test_several_processes_write_at_once(tmp_path):
     spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_write, args=(tmp_path, worker)) for worker in range(3)]
+    writers = [spawn.Process(target=_write, args=(str(tmp_path), worker)) for worker in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
     task = np.concatenate([np.arange(500) + 1000 * worker for worker in range(3)])
-    store = EmbeddingStore(tmp_path)
+    store = EmbeddingStore(Tables(str(tmp_path)))
     store.compact(1)
     found, vectors = store.get(1, "c", "v", Keys(task, (), digest_of(task.tolist())))
     assert found.all()

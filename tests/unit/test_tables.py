@@ -146,7 +146,7 @@ def test_object_storage_keeps_predictions_labels_arrays_and_vectors(bucket):
     assert again.get_predictions(1, "c", "v1", tasks)[0].all()
     assert again.get_labels(1, BOX, tasks).unit.tolist() == [30, 50]
     assert again.get_arrays(1, "trust")["a"].tolist() == [0, 1, 2]
-    vectors = EmbeddingStore(f"{bucket}/store")
+    vectors = EmbeddingStore(store.tables)
     keys = Keys(tasks, ("", ""), digest_of([3, 5]))
     vectors.put(1, "c", "e1", keys, np.eye(2, dtype=np.float32))
     found, back = vectors.get(1, "c", "e1", keys)
@@ -171,7 +171,8 @@ def test_several_writers_of_object_storage_lose_nothing(bucket):
 
 
 def test_a_project_that_is_gone_leaves_nothing_behind(tmp_path):
-    store, vectors = Store(tmp_path), EmbeddingStore(tmp_path)
+    store = Store(tmp_path)
+    vectors = EmbeddingStore(store.tables)
     for project in [*range(1, 15), 101]:
         store.put_predictions(project, "c", "v1", np.arange(3), ["a"] * 3, predictions(3))
         store.put_labels(project, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
