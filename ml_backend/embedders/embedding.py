@@ -1,8 +1,8 @@
 """From tasks and their regions to vectors: only what is missing is computed, and kept at once.
 
 A run that was cut off goes on where it stopped: vectors are kept batch by batch, each with what it
-was made of. ``EmbeddingStore.get`` reads them; ``keep_version`` and ``forget`` drop what is out of
-date.
+was made of. ``EmbeddingStore.vectors`` reads them; ``keep_version`` and ``forget`` drop what is
+out of date.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     # PyTorch takes seconds, and this module is imported where no model runs.
     from ml_backend.embedders.shared import SharedFeatures
 
-__all__ = ["Embedded", "Read", "Wanted", "embed_missing", "places", "predict_and_embed"]
+__all__ = ["Read", "Wanted", "embed_missing", "places", "predict_and_embed"]
 
 #: Reads the inputs of the tasks in some rows; what cannot be read is its error.
 Read = Callable[[NDArray[np.int64]], Sequence[Input | MediaError]]
@@ -130,23 +130,6 @@ class Wanted:
         return Patches(self.item, np.where(self.whole[:, None], full, self.box).astype(np.float32))
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Vectors of the R parts that were wanted, in that order.
-
-    Attributes:
-        version: of the embedder.
-        vector: float32 (R, D), rows of length 1 up to float16's rounding; zeros where not found.
-        found: bool (R,), which parts have one.
-        errors: task id to what is wrong with it and the mend.
-    """
-
-    version: str
-    vector: NDArray[np.float32]
-    found: NDArray[np.bool_]
-    errors: dict[int, str]
-
-
 def places(box: NDArray[np.floating]) -> list[str]:
     """Return the keys of regions by where they are: R texts.
 
@@ -164,8 +147,8 @@ def embed_missing(
     embedder: Embedder,
     wanted: Wanted,
     read: Read,
-) -> Embedded:
-    """Return the vectors of all parts; those that the store does not hold are computed first.
+) -> dict[int, str]:
+    """Compute and keep the vectors that the store does not hold.
 
     Args:
         store: keeps vectors.
@@ -175,6 +158,9 @@ def embed_missing(
         wanted: parts of a shard's tasks.
         read: is asked for those tasks only whose parts are missing, a few at a time.
 
+    Returns:
+        task id to what is wrong with it and the mend.
+
     Raises:
         ModelError: when a text model is asked for regions.
     """
@@ -183,8 +169,8 @@ def embed_missing(
             f"model {embedder.version} reads texts and cannot embed regions of images: name an "
             "image model"
         )
-    found, vectors = store.get(project, control, embedder.version, wanted.keys)
-    missing = wanted.parts(np.flatnonzero(~found))
+    known = store.known(project, control, embedder.version, wanted.keys)
+    missing = wanted.parts(np.flatnonzero(~known))
     errors: dict[int, str] = {}
     tasks = np.unique(missing.item)
     for start in range(0, len(tasks), _AT_ONCE):
@@ -199,11 +185,7 @@ def embed_missing(
         ready = [given for given in inputs if not isinstance(given, MediaError)]
         rows = some[~np.array(failed, dtype=np.bool_)]
         _embed_some(store, project, control, embedder, missing.of(rows), ready, errors)
-    if len(missing):
-        found, vectors = store.get(project, control, embedder.version, wanted.keys)
-    if not vectors.shape[1]:
-        vectors = np.zeros((len(wanted), embedder.size), dtype=np.float32)
-    return Embedded(embedder.version, vectors, found, errors)
+    return errors
 
 
 def predict_and_embed(

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,6 @@ _COLUMNS: Final = pa.schema(
 )
 #: Another process may still read a version of this age.
 _KEPT: Final = timedelta(hours=1)
-_Float = TypeVar("_Float", np.float16, np.float32)
 #: Rows in memory at once while reading.
 _AT_ONCE: Final = 8192
 
@@ -123,16 +122,11 @@ class EmbeddingStore:
         self._tables.merge(name, _KEY, pa.table(columns, schema=schema))
 
     @again
-    def get(
-        self, project: int, control: str, version: str, keys: Keys
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Look up vectors; read in pieces, so that a whole project takes the result's memory.
-
-        Returns:
-            found: bool (R,), which keys have a vector of this version;
-            vectors: float32 (R, D), zeros where there is none; D is 0 where none has one.
-        """
-        return self._look_up(project, control, version, keys, np.dtype(np.float32))
+    def known(self, project: int, control: str, version: str, keys: Keys) -> NDArray[np.bool_]:
+        """Return which keys have a vector of this version, bool (R,)."""
+        batches = self._among(project, control, version, keys, ["digest"])
+        stored = [batch.column("digest").to_numpy() for batch in batches]
+        return np.isin(keys.digest, np.concatenate([np.empty(0, dtype=np.int64), *stored]))
 
     @again
     def keys(self, project: int, control: str, version: str) -> Keys:
@@ -151,23 +145,18 @@ class EmbeddingStore:
     def vectors(
         self, project: int, control: str, version: str, keys: Keys
     ) -> tuple[NDArray[np.bool_], NDArray[np.float16]]:
-        """Look up vectors as they are kept; see ``get``."""
-        return self._look_up(project, control, version, keys, np.dtype(np.float16))
+        """Look up vectors; read in pieces, so that a whole project takes the result's memory.
 
-    def _look_up(
-        self, project: int, control: str, version: str, keys: Keys, kind: np.dtype[_Float]
-    ) -> tuple[NDArray[np.bool_], NDArray[_Float]]:
+        Returns:
+            found: bool (R,), which keys have a vector of this version;
+            vectors: float16 (R, D), of length 1 up to rounding, zeros where there is none; D is 0
+                where none has one.
+        """
         found = np.zeros(len(keys), dtype=np.bool_)
-        vectors = np.zeros((len(keys), 0), dtype=kind)
-        if not len(keys):
-            return found, vectors
+        vectors = np.zeros((len(keys), 0), dtype=np.float16)
         order = np.argsort(keys.digest, kind="stable")
         wanted = keys.digest[order]
-        where = (
-            f"control = {quoted(control)} AND version = {quoted(version)} "
-            f"AND task >= {keys.task.min()} AND task <= {keys.task.max()}"
-        )
-        for batch in self._batches(project, where, ["digest", "vector"]):
+        for batch in self._among(project, control, version, keys, ["digest", "vector"]):
             stored = batch.column("digest").to_numpy()
             first = np.searchsorted(wanted, stored)
             count = np.searchsorted(wanted, stored, side="right") - first
@@ -177,7 +166,7 @@ class EmbeddingStore:
             half = batch.column("vector").flatten().to_numpy(zero_copy_only=False)
             half = half.reshape(len(stored), -1)
             if not vectors.shape[1]:
-                vectors = np.zeros((len(keys), half.shape[1]), dtype=kind)
+                vectors = np.zeros((len(keys), half.shape[1]), dtype=np.float16)
             vectors[order[place]] = half[row]
             found[order[place]] = True
         return found, vectors
@@ -263,6 +252,17 @@ class EmbeddingStore:
         for table in self._of(project):
             with written(self._tables.location):
                 table.optimize(cleanup_older_than=_KEPT)
+
+    def _among(
+        self, project: int, control: str, version: str, keys: Keys, columns: list[str]
+    ) -> Iterator[Any]:
+        if not len(keys):
+            return
+        where = (
+            f"control = {quoted(control)} AND version = {quoted(version)} "
+            f"AND task >= {keys.task.min()} AND task <= {keys.task.max()}"
+        )
+        yield from self._batches(project, where, columns)
 
     def _batches(self, project: int, where: str, columns: list[str]) -> Iterator[Any]:
         for table in self._of(project):

@@ -149,7 +149,7 @@ def test_object_storage_keeps_predictions_labels_arrays_and_vectors(bucket):
     vectors = EmbeddingStore(store.tables)
     keys = Keys(tasks, ("", ""), digest_of([3, 5]))
     vectors.put(1, "c", "e1", keys, np.eye(2, dtype=np.float32))
-    found, back = vectors.get(1, "c", "e1", keys)
+    found, back = vectors.vectors(1, "c", "e1", keys)
     assert found.all()
     np.testing.assert_array_equal(back, np.eye(2))
 

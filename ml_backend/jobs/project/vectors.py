@@ -94,7 +94,7 @@ class Vectors:
             return self.services.prediction.read(control, inputs, rows.tolist())
 
         store = self.services.embeddings
-        return embed_missing(store, self.project.id, control.name, embedder, wanted, read).errors
+        return embed_missing(store, self.project.id, control.name, embedder, wanted, read)
 
     def wanted(self, control: Control, inputs: TaskInputs, labels: StoredLabels) -> Wanted:
         """Return what of tasks shall have a vector: the inputs, then the human regions.
