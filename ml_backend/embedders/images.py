@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml_backend.embedders.base import Patches, unit
-from ml_backend.embedders.patches import MARGIN, crop
+from ml_backend.embedders.patches import crop
 from ml_backend.errors import ModelError
 from ml_backend.predictors.base import Input
 
@@ -109,7 +109,6 @@ class ImageEmbedder:
         version: of the model's files.
         look: of the network's input.
         run: the network, from float32 (N, 3, height, width) to any float (N, D); N is 1 to 32.
-        margin: share of a box's width and height that a patch shows on each side of it.
 
     Raises:
         ModelError: when the network does not answer with one vector per image.
@@ -122,12 +121,10 @@ class ImageEmbedder:
         version: str,
         look: Look,
         run: Callable[[NDArray[np.float32]], NDArray[np.floating]],
-        margin: float = MARGIN,
     ) -> None:
-        self.version = version if margin == MARGIN else f"{version}+{margin:g}"
+        self.version = version
         self._look = look
         self._run = run
-        self._margin = margin
         self._lock = threading.Lock()
         probe = self._call(np.zeros((2, 3, look.height, look.width), dtype=np.float32))
         if probe.ndim != 2 or len(probe) != 2 or not probe.shape[1]:
@@ -152,7 +149,7 @@ class ImageEmbedder:
         box: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         """Embed rectangles of images; see ``Embedder``."""
-        return self.embed(crop(images, Patches(image_row, box), self._margin))
+        return self.embed(crop(images, Patches(image_row, box)))
 
     def _call(self, batch: NDArray[np.float32]) -> NDArray[np.floating]:
         try:

@@ -22,7 +22,7 @@ _TYPES: Final[dict[str, Any]] = {
 }
 
 
-def load(path: Path, version: str, margin: float, threads: int) -> ImageEmbedder:
+def load(path: Path, version: str, threads: int) -> ImageEmbedder:
     """Load an ONNX file.
 
     It has one input, RGB, (N, 3, H, W) or (N, H, W, 3), scaled to [0, 1] and by ImageNet's mean and
@@ -32,7 +32,6 @@ def load(path: Path, version: str, margin: float, threads: int) -> ImageEmbedder
     Args:
         path: the file.
         version: of it.
-        margin: of patches.
         threads: CPU threads; 0: one per core.
 
     Raises:
@@ -45,10 +44,10 @@ def load(path: Path, version: str, margin: float, threads: int) -> ImageEmbedder
         session = onnxruntime.InferenceSession(
             str(path), options, providers=onnxruntime.get_available_providers()
         )
-        return _embedder(session, path.name, version, margin)
+        return _embedder(session, path.name, version)
 
 
-def _embedder(session: Any, name: str, version: str, margin: float) -> ImageEmbedder:
+def _embedder(session: Any, name: str, version: str) -> ImageEmbedder:
     inputs, output = session.get_inputs(), session.get_outputs()[0].name
     first = inputs[0]
     shape = [side if isinstance(side, int) else None for side in first.shape]
@@ -75,7 +74,7 @@ def _embedder(session: Any, name: str, version: str, margin: float) -> ImageEmbe
         return whole
 
     look = Look(height or _DEFAULT_SIDE, width or _DEFAULT_SIDE)
-    return ImageEmbedder(version, look, run, margin)
+    return ImageEmbedder(version, look, run)
 
 
 def _mean(features: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ml_backend.embedders.base import Embedder
-from ml_backend.embedders.patches import MARGIN
 from ml_backend.errors import ModelError
 from ml_backend.predictors import files, hub
 from ml_backend.predictors.base import Predictor
@@ -22,12 +21,7 @@ KINDS: Final = ("timm", "transformers", "sentence-transformers")
 
 
 def make_embedder(
-    name: str,
-    folder: Path,
-    *,
-    downloads: bool = False,
-    threads: int = 0,
-    margin: float = MARGIN,
+    name: str, folder: Path, *, downloads: bool = False, threads: int = 0
 ) -> Embedder:
     """Load an embedder by its name.
 
@@ -38,7 +32,6 @@ def make_embedder(
         folder: the model folder.
         downloads: whether the machine's owner lets models be downloaded.
         threads: CPU threads of the model; 0 leaves it to the library, one per core.
-        margin: share of a box's width and height that a patch shows on each side of it.
 
     Raises:
         ModelError: when the name means nothing, or the model is not there or cannot be loaded.
@@ -48,16 +41,16 @@ def make_embedder(
         path = _file(name, folder)
         from ml_backend.embedders import onnx_models  # noqa: PLC0415
 
-        return onnx_models.load(path, files.version(name, path), margin, threads)
+        return onnx_models.load(path, files.version(name, path), threads)
     _limit_threads(threads)
     if kind == "timm":
         from ml_backend.embedders import timm_models  # noqa: PLC0415
 
-        return timm_models.load(inner, folder, margin, downloads=downloads)
+        return timm_models.load(inner, folder, downloads=downloads)
     if kind == "transformers":
         from ml_backend.embedders import transformers_models  # noqa: PLC0415
 
-        return transformers_models.load(inner, folder, margin, downloads=downloads)
+        return transformers_models.load(inner, folder, downloads=downloads)
     from ml_backend.embedders import sentence_models  # noqa: PLC0415
 
     return sentence_models.load(inner, folder, downloads=downloads)
@@ -100,11 +93,11 @@ def _file(name: str, folder: Path) -> Path:
     return path
 
 
-def shared_features(predictor: Predictor, margin: float = 0.0) -> SharedFeatures | None:
+def shared_features(predictor: Predictor) -> SharedFeatures | None:
     """Return a predictor's own features as an embedder, or None where it has none to share."""
     from ml_backend.embedders.shared import SharedFeatures, has_layers  # noqa: PLC0415
 
-    return SharedFeatures(predictor, margin) if has_layers(predictor) else None
+    return SharedFeatures(predictor) if has_layers(predictor) else None
 
 
 def sharing(embedder: Embedder, predictor: Predictor) -> SharedFeatures | None:

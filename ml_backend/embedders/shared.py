@@ -80,7 +80,6 @@ class SharedFeatures:
         predictor: a loaded YOLO checkpoint, no export, or the ``BatchingPredictor`` of one. Its
             attribute ``model`` is the Ultralytics object that it predicts with; images of one shape
             go through it in their order.
-        margin: share of a box's width and height that a patch shows on each side of it.
 
     Raises:
         ModelError: when the model has no layers to read.
@@ -88,7 +87,7 @@ class SharedFeatures:
 
     reads: Literal["image", "text"] = "image"
 
-    def __init__(self, predictor: Predictor, margin: float = 0.0) -> None:
+    def __init__(self, predictor: Predictor) -> None:
         if not has_layers(predictor):
             raise ModelError(
                 f"model {predictor.version} has no layers to take features from: use its .pt "
@@ -98,7 +97,6 @@ class SharedFeatures:
         # The registry counts a model's memory for as long as somebody holds what it gave out.
         self._held = predictor
         self._ultralytics: Any = getattr(self._predictor, "model")  # noqa: B009
-        self._margin = margin
         self._geometry: Geometry = sorted(predictor.serves)[0]
         # One call at a time: what is tapped belongs to one caller.
         self._lock = threading.Lock()
@@ -106,7 +104,7 @@ class SharedFeatures:
         with loading(predictor.version):
             self._layer, self.size = tapped(network)
         self._pooled = self._layer >= 0
-        self.version = f"{predictor.version}+features" + (f"+{margin:g}" if margin else "")
+        self.version = f"{predictor.version}+features"
 
     def of(self, predictor: Predictor) -> bool:
         """Whether these are a predictor's features."""
@@ -133,7 +131,7 @@ class SharedFeatures:
         regions = np.hstack([np.zeros_like(size), size]).astype(np.float32)
         everything = Patches(
             np.concatenate([np.arange(len(images)), patches.image_row]).astype(np.int64),
-            np.concatenate([regions, inside(patches, size, self._margin, 1.0).astype(np.float32)]),
+            np.concatenate([regions, inside(patches, size, 0.0, 1.0).astype(np.float32)]),
         )
         tapped = _Tapped(everything, size, self.size)
         with self._lock, _tap(self._ultralytics, tapped, self._layer):
@@ -160,7 +158,7 @@ class SharedFeatures:
         return self.predict_and_embed(images, self._geometry, Patches(image_row, box))[2]
 
     def _crops(self, images: Sequence[NDArray[np.uint8]], patches: Patches) -> NDArray[np.float32]:
-        return self.embed(crop(images, patches, self._margin))
+        return self.embed(crop(images, patches, 0.0))
 
 
 def _alone(predictor: Predictor) -> Predictor:

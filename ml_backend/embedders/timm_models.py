@@ -20,7 +20,7 @@ from ml_backend.predictors.image_networks import build, is_official, official_di
 __all__ = ["load"]
 
 
-def load(name: str, folder: Path, margin: float, *, downloads: bool) -> ImageEmbedder:
+def load(name: str, folder: Path, *, downloads: bool) -> ImageEmbedder:
     """Load a timm model.
 
     Args:
@@ -28,7 +28,6 @@ def load(name: str, folder: Path, margin: float, *, downloads: bool) -> ImageEmb
             timm saves it, or a checkpoint of a classifier (see ``checkpoints.read_checkpoint``);
             or else timm's own name of pretrained weights.
         folder: the model folder.
-        margin: of patches.
         downloads: whether pretrained weights may be fetched.
 
     Raises:
@@ -54,7 +53,7 @@ def load(name: str, folder: Path, margin: float, *, downloads: bool) -> ImageEmb
                 features: torch.Tensor = network(torch.from_numpy(batch).to(device))
             return features.float().cpu().numpy()
 
-        return ImageEmbedder(version, look, run, margin)
+        return ImageEmbedder(version, look, run)
 
 
 def _find(name: str, folder: Path, *, downloads: bool) -> Path | None:

@@ -24,14 +24,13 @@ logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 _DEFAULT_SIDE = 224
 
 
-def load(name: str, folder: Path, margin: float, *, downloads: bool) -> ImageEmbedder:
+def load(name: str, folder: Path, *, downloads: bool) -> ImageEmbedder:
     """Load a Transformers model: its image tower where it has two, its pooled output else.
 
     Args:
         name: below the model folder, a folder with ``config.json``, ``preprocessor_config.json``
             and ``model.safetensors``; or else a name on the Hugging Face hub.
         folder: the model folder.
-        margin: of patches.
         downloads: whether the hub may be asked.
 
     Raises:
@@ -64,7 +63,7 @@ def load(name: str, folder: Path, margin: float, *, downloads: bool) -> ImageEmb
             return features.float().cpu().numpy()
 
         look = _look(config, processor)
-        return ImageEmbedder(version, look, run, margin)
+        return ImageEmbedder(version, look, run)
 
 
 def _pooler(name: str, missing: set[str]) -> bool:

@@ -332,6 +332,5 @@ def test_of_a_predictor_that_batches_the_model_inside_is_tapped(shared, detector
     np.testing.assert_array_equal(batching.embed(images), shared.embed(images))
 
 
-def test_the_version_names_model_and_margin(detector):
+def test_the_version_names_the_model(detector):
     assert SharedFeatures(detector).version == "digits-detect@1+features"
-    assert SharedFeatures(detector, 0.1).version != SharedFeatures(detector).version
