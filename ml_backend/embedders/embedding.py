@@ -61,7 +61,7 @@ class Wanted:
     def inputs(cls, task: NDArray[np.int64], source: Sequence[str]) -> Wanted:
         """Want whole images or texts, one row a task, in order."""
         nothing = np.empty(0, dtype=np.int64)
-        return cls.of_regions(task, source, nothing, np.empty((0, 4)), whole=True)
+        return cls.of_regions(task, source, nothing, np.empty((0, 4)))
 
     @classmethod
     def of_regions(
@@ -70,27 +70,21 @@ class Wanted:
         source: Sequence[str],
         item: NDArray[np.int64],
         box: NDArray[np.floating],
-        region: Sequence[str] | None = None,
-        *,
-        whole: bool = False,
     ) -> Wanted:
-        """Want regions of images.
+        """Want whole inputs, then regions of them.
+
+        A region's place is its key: a copy of it shares its vector, one that was given a new id
+        keeps it.
 
         Args:
             task: int64 (T,), task ids.
-            source: T addresses of images.
+            source: T addresses of images, or texts.
             item: int64 (R,), row of the task each region lies in.
             box: float (R, 4), the boxes around the regions, see ``outlines.boxes``.
-            region: R keys, each once in its task, none empty; without them a region's place is
-                its key: a copy of a region shares its vector, one that was given a new id keeps it.
-            whole: also want the whole images; they are the first T rows.
         """
-        tenths = places(box)
-        name = list(tenths if region is None else region)
-        count = len(task) if whole else 0
+        count = len(task)
         items = np.concatenate([np.arange(count), item]).astype(np.int64)
-        names = ("",) * count + tuple(name)
-        where = [""] * count + tenths
+        names = ("",) * count + tuple(places(box))
         sources = digest_of(source)[items]
         ids = np.asarray(task, dtype=np.int64)[items]
         return cls(
@@ -99,7 +93,7 @@ class Wanted:
             items,
             np.arange(len(items)) < count,
             np.concatenate([np.zeros((count, 4)), box]).astype(np.float32),
-            Keys(ids, names, digest_of(ids.tolist(), names, sources.tolist(), where)),
+            Keys(ids, names, digest_of(ids.tolist(), names, sources.tolist())),
         )
 
     def of(self, rows: NDArray[np.int64]) -> Wanted:

@@ -111,8 +111,7 @@ class EmbeddingStore:
         columns = {
             "task": keys.task,
             "control": [control] * len(keys),
-            # A lone surrogate, which JSON can carry, is no UTF-8.
-            "region": [key.encode(errors="backslashreplace").decode() for key in keys.region],
+            "region": keys.region,
             "version": [version] * len(keys),
             "digest": keys.digest,
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(half.reshape(-1)), half.shape[1]),

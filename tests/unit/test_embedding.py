@@ -52,9 +52,9 @@ def embedder(version="pixels@1"):
     return ImageEmbedder(version, LOOK, pixels)
 
 
-def wanted(tasks, box=BOX, item=ITEM, sources=None, region=None):
+def wanted(tasks, box=BOX, item=ITEM, sources=None):
     sources = sources or [f"/data/{task}.png" for task in tasks]
-    return Wanted.of_regions(np.array(tasks), sources, item, box, region, whole=True)
+    return Wanted.of_regions(np.array(tasks), sources, item, box)
 
 
 def run(store, want, model=None, broken=(), project=1, control="c"):
@@ -149,16 +149,6 @@ def test_what_is_gone_is_forgotten_and_nothing_else(store):
     store.forget(1, "c", want.keys.take(np.array([2, 4])))
     assert store.known(1, "c", "pixels@1", want.keys).tolist() == [True, True, False, True, False]
     assert store.known(1, "other", "pixels@1", want.keys).all()
-
-
-def test_named_regions_may_lie_at_the_same_place(store):
-    box = np.repeat(BOX[:1], 3, axis=0)
-    done, _ = run(store, wanted([7, 3], box, region=["a", "b'\x1f", "\ud800"]))
-    assert done.found.all()
-    moved = box.copy()
-    moved[1] += 3
-    _, read = run(store, wanted([7, 3], moved, region=["a", "b'\x1f", "\ud800"]))
-    assert read == [7]
 
 
 def test_copies_of_a_region_share_their_vector(store):

@@ -107,7 +107,7 @@ class Vectors:
         order = np.argsort(inputs.id)
         item = order[np.searchsorted(inputs.id, task, sorter=order)]
         sources = inputs.values(control.data_key)
-        return Wanted.of_regions(inputs.id, sources, item, box, whole=True)
+        return Wanted.of_regions(inputs.id, sources, item, box)
 
     def embedder(self, control: Control) -> Embedder | None:
         """Return a tag's embedder; one that is broken is none: a run has said so before."""
