@@ -20,13 +20,10 @@ from analysis.geometry.matching import Pairs, pair_blocks
 from analysis.regions import Regions
 
 __all__ = [
-    "Comparison",
-    "Sheets",
     "alpha",
     "annotator_quality",
     "box_alpha",
     "box_pairs",
-    "compare",
     "compare_boxes",
     "deal",
     "disputed",

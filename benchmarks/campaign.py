@@ -186,8 +186,9 @@ class _Project:
     def run(self) -> PageScores:
         """Learn from all labels and score them, as a run does."""
         labels = self._stored()
-        learnt = fit_calibration(self._table, labels)
-        return score_page(stored_page(self._tasks, [labels]), [self._table], [learnt], _POLICY)
+        learnt = fit_calibration(self._table, labels, None)
+        page = stored_page(self._tasks, [labels])
+        return score_page(page, [self._table], [learnt], _POLICY, [None])
 
     def mend(self, task: int) -> None:
         """Give a task the labels that COCO gives it."""

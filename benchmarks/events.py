@@ -32,7 +32,7 @@ import httpx
 import numpy as np
 
 from benchmarks.pipeline import Site, make_project, running
-from ml_backend.jobs.runs.book import ENDED, Run
+from ml_backend.jobs.runs.run import ENDED, Run
 
 __all__ = ["main"]
 

@@ -42,8 +42,9 @@ from ml_backend.demo.projects import (
 )
 from ml_backend.demo.scenes import draw_scene, split_digits
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.jobs.runs.book import ENDED, Run, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.run import ENDED, Run
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.tasks.changes import read_states
 from ml_backend.labelstudio.tasks.reader import read_project, read_tasks

@@ -39,7 +39,8 @@ from ml_backend.commands.stack import Stack
 from ml_backend.demo.projects import CONFIGS, SampleTask, connect_backend, create_project
 from ml_backend.demo.scenes import draw_scene, split_digits
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.jobs.runs.book import ENDED, RunBook
+from ml_backend.jobs.runs.book import RunBook
+from ml_backend.jobs.runs.run import ENDED
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.regions.results import decode
 from ml_backend.settings import ServiceSettings

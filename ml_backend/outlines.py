@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from analysis.geometry.masks import Masks
 from analysis.geometry.polygons import Polygons
 from analysis.geometry.shapes import Shapes
 
-__all__ = ["GEOMETRIES", "Geometry", "Outlines", "boxes", "masks", "shapes"]
+__all__ = ["Geometry", "Outlines", "boxes", "masks", "shapes"]
 
 #: What a control tag's regions are made of, and the numbers of one region of each:
 #:
@@ -26,8 +26,6 @@ __all__ = ["GEOMETRIES", "Geometry", "Outlines", "boxes", "masks", "shapes"]
 #: - span: start and end, characters, the end being the first one outside;
 #: - choice: none.
 Geometry = Literal["box", "polygon", "mask", "point", "span", "choice"]
-
-GEOMETRIES: Final[tuple[Geometry, ...]] = ("box", "polygon", "mask", "point", "span", "choice")
 
 
 @dataclass(frozen=True, slots=True)

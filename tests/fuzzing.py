@@ -230,11 +230,11 @@ def check_tasks(given_tasks: list[dict[str, Any]]) -> None:
     page = _page(given_tasks, _CONFIG, "relook")
     tables = [_predicted(control, len(page)) for control in _CONFIG.controls]
     learnt = [
-        fit_calibration(*_of_labelled(table, page_labels(page, table, labels)))
+        fit_calibration(*_of_labelled(table, page_labels(page, table, labels)), None)
         for table, labels in zip(tables, page.annotations.labels, strict=True)
     ]
     for calibrations in (learnt, [None] * len(tables)):
-        found = score_page(page, tables, calibrations, Policy(threshold=0.5))
+        found = score_page(page, tables, calibrations, Policy(threshold=0.5), [None] * len(tables))
         known = found.priority[~np.isnan(found.priority)]
         assert ((known >= 0) & (known <= 1)).all()
         assert len(found.reason) == len(page)

@@ -22,9 +22,9 @@ from ml_backend.jobs.queues.crashes import opening
 from ml_backend.jobs.queues.limit import allow, tries_left
 from ml_backend.jobs.queues.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import unlearnt
-from ml_backend.jobs.runs.book import Run
 from ml_backend.jobs.runs.graph import step_name
 from ml_backend.jobs.runs.pages import Pager
+from ml_backend.jobs.runs.run import Run
 from ml_backend.jobs.shards import compare_tasks, predict_tasks, score_tasks, services
 from ml_backend.labelstudio.tasks.changes import read_states
 from ml_backend.labelstudio.tasks.selection import Selection, choose

@@ -41,28 +41,25 @@ _COUNTS: Final = "id,total_annotations,cancelled_annotations"
 
 
 def unlabelled_tasks(
-    client: LabelStudio,
-    project: int,
-    filters: Mapping[str, Any] | None = None,
+    client: LabelStudio, project: int, filters: Mapping[str, Any]
 ) -> NDArray[np.int64]:
     """Read the ids of the tasks that hold no annotation, skipped ones neither, ascending.
 
     Args:
         client: a signed-in client.
         project: the project.
-        filters: a filter as the Data Manager writes it, or None for all tasks.
+        filters: a filter as the Data Manager writes it.
 
     Raises:
         SettingsError: when Label Studio does not understand the filter.
         LabelStudioError: when the tasks cannot be read.
     """
-    doing = f"listing the tasks of project {project}"
-    with understood(filters, doing) if filters is not None else explained(doing):
+    with understood(filters, f"listing the tasks of project {project}"):
         listed: Any = client.tasks.list(
             project=project,
             fields="task_only",
             include=_COUNTS,
-            query=json.dumps({"filters": dict(filters)} if filters else {}),
+            query=json.dumps({"filters": dict(filters)}),
             page_size=_PAGE,
         )
         return _unlabelled(listed)

@@ -45,7 +45,7 @@ def publish(
     decision: Decision,
     create: Create,
     delete: Delete,
-    changed: Mapping[int, str] | None = None,
+    changed: Mapping[int, str],
 ) -> tuple[list[int], NDArray[np.int64]]:
     """Write one page's decisions into Label Studio.
 
@@ -80,7 +80,7 @@ def publish(
     wanted: dict[str, dict[int, str | float]] = {
         "priority": {**priority, **dict.fromkeys(emptied, 0.0)},
         "kind": {**{r: found.kind[r] for r in described}, **dict.fromkeys(emptied, "")},
-        "reason": {**reason, **(changed or {})},
+        "reason": {**reason, **changed},
     }
     steps = [
         *wanted.items(),

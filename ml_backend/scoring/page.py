@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from analysis import detection
 from analysis.findings import KINDS, NONE, Findings
-from ml_backend.labelstudio.regions.results import Labels, to_pixels
+from ml_backend.labelstudio.regions.results import Labels
 from ml_backend.labelstudio.regions.suggestions import Fix
+from ml_backend.labelstudio.regions.units import to_pixels
 from ml_backend.labelstudio.tasks.reader import TaskPage
 from ml_backend.outlines import Geometry
 from ml_backend.prediction.predicting import ControlPredictions
@@ -170,14 +171,15 @@ def _stated(geometry: Geometry, labels: Labels, size: NDArray[np.int32]) -> NDAr
 
 
 def fit_calibration(
-    table: ControlPredictions, labels: StoredLabels, nearby: Nearby | None = None
+    table: ControlPredictions, labels: StoredLabels, nearby: Nearby | None
 ) -> Calibration:
     """Learn from all human labels of a control tag how far its model can be trusted.
 
     Args:
         table: predictions of the tasks ``np.unique(labels.task)``, found for each.
         labels: the human labels.
-        nearby: what the neighbours of those tasks' inputs say, one row a task.
+        nearby: what the neighbours of those tasks' inputs say, one row a task; None where nothing
+            is known.
     """
     if not len(table.predictions):
         # No label yet, which says nothing of the model.
@@ -196,7 +198,7 @@ def score_page(
     tables: Sequence[ControlPredictions],
     calibrations: Sequence[Calibration | None],
     policy: Policy,
-    nearby: Sequence[Nearby | None] | None = None,
+    nearby: Sequence[Nearby | None],
 ) -> PageScores:
     """Score the human labels of one page of tasks.
 
@@ -211,10 +213,9 @@ def score_page(
     priority = np.full(len(page), np.nan, dtype=np.float32)
     least = policy.least(Findings(), len(page))
     found: dict[int, list[_Finding]] = defaultdict(list)
-    around = nearby or [None] * len(tables)
     regions: list[RegionScores | None] = []
     for table, labels, calibration, near in zip(
-        tables, page.annotations.labels, calibrations, around, strict=True
+        tables, page.annotations.labels, calibrations, nearby, strict=True
     ):
         if calibration is not None and _SILENT in calibration:
             regions.append(None)

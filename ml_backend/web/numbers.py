@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from annotated_types import Ge, Lt
 
-__all__ = ["MOST", "Id"]
+from ml_backend.labelstudio.tasks.bodies import IDS
 
-#: What browsers count to exactly; far more fits into the store's columns.
-MOST: Final = 1 << 53
+__all__ = ["Id"]
 
 #: The id of a project, a task or an annotation.
-Id = Annotated[int, Ge(0), Lt(MOST)]
+Id = Annotated[int, Ge(0), Lt(IDS)]

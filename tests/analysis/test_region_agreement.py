@@ -4,15 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.agreement import krippendorff_alpha
+from analysis.crowd.sheets import Sheets, compare
 from analysis.crowd.votes import Votes
 from analysis.geometry.matching import Pairs, box_iou
 from analysis.region_agreement import (
-    Sheets,
     alpha,
     annotator_quality,
     box_alpha,
     box_pairs,
-    compare,
     compare_boxes,
     deal,
     disputed,

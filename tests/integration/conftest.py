@@ -28,8 +28,9 @@ from ml_backend.demo.projects import (
 )
 from ml_backend.jobs.batches.orders import Order
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.jobs.runs.book import ENDED, Run, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.run import ENDED, Run
 from ml_backend.labelstudio.client import connect
 from ml_backend.processes import free_port
 from ml_backend.services import Services

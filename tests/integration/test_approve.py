@@ -57,7 +57,7 @@ class Unlabelled:
         return tallies[0] if tallies else None
 
     def undo(self, batch: str = "") -> int:
-        _, _, pages = undo(self.services, self.project, batch)
+        _, _, pages = undo(self.services, self.project, batch, again=False)
         return sum(page.approved for page in pages)
 
     def annotations(self, task: int) -> list[Any]:

@@ -150,7 +150,7 @@ def test_an_undo_whose_answer_was_lost_is_done(site: Site):
 
     version = approval_version("b1", "m")
     assert not create_predictions(site.client, project, version, {ids[0]: ([], 0.9)})
-    _, total, pages = undo(services, project, "b1")
+    _, total, pages = undo(services, project, "b1", again=False)
     site.proxy.add(r"DELETE /api/projects/\d+/model-versions", "cut answer")
     with pytest.raises(LabelStudioError):
         list(pages)

@@ -13,7 +13,8 @@ from playwright.sync_api import Page
 
 from analysis.geometry.masks import Masks
 from ml_backend.labelstudio.config import parse_config
-from ml_backend.labelstudio.regions.results import decode, digest, encode, encode_choices, to_pixels
+from ml_backend.labelstudio.regions.results import decode, digest, encode, encode_choices
+from ml_backend.labelstudio.regions.units import to_pixels
 from ml_backend.outlines import Outlines
 from tests.integration.test_browser import duplicate_and_submit
 

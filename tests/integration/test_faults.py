@@ -28,8 +28,9 @@ from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.queues.ranges import SHARD
-from ml_backend.jobs.runs.book import ENDED, Run, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.run import ENDED, Run
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.tasks import listing
 from ml_backend.labelstudio.tasks.changes import last_change, read_changes, read_states

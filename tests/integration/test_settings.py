@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.demo.projects import CONFIGS
-from ml_backend.jobs.runs.book import Run
+from ml_backend.jobs.runs.run import Run
 from ml_backend.jobs.runs.schedule import begin_if_due
 from ml_backend.labelstudio.tasks.selection import Selection
 from tests.integration.conftest import Bench, wait_for

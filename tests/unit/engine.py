@@ -7,8 +7,9 @@ import time
 import redis
 
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.jobs.runs.book import ENDED, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.run import ENDED
 from ml_backend.processes import ChildProcess
 
 TASKS = 400

@@ -9,7 +9,7 @@ import pytest
 
 from ml_backend.errors import RunError
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
-from ml_backend.jobs.runs.book import STAGES
+from ml_backend.jobs.runs.run import STAGES
 from ml_backend.labelstudio.tasks.selection import Selection
 from tests.unit.engine import TASKS, Engine, assert_complete, wait_for
 

@@ -93,7 +93,7 @@ def test_classes_and_spans_need_no_size():
 
 def test_only_what_has_a_prediction_is_scored():
     _, page, table = of(BOX, True, False, results=[[box()], [box()]])
-    found = score_page(page, [table], [None], Policy(threshold=0.5))
+    found = score_page(page, [table], [None], Policy(threshold=0.5), [None])
     assert np.isnan(found.priority).tolist() == [False, True]
     assert found.reason[1] == ""
     (regions,) = found.regions

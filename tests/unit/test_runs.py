@@ -6,8 +6,9 @@ import redis
 
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.jobs.runs.book import ENDED, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.run import ENDED
 from ml_backend.jobs.runs.schedule import begin_if_changed, begin_if_due
 from ml_backend.labelstudio.tasks.selection import Selection
 

@@ -101,9 +101,9 @@ def items(count):
 
 def test_where_nothing_is_labelled_yet_nothing_is_learnt_of_the_model():
     _, table, labels = units("RectangleLabels", [], [], count=0)
-    assert fit_calibration(table, labels) == {}
+    assert fit_calibration(table, labels, None) == {}
     _, table, labels = units("RectangleLabels", [(0, 0, [1, 1, 9, 9])], [], count=1)
-    assert "silent" in fit_calibration(table, labels)
+    assert "silent" in fit_calibration(table, labels, None)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_model_that_never_said_anything_is_silent(tag):
     numbers = {"RectangleLabels": (1, 1, 9, 9, 0), "Labels": (0, 3), "KeyPointLabels": (5, 5, 0)}
     human = [(0, 0, numbers.get(tag, (0, 0, 9, 0, 9, 9)))]
     _, table, labels = units(tag, human, [])
-    assert set(fit_calibration(table, labels)) == {"silent"}
+    assert set(fit_calibration(table, labels, None)) == {"silent"}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_what_was_learnt_scores_as_if_learnt_here_and_a_stranger_is_refused(tag,
     human = [(n, n % 3, numbers) for n in range(6)]
     model = [(n, n % 3, 0.9, numbers) for n in range(6)]
     found, table, labels = units(tag, human, model, count=6)
-    learnt = fit_calibration(table, labels)
+    learnt = fit_calibration(table, labels, None)
     again = module.score(found, items(6), learnt)
     np.testing.assert_allclose(again.priority, module.score(found, items(6), None).priority)
     with pytest.raises((KeyError, ValueError)):

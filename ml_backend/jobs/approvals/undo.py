@@ -37,7 +37,7 @@ def count(services: Services, project: int, batch: str) -> int:
 
 
 def undo(
-    services: Services, project: int, batch: str = "", *, again: bool = False
+    services: Services, project: int, batch: str, *, again: bool
 ) -> tuple[str, int, Iterator[Tally]]:
     """Take back one batch of approvals, all of it that nobody has edited since.
 

@@ -41,19 +41,18 @@ def sweep_for_ever(settings: ServiceSettings) -> None:
         time.sleep(SWEEP_S)
 
 
-def sweep(mailbox: Mailbox, reconcile_s: int, every_s: float = SWEEP_S) -> None:
+def sweep(mailbox: Mailbox, reconcile_s: int) -> None:
     """Take up the jobs of dead workers, wake projects with pending tasks, heal runs, reconcile.
 
     Args:
         mailbox: the service's queues.
         reconcile_s: seconds between two searches for lost events.
-        every_s: seconds within which one worker's sweep is enough.
 
     Raises:
         redis.RedisError: when Redis cannot be reached.
     """
-    # Two at once would enqueue a dead worker's job twice.
-    if not mailbox.redis.set("relook:sweeping", 1, nx=True, px=int(every_s * 900)):
+    # One worker's is enough, and two at once would enqueue a dead worker's job twice.
+    if not mailbox.redis.set("relook:sweeping", 1, nx=True, px=int(SWEEP_S * 900)):
         return
     book, times = RunBook(mailbox.redis), JobTimes(mailbox.redis)
     for queue in (mailbox.events, mailbox.runs):

@@ -18,7 +18,7 @@ from ml_backend.jobs.queues import clock
 from ml_backend.jobs.runs.run import ENDED, STAGES, Run
 from ml_backend.labelstudio.tasks.selection import Selection
 
-__all__ = ["ENDED", "STAGES", "Run", "RunBook"]
+__all__ = ["RunBook"]
 
 _KEPT_S: Final = 30 * 24 * 3600
 _MOST_RUNS: Final = 50

@@ -22,8 +22,9 @@ from ml_backend.jobs.queues.crashes import Crashes, opening
 from ml_backend.jobs.queues.limit import allow, retry
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.queues.pulse import LAPSE_S
-from ml_backend.jobs.runs.book import ENDED, STAGES, Run, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.checkpoints import SHARDED, Checkpoints
+from ml_backend.jobs.runs.run import ENDED, STAGES, Run
 from ml_backend.labelstudio.tasks.selection import Selection
 
 __all__ = ["RunGraph", "step_name"]

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.regions.keypoints import object_numbers, parents
-from ml_backend.labelstudio.regions.units import to_percent, to_pixels
 from ml_backend.labelstudio.regions.values import read_place, read_size, write_places
 from ml_backend.outlines import Outlines
 
@@ -28,8 +27,6 @@ __all__ = [
     "encode",
     "encode_choices",
     "encode_each",
-    "to_percent",
-    "to_pixels",
 ]
 
 Result = list[dict[str, Any]]

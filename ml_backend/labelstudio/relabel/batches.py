@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -31,7 +30,6 @@ __all__ = [
     "withdraw",
 ]
 
-_log = logging.getLogger(__name__)
 
 #: The model version under which a relabel task holds the label as it was sent.
 CURRENT_LABEL: Final = "current-label"

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from ml_backend.labelstudio.approval_marks import seconds
 
-__all__ = ["author", "identity", "is_answer", "number", "overtaken", "parts", "plain"]
+__all__ = ["IDS", "author", "identity", "is_answer", "number", "overtaken", "parts", "plain"]
 
-#: One more than any id.
-_IDS: Final = 1 << 53
+#: One more than any id: what browsers count to exactly; far more fits into the store's columns.
+IDS: Final = 1 << 53
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -76,4 +76,4 @@ def number(value: Any) -> float:
 
 def identity(value: Any) -> int:
     """Return an id out of a task's data, which people can edit; -1 for anything else."""
-    return value if type(value) is int and 0 < value < _IDS else -1
+    return value if type(value) is int and 0 < value < IDS else -1

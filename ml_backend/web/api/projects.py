@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from ml_backend.jobs.runs.book import Run
+from ml_backend.jobs.runs.run import Run
 from ml_backend.labelstudio.tasks.selection import select
 from ml_backend.outlines import Geometry
 from ml_backend.services import Services

@@ -10,8 +10,9 @@ import anyio
 from fastapi import APIRouter, HTTPException, Path, Request
 
 from ml_backend.errors import RunError
-from ml_backend.jobs.runs.book import Run, RunBook
+from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.run import Run
 from ml_backend.web.access.permission import Access
 from ml_backend.web.numbers import Id
 
