@@ -22,7 +22,8 @@ from ml_backend.jobs.queues.crashes import opening
 from ml_backend.jobs.queues.limit import allow, tries_left
 from ml_backend.jobs.queues.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import unlearnt
-from ml_backend.jobs.runs.graph import step_name
+from ml_backend.jobs.runs.checkpoints import SHARDED
+from ml_backend.jobs.runs.graph import JOBS, step_name
 from ml_backend.jobs.runs.pages import Pager
 from ml_backend.jobs.runs.run import Run
 from ml_backend.jobs.shards import compare_tasks, predict_tasks, score_tasks, services
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 #: Shards that are compared at once, from columns, each under its lock.
 _COMPARED: Final = 64
+#: Job to the stage that it does.
+_STAGES: Final = {job: stage for stage, job in JOBS.items()}
 
 
 class _ChangedMeanwhile(Exception):  # noqa: N818 - not an error
@@ -90,7 +93,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
     elif tries_left():
         services().runs.log(run.id, f"{stage}: {error} Tried again.")
         raise error
-    elif stage in ("predicting", "scoring"):
+    elif stage in SHARDED:
         tasks = graph.checkpoints(run).tasks(stage, shard)
         named = f"tasks {tasks[0]} to {tasks[-1]}"
         services().runs.note_errors(run.id, {named: f"{named} are given up: {error}"})
@@ -265,14 +268,3 @@ def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def _let_others(run: Run) -> None:
     services().runs.touch(run.id)
     let_others()
-
-
-#: Job to the stage that it does.
-_STAGES = {
-    "plan": "listing",
-    "predict": "predicting",
-    "fit": "fitting",
-    "score": "scoring",
-    "finish": "finishing",
-    "lay_out": "projecting",
-}

@@ -27,16 +27,16 @@ from ml_backend.jobs.runs.checkpoints import SHARDED, Checkpoints
 from ml_backend.jobs.runs.run import ENDED, STAGES, Run
 from ml_backend.labelstudio.tasks.selection import Selection
 
-__all__ = ["RunGraph", "step_name"]
+__all__ = ["JOBS", "RunGraph", "step_name"]
 
-#: Stage to the job that does it.
-_JOBS: Final = {
-    "listing": "ml_backend.jobs.work.plan",
-    "predicting": "ml_backend.jobs.work.predict",
-    "fitting": "ml_backend.jobs.work.fit",
-    "scoring": "ml_backend.jobs.work.score",
-    "finishing": "ml_backend.jobs.work.finish",
-    "projecting": "ml_backend.jobs.work.lay_out",
+#: Stage to the job of ``jobs.work`` that does it.
+JOBS: Final = {
+    "listing": "plan",
+    "predicting": "predict",
+    "fitting": "fit",
+    "scoring": "score",
+    "finishing": "finish",
+    "projecting": "lay_out",
 }
 
 _FOLLOWING: Final = dict(pairwise(STAGES))
@@ -262,7 +262,7 @@ class RunGraph:
         for start in range(0, len(shards), _AT_ONCE):
             jobs = [
                 Queue.prepare_data(
-                    _JOBS[stage],
+                    f"ml_backend.jobs.work.{JOBS[stage]}",
                     args=(run.id, shard) if stage in SHARDED else (run.id,),
                     job_id=_job_id(run, stage, shard),
                     retry=retry(),
