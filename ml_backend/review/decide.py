@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,7 @@ _NO_FLAG: Final = ""
 _REVIEWED: Final = (CORRECTED, CONFIRMED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """What is known of T tasks.
 
@@ -53,10 +54,24 @@ class State:
     answered: NDArray[np.bool_]
     acted_at: NDArray[np.float64]
 
+    @cached_property
+    def seen(self) -> list[Mark]:
+        """The marks that stand."""
+        return [Mark.parse(text) for text in self.mark.tolist()]
+
+    @cached_property
+    def fresh(self) -> list[Mark]:
+        """The marks of the labels as they are."""
+        return [
+            Mark(frozenset(filter(None, said.split(SEPARATOR))), at, self.model)
+            for said, at in zip(self.digest.tolist(), self.labelled_at.tolist(), strict=True)
+        ]
+
+    @cached_property
     def foreign(self) -> NDArray[np.bool_]:
-        """Return where flag and mark came with an import and speak of another task, bool (T,)."""
-        pairs = zip(self.mark.tolist(), self.created_at.tolist(), strict=True)
-        return _column(Mark.parse(text).is_foreign(at) for text, at in pairs)
+        """Where flag and mark came with an import and speak of another task, bool (T,)."""
+        pairs = zip(self.seen, self.created_at.tolist(), strict=True)
+        return _column(mark.is_foreign(at) for mark, at in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +112,8 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
       Verdicts change the queue's order, never what is in it: they say nothing of what is not.
     - What could not be scored (a broken image) is left as it stands.
     """
-    seen = [Mark.parse(text) for text in state.mark.tolist()]
-    fresh = [
-        Mark(frozenset(filter(None, said.split(SEPARATOR))), at, state.model)
-        for said, at in zip(state.digest.tolist(), state.labelled_at.tolist(), strict=True)
-    ]
-    both = list(zip(fresh, seen, strict=True))
+    seen = state.seen
+    both = list(zip(state.fresh, seen, strict=True))
     labelled = state.digest != ""
     scored = ~np.isnan(state.priority)
     suspicious = labelled & scored & (np.nan_to_num(state.priority) >= threshold)
@@ -116,13 +127,12 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     gave_way = ~silent & _column(not old.digests <= now.digests for now, old in both)
 
     flagged = state.flag == NEEDS_REVIEW
-    foreign = state.foreign()
     written = state.acted_at > np.array([old.labelled_at for old in seen])
-    acted = flagged & labelled & (written | later & gave_way) & ~foreign & ~silent
+    acted = flagged & labelled & (written | later & gave_way) & ~state.foreign & ~silent
     # Where people now agree on the better of two labels, the other one was the error.
     mended = scored & ~suspicious & (fewer | ~same)
     confirmed = acted & same & ~mended
-    replaced = (state.flag == CONFIRMED) & labelled & mended & ~same & gave_way & ~foreign
+    replaced = (state.flag == CONFIRMED) & labelled & mended & ~same & gave_way & ~state.foreign
     corrected = acted & mended | replaced
     reviewed = np.isin(state.flag, _REVIEWED)
     settled = reviewed & same & same_model
@@ -130,7 +140,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
 
     needs_review = suspicious & ~confirmed & ~settled
     dropped = flagged & ~needs_review & ~confirmed & ~corrected & ~waits
-    dropped |= reviewed & (~labelled | foreign & mended & ~same)
+    dropped |= reviewed & (~labelled | state.foreign & mended & ~same)
 
     flag = state.flag.astype("<U12")
     flag[confirmed] = CONFIRMED
@@ -139,32 +149,32 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     flag[dropped] = _NO_FLAG
 
     # A flag that stays keeps its mark: the mark says what the reviewer has not yet answered.
-    open_still = needs_review & flagged & ~acted & same & ~foreign & ~silent
+    open_still = needs_review & flagged & ~acted & same & ~state.foreign & ~silent
     keeps = open_still | settled | waits | ((flag == _NO_FLAG) & ~dropped)
     keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
     # What the mark says already is not written again: mostly that is a call for this task alone.
     keeps |= confirmed & same & ~fewer & same_model
     return Decision(
         flag=flag,
-        mark=np.where(keeps, state.mark, np.where(dropped, "", _marks(state, fresh, seen, flag))),
+        mark=np.where(keeps, state.mark, np.where(dropped, "", _marks(state, flag))),
         describe=needs_review,
         clear=dropped,
         resolved=~needs_review & ~waits,
     )
 
 
-def _marks(state: State, fresh: list[Mark], seen: list[Mark], flag: NDArray[np.str_]) -> list[str]:
+def _marks(state: State, flag: NDArray[np.str_]) -> list[str]:
     """The new marks: a flag's has its score, and a verdict's that of the flag it answers."""
     score = [None if np.isnan(one) else float(one) for one in state.priority]
     of_flag = [
         now if word == NEEDS_REVIEW else old.score
-        for now, old, word in zip(score, seen, flag.tolist(), strict=True)
+        for now, old, word in zip(score, state.seen, flag.tolist(), strict=True)
     ]
     # An answer can be told from the annotations, so one mark serves many: few calls.
     answers = state.answered & np.isin(flag, _REVIEWED)
     return [
         str(Mark.of_answer(mark.model, one) if answer else replace(mark, score=one))
-        for mark, one, answer in zip(fresh, of_flag, answers.tolist(), strict=True)
+        for mark, one, answer in zip(state.fresh, of_flag, answers.tolist(), strict=True)
     ]
 
 

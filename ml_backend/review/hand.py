@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.marks import SEPARATOR, Mark
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, Decision, State
 
 __all__ = ["CLEARED", "Honoured", "honour"]
@@ -45,24 +44,18 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
     """
     if not (hand != "").any():
         return Honoured(decision, np.zeros(len(hand), dtype=np.bool_))
-    fresh = [
-        Mark(frozenset(filter(None, said.split(SEPARATOR))), at, state.model)
-        for said, at in zip(state.digest.tolist(), state.labelled_at.tolist(), strict=True)
-    ]
-    seen = [Mark.parse(text) for text in state.mark.tolist()]
-    unmarked = np.fromiter((old.is_silent for old in seen), dtype=np.bool_)
-    new_here = unmarked | state.foreign()
+    unmarked = np.fromiter((old.is_silent for old in state.seen), dtype=np.bool_)
+    new_here = unmarked | state.foreign
     # Without a mark of labels nobody can have answered: the flag has only just been set.
     answered = np.isin(decision.flag, (CONFIRMED, CORRECTED)) & ~unmarked
     flagged = (hand == NEEDS_REVIEW) & ~answered
-    same = np.fromiter(
-        (now.digests == old.digests for now, old in zip(fresh, seen, strict=True)), dtype=np.bool_
-    )
+    both = zip(state.fresh, state.seen, strict=True)
+    same = np.fromiter((now.digests == old.digests for now, old in both), dtype=np.bool_)
     cleared = (hand == CLEARED) & (same | unmarked)
     ours = flagged | cleared
     flag = decision.flag.astype("<U12")
     flag[flagged], flag[cleared] = NEEDS_REVIEW, ""
-    marks = np.array([str(mark) for mark in fresh], dtype=object)
+    marks = np.array([str(mark) for mark in state.fresh], dtype=object)
     first = np.where(decision.describe, decision.mark, marks)
     mark = np.where(ours & new_here, first, np.where(ours, state.mark, decision.mark))
     honoured = replace(
