@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Final
 
 import httpx
 from label_studio_sdk import LabelStudio
 
 from ml_backend.checks.finding import Findings
 from ml_backend.errors import TokenRefusedError
+from ml_backend.labelstudio.bulk import run_action
 from ml_backend.labelstudio.client import access_headers, explained
 
 __all__ = ["check_rights"]
@@ -63,18 +64,8 @@ def _may_write_fields(client: LabelStudio, project: int, prefix: str) -> bool:
     """Write a field of no task: rights are looked at first."""
     try:
         with explained(f"writing a field of no task of project {project}"):
-            client.actions.create(
-                id=cast(Any, "add_data_field"),
-                project=project,
-                selected_items=cast(Any, {"all": False, "included": [_NO_TASK]}),
-                request_options={
-                    "additional_body_parameters": {
-                        "value_name": f"{prefix}_flag",
-                        "value_type": "String",
-                        "value": "",
-                    }
-                },
-            )
+            body = {"value_name": f"{prefix}_flag", "value_type": "String", "value": ""}
+            run_action(client, project, "add_data_field", [_NO_TASK], body=body)
     except TokenRefusedError:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import defusedxml.ElementTree
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import ConfigError
 from ml_backend.labelstudio.approval_marks import APPROVED, Approvals, batch_of
+from ml_backend.labelstudio.bulk import run_action
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import SERVED
 from ml_backend.labelstudio.regions.results import Result
@@ -151,12 +152,8 @@ def approve(
     taken = [task for task in predictions if task not in refused]
     if taken:
         with explained(f"approving {len(taken)} tasks of project {project}"):
-            client.actions.create(
-                id="predictions_to_annotations",
-                project=project,
-                selected_items=cast(Any, {"all": False, "included": taken}),
-                request_options={"additional_body_parameters": {"model_version": version}},
-            )
+            body = {"model_version": version}
+            run_action(client, project, "predictions_to_annotations", taken, body=body)
     return refused
 
 

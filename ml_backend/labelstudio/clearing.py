@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Any, cast
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.bulk import run_action
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.tasks.bodies import parts
 from ml_backend.labelstudio.tasks.filters import condition, every
@@ -66,9 +66,4 @@ def clear_tasks(client: LabelStudio, project: int, page: TaskPage, rows: NDArray
             condition("draft_exists", "Boolean", value=False),
         )
         with explained(f"deleting predictions of {len(tasks)} tasks of project {project}"):
-            client.actions.create(
-                id="delete_tasks_predictions",
-                project=project,
-                filters=cast(Any, unchanged),
-                selected_items=cast(Any, {"all": False, "included": tasks}),
-            )
+            run_action(client, project, "delete_tasks_predictions", tasks, filters=unchanged)

@@ -13,6 +13,7 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError
+from ml_backend.labelstudio.bulk import run_action
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.regions.results import Result
 from ml_backend.labelstudio.tasks.listing import named_tasks
@@ -137,12 +138,7 @@ def write_field(
             "value": str(value),
         }
         with explained(f"writing {field} of {len(tasks)} tasks of project {project}"):
-            client.actions.create(
-                id=cast(Any, "add_data_field"),
-                project=project,
-                selected_items=cast(Any, {"all": False, "included": tasks}),
-                request_options={"additional_body_parameters": body},
-            )
+            run_action(client, project, "add_data_field", tasks, body=body)
 
     # Several at once: each value has tasks of its own.
     with ThreadPoolExecutor(_PARALLEL) as pool:

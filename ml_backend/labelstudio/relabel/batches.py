@@ -11,6 +11,7 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 
 from ml_backend.errors import SettingsError
+from ml_backend.labelstudio.bulk import run_action
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.tasks.bodies import number
@@ -208,12 +209,7 @@ def withdraw(client: LabelStudio, target: int, batch: str) -> int:
     with explained(f"withdrawing batch {batch} from project {target}"):
         tasks = [int(task.id) for task in list_tasks(client, target, "id", *untouched)]
         if tasks:
-            client.actions.create(
-                id="delete_tasks",
-                project=target,
-                filters=cast(Any, every(*untouched)),
-                selected_items=cast(Any, {"all": False, "included": tasks}),
-            )
+            run_action(client, target, "delete_tasks", tasks, filters=every(*untouched))
     return len(tasks)
 
 
