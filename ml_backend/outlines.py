@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,16 @@ from analysis.geometry.masks import Masks
 from analysis.geometry.polygons import Polygons
 from analysis.geometry.shapes import Shapes
 
-__all__ = ["Geometry", "Outlines", "boxes", "masks", "shapes"]
+__all__ = [
+    "IN_IMAGES",
+    "WITH_AREA",
+    "WITH_REGIONS",
+    "Geometry",
+    "Outlines",
+    "boxes",
+    "masks",
+    "shapes",
+]
 
 #: What a control tag's regions are made of, and the numbers of one region of each:
 #:
@@ -26,6 +35,11 @@ __all__ = ["Geometry", "Outlines", "boxes", "masks", "shapes"]
 #: - span: start and end, characters, the end being the first one outside;
 #: - choice: none.
 Geometry = Literal["box", "polygon", "mask", "point", "span", "choice"]
+
+#: Those with an area; points and spans of one label may well lie close, and are not embedded.
+WITH_AREA: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
+IN_IMAGES: Final[frozenset[Geometry]] = WITH_AREA | {"point"}
+WITH_REGIONS: Final[frozenset[Geometry]] = IN_IMAGES | {"span"}
 
 
 @dataclass(frozen=True, slots=True)

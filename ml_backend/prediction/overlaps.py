@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.geometry.matching import pair_blocks
 from analysis.regions import Regions
-from ml_backend.outlines import Geometry, Outlines, boxes, shapes
+from ml_backend.outlines import WITH_AREA, Geometry, Outlines, boxes, shapes
 
 __all__ = ["surest"]
-
-#: Geometries with an area; points and spans of one label may well lie close.
-_WITH_AREA: Final = ("box", "polygon", "mask")
 
 
 def surest(
@@ -39,7 +34,7 @@ def surest(
         threshold: IoU in [0, 1].
     """
     stays: NDArray[np.bool_] = np.ones(len(item), dtype=np.bool_)
-    if geometry not in _WITH_AREA or len(item) < 2:
+    if geometry not in WITH_AREA or len(item) < 2:
         return stays
     order = np.lexsort((-score, label, item))
     new = (np.diff(item[order]) != 0) | (np.diff(label[order]) != 0)

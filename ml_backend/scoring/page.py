@@ -18,7 +18,7 @@ from ml_backend.labelstudio.regions.results import Labels
 from ml_backend.labelstudio.regions.suggestions import Fix
 from ml_backend.labelstudio.regions.units import to_pixels
 from ml_backend.labelstudio.tasks.reader import TaskPage
-from ml_backend.outlines import Geometry
+from ml_backend.outlines import IN_IMAGES, Geometry
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.policy import Policy
 from ml_backend.scoring import choices, points, regions, spans
@@ -49,9 +49,6 @@ _SCORERS: Final[Mapping[Geometry, ModuleType]] = {
     "span": spans,
     "choice": choices,
 }
-
-#: Regions of these lie in an image.
-_DRAWN: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask", "point"})
 
 #: What stands for a model that has never said anything under this tag.
 _SILENT: Final = "silent"
@@ -160,7 +157,7 @@ def labels_in_pixels(
 
 def _stated(geometry: Geometry, labels: Labels, size: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which annotations say themselves where their regions are in pixels, bool (A,)."""
-    if geometry not in _DRAWN:
+    if geometry not in IN_IMAGES:
         return np.ones(len(size), dtype=np.bool_)
     known: NDArray[np.bool_] = np.logical_and.reduce(size > 0, axis=1)
     if geometry == "mask":

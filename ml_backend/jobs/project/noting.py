@@ -19,7 +19,7 @@ from ml_backend.labelstudio.tasks.reader import Project, TaskPage
 from ml_backend.labelstudio.tasks.tags import SEPARATOR, split_tags
 from ml_backend.labelstudio.writer import write_field
 from ml_backend.marks import Mark
-from ml_backend.outlines import Geometry, boxes
+from ml_backend.outlines import WITH_AREA, boxes
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.review.hand import Honoured
@@ -38,7 +38,6 @@ __all__ = ["Noting", "region_ids"]
 
 #: Of longer texts the page shows and searches the beginning.
 _MOST_TEXT: Final = 2000
-_EMBEDDED: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ class Noting:
         if near is not None:
             outlier = np.where(near.known, near.outlier, np.nan).astype(np.float32)
         place = [""] * len(order)
-        if control.geometry in _EMBEDDED and len(order):
+        if control.geometry in WITH_AREA and len(order):
             place = places(boxes(control.geometry, labels.outline.take(order)))
         columns = {
             "task": tasks,

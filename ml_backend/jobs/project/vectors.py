@@ -17,7 +17,7 @@ from ml_backend.errors import MediaError, ModelError
 from ml_backend.jobs.queues.ranges import held, shards_of
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tasks.reader import Project
-from ml_backend.outlines import Geometry, boxes
+from ml_backend.outlines import WITH_AREA, boxes
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.predictors.base import Input
 from ml_backend.services import Services
@@ -32,9 +32,6 @@ __all__ = ["Vectors"]
 _SHARDS: Final = 32
 
 _log = logging.getLogger(__name__)
-
-#: Geometries whose regions are embedded.
-_REGIONS: Final[frozenset[Geometry]] = frozenset({"box", "polygon", "mask"})
 
 
 @dataclass(frozen=True)
@@ -165,6 +162,6 @@ class Vectors:
 
 def _boxes(control: Control, labels: StoredLabels) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return task and box of each human region that is embedded."""
-    if control.geometry not in _REGIONS or not len(labels.region_unit):
+    if control.geometry not in WITH_AREA or not len(labels.region_unit):
         return np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.float32)
     return labels.task[labels.unit_row], boxes(control.geometry, labels.outline)

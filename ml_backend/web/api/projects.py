@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from ml_backend.jobs.runs.run import Run
 from ml_backend.labelstudio.tasks.selection import select
-from ml_backend.outlines import Geometry
+from ml_backend.outlines import WITH_REGIONS, Geometry
 from ml_backend.services import Services
 from ml_backend.web.access.permission import Access
 from ml_backend.web.numbers import Id
@@ -24,7 +24,6 @@ _AT_ONCE: Final = 100
 _LISTED: Final = f"/api/projects/?page_size={_AT_ONCE}&include=id,title,task_number&ids="
 _NO_PROJECT: Final = 0
 _MOST: Final = 1_000_000
-_DRAWN: Final = ("box", "polygon", "mask", "point", "span")
 
 
 class Summary(BaseModel):
@@ -146,7 +145,7 @@ def _info(opened: OpenProject, may_change: bool) -> ProjectInfo:
             name=one.name,
             geometry=one.geometry,
             labels=list(one.labels),
-            parts=["inputs", "regions"] if one.geometry in _DRAWN else ["inputs"],
+            parts=["inputs", "regions"] if one.geometry in WITH_REGIONS else ["inputs"],
             scored=columns.any_found(opened.id, one),
             threshold=opened.threshold(one),
         )
