@@ -20,7 +20,7 @@ from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.tasks.reader import read_project
 from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
 from ml_backend.services import Services
-from ml_backend.settings import ServiceSettings, project_settings
+from ml_backend.settings import ServiceSettings
 from ml_backend.web.api.settings import check_names
 
 __all__ = ["check_address", "check_label_studio", "check_project", "check_token"]
@@ -86,8 +86,7 @@ def check_project(found: Findings, services: Services, project: int, events: boo
     what = f"project {project}"
     with found.of(what):
         opened = read_project(services.client, project)
-        _, extra_params = services.mailbox.setup_of(project)
-        settings = project_settings(extra_params)
+        settings = services.mailbox.settings_of(project)
         check_names(settings, opened.config, services.settings)
         served = services.choice.served(opened.config, settings)
         for control in served.controls:

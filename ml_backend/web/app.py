@@ -32,7 +32,7 @@ from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.prelabels import prelabels
 from ml_backend.predictors.registry import warm_up
 from ml_backend.services import Services
-from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
+from ml_backend.settings import ServiceSettings, project_settings
 from ml_backend.web.access.password import BodyLimit, guarded
 from ml_backend.web.access.permission import Access
 from ml_backend.web.access.sessions import Attempts
@@ -169,7 +169,7 @@ class _Backend:
         return await anyio.to_thread.run_sync(self._predict, request, limiter=self._predicting)
 
     def _predict(self, request: PredictRequest) -> Response:
-        settings = self._settings_of(request.project_id)
+        settings = self._services.mailbox.settings_of(request.project_id)
         config = parse_config(request.label_config)
         answers = self._services.choice.serving(request.project_id, config, settings)
         tasks = np.array([task.id for task in request.tasks], dtype=np.int64)
@@ -213,10 +213,6 @@ class _Backend:
 
     def metrics_text(self) -> Response:
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
-
-    def _settings_of(self, project: int) -> ProjectSettings:
-        _, extra_params = self._services.mailbox.setup_of(project)
-        return project_settings(extra_params)
 
 
 def _answer(prelabel: tuple[list[dict[str, Any]], float] | None, version: str) -> Any:

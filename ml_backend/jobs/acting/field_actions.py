@@ -16,7 +16,6 @@ import numpy as np
 
 from ml_backend.jobs.acting.book import Action, ActionBook, Lot, Wish
 from ml_backend.jobs.acting.field_changes import FIELD_CHANGES, Refused
-from ml_backend.jobs.batches.take_back import known_settings
 from ml_backend.jobs.events import let_others
 from ml_backend.jobs.project.noting import region_ids
 from ml_backend.jobs.project.queue_history import QueueHistory
@@ -96,7 +95,7 @@ def change(
 
     Run again, it goes on: what it wrote before counts too.
     """
-    prefix = known_settings(services.mailbox, action.project).field_prefix
+    prefix = services.mailbox.settings_of(action.project).field_prefix
     named = _Named.of(services, action.project, prefix, wish)
     tasks = sorted({*wish.tasks, *named.places})
     left: Counter[str] = Counter()
@@ -122,7 +121,7 @@ def change(
 
 def restore(services: Services, action: Action, book: ActionBook) -> tuple[int, Counter[str]]:
     """Put back what stood; return on how many tasks, and how many were left alone for what."""
-    prefix = known_settings(services.mailbox, action.project).field_prefix
+    prefix = services.mailbox.settings_of(action.project).field_prefix
     left: Counter[str] = Counter()
     done, changed = 0, 0
     with _looked_at_again(services, action.project) as touched:

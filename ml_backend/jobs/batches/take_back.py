@@ -26,12 +26,10 @@ from ml_backend.labelstudio.tasks.reader import Project, read_project, read_task
 from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.review.batch import Fate, fates
 from ml_backend.services import Services
-from ml_backend.settings import ProjectSettings, project_settings
 
 __all__ = [
     "held_answers",
     "is_relabel_project",
-    "known_settings",
     "look_again",
     "relay",
     "remember_relabel_project",
@@ -138,7 +136,7 @@ def _take_back(services: Services, target: int, table: Relabelled, held: dict[in
     """Write the answers of one table; note in ``held`` why those that wait do, by their copies."""
     try:
         source = read_project(services.client, table.source)
-        prefix = known_settings(services.mailbox, source.id).field_prefix
+        prefix = services.mailbox.settings_of(source.id).field_prefix
         return _write_ready(services, source, prefix, table, held)
     except (ConfigError, SettingsError) as error:
         _log.warning("answers of project %s cannot go back yet: %s", target, error)
@@ -226,16 +224,6 @@ def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> 
 def remember_relabel_project(mailbox: Mailbox, target: int) -> bool:
     """Note that a project holds copies of another's tasks; true where that was not known."""
     return bool(mailbox.redis.sadd(_RELABEL, str(target)))
-
-
-def known_settings(mailbox: Mailbox, project: int) -> ProjectSettings:
-    """Return a project's settings as Label Studio last sent them, the defaults before that.
-
-    Raises:
-        SettingsError: when they are wrong.
-    """
-    _, extra_params = mailbox.setup_of(project)
-    return project_settings(extra_params)
 
 
 def _held(target: int) -> str:

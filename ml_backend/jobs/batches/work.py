@@ -24,7 +24,6 @@ from ml_backend.jobs.batches.progress import Progress, read_progress
 from ml_backend.jobs.batches.queue import read_queue
 from ml_backend.jobs.batches.take_back import (
     held_answers,
-    known_settings,
     look_again,
     remember_relabel_project,
     take_back_beside,
@@ -88,7 +87,7 @@ class Batches:
         self._meanwhile = meanwhile
         self._client = services.client
         self._source = read_project(services.client, project)
-        self._settings = known_settings(services.mailbox, project)
+        self._settings = services.mailbox.settings_of(project)
 
     def send(self, order: Order) -> Dispatch:
         """Send tasks; what an order has sent before, and what waits in a batch, is not sent again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_backend.labelstudio.tasks.reader import Project, read_project
 from ml_backend.labelstudio.views import ensure_tabs, review_tabs
 from ml_backend.services import Services
-from ml_backend.settings import ProjectSettings, project_settings
+from ml_backend.settings import ProjectSettings
 
 __all__ = ["keep_new_tabs", "keep_tabs"]
 
@@ -47,8 +47,7 @@ def keep_new_tabs(services: Services, project: int) -> None:
         ConfigError: when its labelling config cannot be served.
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    _, extra_params = services.mailbox.setup_of(project)
-    settings, known = project_settings(extra_params), services.mailbox.tabs_of(project)
+    settings, known = services.mailbox.settings_of(project), services.mailbox.tabs_of(project)
     wanted = review_tabs(settings.queue_tab, settings.kind_tabs)
     if known and not all(tab.name in known for tab in wanted):
         keep_tabs(services, read_project(services.client, project), settings, again=False)

@@ -18,7 +18,7 @@ from ml_backend.jobs.queues.embedded_redis import running_address
 from ml_backend.jobs.queues.limit import SHARD_S, retry, seconds_for
 from ml_backend.jobs.queues.locks import LOCK_WAIT_S, LivingLock
 from ml_backend.jobs.queues.pending import DOOR_S, Pending
-from ml_backend.settings import ServiceSettings
+from ml_backend.settings import ProjectSettings, ServiceSettings, project_settings
 
 __all__ = ["EVENTS", "RUNS", "Mailbox", "living_workers", "open_redis"]
 
@@ -113,6 +113,14 @@ class Mailbox:
         """Return whether Label Studio has sent a project's extra params, and what they are."""
         kept = cast(bytes | None, self.redis.hget("relook:setup", str(project)))
         return kept is not None, json.loads(kept) if kept is not None else None
+
+    def settings_of(self, project: int) -> ProjectSettings:
+        """Return a project's settings as Label Studio last sent them, the defaults before that.
+
+        Raises:
+            SettingsError: when they are wrong.
+        """
+        return project_settings(self.setup_of(project)[1])
 
     def note_heard(self, project: int) -> None:
         """Note that a change of a project itself was told us."""
