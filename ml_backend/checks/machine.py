@@ -15,6 +15,7 @@ from ml_backend.jobs.queues.mailbox import living_workers, open_redis
 from ml_backend.predictors import files
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
+from ml_backend.web.numbers import NO_PROJECT
 
 __all__ = [
     "check_backend",
@@ -26,8 +27,6 @@ __all__ = [
 ]
 
 _TIMEOUT_S: Final = 5.0
-#: No project of Label Studio's has it.
-_NO_PROJECT: Final = 0
 #: Models that are told by name.
 _NAMED: Final = 5
 
@@ -66,8 +65,8 @@ def check_store(found: Findings, services: Services) -> None:
     with found.of("store"):
         said = np.frombuffer(secrets.token_bytes(8), dtype=np.uint8)
         try:
-            services.store.put_arrays(_NO_PROJECT, "doctor", {"said": said})
-            kept = services.store.get_arrays(_NO_PROJECT, "doctor")
+            services.store.put_arrays(NO_PROJECT, "doctor", {"said": said})
+            kept = services.store.get_arrays(NO_PROJECT, "doctor")
         except Exception as error:
             raise SettingsError(
                 f"{where} cannot be written ({str(error).splitlines()[0][:200]}); give this user "

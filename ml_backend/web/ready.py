@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from ml_backend.services import Services
+from ml_backend.web.numbers import NO_PROJECT
 
 __all__ = ["Readiness", "ready_api"]
 
@@ -32,8 +33,6 @@ _WAIT_S: Final = 3.0
 _REDIS_KEPT_S: Final = 1.0
 _STORE_KEPT_S: Final = 30.0
 _BROKEN_KEPT_S: Final = 1.0
-#: No project of Label Studio's has it.
-_NO_PROJECT: Final = 0
 
 
 class Ready(BaseModel):
@@ -109,7 +108,7 @@ class Readiness:
         self._services.mailbox.redis.set("relook:ready", 1, ex=60)
 
     def _write_to_store(self) -> None:
-        self._services.store.put_arrays(_NO_PROJECT, "ready", {"ready": np.ones(1)})
+        self._services.store.put_arrays(NO_PROJECT, "ready", {"ready": np.ones(1)})
 
 
 def ready_api(services: Services) -> APIRouter:

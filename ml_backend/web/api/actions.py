@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from http import HTTPStatus
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Final, Literal
 
 import anyio
 import numpy as np
-from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -22,6 +22,7 @@ from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.labelstudio.approvals import unlabelled_tasks
 from ml_backend.review.approve import of_unknown
+from ml_backend.web.access.owned import Name, known, permitted
 from ml_backend.web.access.permission import Access
 from ml_backend.web.api.action_request import ActionRequest, wish_of
 from ml_backend.web.api.approval_preview import preview
@@ -31,13 +32,10 @@ from ml_backend.web.threads import Threads
 
 __all__ = ["actions_api"]
 
-_NO_PROJECT: Final = 0
 _EXAMPLES: Final = 10
 _ENDING: Final = frozenset({"sync", "withdraw", "take-back"})
 #: Each is kept until it is done, with all that it names.
 _MOST_WAITING: Final = 20
-_T = TypeVar("_T")
-ActionId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
 class DryRun(BaseModel):
@@ -83,7 +81,6 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
     mailbox = projects.services.mailbox
     book = ActionBook(mailbox.redis)
     require_target = _target_check(projects, access, threads)
-    permitted = _permission(book, threads)
 
     @router.post(
         "/projects/{project}/actions",
@@ -111,15 +108,15 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         return [_state(one) for one in found]
 
     @router.get("/actions/{action}")
-    async def one(action: ActionId, request: Request) -> ActionState:
+    async def one(action: Name, request: Request) -> ActionState:
         """An action as it stands."""
-        return _state(await permitted(action, request, access.require))
+        return _state(await action_of(action, request, access.require))
 
     @router.post("/actions/{action}/undo", status_code=202)
-    async def undo(action: ActionId, request: Request) -> Begun:
+    async def undo(action: Name, request: Request) -> Begun:
         """Take an action back, as far as nobody has changed since what it did."""
-        found = await permitted(action, request, access.require_change)
-        wish = await threads.light(_known, book.wish, action)
+        found = await action_of(action, request, access.require_change)
+        wish = await threads.light(known, book.wish, action)
         if wish is None:
             raise HTTPException(409, "this action is too long ago to be undone")
         # Where it went, which its name says, whatever the settings have come to say.
@@ -130,24 +127,13 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
         await threads.light(enqueue, mailbox, "undo", found.id)
         return Begun(id=found.id)
 
+    async def action_of(
+        action: str, request: Request, require: Callable[[Request, int], Awaitable[None]]
+    ) -> Action:
+        found: Action | None = await threads.light(known, book.read, action)
+        return await permitted(found, "action", request, require)
+
     return router
-
-
-_Required = Callable[[Request, int], Awaitable[None]]
-
-
-def _permission(
-    book: ActionBook, threads: Threads
-) -> Callable[[str, Request, _Required], Awaitable[Action]]:
-    async def permitted(action: str, request: Request, require: _Required) -> Action:
-        found: Action | None = await threads.light(_known, book.read, action)
-        # Whose action it is not may not learn either that there is none.
-        await require(request, found.project if found else _NO_PROJECT)
-        if found is None:
-            raise HTTPException(403, "no access to this action")
-        return found
-
-    return permitted
 
 
 def _target_check(
@@ -201,13 +187,6 @@ def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str)
     opened = book.open(project, wish, len(tasks), by)
     enqueue(mailbox, "act", opened.id)
     return opened.id
-
-
-def _known(read: Callable[[str], _T], action: str) -> _T | None:
-    try:
-        return read(action)
-    except KeyError:
-        return None
 
 
 def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:

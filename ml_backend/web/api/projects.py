@@ -13,7 +13,7 @@ from ml_backend.labelstudio.tasks.selection import select
 from ml_backend.outlines import WITH_REGIONS, Geometry
 from ml_backend.services import Services
 from ml_backend.web.access.permission import Access
-from ml_backend.web.numbers import Id
+from ml_backend.web.numbers import NO_PROJECT, Id
 from ml_backend.web.projects import OpenProject, Projects
 from ml_backend.web.threads import Threads
 
@@ -22,7 +22,6 @@ __all__ = ["projects_api"]
 #: Label Studio lists no more at once, whatever it is asked for.
 _AT_ONCE: Final = 100
 _LISTED: Final = f"/api/projects/?page_size={_AT_ONCE}&include=id,title,task_number&ids="
-_NO_PROJECT: Final = 0
 _MOST: Final = 1_000_000
 
 
@@ -89,7 +88,7 @@ def projects_api(projects: Projects, access: Access, threads: Threads) -> APIRou
     @router.get("")
     async def listed(request: Request) -> list[Summary]:
         # The newest first, as Label Studio has them; who is not signed in is told so all the same.
-        known = (await threads.light(projects.services.mailbox.projects))[::-1] or [_NO_PROJECT]
+        known = (await threads.light(projects.services.mailbox.projects))[::-1] or [NO_PROJECT]
         found: dict[int, Summary] = {}
         for start in range(0, len(known), _AT_ONCE):
             some = known[start : start + _AT_ONCE]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
 
 import anyio
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, HTTPException, Request
 
 from ml_backend.errors import RunError
 from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.jobs.runs.run import Run
+from ml_backend.web.access.owned import Name, known, permitted
 from ml_backend.web.access.permission import Access
 from ml_backend.web.numbers import Id
 
 __all__ = ["runs_api"]
-
-_NO_PROJECT: Final = 0
-RunId = Annotated[str, Path(pattern="^[0-9a-z]{1,40}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +46,15 @@ def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
         return Runs(runs)
 
     @router.get("/runs/{run}")
-    async def one_run(run: RunId, request: Request) -> Run:
+    async def one_run(run: Name, request: Request) -> Run:
         return await _permitted(run, request, access.require)
 
     @router.post("/runs/{run}/cancel")
-    async def cancel(run: RunId, request: Request) -> Run:
+    async def cancel(run: Name, request: Request) -> Run:
         return await _change(run, request, graph.cancel)
 
     @router.post("/runs/{run}/retry")
-    async def retry(run: RunId, request: Request) -> Run:
+    async def retry(run: Name, request: Request) -> Run:
         return await _change(run, request, graph.retry)
 
     async def _change(run: str, request: Request, change: Callable[[str], Run]) -> Run:
@@ -70,13 +67,7 @@ def runs_api(book: RunBook, graph: RunGraph, access: Access) -> APIRouter:
     async def _permitted(
         run: str, request: Request, require: Callable[[Request, int], Awaitable[None]]
     ) -> Run:
-        try:
-            found = await anyio.to_thread.run_sync(book.read, run)
-        except KeyError:
-            # Whose run it is not may not learn either that there is none.
-            await require(request, _NO_PROJECT)
-            raise HTTPException(403, "no access to this run") from None
-        await require(request, found.project)
-        return found
+        found: Run | None = await anyio.to_thread.run_sync(known, book.read, run)
+        return await permitted(found, "run", request, require)
 
     return router
