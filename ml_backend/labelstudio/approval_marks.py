@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_backend.labelstudio.moments import seconds
 from ml_backend.labelstudio.regions.results import digest
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "Approvals",
     "approval_version",
     "batch_of",
-    "seconds",
     "unedited",
     "untouched_approval",
 ]
@@ -103,9 +102,3 @@ def unedited(annotation: Mapping[str, Any]) -> bool:
     """Tell whether nobody has saved an annotation since it was made."""
     age = seconds(annotation["updated_at"]) - seconds(annotation["created_at"])
     return age < _AT_ONCE_S
-
-
-def seconds(moment: str | datetime) -> float:
-    """Return a moment as Label Studio writes it in seconds since 1970."""
-    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return when.timestamp()

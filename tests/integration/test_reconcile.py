@@ -8,7 +8,8 @@ import numpy as np
 
 from ml_backend.jobs.changes.known import KnownChanges
 from ml_backend.jobs.changes.reconcile import find_lost_events
-from ml_backend.labelstudio.tasks.changes import last_change, shifted
+from ml_backend.labelstudio.moments import shifted
+from ml_backend.labelstudio.tasks.changes import last_change
 from ml_backend.services import Services
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class

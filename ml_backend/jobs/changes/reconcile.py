@@ -23,7 +23,8 @@ from label_studio_sdk import LabelStudio
 from ml_backend.jobs.changes.known import KnownChanges
 from ml_backend.jobs.queues import clock
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.labelstudio.tasks.changes import last_change, microseconds, read_changes, shifted
+from ml_backend.labelstudio.moments import microseconds, shifted
+from ml_backend.labelstudio.tasks.changes import last_change, read_changes
 from ml_backend.storage.looks import LookBook
 
 __all__ = ["before_unnamed", "find_lost_events", "find_unnamed"]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from ml_backend.errors import LabelStudioError, ProjectGoneError, TokenRefusedError
-from ml_backend.labelstudio.approval_marks import seconds, unedited
+from ml_backend.labelstudio.approval_marks import unedited
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.moments import seconds
 from ml_backend.labelstudio.regions.results import Result, digest
 from ml_backend.labelstudio.tasks.bodies import author, identity, overtaken, parts, plain
 from ml_backend.labelstudio.tasks.filters import condition

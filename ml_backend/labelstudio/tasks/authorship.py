@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.approval_marks import seconds, unedited
+from ml_backend.labelstudio.approval_marks import unedited
 from ml_backend.labelstudio.config import LabelingConfig
+from ml_backend.labelstudio.moments import seconds
 from ml_backend.labelstudio.regions.results import Labels, decode, digest
 from ml_backend.labelstudio.tasks.annotators import NOBODY
 from ml_backend.labelstudio.tasks.bodies import author, is_answer, parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from ml_backend.labelstudio.approval_marks import seconds
+from ml_backend.labelstudio.moments import seconds
 
 __all__ = ["IDS", "author", "identity", "is_answer", "number", "overtaken", "parts", "plain"]
 

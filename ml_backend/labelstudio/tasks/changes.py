@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -13,23 +12,18 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
 from ml_backend.labelstudio.client import explained
+from ml_backend.labelstudio.moments import LONG_AGO, microseconds, stamp
 from ml_backend.labelstudio.tasks.filters import condition
 from ml_backend.labelstudio.tasks.listing import list_tasks
 
 __all__ = [
     "TaskStates",
     "last_change",
-    "microseconds",
     "read_changes",
     "read_states",
-    "shifted",
 ]
 
-#: The one form of a moment that Label Studio's filters take; others are an error 500.
-_FORM: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
-_LONG_AGO: Final = "1970-01-01T00:00:00.000000Z"
 _FIELDS: Final = "id,updated_at"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATE_FIELDS: Final = _FIELDS + ",total_predictions"
 _STATE: Final = np.dtype([("task", np.int64), ("stamp", np.int64), ("holds", np.int64)])
 
@@ -46,7 +40,7 @@ def last_change(client: LabelStudio, project: int) -> str:
             project=project, fields="task_only", include=_FIELDS, query=newest_first, page_size=1
         )
         newest = [task.updated_at for task in page.items or []]
-    return _stamp(newest[0]) if newest else _LONG_AGO
+    return stamp(newest[0]) if newest else LONG_AGO
 
 
 def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str]:
@@ -58,7 +52,7 @@ def read_changes(client: LabelStudio, project: int, since: str) -> dict[int, str
     changed = condition("updated_at", "Datetime", since, "greater")
     with explained(f"looking for changes in project {project}"):
         tasks = list_tasks(client, project, _FIELDS, changed)
-        return {int(task.id): _stamp(task.updated_at) for task in tasks}
+        return {int(task.id): stamp(task.updated_at) for task in tasks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +93,3 @@ def read_states(
             dtype=_STATE,
         )
     return TaskStates(*(np.ascontiguousarray(rows[name]) for name in ("task", "stamp", "holds")))
-
-
-def microseconds(moment: str | datetime) -> int:
-    """Return one of Label Studio's moments as microseconds since 1970."""
-    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return (when - _EPOCH) // timedelta(microseconds=1)
-
-
-def shifted(stamp: str, by: timedelta) -> str:
-    """Return another moment, in the form that Label Studio takes."""
-    return _stamp(datetime.strptime(stamp, _FORM).replace(tzinfo=UTC) + by)
-
-
-def _stamp(moment: str | datetime) -> str:
-    when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return when.astimezone(UTC).strftime(_FORM)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_backend.labelstudio.approval_marks import seconds, unedited
+from ml_backend.labelstudio.approval_marks import unedited
+from ml_backend.labelstudio.moments import seconds
 from ml_backend.labelstudio.tasks.bodies import is_answer, overtaken, parts
 
 __all__ = ["acted_at", "answered", "current_of"]

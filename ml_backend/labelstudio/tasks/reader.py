@@ -10,12 +10,12 @@ import numpy as np
 from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.approval_marks import Approvals, seconds
+from ml_backend.labelstudio.approval_marks import Approvals
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.config import LabelingConfig, parse_config
+from ml_backend.labelstudio.moments import microseconds, seconds
 from ml_backend.labelstudio.regions.results import Labels, Result, decode, digest
 from ml_backend.labelstudio.tasks.bodies import number, parts, plain
-from ml_backend.labelstudio.tasks.changes import microseconds
 from ml_backend.labelstudio.tasks.current import acted_at, answered, current_of
 from ml_backend.labelstudio.tasks.listing import named_tasks
 from ml_backend.marks import SEPARATOR
