@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import Final
+
+from cachetools import LRUCache
 
 from ml_backend.embedders.base import Embedder
 from ml_backend.embedders.registry import KINDS, make_embedder, shared_features
@@ -34,8 +35,8 @@ class EmbedderChoice:
         self._choice = choice
         self._settings = settings
         self._lock = threading.Lock()
-        #: By name and digest of the file; least recently used first.
-        self._kept: OrderedDict[tuple[str, str], Embedder] = OrderedDict()
+        #: By name and digest of the file.
+        self._kept = LRUCache[tuple[str, str], Embedder](_KEPT)
 
     def embedder(self, control: Control, settings: ProjectSettings) -> Embedder | None:
         """Return the embedder of a control tag, or None where it has none.
@@ -64,9 +65,6 @@ class EmbedderChoice:
                 self._kept[key] = make_embedder(
                     name, service.model_dir, downloads=service.downloads, threads=service.threads
                 )
-            self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
             return self._kept[key]
 
     def _digest(self, name: str) -> str:

@@ -7,13 +7,13 @@ import importlib
 import inspect
 import sys
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
+from cachetools import LRUCache
 from rq.timeouts import BaseTimeoutException
 
 from ml_backend.errors import ModelError
@@ -46,7 +46,7 @@ class InProcessUpstream:
                 f"RELOOK_MODEL_CLASSES, a JSON list; it holds {', '.join(allowed) or 'none'}"
             )
         self.name = name
-        self._models: OrderedDict[tuple[int, str], Any] = OrderedDict()
+        self._models = LRUCache[tuple[int, str], Any](_KEPT)
         self._versions: dict[int, str] = {}
         # Such classes are written for one request at a time.
         self._lock = threading.Lock()
@@ -97,9 +97,6 @@ class InProcessUpstream:
             found = _load(self.name)
             with _explained(self.name, "cannot be made", ModelError):
                 self._models[key] = found(**_arguments(found, project, config_xml))
-            if len(self._models) > _KEPT:
-                self._models.popitem(last=False)
-        self._models.move_to_end(key)
         return self._models[key]
 
 

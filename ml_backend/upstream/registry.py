@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
 from typing import Final
+
+from cachetools import LRUCache
 
 from ml_backend.predictors.registry import SCHEMES
 from ml_backend.settings import ServiceSettings
@@ -30,7 +31,7 @@ class UpstreamRegistry:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self._open: OrderedDict[str, Upstream] = OrderedDict()
+        self._open = LRUCache[str, Upstream](_KEPT)
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Upstream | None:
@@ -45,9 +46,6 @@ class UpstreamRegistry:
                 if found is None:
                     return None
                 self._open[name] = found
-                if len(self._open) > _KEPT:
-                    self._open.popitem(last=False)
-            self._open.move_to_end(name)
             return self._open[name]
 
     def _make(self, name: str) -> Upstream | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import anyio
+from cachetools import LRUCache
 
 __all__ = ["Kept", "Made"]
 
@@ -58,7 +58,7 @@ class Kept(Generic[T]):
     def __init__(self, make: Callable[[int], Awaitable[T]], holds_s: float) -> None:
         self._make = make
         self._holds = holds_s
-        self._kept: OrderedDict[int, _One[T]] = OrderedDict()
+        self._kept = LRUCache[int, _One[T]](_MOST)
 
     async def get(self, project: int, *, lately: bool = False) -> Made[T]:
         """Return a project's answer; whatever making it raises is raised to the one who asked.
@@ -69,9 +69,6 @@ class Kept(Generic[T]):
         """
         asked = time.monotonic()
         one = self._kept.setdefault(project, _One())
-        self._kept.move_to_end(project)
-        if len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
         async with one.lock:
             for made in one.answers:
                 holds = max(self._holds, _TIMES * made.took) if lately else self._holds
