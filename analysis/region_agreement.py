@@ -87,10 +87,8 @@ def deal(sheets: Sheets, *, draws: int = _DRAWS, seed: int = 0) -> tuple[NDArray
         hands = hands[: max(int(fits.sum()), 1)]
     hand = hands.ravel()
     order = np.argsort(sheets.of_region, kind="stable")
-    copy = np.repeat(np.arange(len(hand)), size[hand])
-    skip = np.cumsum(size[hand]) - size[hand]
-    rows = order[(begin[hand] - skip)[copy] + np.arange(len(copy))]
-    return rows, Sheets(np.arange(len(hand)) // 2, np.arange(len(hand)) % 2, copy)
+    copy, place = ragged.expand(begin[hand], size[hand])
+    return order[place], Sheets(np.arange(len(hand)) // 2, np.arange(len(hand)) % 2, copy)
 
 
 def alpha(observed: Comparison, expected: Comparison) -> float:

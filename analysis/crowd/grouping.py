@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.geometry import ragged
+
 __all__ = ["pairs_within"]
 
 #: Pairs that are made in one go: what bounds the memory.
@@ -32,7 +34,6 @@ def pairs_within(
     total = int(ends[-1]) if len(ends) else 0
     cuts = np.unique(np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK)))
     for some in np.split(rows, cuts):
-        first = np.repeat(some, after[some])
-        if len(first):
-            begin = np.cumsum(after[some]) - after[some]
-            yield first, first + 1 + np.arange(len(first)) - np.repeat(begin, after[some])
+        row, second = ragged.expand(some + 1, after[some])
+        if len(row):
+            yield some[row], second

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.findings import NONE
+from analysis.geometry.matching import box_iou
 from ml_backend.demo.scenes import SCENE_SIZE, Scene
 
 __all__ = ["BOX_KINDS", "Labels", "Planted", "plant_boxes", "plant_classes"]
@@ -148,10 +149,11 @@ def _bad(box: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.fl
     grown = part[1] * (-1, -1, 1, 1)
     cut = part[2] * (1, 1, -1, -1) * np.eye(4)[random.integers(4, size=_TRIES // 3)]
     tried = np.clip(box + np.concatenate([shifted, grown, cut]) * side, 0, SCENE_SIZE)
-    iou = _iou(tried, box)
+    tried = tried.astype(np.float32)
+    iou = box_iou(tried, np.broadcast_to(box, tried.shape))
     low, high = _BAD_IOU
     good = np.flatnonzero((iou > low) & (iou < high))
-    bad: NDArray[np.float32] = tried[random.choice(good)].astype(np.float32)
+    bad: NDArray[np.float32] = tried[random.choice(good)]
     return bad
 
 
@@ -161,10 +163,3 @@ def _shared(a: NDArray[np.float64], b: NDArray[np.float32]) -> NDArray[np.float6
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     area: NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=2)
     return area
-
-
-def _iou(a: NDArray[np.float64], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    shared = _shared(a, b[None])[:, 0]
-    union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[2:] - b[:2]).prod() - shared
-    iou: NDArray[np.float64] = shared / union
-    return iou

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import KINDS
 from analysis.framing import framed
+from analysis.geometry import ragged
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tasks.tags import SEPARATOR
 from ml_backend.storage.lists import lengths
@@ -141,9 +142,8 @@ def regions(
         return None
     tasks = _tasks(columns, project, people)
     count = lengths(found["r_unit"])
-    of = np.repeat(np.arange(len(found)), count)
+    of, region = ragged.expand(np.zeros_like(count), count)
     task = _numbers(found["task"])[of]
-    region = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
     rows = tasks.rows(task)
     place = found["r_place"].combine_chunks().flatten()
     x, y, outlier = _places(plane, task, place)
