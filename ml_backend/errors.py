@@ -36,6 +36,7 @@ __all__ = [
     "StoreError",
     "TokenRefusedError",
     "is_lasting",
+    "short",
 ]
 
 
@@ -118,3 +119,8 @@ def is_lasting(error: Exception) -> bool:
     if isinstance(error, LabelStudioError):
         return isinstance(error, ProjectGoneError | TokenRefusedError)
     return isinstance(error, RelookError) and not isinstance(error, ModelAwayError)
+
+
+def short(error: Exception) -> str:
+    """Return an error's own words on one line of bearable length."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -10,7 +10,7 @@ import numpy as np
 
 from ml_backend import __version__
 from ml_backend.checks.finding import Findings
-from ml_backend.errors import SettingsError
+from ml_backend.errors import SettingsError, short
 from ml_backend.jobs.queues.mailbox import living_workers, open_redis
 from ml_backend.predictors import files
 from ml_backend.services import Services
@@ -69,7 +69,7 @@ def check_store(found: Findings, services: Services) -> None:
             kept = services.store.get_arrays(NO_PROJECT, "doctor")
         except Exception as error:
             raise SettingsError(
-                f"{where} cannot be written ({str(error).splitlines()[0][:200]}); give this user "
+                f"{where} cannot be written ({short(error)}); give this user "
                 "the right to write there, or name another place in RELOOK_STORE"
             ) from error
         well = kept is not None and (kept["said"] == said).all()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ml_backend.embedders.base import Patches, unit
 from ml_backend.embedders.patches import crop
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelError, short
 from ml_backend.predictors.base import Input
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageEmbedder", "Look", "loading", "only_images"]
@@ -42,10 +42,9 @@ def loading(name: str) -> Iterator[None]:
             f"model {name!r} needs a package that is not installed: {error}"
         ) from error
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"model {name!r} cannot be loaded ({type(error).__name__}: {said}); put a whole, "
-            "unchanged model of this kind there"
+            f"model {name!r} cannot be loaded ({type(error).__name__}: {short(error)}); put a "
+            "whole, unchanged model of this kind there"
         ) from error
 
 
@@ -156,5 +155,4 @@ class ImageEmbedder:
             with self._lock:
                 return self._run(batch)
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            raise ModelError(f"model {self.version} failed on a batch: {said}") from error
+            raise ModelError(f"model {self.version} failed on a batch: {short(error)}") from error

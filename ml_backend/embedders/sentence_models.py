@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from ml_backend.embedders.base import unit
 from ml_backend.embedders.images import loading
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelError, short
 from ml_backend.predictors import files
 from ml_backend.predictors.base import Input
 
@@ -104,8 +104,7 @@ class TextEmbedder:
                     texts, batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True
                 )
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            raise ModelError(f"model {self.version} failed on a batch: {said}") from error
+            raise ModelError(f"model {self.version} failed on a batch: {short(error)}") from error
         return np.asarray(vectors, dtype=np.float32)
 
 

@@ -14,6 +14,7 @@ from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.events import let_others
 from ml_backend.jobs.queues.limit import tries_left
 from ml_backend.jobs.shards import services
+from ml_backend.review.approve import of_unknown
 
 __all__ = ["act", "undo"]
 
@@ -97,8 +98,8 @@ def _withdraw(project: int, batch: str) -> str:
 
 def _approve(action: Action, book: ActionBook, wish: Wish) -> str:
     tally, left_out = approve(services(), action, book, wish, let_others)
-    more = f"; outliers not known for {tally.unknown} of them" if tally.unknown else ""
-    return _sentence(tally.approved, left_out, "approved") + more
+    said = _sentence(tally.approved, left_out, "approved"), of_unknown(tally.unknown)
+    return "; ".join(filter(None, said))
 
 
 def _take_back(action: Action, book: ActionBook, batch: str) -> str:

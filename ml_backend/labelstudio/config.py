@@ -88,6 +88,14 @@ class Control:
         """The type of its regions in Label Studio's JSON, which is also their value's key."""
         return self.tag.lower()
 
+    def threshold(self, otherwise: float) -> float:
+        """Return the confidence from which a prediction counts as one.
+
+        Args:
+            otherwise: the project's, for a tag that names none.
+        """
+        return otherwise if self.score_threshold is None else self.score_threshold
+
     def label_map(self, classes: Sequence[str]) -> NDArray[np.int32]:
         """Map model classes to labels: ``predicted_values`` first, then name, then any case.
 

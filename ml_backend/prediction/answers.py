@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from ml_backend.predictors.base import Input, Predictions, Predictor, names
 from ml_backend.upstream.base import Answer, Upstream, UpstreamTask
 from ml_backend.upstream.columns import predictions_of
 
-__all__ = ["Answers", "Ask", "ModelAnswers", "Read", "UpstreamAnswers", "ask"]
+__all__ = ["Answers", "Ask", "ModelAnswers", "Read", "UpstreamAnswers", "ask", "joined"]
 
 #: Some tasks' rows and what is said of them.
 Part = tuple[list[int], Predictions]
@@ -67,6 +67,11 @@ def ask(
 ) -> Predictions:
     """Ask a model, and do no more; see ``Ask``."""
     return model.predict(items, control.geometry)
+
+
+def joined(versions: Iterable[str]) -> str:
+    """Return what the predictions of several models are called together, each named once."""
+    return "+".join(dict.fromkeys(filter(None, versions)))
 
 
 class Answers(Protocol):

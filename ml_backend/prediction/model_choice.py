@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ml_backend.errors import ModelError
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.prediction.answers import Answers, ModelAnswers, UpstreamAnswers
+from ml_backend.prediction.answers import Answers, ModelAnswers, UpstreamAnswers, joined
 from ml_backend.predictors.base import Predictor, names
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ProjectSettings
@@ -65,7 +65,7 @@ class ModelChoice:
             ModelError: when a model is not there.
         """
         answers = [self.answers(project, config, one, settings) for one in config.controls]
-        return "+".join(dict.fromkeys(one.version for one in answers if one.version))
+        return joined(one.version for one in answers)
 
     def answers(
         self, project: int, config: LabelingConfig, control: Control, settings: ProjectSettings

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ml_backend.errors import MediaError
 from ml_backend.labelstudio.config import Control, LabelingConfig
-from ml_backend.prediction.answers import Answers, Ask, Part, ask
+from ml_backend.prediction.answers import Answers, Ask, Part, ask, joined
 from ml_backend.prediction.inputs import TaskInputs
 from ml_backend.prediction.model_choice import ModelChoice
 from ml_backend.prediction.reading import FULL_PIXELS, Images, Reading, Room, Texts, ahead
@@ -149,7 +149,7 @@ class Prediction:
                         said = self._answer(project, one, chunk, errors, asking)
                         parts[one.answers.control.name] += _moved([one.known, *said], chunk.start)
         tables = [_table(one, len(inputs), parts[one.control.name]) for one in every]
-        version = "+".join(dict.fromkeys(one.version for one in every if one.version))
+        version = joined(one.version for one in every)
         return PredictedTasks(version, tuple(tables), errors)
 
     def stored(

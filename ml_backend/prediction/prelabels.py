@@ -49,8 +49,7 @@ def prelabels(
 
 def _thresholds(control: Control, settings: ProjectSettings) -> NDArray[np.float32]:
     """Return the lowest confidence of a pre-label for each of a control tag's labels."""
-    threshold = control.score_threshold
-    threshold = settings.score_threshold if threshold is None else threshold
+    threshold = control.threshold(settings.score_threshold)
     each = [settings.class_thresholds.get(label, threshold) for label in control.labels]
     return np.array(each, dtype=np.float32)
 

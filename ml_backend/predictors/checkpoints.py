@@ -23,9 +23,9 @@ from safetensors.torch import load_file
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from timm.models import clean_state_dict
 
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelError, short
 
-__all__ = ["Checkpoint", "Description", "imagenet_classes", "read_checkpoint", "short"]
+__all__ = ["Checkpoint", "Description", "imagenet_classes", "read_checkpoint"]
 
 _WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 _HOW: Final = (
@@ -169,11 +169,6 @@ def imagenet_classes(count: int) -> tuple[str, ...] | None:
         one if often[0][one] == 1 else two if often[1][two] == 1 else three
         for one, two, three in zip(first, full, numbered, strict=True)
     )
-
-
-def short(error: Exception) -> str:
-    """Return an error's own words on one line of bearable length."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _read_folder(path: Path) -> tuple[dict[str, Any], Any]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelError, short
 from ml_backend.predictors.files import locate
 
 __all__ = ["is_name", "model_folder"]
@@ -59,9 +59,8 @@ def _download(name: str) -> Path:
             snapshot_download(name, allow_patterns=_PICKLED, ignore_patterns=["*/*"])
     except Exception as error:
         # The client raises errors of its own, of httpx and of the file system.
-        said = (str(error).strip() or repr(error)).splitlines()[0][:200]
         raise ModelError(
             f"model {name!r} is not in the model folder and cannot be downloaded from the Hugging "
-            f"Face hub ({said})"
+            f"Face hub ({short(error)})"
         ) from error
     return folder

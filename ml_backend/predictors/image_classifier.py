@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelError, short
 from ml_backend.outlines import Geometry
 from ml_backend.predictors import files
 from ml_backend.predictors.base import Input, Predictions
-from ml_backend.predictors.checkpoints import read_checkpoint, short
+from ml_backend.predictors.checkpoints import read_checkpoint
 from ml_backend.predictors.image_networks import (
     LIBRARIES,
     Network,

@@ -17,8 +17,8 @@ from timm.data import create_transform, resolve_data_config, resolve_model_data_
 from timm.models import split_model_name_tag
 from torch import nn
 
-from ml_backend.errors import ModelError
-from ml_backend.predictors.checkpoints import Checkpoint, imagenet_classes, short
+from ml_backend.errors import ModelError, short
+from ml_backend.predictors.checkpoints import Checkpoint, imagenet_classes
 
 __all__ = ["LIBRARIES", "Network", "build", "download", "is_official", "official_digest"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ml_backend.errors import ModelError
+from ml_backend.errors import ModelError, short
 
 # Before the import: what is loaded lies in a folder, so nothing has to be asked or told.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -93,7 +93,7 @@ def load(path: Path, device: torch.device) -> TextModel:
     except Exception as error:
         # Configs, vocabularies and weights that are broken raise almost anything.
         raise ModelError(
-            f"model {path.name!r} cannot be loaded ({_first_line(error)}); save it again with "
+            f"model {path.name!r} cannot be loaded ({short(error)}); save it again with "
             "save_pretrained, model and tokenizer"
         ) from error
     if report["missing_keys"]:
@@ -215,7 +215,3 @@ def _window(path: Path, kind: Kind, tokenizer: Any, network: Any) -> int:
 
 def _numbers(values: Sequence[Any]) -> list[float]:
     return [value for value in values if isinstance(value, int | float)]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0][:200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ml_backend.storage.lists import as_lists, lengths, values
 from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named, quoted
 
-__all__ = ["LABELS", "Store"]
+__all__ = ["LABELS", "Store", "name_arrays"]
 
 _KEY: Final = ("task", "control")
 #: Tasks whose columns are read at once.
@@ -58,6 +59,11 @@ LABELS: Final = pa.schema(
     ]
 )
 _ARRAYS = pa.schema([("name", pa.string()), ("arrays", pa.large_binary())])
+
+
+def name_arrays(what: str, *parts: object) -> str:
+    """Name arrays by all they depend on; hashed, because people choose tags' names."""
+    return f"{what}-{hashlib.sha256(repr(list(parts)).encode()).hexdigest()[:16]}"
 
 
 class Store:

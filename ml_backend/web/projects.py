@@ -64,8 +64,7 @@ class OpenProject:
 
     def threshold(self, control: Control) -> float:
         """Return the confidence from which a prediction counts as one."""
-        own = control.score_threshold
-        return self.settings.score_threshold if own is None else own
+        return control.threshold(self.settings.score_threshold)
 
     def predictions(self, control: Control, tasks: NDArray[np.int64]) -> ControlPredictions | None:
         """Return what the store has of a model's predictions, None where there is no model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from ml_backend.review.policy import Policy
 from ml_backend.scoring.columns import Calibration
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores, fit_calibration, score_page
+from ml_backend.storage.store import name_arrays
 
 __all__ = ["fit", "scores", "unknown_labels"]
 
@@ -84,7 +84,6 @@ def _sample(tasks: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _arrays(table: ControlPredictions) -> str:
-    """Name a calibration by all it depends on; hashed, because people choose tags' names."""
     control = table.control
-    parts = [table.key, control.name, control.labels, sorted(control.predicted_values.items())]
-    return "calibration-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    values = sorted(control.predicted_values.items())
+    return name_arrays("calibration", table.key, control.name, control.labels, values)

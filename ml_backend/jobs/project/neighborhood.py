@@ -9,7 +9,6 @@ longer counts as a duplicate that disagrees.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,7 +28,7 @@ from ml_backend.storage.embedding_store import Keys
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.plane import Part, Plane, get_plane, put_plane
 from ml_backend.storage.standing import Standing
-from ml_backend.storage.store import Store
+from ml_backend.storage.store import Store, name_arrays
 
 __all__ = ["Neighborhood"]
 
@@ -220,6 +219,4 @@ def _agreed(tasks: NDArray[np.int64], labels: StoredLabels) -> NDArray[np.int32]
 
 
 def _name(what: str, control: Control, embedder: Embedder) -> str:
-    """Name arrays by all they depend on; hashed, because people choose tags' names."""
-    said = repr([control.name, control.labels, embedder.version])
-    return f"{what}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    return name_arrays(what, control.name, control.labels, embedder.version)

@@ -142,7 +142,7 @@ class Noting:
         some: RegionScores | None,
     ) -> pa.Table:
         control = table.control
-        said = matched(table, labels, tasks, self._threshold(control))
+        said = matched(table, labels, tasks, control.threshold(self.settings.score_threshold))
         row, order = _order(tasks, labels)
         cut = np.searchsorted(row[order], np.arange(len(tasks) + 1))
         kind = np.full(len(row), NONE, dtype=np.int8)
@@ -180,10 +180,6 @@ class Noting:
             "r_priority": as_lists(cut, score[order]),
         }
         return pa.table(columns, schema=FOUND)
-
-    def _threshold(self, control: Control) -> float:
-        own = control.score_threshold
-        return self.settings.score_threshold if own is None else own
 
     def _sources(self, page: TaskPage) -> dict[str, list[str]]:
         """Where the files of each task are, and in which keys of its data that stands."""
