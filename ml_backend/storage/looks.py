@@ -10,14 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml_backend.labelstudio.regions.suggestions import Fix
-from ml_backend.labelstudio.tasks.changes import TaskStates
-from ml_backend.scoring.page import PageScores
-from ml_backend.storage.embedding_store import digest_of
 from ml_backend.storage.standing import Standing
 from ml_backend.storage.tables import Tables, named
 
-__all__ = ["QUIET", "UNKNOWN", "LookBook", "Looks", "told"]
+__all__ = ["QUIET", "UNKNOWN", "LookBook", "Looks"]
 
 #: Nothing is to be said of a task, and nothing of ours stands on it.
 QUIET: Final = 0
@@ -84,14 +80,17 @@ class Looks:
         """Return the chosen rows only."""
         return Looks(*(getattr(self, name)[rows] for name in _LOOKS.names))
 
-    def unchanged(self, state: TaskStates, setup: int) -> NDArray[np.bool_]:
+    def unchanged(
+        self, stamp: NDArray[np.int64], holds: NDArray[np.int64], setup: int
+    ) -> NDArray[np.bool_]:
         """Return which tasks are as they were, bool (T,).
 
         Args:
-            state: how the same tasks are now.
+            stamp: int64 (T,), as ``Looks`` has it, of the same tasks now.
+            holds: int64 (T,), likewise.
             setup: stands for the models, the config and the settings as they are now.
         """
-        same = (self.stamp == state.stamp) & (self.holds == state.holds)
+        same = (self.stamp == stamp) & (self.holds == holds)
         unchanged: NDArray[np.bool_] = same & (self.setup == setup)
         return unchanged
 
@@ -140,30 +139,3 @@ class LookBook:
     def compact(self, project: int) -> None:
         """Merge the small files that many small writes leave behind."""
         self._tables.compact(named("looks", _LOOKS, project))
-
-
-def told(scores: PageScores) -> NDArray[np.int64]:
-    """Return what stands for all that Label Studio is told of T tasks but the priority, int64 (T,).
-
-    Args:
-        scores: of the tasks.
-    """
-    made = np.full(len(scores.priority), QUIET, dtype=np.int64)
-    rows = np.flatnonzero(np.nan_to_num(scores.priority) >= scores.least)
-    fixes = [
-        [
-            (fix.control.name, fix.action, fix.label, _place(fix))
-            for fix in scores.fixes.get(row, (0, []))[1]
-        ]
-        for row in rows.tolist()
-    ]
-    made[rows] = digest_of(
-        [scores.kind[row] for row in rows.tolist()],
-        [scores.reason[row] for row in rows.tolist()],
-        fixes,
-    )
-    return made
-
-
-def _place(fix: Fix) -> bytes:
-    return b"" if fix.outline is None else fix.outline.values.round(2).tobytes()

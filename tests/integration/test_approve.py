@@ -164,7 +164,7 @@ def test_an_approval_is_looked_at_as_any_label_is_and_no_run_asks_twice(bench, a
     assert bench.analyze(here.project).state == "done"
     states = read_states(bench.client, here.project)
     looks = here.services.looks.get(here.project, states.task)
-    assert looks.unchanged(states, here.work.opened.setup).all()
+    assert looks.unchanged(states.stamp, states.holds, here.work.opened.setup).all()
     assert Comparison(here.work.opened).settled(states.task)
     _, other = Comparison(here.work.opened).compare(states.task, settled=False)
     assert not other.any()

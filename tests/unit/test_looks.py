@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ml_backend.labelstudio.tasks.changes import TaskStates
 from ml_backend.scoring.page import PageScores
-from ml_backend.storage.looks import QUIET, UNKNOWN, LookBook, Looks, told
+from ml_backend.scoring.told import told
+from ml_backend.storage.looks import QUIET, UNKNOWN, LookBook, Looks
 from ml_backend.storage.tables import Tables
 
 
@@ -27,15 +27,13 @@ def book(tmp_path):
 
 
 def states(tasks, stamp=5, holds=1):
-    return TaskStates(
-        *(np.array(one) for one in (tasks, [stamp] * len(tasks), [holds] * len(tasks)))
-    )
+    return np.full(len(tasks), stamp), np.full(len(tasks), holds)
 
 
 def test_a_task_that_was_never_looked_at_has_changed(book):
     book.put(1, looks([2, 4]))
     found = book.get(1, np.array([1, 2, 3, 4, 5]))
-    assert found.unchanged(states([1, 2, 3, 4, 5]), 7).tolist() == [False, True, False, True, False]
+    assert found.unchanged(*states(found.task), 7).tolist() == [False, True, False, True, False]
     assert found.told.tolist() == [UNKNOWN, QUIET, UNKNOWN, QUIET, UNKNOWN]
 
 
@@ -52,7 +50,7 @@ def test_another_stamp_another_number_of_predictions_or_another_setup_is_a_chang
     book, state, setup
 ):
     book.put(1, looks([2]))
-    assert not book.get(1, state.task).unchanged(state, setup).any()
+    assert not book.get(1, np.array([2])).unchanged(*state, setup).any()
 
 
 def test_the_newest_look_counts_and_a_forgotten_one_does_not(book):

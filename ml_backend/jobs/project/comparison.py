@@ -19,7 +19,8 @@ from ml_backend.review.policy import Policy, cut_for
 from ml_backend.scoring.nearby import Nearby
 from ml_backend.scoring.page import PageScores
 from ml_backend.scoring.stored import stored_page
-from ml_backend.storage.looks import QUIET, Looks, told
+from ml_backend.scoring.told import told
+from ml_backend.storage.looks import QUIET, Looks
 
 __all__ = ["Comparison", "policy_of"]
 
@@ -74,7 +75,8 @@ class Comparison:
         looks = self._looks.get(self._id, states.task)
         # Predictions that stand in Label Studio may be changed there without a trace.
         stand = any(not self._opened.answers(one).version for one in self._opened.controls)
-        return np.full(len(states.task), stand) | ~looks.unchanged(states, self._opened.setup)
+        same = looks.unchanged(states.stamp, states.holds, self._opened.setup)
+        return np.full(len(states.task), stand) | ~same
 
     def compare(self, tasks: NDArray[np.int64], settled: bool) -> tuple[Looks, NDArray[np.bool_]]:
         """Compare what the store's columns say of tasks with what Label Studio was told.

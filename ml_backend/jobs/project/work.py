@@ -29,9 +29,10 @@ from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
 from ml_backend.scoring.amended import amended, as_reason
 from ml_backend.scoring.page import page_labels
+from ml_backend.scoring.told import told
 from ml_backend.services import Services
 from ml_backend.storage.labels import StoredLabels
-from ml_backend.storage.looks import QUIET, UNKNOWN, told
+from ml_backend.storage.looks import QUIET, UNKNOWN
 from ml_backend.storage.standing import Standing
 
 __all__ = ["Outcome", "ProjectWork"]
