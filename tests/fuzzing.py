@@ -30,7 +30,8 @@ from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.review.policy import Policy
-from ml_backend.scoring.page import fit_calibration, page_labels, score_page
+from ml_backend.scoring.page import fit_calibration, score_page
+from ml_backend.scoring.pixels import page_labels
 from ml_backend.settings import ProjectSettings, project_settings
 from tests.bad_values import anything, numbers, texts
 from tests.fuzzing_requests import opened

@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 
 from analysis import detection
 from analysis.findings import KINDS, NONE, Findings
-from ml_backend.labelstudio.regions.results import Labels
 from ml_backend.labelstudio.regions.suggestions import Fix
-from ml_backend.labelstudio.regions.units import to_pixels
 from ml_backend.labelstudio.tasks.reader import TaskPage
-from ml_backend.outlines import IN_IMAGES, Geometry
+from ml_backend.outlines import Geometry
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.review.policy import Policy
 from ml_backend.scoring import choices, points, regions, spans
 from ml_backend.scoring.columns import Calibration, Scored, Units
 from ml_backend.scoring.disputes import disputes
 from ml_backend.scoring.nearby import Nearby
+from ml_backend.scoring.pixels import page_labels
 from ml_backend.scoring.whereabouts import whereabouts
 from ml_backend.storage.labels import StoredLabels
 
@@ -32,8 +31,6 @@ __all__ = [
     "PageScores",
     "RegionScores",
     "fit_calibration",
-    "labels_in_pixels",
-    "page_labels",
     "score_page",
 ]
 
@@ -84,7 +81,7 @@ class PageScores:
 class RegionScores:
     """What was found about each of R human regions of tasks with a prediction.
 
-    They are in the order of ``page_labels``.
+    They are in the order of ``pixels.page_labels``.
 
     Attributes:
         kind: int8 (R,), place in ``KINDS`` of the worst finding about it, -1 for none.
@@ -103,68 +100,6 @@ class _Finding:
     place: str
     annotation: int
     fix: Fix | None
-
-
-def page_labels(page: TaskPage, table: ControlPredictions, labels: Labels) -> StoredLabels:
-    """Return one control tag's human labels in pixels, of the tasks whose images' size is known.
-
-    Beside a prediction it is what the model has read, for imports often lack or misstate it;
-    without one, what the regions state.
-    """
-    geometry = table.control.geometry
-    return labels_in_pixels(page, geometry, labels, table.found, table.predictions.size)
-
-
-def labels_in_pixels(
-    page: TaskPage,
-    geometry: Geometry,
-    labels: Labels,
-    known: NDArray[np.bool_],
-    sizes: NDArray[np.int32],
-) -> StoredLabels:
-    """Return one control tag's human labels, see ``page_labels``.
-
-    Args:
-        page: T tasks.
-        geometry: of the control tag.
-        labels: what people said under it.
-        known: bool (T,), the tasks whose images were read.
-        sizes: int32 (N, 2), width and height of those images, pixels.
-    """
-    notes = page.annotations
-    found = known[notes.task]
-    size = labels.sizes(len(found))
-    size[found] = sizes[(np.cumsum(known) - 1)[notes.task[found]]]
-    usable = np.ones_like(found)
-    if not notes.in_pixels:
-        usable = found | _stated(geometry, labels, size)
-    kept = labels.take(usable[labels.annotation])
-    outline = kept.outline
-    if not notes.in_pixels:
-        outline = to_pixels(geometry, outline, size[kept.annotation])
-    return StoredLabels(
-        task=page.id[notes.task[usable]],
-        unit=notes.id[usable],
-        region_unit=notes.id[kept.annotation],
-        label=kept.label,
-        outline=outline,
-        held_task=page.id[page.held[0]],
-        held=page.held[1],
-        approved=notes.approved[usable],
-        size=size[usable],
-    )
-
-
-def _stated(geometry: Geometry, labels: Labels, size: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which annotations say themselves where their regions are in pixels, bool (A,)."""
-    if geometry not in IN_IMAGES:
-        return np.ones(len(size), dtype=np.bool_)
-    known: NDArray[np.bool_] = np.logical_and.reduce(size > 0, axis=1)
-    if geometry == "mask":
-        # A mask of few bytes is not made as large as somebody may state.
-        other = (labels.size != size[labels.annotation]).any(axis=1)
-        known[labels.annotation[other]] = False
-    return known
 
 
 def fit_calibration(

@@ -8,7 +8,7 @@ import pytest
 from ml_backend.embedders.embedding import embed_missing
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.predictors.yolo import YoloPredictor
-from ml_backend.scoring.page import page_labels
+from ml_backend.scoring.pixels import page_labels
 from ml_backend.storage.standing import Standing
 from tests import made_project
 from tests.made_project import PROJECT, TASKS

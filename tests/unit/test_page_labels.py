@@ -9,7 +9,8 @@ from ml_backend.outlines import Outlines
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.predictors.base import Predictions
 from ml_backend.review.policy import Policy
-from ml_backend.scoring.page import page_labels, score_page
+from ml_backend.scoring.page import score_page
+from ml_backend.scoring.pixels import page_labels
 from tests.unit.regions import BOX, MASK, ONE, SPAN, box, region
 from tests.unit.test_results import RLE
 

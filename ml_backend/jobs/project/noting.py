@@ -25,7 +25,8 @@ from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.review.hand import Honoured
 from ml_backend.scoring.matched import matched
 from ml_backend.scoring.nearby import Nearby
-from ml_backend.scoring.page import PageScores, RegionScores, page_labels
+from ml_backend.scoring.page import PageScores, RegionScores
+from ml_backend.scoring.pixels import page_labels
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
 from ml_backend.storage.labels import StoredLabels, form_of

@@ -17,7 +17,7 @@ from ml_backend.jobs.project.vectors import Vectors
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tasks.reader import TaskPage
 from ml_backend.predictors.base import Input, Predictions, Predictor
-from ml_backend.scoring.page import labels_in_pixels
+from ml_backend.scoring.pixels import labels_in_pixels
 
 __all__ = ["OnePass"]
 

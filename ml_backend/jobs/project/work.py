@@ -28,7 +28,7 @@ from ml_backend.review.hand import honour
 from ml_backend.review.policy import Policy
 from ml_backend.review.publish import publish
 from ml_backend.scoring.amended import amended, as_reason
-from ml_backend.scoring.page import page_labels
+from ml_backend.scoring.pixels import page_labels
 from ml_backend.scoring.told import told
 from ml_backend.services import Services
 from ml_backend.storage.labels import StoredLabels
