@@ -21,6 +21,7 @@ from ml_backend.commands.batch_commands import add_batch_commands
 from ml_backend.commands.choosing import FilterOption, TaskOption, filter_of, ids_of
 from ml_backend.commands.doctor import doctor
 from ml_backend.errors import RelookError
+from ml_backend.privacy import keep_private
 from ml_backend.processes import stop_in_order
 from ml_backend.settings import service_settings
 
@@ -69,6 +70,7 @@ def serve() -> None:
     from ml_backend.web.server import serve as run_server  # noqa: PLC0415
 
     settings = service_settings()
+    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
     run_server(create_app(settings), settings)
 
 
@@ -88,7 +90,9 @@ def worker(
         raise typer.Exit(0 if found.well else 1)
     from ml_backend.jobs.worker import work  # noqa: PLC0415
 
-    work(service_settings())
+    settings = service_settings()
+    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
+    work(settings)
 
 
 @app.command()
@@ -99,7 +103,9 @@ def start(
     from ml_backend.commands.stack import Stack  # noqa: PLC0415
 
     stop_in_order()
-    with Stack(service_settings(), workers=workers) as stack:
+    settings = service_settings()
+    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
+    with Stack(settings, workers=workers) as stack:
         _say.print(f"Relook answers at {stack.url}. Ctrl-C stops it.")
         stack.wait()
 

@@ -28,6 +28,7 @@ from ml_backend.errors import RelookError
 from ml_backend.jobs.runs.book import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
+from ml_backend.privacy import keep_private
 from ml_backend.processes import remembered_port, stop_in_order
 from ml_backend.settings import ServiceSettings
 
@@ -73,6 +74,7 @@ def run_demo(folder: Path, *, check: bool) -> int:
     console = Console(stderr=True)
     timings = _Timings()
     stop_in_order()
+    keep_private(folder)
     with ExitStack() as parts:
         try:
             return _run(folder.resolve(), check, console, timings, parts)

@@ -23,20 +23,34 @@ def until(found, what, seconds=240):
 
 
 @pytest.fixture
-def started(tmp_path):
-    """The process, and where it answers."""
+def data(tmp_path):
+    """A data folder as an earlier version left it: open to other users."""
+    for folder in (tmp_path / "data", tmp_path / "data" / "redis"):
+        folder.mkdir()
+        folder.chmod(0o755)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def started(data, tmp_path):
+    """The process, once it says that it answers, and where."""
     env = {
         **os.environ,
         "LABEL_STUDIO_URL": "http://127.0.0.1:9",
         "LABEL_STUDIO_API_KEY": "a token of nobody",
-        "RELOOK_DATA_DIR": str(tmp_path),
+        "RELOOK_DATA_DIR": str(data),
         "RELOOK_PORT": str(port := free_port()),
     }
     env.pop("REDIS_URL", None)
     command = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
-    with subprocess.Popen(command, env=env) as process:
-        yield process, f"http://127.0.0.1:{port}"
-        process.kill()
+    said = tmp_path / "said"
+    with said.open("w") as stderr, subprocess.Popen(command, env=env, stderr=stderr) as process:
+        try:
+            until(lambda: "Ctrl-C" in said.read_text() or process.poll() is not None, "the start")
+            assert process.poll() is None, said.read_text()
+            yield process, f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 def answers(url):
@@ -55,9 +69,8 @@ def child(process, command):
     return 0
 
 
-def test_a_dead_backend_is_replaced_and_sigterm_stops_all_in_order(started, tmp_path):
+def test_a_dead_backend_is_replaced_and_sigterm_stops_all_in_order(started, data):
     process, url = started
-    until(lambda: answers(url), "the backend")
     before = child(process, "serve")
     os.kill(before, signal.SIGKILL)
     until(lambda: child(process, "serve") not in (0, before) and answers(url), "another one")
@@ -67,7 +80,19 @@ def test_a_dead_backend_is_replaced_and_sigterm_stops_all_in_order(started, tmp_
     assert process.wait(60) == 0
     assert not [one for one in children if one.is_running()]
     # Redis was told to end, and not killed.
-    assert "User requested shutdown" in (tmp_path / "redis" / "redis.log").read_text()
+    assert "User requested shutdown" in (data / "redis" / "redis.log").read_text()
+
+
+def open_to_others(folder):
+    """What in a folder other users may read, write or open."""
+    return [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+def test_only_this_user_reads_what_a_stack_keeps(started, data):
+    process, _ = started
+    until(lambda: child(process, "worker"), "a worker")
+    assert {path.name for path in data.iterdir()} >= {"redis", "logs"}
+    assert open_to_others(data) == []
 
 
 def test_a_log_does_not_grow_without_end(tmp_path):

@@ -11,6 +11,7 @@ from typing import Final, TextIO
 import redis
 
 from ml_backend.errors import SettingsError
+from ml_backend.privacy import close_folder
 from ml_backend.processes import ChildProcess, Started
 
 __all__ = ["EmbeddedRedis", "running_address"]
@@ -54,7 +55,7 @@ class EmbeddedRedis(Started):
                 process runs one with this folder.
             RuntimeError: when it does not come up.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        close_folder(self._folder)
         self._take_folder()
         options = {
             "port": "0",

@@ -90,7 +90,8 @@ class FileCache:
         head = json.dumps({"length": len(content), "validators": validators}).encode() + b"\n"
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self._folder, path.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, part = tempfile.mkstemp(dir=path.parent, suffix=_PART)
             try:
                 with open(handle, "wb") as file:
