@@ -7,7 +7,15 @@ import reprlib
 from typing import Annotated, Any, Final, Literal, cast, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
 from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
@@ -31,6 +39,8 @@ Touched = Literal["predictions", "queue", "nothing"]
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[float, Field(gt=0, le=1)]
+# JSON and YAML know lists alone.
+_Kinds = Annotated[tuple[Kind, ...], Field(strict=False)]
 
 _PREDICTIONS: Final[dict[str, JsonValue]] = {"touches": "predictions"}
 _QUEUE: Final[dict[str, JsonValue]] = {"touches": "queue"}
@@ -39,7 +49,8 @@ _QUEUE: Final[dict[str, JsonValue]] = {"touches": "queue"}
 class ProjectSettings(BaseModel):
     """What a project's admin sets, as the model connection's extra params (JSON or YAML)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict, as the JSON Schema is: `true` is no number, and "0.5" is none.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     model: str = Field(
         "",
@@ -76,7 +87,7 @@ class ProjectSettings(BaseModel):
         "(IoU), only the surest stays. 1: all that the model gives.",
         json_schema_extra=_PREDICTIONS,
     )
-    checks: tuple[Kind, ...] = Field(
+    checks: _Kinds = Field(
         get_args(Kind),
         min_length=1,
         description="Kinds of suspicion that are looked for.",
@@ -103,16 +114,20 @@ class ProjectSettings(BaseModel):
         "first; found by a full run. Tasks of equal priority go together.",
         json_schema_extra=_QUEUE,
     )
-    queue_tab: str = Field(
+    queue_tab: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
         "Needs review",
         min_length=1,
+        max_length=100,
         description="Title of the queue's Data Manager tab when it is made, and what those of "
         "kind_tabs begin with. A tab that stands is renamed in Label Studio.",
+        # Of spaces alone nothing is left.
+        json_schema_extra={"pattern": r"\S"},
     )
     kind_tabs: Annotated[
-        tuple[Kind, ...],
+        _Kinds,
         BeforeValidator(
-            lambda said: said or (), json_schema_input_type=tuple[Kind, ...] | Literal[False]
+            lambda said: () if said is False else said,
+            json_schema_input_type=tuple[Kind, ...] | Literal[False],
         ),
     ] = Field(
         cast(Any, False),
@@ -148,6 +163,7 @@ class ProjectSettings(BaseModel):
     )
     approve_without: tuple[str, ...] = Field(
         (),
+        strict=False,
         description='Labels that bulk approval may go without, such as ["unclear"]: the model '
         "has no class for them, so it never approves one, and approves as something else, or not "
         "at all, what people would give it. Unless it is named here, such a label keeps all tasks "
@@ -167,7 +183,7 @@ class ProjectSettings(BaseModel):
     )
     batch_to: str = Field(
         "",
-        pattern=r"^(|new|here|[1-9][0-9]*)$",
+        pattern=r"^(|new|here|[1-9][0-9]{0,14})$",
         description="Where batches go, unless they are ordered with --to: a project's id, new for "
         "a new project each time, here for a tab of the project itself. Empty: the relabel "
         "project that stands, made if need be. Into a project named by its id batches go by "

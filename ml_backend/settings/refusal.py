@@ -28,14 +28,16 @@ def refusal(
     said = []
     for problem in error.errors()[:_MOST]:
         key = ".".join(str(part)[:_LONGEST] for part in problem["loc"])
+        # What JSON and YAML call it.
+        allowed = problem["msg"].replace("tuple", "list").replace("Tuple", "List")
         if problem["type"] == "extra_forbidden":
             close = difflib.get_close_matches(key, model.model_fields, n=1)
             hint = f", did you mean {close[0]!r}" if close else ""
             said.append(f"{key!r} is not a setting{hint}; allowed: {', '.join(model.model_fields)}")
         elif not key:
-            said.append(problem["msg"])
+            said.append(allowed)
         elif problem["loc"][0] in secret:
-            said.append(f"{key}: {problem['msg']}")
+            said.append(f"{key}: {allowed}")
         else:
-            said.append(f"{key} is {reprlib.repr(problem['input'])}: {problem['msg']}")
+            said.append(f"{key} is {reprlib.repr(problem['input'])}: {allowed}")
     return f"{what}: " + "; ".join(said)

@@ -39,6 +39,7 @@ from ml_backend.web.access.sessions import Attempts
 from ml_backend.web.api.annotators import annotators_api
 from ml_backend.web.api.runs import runs_api
 from ml_backend.web.api.settings import check_names, check_prefix, settings_api
+from ml_backend.web.batch_goal import BatchGoal
 from ml_backend.web.model_check import ModelCheck
 from ml_backend.web.outbox import Outbox
 from ml_backend.web.page_app import add_page
@@ -154,7 +155,10 @@ class _Backend:
             check_names(settings, config, self._services.settings)
             if known and self.runs.ids_of(project):
                 check_prefix(settings, project_settings(before))
+        goal = BatchGoal(self._services, project, settings.batch_to) if told else None
         version = self._check.version(project, config, settings)
+        if goal is not None:
+            goal.require()
         mailbox.remember_setup(project, request.extra_params)
         if not known or not settings.analyze_on_change:
             # It begins no run, but notes how settings and config stand.

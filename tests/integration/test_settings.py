@@ -183,6 +183,23 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
     assert in_a_batch() == sent
 
 
+def test_batches_are_sent_to_no_project_that_is_not_there_or_is_this_one(bench: Bench, project):
+    number, _ = project
+    before = bench.mailbox.setup_of(number)
+    for to, said in (
+        (str(number), "which is this project itself"),
+        ("999999", "there is no project 999999 that Relook's user may read"),
+    ):
+        with pytest.raises(ApiError) as error:
+            save(bench, number, batch_to=to)
+        assert f"batch_to is '{to}'" in str(error.value.body)
+        assert said in str(error.value.body)
+    assert bench.mailbox.setup_of(number) == before
+    other = bench.client.projects.create(title="Goal", label_config=CONFIGS["detection"])
+    save(bench, number, batch_to=str(other.id))
+    save(bench, number)
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [
@@ -193,6 +210,8 @@ def test_batches_are_as_large_as_the_admin_wants_and_go_where(bench: Bench, proj
         ({"embedder": "gone.onnx"}, "embedder: model 'gone.onnx' is not in the model folder"),
         ({"embedder": "digits-detect.pt"}, "is of no known kind"),
         ({"batch_to": "there"}, "batch_to is 'there'"),
+        ({"batch_every": True}, "batch_every is True"),
+        ({"queue_tab": "  "}, "queue_tab is '  '"),
         ({"analyze_every_hours": -1}, "analyze_every_hours is -1"),
         ({"review_share": 0}, "review_share is 0"),
         ({"approve_half_seen": 0.6}, "approve_half_seen is 0.6"),

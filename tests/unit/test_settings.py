@@ -1,4 +1,7 @@
+import reprlib
+
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from ml_backend.errors import SettingsError
@@ -36,6 +39,78 @@ def test_wrong_settings_are_named_with_what_is_allowed(given, said):
     with pytest.raises(SettingsError) as error:
         project_settings(given)
     assert said in str(error.value)
+
+
+#: Of every setting of a project: a wrong value, and what is said to be allowed.
+WRONG = {
+    "model": (3, "valid string"),
+    "embedder": ("x" * 501, "at most 500 characters"),
+    "score_threshold": (-0.1, "greater than or equal to 0"),
+    "class_thresholds": ({"car": 1.1}, "less than or equal to 1"),
+    "iou_threshold": (0, "greater than 0"),
+    "checks": (["ugly", "missing"], "'mislabelled', 'missing', 'spurious'"),
+    "review_threshold": (0, "greater than 0"),
+    "kind_thresholds": ({"missing": 0}, "greater than 0"),
+    "review_share": (1.5, "less than or equal to 1"),
+    "queue_tab": ("   ", "at least 1 character"),
+    "kind_tabs": (True, "valid list"),
+    "approve_confidence": (0.4, "greater than or equal to 0.5"),
+    "approve_half_seen": (0.6, "less than or equal to 0.5"),
+    "approve_outlier": (0, "greater than 0"),
+    "approve_without": ("unclear", "valid list"),
+    "batch_every": (-1, "greater than or equal to 0"),
+    "batch_size": (2.5, "valid integer"),
+    "batch_to": ("there", "'^(|new|here|"),
+    "analyze_every_hours": (8761, "less than or equal to 8760"),
+    "analyze_on_change": ("yes", "valid boolean"),
+    "field_prefix": ("a b", "'^[A-Za-z]"),
+}
+
+
+def test_no_setting_lacks_a_wrong_value():
+    assert set(WRONG) == set(ProjectSettings.model_fields)
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_of_every_setting_a_wrong_value_is_named_with_what_is_allowed(key):
+    value, allowed = WRONG[key]
+    with pytest.raises(SettingsError) as error:
+        project_settings({key: value})
+    named = next(iter(value.values()) if isinstance(value, dict) else iter([value]))
+    named = value[0] if isinstance(value, list) else named
+    said = str(error.value)
+    assert said.startswith(f"extra params: {key}")
+    assert f"is {reprlib.repr(named)}: " in said
+    assert allowed in said
+
+
+NUMBERS = ["score_threshold", "iou_threshold", "review_threshold", "review_share"]
+NUMBERS += ["approve_confidence", "approve_half_seen", "approve_outlier"]
+NUMBERS += ["batch_every", "batch_size", "analyze_every_hours"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({key: wrong} for key in NUMBERS for wrong in (True, "1")),
+        {"class_thresholds": {"car": True}},
+        {"kind_thresholds": {"missing": True}},
+        {"analyze_on_change": 1},
+        {"kind_tabs": 0},
+        {"queue_tab": "   "},
+        {"queue_tab": "x" * 101},
+        {"batch_to": "1" * 16},
+    ],
+    ids=str,
+)
+def test_the_json_schema_and_the_settings_refuse_the_same(given):
+    assert not Draft202012Validator(ProjectSettings.model_json_schema()).is_valid(given)
+    with pytest.raises(SettingsError):
+        project_settings(given)
+
+
+def test_a_title_is_without_spaces_around_it():
+    assert project_settings({"queue_tab": " To look at "}).queue_tab == "To look at"
 
 
 LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(
