@@ -109,7 +109,9 @@ class ServiceSettings(BaseSettings):
     )
     body_max_mb: int = Field(128, ge=1, description="Largest request body, in MiB.")
     media_hosts: tuple[str, ...] = Field(
-        (), description="Hosts besides Label Studio that images may be fetched from (JSON list)."
+        (),
+        description="Hosts besides Label Studio that images may be fetched from, as host or "
+        "host:port (JSON list); also a storage on this machine.",
     )
     model_hosts: tuple[str, ...] = Field(
         (),

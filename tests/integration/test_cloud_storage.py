@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ml_backend.commands.stack import Stack
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
+from ml_backend.processes import free_port
 from ml_backend.services import Services
 from tests.integration.conftest import Bench
 from tests.integration.samples import right, scenes, wrong_class
@@ -30,6 +33,20 @@ NAMES = ("写真/1~.png", "2.png")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with s3_server(tmp_path_factory.mktemp("moto"), BUCKET) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def bench(bench: Bench, storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One whose owner has named the storage on this machine."""
+    settings = bench.settings.model_copy(
+        update={
+            "media_hosts": (storage.removeprefix("http://"),),
+            "data_dir": tmp_path_factory.mktemp("cloud"),
+            "port": free_port(),
+        }
+    )
+    with Stack(settings) as stack:
+        yield replace(bench, settings=settings, stack=stack)
 
 
 def png(sample: SampleTask) -> bytes:

@@ -38,6 +38,11 @@ def reader():
         ("/data/upload/1/a.png", f"{ROOT}/data/upload/1/a.png", True),
         (f"{ROOT}/data/upload/1/a.png", f"{ROOT}/data/upload/1/a.png", True),
         ("/data/local-files/?d=a%20b/c.png", f"{ROOT}/data/local-files/?d=a%20b/c.png", True),
+        (
+            "/data/local-files/?d=a/..b/100%25.png",
+            f"{ROOT}/data/local-files/?d=a/..b/100%25.png",
+            True,
+        ),
         ("/data/upload/1/a b.png", f"{ROOT}/data/upload/1/a%20b.png", True),
         ("/data/upload/1/a%20b.png", f"{ROOT}/data/upload/1/a%20b.png", True),
         ("https://images.example/a.png", "https://images.example/a.png", False),
@@ -75,6 +80,24 @@ def test_nothing_is_fetched_from_elsewhere(reader, address):
     assert isinstance(error, MediaError)
     assert "task 7" in str(error)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("root", ["", ROOT])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../secret", "a/../../secret", "..", "a/.."),
+        *("%2e%2e/secret", "a/%2E./secret", "..%2fsecret", "%252e%252e%252fsecret"),
+        *("/etc/passwd", "%2fetc/passwd", "%252fetc%252fpasswd", "//etc/passwd"),
+        *("a%00.png", "a%2500.png", "..%5csecret", "a\\b.png", "a%255cb.png"),
+        *("a.png&d=../secret", "a.png&%64=../secret"),
+    ],
+)
+def test_no_name_leads_out_of_a_local_storage(reader, root, name):
+    (error,) = reader.fetch_all([7], [f"{root}/data/local-files/?d={name}"])
+    assert isinstance(error, MediaError)
+    assert "task 7" in str(error)
+    assert "leads out of its local storage" in str(error)
 
 
 def test_inline_images_need_no_request(reader):

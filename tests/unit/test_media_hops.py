@@ -73,15 +73,29 @@ def test_the_token_never_leaves_label_studio(host, label_studio, tmp_path):
 def test_a_port_beside_label_studio_gets_no_token(host, label_studio, tmp_path):
     storage = host("127.0.0.1")
     label_studio.to = f"{storage.url}/a.txt"
-    assert reader(label_studio, tmp_path).fetch(1, ADDRESS) == b"a file"
+    port = f"127.0.0.1:{storage.server_port}"
+    listed = reader(label_studio, tmp_path, media_hosts=(port,))
+    assert listed.fetch(1, ADDRESS) == b"a file"
     assert [one["Authorization"] for one in storage.sent] == [None]
+
+
+@pytest.mark.parametrize("listed", [(), ("127.0.0.1:1",), ("127.0.0.2",)])
+def test_a_port_beside_label_studio_is_closed_unless_it_is_listed(
+    host, label_studio, tmp_path, listed
+):
+    database = host("127.0.0.1")
+    label_studio.to = f"{database.url}/secrets"
+    with pytest.raises(MediaError, match=r"lies at 127\.0\.0\.1, inside this machine.*host:port"):
+        reader(label_studio, tmp_path, media_hosts=listed).fetch(1, ADDRESS)
+    assert not database.sent
 
 
 def test_a_storage_may_not_send_us_on(host, label_studio, tmp_path):
     storage, other = host("127.0.0.1"), host("127.0.0.1")
     label_studio.to, storage.to = storage.url, other.url
+    listed = reader(label_studio, tmp_path, media_hosts=("127.0.0.1",))
     with pytest.raises(MediaError, match="which only Label Studio may"):
-        reader(label_studio, tmp_path).fetch(1, ADDRESS)
+        listed.fetch(1, ADDRESS)
     assert not other.sent
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
-import posixpath
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
@@ -25,7 +22,9 @@ from label_studio_sdk import LabelStudio
 from ml_backend.errors import MediaError
 from ml_backend.labelstudio.client import access_headers
 from ml_backend.labelstudio.files.file_cache import CachedFile, FileCache
+from ml_backend.labelstudio.files.hosts import FileHosts
 from ml_backend.labelstudio.files.images import RGB, count_pixels, decode_image
+from ml_backend.labelstudio.files.paths import check_local_file, path_of_file
 from ml_backend.settings import ServiceSettings
 
 __all__ = ["Fetched", "MediaReader"]
@@ -41,7 +40,6 @@ _FRESH_S: Final = 300.0
 _MIB: Final = 1 << 20
 #: Label Studio's answers that send us elsewhere, for one file.
 _MOST_HOPS: Final = 5
-_FILE_PATH: Final = re.compile(r"/data/.|/(tasks|projects)/(\d+)/(presign|resolve)/?$")
 #: The answer's header that names a version of a file, and the request's that asks for a newer one.
 _VALIDATORS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
@@ -82,7 +80,7 @@ class MediaReader:
         self._settings = settings
         self._base = settings.label_studio_url.rstrip("/") + "/"
         self._homes = [urlsplit(one) for one in (self._base, settings.people_url)]
-        self._known_hosts = {one.hostname for one in self._homes} | set(settings.media_hosts)
+        self._hosts = FileHosts((self._base, settings.people_url), settings.media_hosts)
         self._http = httpx.Client(timeout=_TIMEOUT_S)
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="media")
         self._kept = FileCache(settings.data_dir / "images", settings.image_cache_mb * _MIB)
@@ -191,8 +189,7 @@ class MediaReader:
         """Ask for a file; only Label Studio's answers send us on, to the storage it signs for."""
         for _ in range(_MOST_HOPS):
             sent = headers | access_headers(self._client) if trusted else headers
-            known = httpx.URL(url).host in self._known_hosts
-            extensions = {} if known else {"trace": _refuse_this_machine}
+            extensions = self._hosts.extensions(url)
             with self._http.stream("GET", url, headers=sent, extensions=extensions) as answer:
                 if answer.next_request is None:
                     yield answer
@@ -224,19 +221,12 @@ class MediaReader:
         homes = [one for one in self._homes if one[:2] == parts[:2]]
         if homes or not (parts.scheme or parts.netloc):
             home = homes[0] if homes else self._homes[0]
-            inside = unquote(parts.path).removeprefix(home.path.rstrip("/")).lstrip("/")
-            path = posixpath.normpath("/" + inside) + ("/" if inside.endswith("/") else "")
-            # With our token any page of Label Studio would answer; files lie in these alone.
-            door = _FILE_PATH.match(path)
-            if not door:
-                raise MediaError("is not below /data/ of Label Studio; upload it there")
-            # Our token opens the storages of all tasks; who wrote this task's data may not.
-            if door[1] == "tasks" and door[2] != str(task):
-                raise MediaError(f"is a file of task {door[2][:20]}; name it as its storage does")
+            path = path_of_file(task, unquote(parts.path).removeprefix(home.path.rstrip("/")))
+            check_local_file(parts.query)
             query = f"?{parts.query}" if parts.query else ""
             return urljoin(self._base, quote(path.lstrip("/"))) + query, True
         if parts.scheme in ("http", "https"):
-            if parts.hostname in self._settings.media_hosts:
+            if self._hosts.lists(address):
                 return address, False
             raise MediaError(
                 f"is on {parts.hostname!r}, which is not Label Studio; put the file into Label "
@@ -246,20 +236,6 @@ class MediaReader:
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
         uri = base64.urlsafe_b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
-
-
-def _refuse_this_machine(event: str, info: dict[str, Any]) -> None:
-    """Look at the address behind a name once it is connected to, before anything is sent."""
-    if not event.endswith("connect_tcp.complete"):
-        return
-    found = ipaddress.ip_address(info["return_value"].get_extra_info("server_addr")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    if found.is_loopback or found.is_link_local or found.is_unspecified:
-        info["return_value"].close()
-        raise MediaError(
-            f"lies at {found}, inside this machine or its cloud; if that is meant, add the host to "
-            "RELOOK_MEDIA_HOSTS"
-        )
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
