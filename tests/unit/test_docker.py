@@ -1,5 +1,6 @@
 """What can be known of the images without a Docker engine: they are well-formed and shut."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,8 +11,13 @@ import typer
 import yaml
 from compose_spec import PyCompose
 from dockerfile_parse import DockerfileParser
+from redis import Redis
+from redis.exceptions import AuthenticationError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ml_backend.commands.cli import app
+from ml_backend.jobs.queues.embedded_redis import _executable
+from ml_backend.processes import ChildProcess
 from ml_backend.settings import ServiceSettings, variable
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -124,12 +130,76 @@ def test_workers_have_time_to_end_what_they_are_at(name):
     assert services(name)["worker"]["stop_grace_period"] == "60s"
 
 
+@pytest.mark.parametrize("names", TOGETHER, ids="+".join)
+def test_no_container_gains_rights(names):
+    for name, one in services(*names).items():
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+
+
+#: In place of the image's own entrypoint: says how it was called, and with what.
+ENTRYPOINT = """#!/bin/sh
+printf '%s\\n' "$@" > arguments
+exec cat > configuration
+"""
+
+
+def test_redis_gives_up_root_and_its_password_is_in_no_argument(tmp_path):
+    # The official entrypoint gives up root where its first argument is just this.
+    (tmp_path / "docker-entrypoint.sh").write_text(ENTRYPOINT)
+    (tmp_path / "docker-entrypoint.sh").chmod(0o755)
+    password = "a password, 'of' these #tests"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDISCLI_AUTH": password}
+    redis = services("compose.yaml")["redis"]
+    assert "entrypoint" not in redis
+    subprocess.run(redis["command"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "arguments").read_text().split() == ["redis-server", "-"]
+
+    configuration = tmp_path / "configuration"
+    with configuration.open("a") as more:
+        more.write(f"dir {tmp_path}\nport 0\nunixsocket {tmp_path}/socket\n")
+    shell = [f'exec "$0" - < {configuration}', _executable()]
+    known = Redis(unix_socket_path=f"{tmp_path}/socket", password=password)
+    with ChildProcess("Redis", ["sh", "-c", *shell], tmp_path / "log") as server:
+        server.wait_ready(lambda: answers(known), timeout=60)
+        assert known.config_get("appendonly") == {"appendonly": "yes"}
+        with pytest.raises(AuthenticationError):
+            Redis(unix_socket_path=f"{tmp_path}/socket").ping()
+
+
+def answers(known):
+    try:
+        return known.ping()
+    except RedisConnectionError:
+        return False
+
+
+def test_every_variable_that_is_read_is_in_the_example():
+    said = (DOCKER / ".env.example").read_text()
+    named = set(re.findall(r"^#? ?([A-Z_]+)=", said, re.MULTILINE))
+    read = {name for path in COMPOSE for name in re.findall(r"(?<!\$)\$\{(\w+)", path.read_text())}
+    assert read <= named
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]+)\}", (DOCKER / "compose.yaml").read_text()))
+    for name in ("POSTGRES_TAG", "REDIS_TAG", "LABEL_STUDIO_PORT"):
+        assert EXAMPLE[name] == defaults[name]
+
+
+def test_label_studio_starts_alone_before_there_is_a_token():
+    """As docs/operations.md has it: the example is copied, and the passwords are filled in."""
+    pages = (DOCKER.parent / "docs" / "operations.md").read_text()
+    (alone,) = re.findall(r"^(.*)docker compose .* up -d label-studio$", pages, re.MULTILINE)
+    passwords = {name for name in EXAMPLE if name.endswith(("_PASSWORD", "_PASS"))}
+    given = {name for name, value in EXAMPLE.items() if value} | passwords
+    given |= {one.split("=")[0] for one in alone.split() if one.split("=")[1]}
+    wanted = set(re.findall(r"\$\{(\w+):\?", (DOCKER / "compose.yaml").read_text()))
+    assert wanted <= given
+
+
 def test_people_reach_label_studio_and_the_page_and_redis_wants_a_password():
     found = services("compose.yaml")
     ports = {name: one["ports"] for name, one in found.items() if one.get("ports")}
     assert ports == {"label-studio": ["8080:8080"], "relook": ["9090:9090"]}
     assert found["relook"]["environment"]["LABEL_STUDIO_PUBLIC_URL"] == "http://localhost:8080"
-    assert "--requirepass" in found["redis"]["command"][-1]
+    assert "requirepass" in found["redis"]["command"][-1]
     assert (
         "169.254.0.0/16" in found["label-studio"]["environment"]["USER_ADDITIONAL_BANNED_SUBNETS"]
     )
