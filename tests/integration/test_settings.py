@@ -211,7 +211,7 @@ def test_batches_are_sent_to_no_project_that_is_not_there_or_is_this_one(bench: 
         ({"embedder": "digits-detect.pt"}, "is of no known kind"),
         ({"batch_to": "there"}, "batch_to is 'there'"),
         ({"batch_every": True}, "batch_every is True"),
-        ({"queue_tab": "  "}, "queue_tab is '  '"),
+        ({"queue_tab": "x" * 5000}, "String should have at most 100 characters"),
         ({"analyze_every_hours": -1}, "analyze_every_hours is -1"),
         ({"review_share": 0}, "review_share is 0"),
         ({"approve_half_seen": 0.6}, "approve_half_seen is 0.6"),

@@ -6,6 +6,7 @@ import io
 import os
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -40,7 +41,8 @@ class Server(ThreadingHTTPServer):
         self.asked = []
         self.token = "Bearer secret"
         self.headers = {}
-        self.delay = 0.0
+        self.delay = self.pause = 0.0
+        self.written = 0
         self.together = self.most = 0
         self.lock = threading.Lock()
 
@@ -80,7 +82,13 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        step = 1 if self.server.pause else max(len(content), 1)
+        # Whoever is slow may be hung up on.
+        with suppress(ConnectionError):
+            for at in range(0, len(content), step):
+                self.wfile.write(content[at : at + step])
+                self.server.written += step
+                time.sleep(self.server.pause)
 
     def log_message(self, *_):
         pass
@@ -198,11 +206,22 @@ def test_a_packed_answer_counts_as_large_as_it_unpacks(server, reader, tmp_path)
     assert not [path for path in (tmp_path / "images").rglob("*") if path.is_file()]
 
 
-def test_a_file_that_never_ends_is_given_up(server, reader, monkeypatch):
-    server.files[ADDRESS] = bytes(1000)
-    monkeypatch.setattr(media, "_PATIENCE_S", -1.0)
+#: A packed file that begins with a name, which has no end.
+NAMED = b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [(bytes(10_000), {}), (NAMED, {"Content-Encoding": "gzip"})],
+    ids=["plain", "packed"],
+)
+def test_a_file_that_trickles_in_is_given_up(server, reader, monkeypatch, content, headers):
+    server.files[ADDRESS], server.headers, server.pause = content, headers, 0.01
+    monkeypatch.setattr(media, "_PATIENCE_S", 0.3)
     with pytest.raises(MediaError, match="did not arrive within"):
         reader.fetch(1, ADDRESS)
+    # It hung up on the server, which had hardly begun.
+    assert 0 < server.written < 1000
 
 
 def test_images_are_fetched_side_by_side(server, reader):

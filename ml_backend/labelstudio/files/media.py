@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
@@ -202,17 +202,14 @@ class MediaReader:
 
     def _body(self, answer: httpx.Response) -> bytes:
         content = bytearray()
-        end = time.monotonic() + _PATIENCE_S
+        # Before it is unpacked: what is packed may arrive for hours and be nothing yet.
+        answer.stream = _Timely(answer.stream)
         for chunk in answer.iter_bytes():
             content += chunk
             if len(content) > self._settings.image_max_mb * _MIB:
                 raise MediaError(
                     f"is larger than {self._settings.image_max_mb} MiB; make it smaller or "
                     "raise RELOOK_IMAGE_MAX_MB"
-                )
-            if time.monotonic() > end:
-                raise MediaError(
-                    f"did not arrive within {_PATIENCE_S:.0f} s; check the connection to its server"
                 )
         return bytes(content)
 
@@ -236,6 +233,26 @@ class MediaReader:
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
         uri = base64.urlsafe_b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
+
+
+class _Timely(httpx.SyncByteStream):
+    """A body that is given up when its time is over, however little of it arrives at a time."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._end = time.monotonic() + _PATIENCE_S
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            if time.monotonic() > self._end:
+                raise MediaError(
+                    f"did not arrive within {_PATIENCE_S:.0f} s; check the connection to its server"
+                )
+            yield chunk
+
+    def close(self) -> None:
+        """Close the connection, or give it back."""
+        self._stream.close()
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
