@@ -27,10 +27,25 @@ from ml_backend.settings.refusal import refusal
 __all__ = ["ServiceSettings", "misspelt", "service_settings", "variable"]
 
 
+#: Of a password, and of the different characters in it.
+_SHORTEST: Final = 16
+_FEWEST: Final = 5
+
+
 def _address(said: str) -> str:
     if said and not re.fullmatch(r"https?://[^\s@/][^\s@]*", said):
         raise ValueError(
             "RELOOK_URL must be an address such as http://relook.example:9090, without a user"
+        )
+    return said
+
+
+def _hard_to_guess(said: SecretStr) -> SecretStr:
+    secret = said.get_secret_value()
+    if len(secret) < _SHORTEST or len(set(secret)) < _FEWEST:
+        raise ValueError(
+            f"RELOOK_BASIC_AUTH_PASS must have at least {_SHORTEST} characters, {_FEWEST} "
+            "different ones among them, such as `openssl rand -hex 24` makes it"
         )
     return said
 
@@ -102,10 +117,10 @@ class ServiceSettings(BaseSettings):
         description="User that Label Studio signs in as, as in the model connection's Basic auth. "
         "Empty: whoever reaches the port is let in.",
     )
-    basic_auth_pass: SecretStr | None = Field(
+    basic_auth_pass: Annotated[SecretStr, AfterValidator(_hard_to_guess)] | None = Field(
         None,
-        min_length=16,
-        description="Its password, at least 16 characters, so that nobody guesses it.",
+        description="Its password, at least 16 characters, 5 different ones among them, so that "
+        "nobody guesses it.",
     )
     body_max_mb: int = Field(128, ge=1, description="Largest request body, in MiB.")
     media_hosts: tuple[str, ...] = Field(

@@ -86,6 +86,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     services = Services(settings, patient=False)
     backend = _Backend(services)
     access = Access(settings.label_studio_url, Attempts(services.mailbox.redis))
+    guesses = Attempts(services.mailbox.redis, of="password:")
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -107,7 +108,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     app.add_api_route("/", backend.health, methods=["GET"])
     app.add_api_route("/health", backend.health, methods=["GET"])
-    protocol = APIRouter(route_class=guarded(settings))
+    protocol = APIRouter(route_class=guarded(settings, guesses))
     protocol.add_api_route("/setup", backend.setup, methods=["POST"])
     protocol.add_api_route("/predict", backend.predict, methods=["POST"])
     protocol.add_api_route("/webhook", backend.webhook, methods=["POST"])

@@ -11,18 +11,25 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import anyio
+import redis
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
 from ml_backend.settings import ServiceSettings
+from ml_backend.web.access.permission import address_of
+from ml_backend.web.access.sessions import Attempts
 from ml_backend.web.server import say_reason
 
 __all__ = ["BodyLimit", "guarded"]
+
+_log = logging.getLogger(__name__)
 
 _WEBHOOK: Final = "/webhook"
 _REFUSED: Final = (
@@ -37,8 +44,15 @@ _MOST_ELSE: Final = 64 << 10
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def guarded(settings: ServiceSettings) -> type[APIRoute]:
-    """Return a kind of route that lets in only who knows the password, before it reads the body."""
+def guarded(settings: ServiceSettings, attempts: Attempts) -> type[APIRoute]:
+    """Return a kind of route that lets in only who knows the password, before it reads the body.
+
+    The right one always passes: else who shares Label Studio's address could lock it out.
+
+    Args:
+        settings: the user and the password, where there is one.
+        attempts: who is guessing it.
+    """
 
     class GuardedRoute(APIRoute):
         def get_route_handler(self) -> _Handler:
@@ -46,13 +60,37 @@ def guarded(settings: ServiceSettings) -> type[APIRoute]:
 
             async def handle_if_allowed(request: Request) -> Response:
                 if not _allowed(settings, request):
-                    say_reason(_REFUSED)
-                    raise HTTPException(401, _REFUSED, {"WWW-Authenticate": 'Basic realm="Relook"'})
+                    raise _refusal(await anyio.to_thread.run_sync(_count_guess, attempts, request))
                 return await handle(request)
 
             return handle_if_allowed
 
     return GuardedRoute
+
+
+def _count_guess(attempts: Attempts, request: Request) -> int:
+    """Note a wrong password; return for how many seconds its address has to wait, 0 for none."""
+    guess, address = _credentials(request), address_of(request)
+    if not guess:
+        return 0
+    try:
+        if wait := attempts.wait_s(address):
+            return wait
+        attempts.note(address, guess.decode("latin-1"))
+        if attempts.wait_s(address):
+            _log.warning("too many wrong passwords from %s: is somebody guessing?", address)
+    except redis.RedisError:
+        _log.warning("a wrong password from %s is not counted: Redis cannot be reached", address)
+    return 0
+
+
+def _refusal(wait: int) -> HTTPException:
+    status, said, headers = 401, _REFUSED, {"WWW-Authenticate": 'Basic realm="Relook"'}
+    if wait:
+        said = f"too many wrong passwords from this address; try again in {-(-wait // 60)} minutes"
+        status, headers = 429, {"Retry-After": str(wait)}
+    say_reason(said)
+    return HTTPException(status, said, headers)
 
 
 def _allowed(settings: ServiceSettings, request: Request) -> bool:

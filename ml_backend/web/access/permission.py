@@ -16,7 +16,7 @@ from fastapi import HTTPException, Request
 from ml_backend.labelstudio.tokens import authorization, token_type
 from ml_backend.web.access.sessions import Attempts
 
-__all__ = ["OWN_HEADER", "WHO", "Access", "name_of"]
+__all__ = ["OWN_HEADER", "WHO", "Access", "address_of", "name_of"]
 
 _TIMEOUT_S: Final = 5.0
 #: How long an answer holds: a person who loses a project reads its runs for this long.
@@ -175,7 +175,7 @@ class Access:
         # Whoever is signed in guesses nothing: nobody guesses a session's secret.
         if getattr(request.state, "session", None) is not None:
             return
-        wait = await anyio.to_thread.run_sync(self._attempts.wait_s, _address(request))
+        wait = await anyio.to_thread.run_sync(self._attempts.wait_s, address_of(request))
         if wait:
             raise HTTPException(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -186,7 +186,7 @@ class Access:
     async def _count(self, request: Request, credential: dict[str, str]) -> None:
         if credential and getattr(request.state, "session", None) is None:
             guess = next(iter(credential.values()))
-            await anyio.to_thread.run_sync(self._attempts.note, _address(request), guess)
+            await anyio.to_thread.run_sync(self._attempts.note, address_of(request), guess)
 
     async def close(self) -> None:
         """Close the connections to Label Studio."""
@@ -242,7 +242,8 @@ def _credential(request: Request) -> dict[str, str]:
     return {"Cookie": f"{_SESSION}={session}"} if session else {}
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Return where a request comes from, "" where that is not known."""
     return request.client.host if request.client else ""
 
 

@@ -88,14 +88,16 @@ class Attempts:
 
     Args:
         connection: the service's Redis.
+        of: what is guessed; each kind is counted by itself.
     """
 
-    def __init__(self, connection: redis.Redis) -> None:
+    def __init__(self, connection: redis.Redis, of: str = "") -> None:
         self._redis = connection
+        self._of = of
 
     def wait_s(self, address: str) -> int:
         """Return for how many seconds an address has to wait, 0 for none."""
-        name = _refused(address)
+        name = self._refused(address)
         if self._redis.scard(name) < _MOST_REFUSED:
             return 0
         return max(self._redis.ttl(name), 1)
@@ -105,11 +107,15 @@ class Attempts:
         digest = hashlib.blake2b(
             guess.encode("utf-8", "replace"), digest_size=8, person=b"relook-guess"
         )
+        name = self._refused(address)
         with self._redis.pipeline() as pipe:
-            pipe.sadd(_refused(address), digest.digest())
+            pipe.sadd(name, digest.digest())
             # From the newest on; who waits is not heard, so waiting does not prolong it.
-            pipe.expire(_refused(address), _WAIT_S)
+            pipe.expire(name, _WAIT_S)
             pipe.execute()
+
+    def _refused(self, address: str) -> str:
+        return f"relook:refused:{self._of}{_network(address)}"
 
 
 def _name(secret: str) -> str:
@@ -121,12 +127,12 @@ def _key(secret: str) -> bytes:
     return base64.urlsafe_b64encode(made.digest())
 
 
-def _refused(address: str) -> str:
+def _network(address: str) -> str:
     """Of IPv6, one subscriber has a whole network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
-        return f"relook:refused:{address[:_LONGEST]}"
+        return address[:_LONGEST]
     if found.version == 6:
-        address = str(ipaddress.ip_network(f"{found}/64", strict=False))
-    return f"relook:refused:{address}"
+        return str(ipaddress.ip_network(f"{found}/64", strict=False))
+    return address
