@@ -44,6 +44,7 @@ FENCE = re.compile(r"^( *)```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 #: What is not run here, by how it begins, and why.
 NOT_HERE = {
     "docker ": "no Docker engine runs where Relook is developed; tests/unit/test_docker.py",
+    "LABEL_STUDIO_API_KEY=later docker ": "the same",
     "cp docker/.env.example ": "prepares that",
     "make ": "installs gigabytes or takes minutes; what each would do is asked of make below",
     "python -m benchmarks.": "measures for minutes, beside Plotly",
