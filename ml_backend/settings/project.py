@@ -126,8 +126,8 @@ class ProjectSettings(BaseModel):
     kind_tabs: Annotated[
         _Kinds,
         BeforeValidator(
-            lambda said: () if said is False else said,
-            json_schema_input_type=tuple[Kind, ...] | Literal[False],
+            lambda said: () if said is False or said is None else said,
+            json_schema_input_type=tuple[Kind, ...] | Literal[False] | None,
         ),
     ] = Field(
         cast(Any, False),
