@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from ml_backend.errors import ConfigError
 from ml_backend.jobs.acting.book import KEPT, ActionBook, Wish
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
+from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.settings import ServiceSettings
 from ml_backend.web import server
@@ -190,7 +191,8 @@ def test_a_batch_that_stayed_is_taken_back_wherever_others_go_by_now(client, boo
     assert client.post(f"/api/actions/{stayed.id}/undo").status_code == 202
 
 
-def test_actions_that_wait_are_counted(client, book):
+def test_actions_that_wait_are_counted(client, book, redis_url):
+    Mailbox(redis.Redis.from_url(redis_url)).remember_setup(MINE, None)
     asked = {"action": "flag", "tasks": [1]}
     codes = [client.post("/api/projects/1/actions", json=asked).status_code for _ in range(22)]
     assert codes == [202] * 20 + [429] * 2
