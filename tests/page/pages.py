@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 AXE = Path(__file__).parents[2] / "ml_backend/web/page/node_modules/axe-core/axe.min.js"
+#: How long a page may take for a step, milliseconds: a busy machine has no core to spare for it.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextmanager
@@ -31,7 +34,7 @@ def watched_pages(browser: Browser, address: str) -> Iterator[Callable[..., Page
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: broken.append(f"error: {error}"))
         page.on(
             "console",

@@ -250,6 +250,8 @@ def overview_at(page, iou: str, confidence: str) -> None:
     with page.expect_response(asked):
         page.get_by_label("IoU at least").fill(iou)
         page.get_by_label("Confidence at least").fill(confidence)
+    # Before the first numbers are there, nothing is out of date.
+    expect(page.locator(".confusion")).to_be_visible()
     expect(page.locator("[inert]")).to_have_count(0)
     expect(page.get_by_text("Counting…")).to_have_count(0)
 
