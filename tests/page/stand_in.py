@@ -54,6 +54,7 @@ class StandIn:
         runs: the newest runs, as each page is told when it opens.
         tasks_of_2: how many tasks project 2 has.
         batches: the relabel batches.
+        controls: the control tags of the projects; all have the points of the first.
         approve_confidence, batch_to: the project's own.
     """
 
@@ -69,6 +70,7 @@ class StandIn:
         self.unknown = 0
         self.runs: list[dict[str, Any]] = []
         self.tasks_of_2 = 12
+        self.controls = [DIGIT]
         self.batches = [dict(one) for one in BATCHES]
         self.approve_confidence = 0.85
         self.batch_to = ""
@@ -136,13 +138,9 @@ class StandIn:
         async def project(p: int) -> dict[str, Any]:
             if p not in {1, 2}:
                 raise HTTPException(403, "You have no access to this project. Ask its owner.")
-            control = {
-                **{"name": "digit", "geometry": "box", "labels": LABELS},
-                **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
-            }
             settings = {"threshold": 0.5, "approve_confidence": self.approve_confidence}
             settings |= {"batch_to": self.batch_to, "may_change": self.may_change}
-            return {**self._summary(p), "controls": [control], **settings}
+            return {**self._summary(p), "controls": self.controls, **settings}
 
         @app.get("/api/projects/{p}/points")
         def plane(p: int, control: str, part: str) -> Response:
@@ -358,6 +356,10 @@ class StandIn:
         }
 
 
+DIGIT: dict[str, Any] = {
+    **{"name": "digit", "geometry": "box", "labels": LABELS},
+    **{"parts": ["inputs", "regions"], "scored": True, "threshold": 0.3},
+}
 USER = {"id": 1, "name": "Ada Lovelace", "email": "ada@example.org"}
 RUNS: list[dict[str, Any]] = [
     {

@@ -11,6 +11,7 @@ from playwright.sync_api import Route, expect
 from tests.page.conftest import ELSEWHERE, sign_in
 from tests.page.data import LABELS
 from tests.page.pages import watched_pages
+from tests.page.stand_in import DIGIT
 
 
 def counted(bench) -> int:
@@ -435,6 +436,23 @@ def test_a_lost_graphics_card_is_done_without(bench):
 def test_the_overview_begins_at_the_projects_own_threshold(bench):
     bench.open("room=overview")
     expect(bench.page.get_by_label("Confidence at least")).to_have_value("0.3")
+
+
+def test_the_control_tag_is_chosen_in_the_overview_too(bench):
+    side = {"name": "side", "geometry": "choice", "parts": ["inputs"], "threshold": 0.6}
+    bench.server.controls.append(DIGIT | side)
+    page = bench.page
+    bench.open("room=overview&picked=3")
+    tag = page.get_by_label("Control tag")
+    expect(tag).to_have_value("digit")
+    page.get_by_label("Confidence at least").fill("0.9")
+    with page.expect_response(re.compile(r"/overview\?control=side&iou=0.5&confidence=0.6$")):
+        tag.select_option("side")
+    expect(page.locator(".confusion")).to_be_visible()
+    expect(page.get_by_label("IoU at least")).to_have_count(0)
+    page.get_by_role("button", name="Review", exact=True).click()
+    expect(tag).to_have_value("side")
+    expect(page.locator(".action-target strong")).to_contain_text("All ")
 
 
 def test_a_run_says_what_it_was_over(bench):

@@ -62,6 +62,9 @@ export function changeView(change: Partial<View>, how: "push" | "replace" = "pus
   go(place.value.path, writeView({ ...view.value, ...change }), how);
 }
 
+/** For a view of another control tag or part: its items are others. */
+export const OTHER_ITEMS = { area: [], picked: [], similar: null, cell: null } as const;
+
 /** Go and see what passes filters, whatever narrowed the view before. */
 export function showOnly(
   filters: Filters,

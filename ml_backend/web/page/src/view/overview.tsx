@@ -11,6 +11,7 @@ import { projectId, showOnly } from "../state/route";
 import { BurnDown, HistogramChart } from "./charts";
 import { ClassTable } from "./class_table";
 import { Confusion } from "./confusion";
+import { ControlTag } from "./control_tag";
 import { NumberField } from "./number_field";
 import { Empty, Failed, Waiting } from "./states";
 import { Unanalysed } from "./unanalysed";
@@ -55,6 +56,7 @@ export function Overview() {
     <main class="page overview">
       <div class="overview-bar">
         <h2>{openProject.value?.title}</h2>
+        <ControlTag />
         <span class="top-gap" />
         {found && (older || now.state === "loading") && <span role="status">Counting…</span>}
         {control.value?.geometry !== "choice" && (

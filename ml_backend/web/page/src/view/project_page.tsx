@@ -1,6 +1,6 @@
 /** One project: its bar, and the room one is in. */
 
-import { readProject } from "../state/control";
+import { controlName, readProject } from "../state/control";
 import { current } from "../state/loading";
 import { data, project } from "../state/project";
 import { openProject, view } from "../state/route";
@@ -42,7 +42,8 @@ function Room() {
     );
   }
   if (!there) return <Waiting title="Opening the project" />;
-  if (view.value.room === "overview") return <Overview />;
+  // Each control tag has thresholds of its own.
+  if (view.value.room === "overview") return <Overview key={controlName.value} />;
   return view.value.room === "activity" ? <Activity /> : <Review />;
 }
 

@@ -6,9 +6,10 @@ import { countFilters } from "../core/filters";
 import type { SortKey } from "../core/sorting";
 import { unanswered } from "../state/asked";
 import { showHuman, showModel, sidebarOpen, type Tile, tile } from "../state/focus";
-import { answer, control, data, fetchPointsAgain, openProject, part } from "../state/project";
-import { changeView, view } from "../state/route";
+import { answer, control, data, fetchPointsAgain, part } from "../state/project";
+import { changeView, OTHER_ITEMS, view } from "../state/route";
 import { ActionBar, clearEverything } from "./action_bar";
+import { ControlTag } from "./control_tag";
 import { Grid } from "./grid";
 import { Icon } from "./icons";
 import { MapPanel } from "./map";
@@ -69,11 +70,7 @@ const PARTS: readonly { part: Part; title: string }[] = [
   { part: "regions", title: "Regions" },
 ];
 
-/** Of another control tag or part, other items. */
-const NARROWS_NOTHING = { area: [], picked: [], similar: null, cell: null };
-
 function Bar() {
-  const controls = openProject.value?.controls ?? [];
   const parts = control.value?.parts ?? [];
   const asked = countFilters(view.value.filters);
   return (
@@ -89,26 +86,13 @@ function Bar() {
       >
         <Icon name="filter" /> Filters{asked > 0 && ` (${asked})`}
       </button>
-      {controls.length > 1 && (
-        <select
-          class="input input-small"
-          aria-label="Control tag"
-          value={control.value?.name}
-          onChange={(event) =>
-            changeView({ ...NARROWS_NOTHING, control: event.currentTarget.value })
-          }
-        >
-          {controls.map(({ name }) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      )}
+      <ControlTag />
       {parts.length > 1 && (
         <Choice
           label="What a point is"
           options={PARTS.map((one) => ({ value: one.part, title: one.title }))}
           value={part.value}
-          change={(next) => changeView({ ...NARROWS_NOTHING, part: next })}
+          change={(next) => changeView({ ...OTHER_ITEMS, part: next })}
         />
       )}
       <span class="top-gap" />
@@ -236,7 +220,7 @@ function NoRegions() {
       <button
         type="button"
         class="button"
-        onClick={() => changeView({ ...NARROWS_NOTHING, part: "inputs" })}
+        onClick={() => changeView({ ...OTHER_ITEMS, part: "inputs" })}
       >
         Show the whole inputs
       </button>
