@@ -207,6 +207,15 @@ def test_views_are_saved_and_forgotten(analysed: Project, signed_in):
     view = {"query": "flag=needs-review&q=ä"}
     assert signed_in.put(f"{path}/my view", json=view).status_code == 204
     assert signed_in.get(path).json() == {"my view": view["query"]}
+    other = {"query": "flag=corrected"}
+    assert signed_in.put(f"{path}/my view", json=view).status_code == 204
+    refused = signed_in.put(f"{path}/my view", json=other)
+    assert refused.status_code == 409
+    assert "'my view' stands already" in refused.json()["detail"]
+    assert signed_in.get(path).json() == {"my view": view["query"]}
+    replaced = signed_in.put(f"{path}/my view?replace=true", json=other)
+    assert replaced.status_code == 204
+    assert signed_in.get(path).json() == {"my view": other["query"]}
     assert signed_in.put(f"{path}/cars%2Ftrucks", json=view).status_code == 204
     assert sorted(signed_in.get(path).json()) == ["cars/trucks", "my view"]
     for name in ("my view", "cars%2Ftrucks"):

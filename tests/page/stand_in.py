@@ -261,8 +261,13 @@ class StandIn:
             return self.views
 
         @app.put("/api/projects/{p}/views/{name:path}")
-        async def save(p: int, name: str, request: Request) -> dict[str, Any]:
-            self.views[name] = (await request.json())["query"]
+        async def save(
+            p: int, name: str, request: Request, replace: bool = False
+        ) -> dict[str, Any]:
+            query = (await request.json())["query"]
+            if not replace and self.views.get(name, query) != query:
+                raise HTTPException(409, f"a view {name!r} stands already")
+            self.views[name] = query
             return {}
 
         @app.delete("/api/projects/{p}/views/{name:path}")

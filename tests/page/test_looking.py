@@ -173,6 +173,53 @@ def test_views_are_saved_opened_and_deleted(bench):
     assert bench.server.views == {}
 
 
+def test_a_colleagues_view_is_replaced_only_after_a_question(bench):
+    bench.review("kind=missing")
+    page = bench.page
+    page.locator("summary", has_text="Views").click()
+    expect(page.get_by_text("Save the filters and colours")).to_be_visible()
+    bench.server.views["Mine"] = "kind=spurious"
+    name, keep = page.get_by_label("Name of this view"), page.get_by_role("button", name="Save")
+    name.fill("Mine")
+    keep.click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Replace the view “Mine”?")
+    question.get_by_role("button", name="Cancel").click()
+    # It is there to be looked at, and what was typed is not lost.
+    expect(page.locator(".view-open")).to_have_text("Mine")
+    expect(name).to_have_value("Mine")
+    assert bench.server.views == {"Mine": "kind=spurious"}
+    keep.click()
+    question.get_by_role("button", name="Replace").click()
+    expect(question).to_have_count(0)
+    expect(name).to_have_value("")
+    assert bench.server.views == {"Mine": "kind=missing"}
+
+
+def test_views_that_cannot_be_read_are_not_none(bench):
+    bench.server.views["Mine"] = "kind=spurious"
+    bench.review()
+    page = bench.page
+    held = list[Route]()
+    page.route("**/views", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    page.locator("summary", has_text="Views").click()
+    expect(page.get_by_role("status").filter(has_text="Reading the views")).to_be_visible()
+    while not held:
+        page.wait_for_timeout(50)
+    held.pop().abort()
+    alert = page.locator(".menu").get_by_role("alert")
+    expect(alert).to_contain_text("The views could not be read. Relook does not answer.")
+    expect(page.get_by_text("Save the filters and colours")).to_have_count(0)
+    page.unroute("**/views")
+    alert.get_by_role("button", name="Try again").click()
+    expect(page.locator(".view-open")).to_have_text("Mine")
+    # What a colleague saved meanwhile is listed whenever the menu opens.
+    bench.server.views["Theirs"] = "kind=missing"
+    for _ in range(2):
+        page.locator("summary", has_text="Views").click()
+    expect(page.locator(".view-open")).to_have_text(["Mine", "Theirs"])
+
+
 def test_search_narrows_to_what_the_server_finds(bench):
     bench.review()
     bench.page.keyboard.press("/")

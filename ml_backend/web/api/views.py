@@ -29,7 +29,7 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
     """Return the routes ``/api/projects/{project}/views``.
 
     Views belong to the project: whoever may read it may use them, whoever may change it saves and
-    deletes them.
+    deletes them. One that stands is replaced only where that is asked for: it may be a colleague's.
 
     Args:
         connection: the service's Redis.
@@ -45,13 +45,11 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
         return {name.decode(): query.decode() for name, query in sorted(raw.items())}
 
     @router.put("/{name:path}", status_code=204)
-    async def save(project: Id, name: Name, view: View, request: Request) -> None:
+    async def save(
+        project: Id, name: Name, view: View, request: Request, replace: bool = False
+    ) -> None:
         await access.require_change(request, project)
-        count = cast(int, await threads.light(connection.hlen, _key(project)))
-        known = await threads.light(connection.hexists, _key(project), name)
-        if count >= _MOST and not known:
-            raise HTTPException(409, f"the project has {_MOST} views; delete one first")
-        await threads.light(connection.hset, _key(project), name, view.query)
+        await threads.light(_save, connection, _key(project), name, view.query, replace)
 
     @router.delete("/{name:path}", status_code=204)
     async def forget(project: Id, name: Name, request: Request) -> None:
@@ -59,6 +57,18 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
         await threads.light(connection.hdel, _key(project), name)
 
     return router
+
+
+def _save(connection: redis.Redis, key: str, name: str, query: str, replace: bool) -> None:
+    known = cast(bytes | None, connection.hget(key, name))
+    if known is None and cast(int, connection.hlen(key)) >= _MOST:
+        raise HTTPException(409, f"the project has {_MOST} views; delete one first")
+    if replace:
+        connection.hset(key, name, query)
+    elif known != query.encode() and not connection.hsetnx(key, name, query):
+        raise HTTPException(
+            409, f"a view {name!r} stands already; ?replace=true puts this one in its place"
+        )
 
 
 def _key(project: int) -> str:

@@ -155,6 +155,7 @@ export const undo = (action: string) => send<unknown>("POST", `actions/${action}
 
 export const views = (id: number) => get<Views>(`projects/${id}/views`);
 const viewPath = (id: number, name: string) => `projects/${id}/views/${encodeURIComponent(name)}`;
-export const saveView = (id: number, name: string, query: string) =>
-  send<unknown>("PUT", viewPath(id, name), { query });
+/** @param replace whether it may take the place of another of that name; else that is a 409. */
+export const saveView = (id: number, name: string, query: string, replace: boolean) =>
+  send<unknown>("PUT", `${viewPath(id, name)}?replace=${replace}`, { query });
 export const deleteView = (id: number, name: string) => send<unknown>("DELETE", viewPath(id, name));

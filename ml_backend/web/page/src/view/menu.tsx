@@ -9,10 +9,11 @@ interface MenuProps {
   title?: string;
   label?: string;
   button: ComponentChildren;
+  opened?: () => void;
   children: ComponentChildren;
 }
 
-export function Menu({ kind, title, label, button, children }: MenuProps) {
+export function Menu({ kind, title, label, button, opened, children }: MenuProps) {
   const menu = useRef<HTMLDetailsElement>(null);
   const head = useRef<HTMLElement>(null);
   const close = (event: KeyboardEvent) => {
@@ -24,7 +25,12 @@ export function Menu({ kind, title, label, button, children }: MenuProps) {
     head.current?.focus();
   };
   return (
-    <details ref={menu} class="menu" onKeyDown={close}>
+    <details
+      ref={menu}
+      class="menu"
+      onKeyDown={close}
+      onToggle={(event) => event.currentTarget.open && opened?.()}
+    >
       <summary ref={head} class={kind} title={title} aria-label={label}>
         {button}
       </summary>

@@ -1,19 +1,22 @@
 /** Views kept under a name, and the address of the one that is seen. */
 
 import { effect, signal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import * as client from "../api/client";
 import type { Views } from "../api/contract";
 import { writeView } from "../core/address";
 import { current, projectLoader } from "../state/loading";
 import { mayChange } from "../state/project";
 import { addressOfView, openProject, projectId, view } from "../state/route";
+import { noteSignedOut } from "../state/session";
 import { Answers, Dialog } from "./dialog";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
 
 const views = projectLoader<Views>();
 const said = signal("");
+/** What is typed as the name of the next one. */
+const name = signal("");
 
 /** What somebody else may have kept is lost only after a question. */
 interface Wish {
@@ -26,18 +29,42 @@ const wish = signal<Wish | null>(null);
 effect(() => {
   void projectId.value;
   said.value = "";
+  name.value = "";
   wish.value = null;
 });
 
-async function change(work: (id: number) => Promise<unknown>): Promise<void> {
+function fetchViews(): void {
   const id = projectId.peek();
-  if (id === null) return;
+  if (id !== null) void views.load(() => client.views(id));
+}
+
+/** Do it, and list what is kept then; why it was refused, or null. */
+async function change(work: (id: number) => Promise<unknown>): Promise<client.ApiError | null> {
+  const id = projectId.peek();
+  if (id === null) return null;
+  let refusal: client.ApiError | null = null;
   try {
     await work(id);
-    said.value = "";
-    await views.load(() => client.views(id));
   } catch (error) {
-    said.value = (error as Error).message;
+    noteSignedOut(error);
+    refusal = error as client.ApiError;
+  }
+  if (projectId.peek() !== id) return null;
+  said.value = refusal?.message ?? "";
+  await views.load(() => client.views(id));
+  return refusal;
+}
+
+/** Whether a view of that name is listed. */
+const isKnown = (title: string) => Object.hasOwn(current(views.value.peek()) ?? {}, title);
+
+async function save(title: string, query: string, replace = false): Promise<void> {
+  const refusal = await change((id) => client.saveView(id, title, query, replace));
+  if (!refusal) name.value = "";
+  else if (refusal.status === 409 && isKnown(title)) {
+    said.value = "";
+    const act = () => void save(title, query, true);
+    wish.value = { title: `Replace the view “${title}”?`, yes: "Replace", act };
   }
 }
 
@@ -48,57 +75,26 @@ const VIEWS = (
 );
 
 export function ViewsMenu() {
-  const [name, setName] = useState("");
-  const id = projectId.value as number;
-  useEffect(() => void views.load(() => client.views(id)), [id]);
-  const all = Object.entries(current(views.value.value) ?? {});
-  const save = (event: Event) => {
+  const keep = (event: Event) => {
     event.preventDefault();
-    const [title, query] = [name.trim(), writeView(view.peek())];
-    const act = () => {
-      void change((project) => client.saveView(project, title, query)).then(() => setName(""));
-    };
-    if (all.some(([known]) => known === title)) {
-      wish.value = { title: `Replace the view “${title}”?`, yes: "Replace", act };
-    } else act();
-  };
-  const remove = (title: string) => {
-    const act = () => void change((project) => client.deleteView(project, title));
-    wish.value = { title: `Delete the view “${title}”?`, yes: "Delete", act };
+    void save(name.peek().trim(), writeView(view.peek()));
   };
   return (
-    <Menu kind="button" button={VIEWS}>
-      {all.length === 0 && <p class="hint">Save the filters and colours you come back to.</p>}
-      <ul class="views">
-        {all.map(([title, query]) => (
-          <li key={title}>
-            <button type="button" class="view-open" onClick={() => openProject(id, query)}>
-              {title}
-            </button>
-            {mayChange.value && (
-              <button
-                type="button"
-                class="tool"
-                aria-label={`Delete the view ${title}`}
-                onClick={() => remove(title)}
-              >
-                <Icon name="close" />
-              </button>
-            )}
-          </li>
-        ))}
-      </ul>
+    <Menu kind="button" button={VIEWS} opened={fetchViews}>
+      <Listed />
       {mayChange.value && (
-        <form class="view-save" onSubmit={save}>
+        <form class="view-save" onSubmit={keep}>
           <input
             class="input input-small"
             placeholder="Name of this view"
             aria-label="Name of this view"
             maxLength={80}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
+            value={name.value}
+            onInput={(event) => {
+              name.value = event.currentTarget.value;
+            }}
           />
-          <button type="submit" class="button" disabled={name.trim() === ""}>
+          <button type="submit" class="button" disabled={name.value.trim() === ""}>
             Save
           </button>
         </form>
@@ -111,6 +107,50 @@ export function ViewsMenu() {
       <CopyAddress />
       <ViewQuestion />
     </Menu>
+  );
+}
+
+function Listed() {
+  const now = views.value.value;
+  const found = current(now);
+  const id = projectId.value as number;
+  return (
+    <>
+      {now.state === "failed" && (
+        <p class="error" role="alert">
+          The views could not be read. {now.message}{" "}
+          <button type="button" class="link" onClick={fetchViews}>
+            Try again
+          </button>
+        </p>
+      )}
+      {now.state === "loading" && !found && <p role="status">Reading the views…</p>}
+      {found && Object.keys(found).length === 0 && (
+        <p class="hint">Save the filters and colours you come back to.</p>
+      )}
+      <ul class="views">
+        {Object.entries(found ?? {}).map(([title, query]) => (
+          <li key={title}>
+            <button type="button" class="view-open" onClick={() => openProject(id, query)}>
+              {title}
+            </button>
+            {mayChange.value && <Remove title={title} />}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Remove({ title }: { title: string }) {
+  const act = () => void change((project) => client.deleteView(project, title));
+  const ask = () => {
+    wish.value = { title: `Delete the view “${title}”?`, yes: "Delete", act };
+  };
+  return (
+    <button type="button" class="tool" aria-label={`Delete the view ${title}`} onClick={ask}>
+      <Icon name="close" />
+    </button>
   );
 }
 
