@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 from playwright.sync_api import Route, expect
@@ -17,6 +19,12 @@ from tests.page.stand_in import DIGIT
 def counted(bench) -> int:
     """The number that the action bar names."""
     return int(re.search(r"[\d,]+", bench.said())[0].replace(",", ""))
+
+
+#: A number as the side bar has it.
+SHORT = "n => new Intl.NumberFormat(undefined, " + (
+    "{notation: 'compact', maximumFractionDigits: 1}).format(n)"
+)
 
 
 def expect_count(bench, count: int) -> None:
@@ -55,7 +63,7 @@ def test_a_wrong_token_is_refused_with_the_mend(new_page, stand_in):
 def test_a_false_positive_and_confidence_are_two_clicks(bench):
     bench.review()
     bench.page.get_by_role("button", name=re.compile("False positives ≥ 1")).click()
-    bench.page.get_by_role("button", name=re.compile("Confidence > 0.75")).click()
+    bench.page.get_by_role("button", name=re.compile("Confidence ≥ 0.75")).click()
     table = bench.table()
     wanted = pc.and_(
         pc.greater_equal(table["false_positives"], 1), pc.greater_equal(table["confidence"], 0.75)
@@ -252,6 +260,45 @@ def test_a_day_is_asked_for_and_let_go_of(bench):
     expect_count(bench, len(updated))
     expect(page.locator(".action-target strong")).to_contain_text("All ")
     page.wait_for_url(lambda url: "updated=" not in url)
+
+
+def test_a_limit_says_how_many_it_would_bring(bench):
+    bench.review("part=regions&layout=grid")
+    page = bench.page
+    page.get_by_role("button", name="Regions", exact=True).wait_for()
+    table = bench.table("regions")
+    for title, column in (("Confidence", "confidence"), ("IoU with the model", "iou")):
+        facet = page.locator(".facet", has_text=title).first
+        unknown = pc.sum(pc.is_nan(table[column])).as_py()
+        said = facet.get_by_text(f"unknown {unknown}")
+        expect(said).to_have_count(1 if unknown else 0)
+    least = np.float32(0.9)
+    within = int((table["confidence"].to_numpy() >= least).sum())
+    preset = page.get_by_role("button", name=re.compile("^Confidence ≥ 0.9 "))
+    said = preset.locator(".preset-count").inner_text()
+    preset.click()
+    expect_count(bench, within)
+    assert said == page.evaluate(SHORT, within)
+
+
+def test_days_say_how_many_they_would_bring(bench):
+    now = int(time.time())
+    changed = bench.server.project.updated
+    changed[:] = now - 10 * 86_400
+    changed[:40] = now
+    bench.server.cache.clear()
+    bench.review()
+    page = bench.page
+    page.locator("summary", has_text="Last changed").click()
+    week = page.get_by_role("button", name=re.compile("^Changed: 7 days"))
+    expect(week).to_have_text(re.compile(" 40$"))
+    expect(page.get_by_role("button", name="Changed: 30 days 1.5K")).to_be_visible()
+    week.click()
+    expect_count(bench, 40)
+    expect(week).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".dates input").first).not_to_have_value("")
+    week.click()
+    expect_count(bench, len(changed))
 
 
 def test_hovering_shows_the_regions_of_both(bench):

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { countAtLeast } from "../src/core/bins";
 import { Counting } from "../src/core/counting";
+import { fromDay } from "../src/core/days";
 import { NO_FILTERS, toggleWord, withAmount, withWords } from "../src/core/filters";
 import { sortRows } from "../src/core/sorting";
 import { pointsOf } from "./made";
@@ -58,7 +60,32 @@ describe("counting", () => {
     const all = counting();
     all.apply(withAmount(NO_FILTERS, "confidence", [0.01, 1]));
     expect(tasks(all.count().passing)).not.toContain(4);
-    expect(all.count().amounts.confidence.reduce((sum, n) => sum + n)).toBe(3);
+    const { counts, unknown } = all.count().amounts.confidence;
+    expect([counts.reduce((sum, n) => sum + n), unknown]).toEqual([3, 1]);
+  });
+
+  test.each([0.5, 0.75, 0.9])("what a limit would bring is what it brings (%d)", (least) => {
+    const next = Math.fround(least);
+    const step = 2 ** -24;
+    const near = [next - step, next, next + 2 * step, 1, 0].map((confidence, task) => {
+      return { task, confidence };
+    });
+    const all = new Counting(pointsOf(near), new Uint8Array(near.length));
+    all.apply(NO_FILTERS);
+    const promised = countAtLeast(all.count().amounts.confidence.counts, least);
+    all.apply(withAmount(NO_FILTERS, "confidence", [least, 1]));
+    expect(all.count().passing.length).toBe(promised);
+    expect(promised).toBe(3);
+  });
+
+  test("days are counted, those that are asked for among the others", () => {
+    const noon = (day: number) => new Date(2026, 4, day, 12).getTime() / 1000;
+    const days = [1, 3, 3].map((day, task) => ({ task, updated: noon(day) }));
+    const all = new Counting(pointsOf([...days, { task: 9 }]), new Uint8Array(4));
+    all.apply({ ...NO_FILTERS, updated: fromDay(null, "2026-05-03") });
+    const { passing, updated } = all.count();
+    expect(passing.length).toBe(2);
+    expect([[...updated.counts], updated.unknown]).toEqual([[1, 0, 2], 1]);
   });
 
   test("each tag of a task counts", () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { dayOf, fromDay, toDay } from "../src/core/days";
+import { dayOf, fromDay, indexDays, lastDays, toDay } from "../src/core/days";
 
 const DAY_S = 86_400;
 const at = (time: string) => Date.parse(time) / 1000;
@@ -40,5 +40,38 @@ describe("days", () => {
       expect(fromDay(range, day)).toBe(range);
       expect(toDay(range, day)).toBe(range);
     }
+  });
+
+  test("the last days end with today", () => {
+    const range = lastDays(7, new Date(2026, 4, 7, 23, 30));
+    expect(range).toEqual(fromDay(null, "2026-05-01"));
+  });
+
+  test.each(["Europe/Berlin", "America/Sao_Paulo", "Asia/Tokyo", "UTC"])(
+    "every time is of the day that a calendar has for it (%s)",
+    (zone) => {
+      vi.stubEnv("TZ", zone);
+      // Over both changes of clocks, each half an hour.
+      const times = Float64Array.from(
+        { length: 400 * 48 },
+        (_, step) => at("2018-01-01T00:00:00Z") + step * 1800,
+      );
+      const { starts, codes } = indexDays(times);
+      for (const [row, time] of times.entries()) {
+        expect(dayOf(starts[codes[row]])).toBe(dayOf(time));
+      }
+      expect(codes[0]).toBe(0);
+      expect(codes.at(-1)).toBe(starts.length - 1);
+    },
+  );
+
+  test("a time that is not known is of no day, one far back of the first", () => {
+    const times = Float64Array.of(Number.NaN, -1e12, at("2026-05-01T12:00:00Z"));
+    const { starts, codes } = indexDays(times);
+    expect([...codes]).toEqual([starts.length, 0, starts.length - 1]);
+    expect(indexDays(Float64Array.of(Number.NaN))).toEqual({
+      starts: new Float64Array(),
+      codes: new Uint16Array(1),
+    });
   });
 });

@@ -6,6 +6,8 @@
  * what another choice there would bring.
  */
 
+import { BINS, binsOf, type Spread, spread } from "./bins";
+import { type DayIndex, indexDays } from "./days";
 import {
   AMOUNT_FIELDS,
   type AmountField,
@@ -15,10 +17,8 @@ import {
   type WordField,
 } from "./fields";
 import type { Filters } from "./filters";
-import { filled, type Points, type Words } from "./points";
+import type { Points, Words } from "./points";
 
-export const BINS = 24;
-const UNKNOWN_BIN = BINS;
 /** Numbers of false positives and negatives are counted up to here. */
 export const MOST_MISTAKES = 9;
 
@@ -42,8 +42,10 @@ export interface Counts {
   /** The rows that pass everything, in their own order. */
   passing: Uint32Array;
   words: Record<WordField, ReadonlyMap<string, number>>;
-  /** Per field, rows in each of BINS even bins over [0, 1]. */
-  amounts: Record<AmountField, Uint32Array>;
+  /** Per field, rows in each of the even bins over [0, 1]. */
+  amounts: Record<AmountField, Spread>;
+  /** Rows of each day. */
+  updated: Spread;
   /** At place n: rows with at least n. */
   falsePositives: Uint32Array;
   falseNegatives: Uint32Array;
@@ -56,6 +58,7 @@ export class Counting {
   /** Per row, one bit for each dimension that refuses it. */
   readonly mask: Uint32Array;
   private readonly bins: Record<AmountField, Uint8Array>;
+  readonly days: DayIndex;
   private readonly tags: TagIndex;
   /** Per field, 1 for each code that any row has: a dictionary may hold words that none has. */
   private readonly used: Record<WordField, Uint8Array>;
@@ -69,6 +72,7 @@ export class Counting {
   ) {
     this.mask = new Uint32Array(points.length);
     this.tags = indexTags(points.tags);
+    this.days = indexDays(points.updated);
     const used = WORD_FIELDS.map((field) => [field, usedCodes(points[field])]);
     this.used = Object.fromEntries(used) as Record<WordField, Uint8Array>;
     const binned = AMOUNT_FIELDS.map((field) => [field, binsOf(points[field])]);
@@ -120,7 +124,7 @@ export class Counting {
   }
 
   count(): Counts {
-    const { points, bins } = this;
+    const { points, bins, days } = this;
     const all = this.passing(null);
     const rows = (dimension: Dimension) =>
       this.asking.has(dimension) ? this.passing(dimension) : all;
@@ -129,7 +133,7 @@ export class Counting {
       return [field, this.byWord(field, counts)];
     });
     const amounts = AMOUNT_FIELDS.map((field) => {
-      return [field, tally(bins[field], rows(field), BINS + 1).subarray(0, BINS)];
+      return [field, spread(tally(bins[field], rows(field), BINS + 1))];
     });
     const mistakes = (field: "falsePositives" | "falseNegatives") =>
       atLeast(tally(points[field], rows(field), 256));
@@ -137,6 +141,7 @@ export class Counting {
       passing: all,
       words: Object.fromEntries(words) as Counts["words"],
       amounts: Object.fromEntries(amounts) as Counts["amounts"],
+      updated: spread(tally(days.codes, rows("updated"), days.starts.length + 1)),
       falsePositives: mistakes("falsePositives"),
       falseNegatives: mistakes("falseNegatives"),
       amid: tally(this.amid, rows("amid"), 2)[1],
@@ -197,8 +202,10 @@ export class Counting {
   }
 }
 
+type Codes = Uint32Array | Uint16Array | Uint8Array;
+
 /** How many of some rows have each code. */
-function tally(codes: Uint32Array | Uint8Array, rows: Uint32Array, size: number): Uint32Array {
+function tally(codes: Codes, rows: Uint32Array, size: number): Uint32Array {
   const counts = new Uint32Array(size);
   for (const row of rows) counts[codes[row]]++;
   return counts;
@@ -216,12 +223,6 @@ function usedCodes({ codes, words }: Words): Uint8Array {
   const used = new Uint8Array(words.length);
   for (const code of codes) used[code] = 1;
   return used;
-}
-
-function binsOf(values: Float32Array): Uint8Array {
-  return filled(new Uint8Array(values.length), (row) =>
-    Number.isNaN(values[row]) ? UNKNOWN_BIN : Math.min(Math.floor(values[row] * BINS), BINS - 1),
-  );
 }
 
 function rangeTest(

@@ -105,10 +105,9 @@ export function tasksOf({ task }: Points, rows: Uint32Array): Int32Array {
 }
 
 /** Fill a column. Its own `from` takes ten times as long: it makes a list of the numbers first. */
-export function filled<T extends Uint8Array | Uint32Array | Float32Array | Float64Array>(
-  column: T,
-  value: (row: number) => number,
-): T {
+export function filled<
+  T extends Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array,
+>(column: T, value: (row: number) => number): T {
   for (let row = 0; row < column.length; row++) column[row] = value(row);
   return column;
 }

@@ -1,21 +1,26 @@
 /** A histogram with two handles: which amounts are asked for. */
 
 import { useEffect, useState } from "preact/hooks";
+import { countAtLeast, type Spread } from "../core/bins";
 import type { Range } from "../core/filters";
-import { score } from "../core/format";
+import { score, shortCount } from "../core/format";
+import { Bars, Unknown } from "./bars";
 
 interface RangeProps {
   title: string;
   /** Rows per even bin over [0, 1]. */
-  counts: Uint32Array;
+  spread: Spread;
   value: Range | null;
   change: (range: Range | null) => void;
 }
 
 const STEP = 0.01;
 const WHOLE: Range = [0, 1];
+/** Edges of bins: how many there are from each on is known. */
+const LEAST = [0.5, 0.75, 0.9];
 
-export function RangeFilter({ title, counts, value, change }: RangeProps) {
+export function RangeFilter({ title, spread, value, change }: RangeProps) {
+  const { counts, unknown } = spread;
   const [dragged, setDragged] = useState<Range | null>(null);
   const [low, high] = dragged ?? value ?? WHOLE;
   // A million rows take a moment: of many movements in one frame the last one counts.
@@ -27,26 +32,11 @@ export function RangeFilter({ title, counts, value, change }: RangeProps) {
     });
     return () => cancelAnimationFrame(frame);
   }, [dragged]);
-  const most = Math.max(1, ...counts);
   const width = 1 / counts.length;
+  const isIn = (bin: number) => (bin + 1) * width > low && bin * width < high;
   return (
     <div class="range">
-      <svg class="bars" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-        {Array.from(counts, (n, bin) => {
-          const height = n ? Math.max(Math.sqrt(n / most), 0.03) : 0;
-          const inside = (bin + 1) * width > low && bin * width < high;
-          return (
-            <rect
-              key={bin}
-              class={inside ? "bar" : "bar bar-out"}
-              x={bin * width + width * 0.08}
-              y={1 - height}
-              width={width * 0.84}
-              height={height}
-            />
-          );
-        })}
-      </svg>
+      <Bars counts={counts} isIn={isIn} />
       <div class="handles">
         <span
           class="handles-between"
@@ -73,7 +63,11 @@ export function RangeFilter({ title, counts, value, change }: RangeProps) {
       </div>
       <div class="range-ends">
         <span>{score(low)}</span>
-        {[0.5, 0.75, 0.9].map((least) => (
+        <Unknown n={unknown} />
+        <span>{score(high)}</span>
+      </div>
+      <div class="presets">
+        {LEAST.map((least) => (
           <button
             key={least}
             type="button"
@@ -81,10 +75,10 @@ export function RangeFilter({ title, counts, value, change }: RangeProps) {
             aria-pressed={value !== null && value[0] === least && value[1] === 1}
             onClick={() => change(value?.[0] === least && value[1] === 1 ? null : [least, 1])}
           >
-            <span class="hidden">{title} </span>&gt; {least}
+            <span class="hidden">{title} </span>≥ {least}{" "}
+            <span class="preset-count">{shortCount(countAtLeast(counts, least))}</span>
           </button>
         ))}
-        <span>{score(high)}</span>
       </div>
     </div>
   );

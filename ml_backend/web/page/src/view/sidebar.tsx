@@ -1,6 +1,5 @@
 /** The side bar: every filter with its counts. */
 
-import { dayOf, fromDay, toDay } from "../core/days";
 import { type AmountField, TITLES } from "../core/fields";
 import { countFilters, type Filters, NO_FILTERS, type Range, withAmount } from "../core/filters";
 import { plural, shortCount } from "../core/format";
@@ -8,6 +7,7 @@ import { sidebarOpen } from "../state/focus";
 import { current } from "../state/loading";
 import { answer, control, searching } from "../state/project";
 import { changeView, view } from "../state/route";
+import { DateFacet } from "./date_facet";
 import { Facet, WordFacet } from "./facet";
 import { Icon } from "./icons";
 import { RangeFilter } from "./range";
@@ -82,14 +82,14 @@ function SearchFilter() {
 }
 
 function AmountFacet({ field, open = true }: { field: AmountField; open?: boolean }) {
-  const counts = answer.value?.counts.amounts[field];
+  const spread = answer.value?.counts.amounts[field];
   const { filters } = view.value;
   const value = filters.amounts[field] ?? null;
-  if (!counts || (!value && counts.every((n) => n === 0))) return null;
+  if (!spread || (!value && spread.counts.every((n) => n === 0))) return null;
   const set = (range: Range | null) => change(withAmount(view.peek().filters, field, range));
   return (
     <Facet title={TITLES[field]} asks={value !== null} clear={() => set(null)} open={open}>
-      <RangeFilter title={TITLES[field]} counts={counts} value={value} change={set} />
+      <RangeFilter title={TITLES[field]} spread={spread} value={value} change={set} />
     </Facet>
   );
 }
@@ -148,35 +148,5 @@ function OddFacet() {
         <span class="word-count">{shortCount(odd)}</span>
       </label>
     </div>
-  );
-}
-
-function DateFacet() {
-  const { filters } = view.value;
-  const { updated } = filters;
-  const set = (range: Range | null) => change({ ...filters, updated: range });
-  return (
-    <Facet title="Last changed" asks={updated !== null} clear={() => set(null)} open={false}>
-      <div class="dates">
-        <label>
-          From
-          <input
-            type="date"
-            class="input input-small"
-            value={dayOf(updated?.[0] ?? 0)}
-            onChange={(event) => set(fromDay(updated, event.currentTarget.value))}
-          />
-        </label>
-        <label>
-          To
-          <input
-            type="date"
-            class="input input-small"
-            value={dayOf(updated?.[1] ?? 0)}
-            onChange={(event) => set(toDay(updated, event.currentTarget.value))}
-          />
-        </label>
-      </div>
-    </Facet>
   );
 }
