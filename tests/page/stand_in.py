@@ -285,7 +285,7 @@ class StandIn:
         self.tell("points", {})
 
     async def _do(self, action: str, asked: dict[str, Any]) -> None:
-        ids = asked.get("tasks") or sorted({task for task, _ in asked["regions"]})
+        ids = asked.get("tasks") or sorted({task for task, _ in asked.get("regions", [])})
         said = {
             **{"id": action, "action": asked["action"], "total": len(ids)},
             **{"said": "", "by": USER["name"], "ended": 0},
@@ -301,10 +301,23 @@ class StandIn:
         elif asked["action"] == "tag":
             for task in ids:
                 self.project.tags.setdefault(task, []).append(asked["options"]["tag"])
-        end = {"state": "done", "done": len(ids), "ended": time.time(), "undoable": True}
+        said["said"] = self._batched(asked)
+        end = {"state": "done", "done": len(ids), "ended": time.time(), "undoable": bool(ids)}
         self.ended = {**said, **end}
         self.tell("action", self.ended)
         self._changed()
+
+    def _batched(self, asked: dict[str, Any]) -> str:
+        if asked["action"] not in {"sync", "withdraw"}:
+            return ""
+        came = sum(one["ready"] for one in self.batches)
+        for one in self.batches:
+            one |= {"done": one["done"] + one["ready"], "ready": 0}
+        if asked["action"] == "sync":
+            return f"{came} answers brought back"
+        (batch,) = (one for one in self.batches if one["id"] == asked["options"]["batch"])
+        gone, batch["open"] = batch["open"], 0
+        return f"{gone} tasks withdrawn, {came} answers brought back"
 
     async def _events(self, request: Request) -> AsyncIterator[str]:
         mine: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()

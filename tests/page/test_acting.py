@@ -432,11 +432,42 @@ def test_a_view_that_stands_is_lost_only_after_a_question(bench):
     assert bench.server.views == {}
 
 
+def test_answers_of_a_batch_are_brought_back_and_the_rest_is_withdrawn(bench):
+    bench.open("room=activity")
+    page = bench.page
+    row = page.get_by_role("row", name="1-b1")
+    link = row.get_by_role("link")
+    expect(link).to_have_attribute("target", "_blank")
+    row.get_by_role("button", name="Bring back 3 of 1-b1").click()
+    expect(page.locator(".toast")).to_contain_text("Brought back answers to 3 tasks")
+    expect(row.get_by_role("button", name="Bring back")).to_have_count(0)
+    row.get_by_role("button", name="Withdraw 8… of 1-b1").click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Withdraw 8 open tasks of batch 1-b1?")
+    question.get_by_role("button", name="Cancel").click()
+    assert [one["action"] for one in bench.server.asked] == ["sync"]
+    row.get_by_role("button", name="Withdraw").click()
+    question.get_by_role("button", name="Withdraw 8").click()
+    expect(page.locator(".toast").first).to_contain_text("Withdrew 8 tasks")
+    expect(row.get_by_role("button")).to_have_count(0)
+    sync, withdraw = bench.server.asked
+    assert sync == {"action": "sync", "options": {}}
+    assert withdraw == {"action": "withdraw", "options": {"batch": "1-b1"}}
+
+
+def test_who_may_not_change_a_project_is_offered_no_act_on_its_batches(bench):
+    bench.server.may_change = False
+    bench.open("room=activity")
+    row = bench.page.get_by_role("row", name="1-b1")
+    expect(row).to_be_visible()
+    expect(row.get_by_role("button")).to_have_count(0)
+
+
 def test_a_conflict_of_a_batch_says_its_mend(bench):
     bench.open("room=activity")
     row = bench.page.get_by_role("row", name="1-b1")
     expect(row.get_by_role("cell")).to_have_text(
-        ["60", "8", "0", "3", "48", "40", "8", "2", "1", "1"]
+        ["60", "8", "0", "3", "48", "40", "8", "2", "1", "1", re.compile("^Bring back")]
     )
     bench.page.get_by_text("1 note").click()
     expect(bench.page.get_by_text("send it again as it now stands")).to_be_visible()

@@ -213,6 +213,8 @@ export interface ActionOptions {
   tag?: string;
   to?: string;
   confidence?: number;
+  /** Which batch is withdrawn. */
+  batch?: string;
   /** Whose regions are meant. */
   control?: string;
   dry_run?: boolean;

@@ -193,15 +193,26 @@ export async function perform(
   what: Chosen,
   options: ActionOptions = {},
 ): Promise<void> {
-  const id = projectId.peek();
   const total = what.tasks.length;
-  if (id === null || total === 0) return;
+  if (total === 0) return;
+  await begin(requestOf(action, what, options), total, () => noteTaken(what));
+}
+
+/** Bring back all answers that are ready, or these and what is open of a batch. */
+export const performOnBatches = (action: "sync" | "withdraw", batch?: string): Promise<void> =>
+  begin({ action, options: batch === undefined ? {} : { batch } }, 0);
+
+async function begin(request: ActionRequest, total: number, begun?: () => void): Promise<void> {
+  const id = projectId.peek();
+  if (id === null) return;
+  const { action } = request;
   const base = { action, total, done: 0, by: "", ended: 0, undoable: false } as const;
   try {
-    const started = await client.act(id, requestOf(action, what, options));
-    if (projectId.peek() === id) noteTaken(what);
-    // The first event may have come before this answer, and another project be open by now.
-    if (projectId.peek() === id && !actions.peek().some((one) => one.id === started.id)) {
+    const started = await client.act(id, request);
+    if (projectId.peek() !== id) return;
+    begun?.();
+    // The first event may have come before this answer.
+    if (!actions.peek().some((one) => one.id === started.id)) {
       noteAction({ ...base, id: started.id, state: "queued", said: "" });
     }
   } catch (error) {

@@ -13,11 +13,11 @@ import { isUnderWay } from "../state/run_states";
 import { changeRun, liveRuns, runs } from "../state/runs";
 import { Analyse } from "./analyse";
 import { Annotators } from "./annotators";
+import { Batches } from "./batches";
 import { Icon } from "./icons";
 import { Card } from "./overview";
 import { PastActions } from "./past_actions";
 import { Failed, Waiting } from "./states";
-import { Table } from "./table";
 
 const batches = projectLoader<Counted<Batch[]>>();
 const annotators = projectLoader<Counted<AnnotatorReport>>();
@@ -211,51 +211,5 @@ function RunItem({ run }: { run: Run }) {
         </details>
       )}
     </li>
-  );
-}
-
-const BATCH_COLUMNS = [
-  ["sent", "Sent"],
-  ["open", "Open"],
-  ["skipped", "Skipped"],
-  ["ready", "Ready"],
-  ["done", "Done"],
-  ["corrected", "Corrected"],
-  ["confirmed", "Confirmed"],
-  ["superseded", "Sent again"],
-  ["gone", "Deleted"],
-  ["conflicts", "Conflicts"],
-] as const;
-
-function Batches({ found }: { found: Batch[] }) {
-  if (found.length === 0) {
-    return <p class="hint">None yet. Pick samples in Review and choose “Relabel…”.</p>;
-  }
-  const mends = found.flatMap(({ said }) => Object.entries(said));
-  return (
-    <>
-      <Table titles={["Batch", ...BATCH_COLUMNS.map(([, title]) => title)]}>
-        {found.map((batch) => (
-          <tr key={batch.id}>
-            <th scope="row">
-              <a href={batch.url}>{batch.id}</a>
-            </th>
-            {BATCH_COLUMNS.map(([name]) => (
-              <td key={name}>{count(batch[name])}</td>
-            ))}
-          </tr>
-        ))}
-      </Table>
-      {mends.length > 0 && (
-        <details class="run-log">
-          <summary>{plural(mends.length, "note")}</summary>
-          <ul>
-            {mends.map(([task, mend]) => (
-              <li key={task}>{mend}</li>
-            ))}
-          </ul>
-        </details>
-      )}
-    </>
   );
 }

@@ -35,7 +35,10 @@ function List() {
   if (now.value.length === 0) {
     return (
       <Empty title="No project is connected">
-        Connect Relook in a project of <a href={session.value?.label_studio ?? "/"}>Label Studio</a>
+        Connect Relook in a project of{" "}
+        <a href={session.value?.label_studio ?? "/"} target="_blank" rel="noopener">
+          Label Studio
+        </a>
         : Settings › Model › Connect Model.
       </Empty>
     );

@@ -41,9 +41,11 @@ function Toast({ action }: { action: ActionState }) {
       {!hasEnded(action) && (
         <>
           <progress max={Math.max(action.total, 1)} value={action.done} aria-label={title} />
-          <p>
-            {count(action.done)} of {count(action.total)}
-          </p>
+          {action.total > 0 && (
+            <p>
+              {count(action.done)} of {count(action.total)}
+            </p>
+          )}
         </>
       )}
     </div>

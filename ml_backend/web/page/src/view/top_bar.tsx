@@ -117,7 +117,9 @@ function Person() {
         <br />
         {user.email}
       </p>
-      <a href={session.value?.label_studio ?? "/"}>Label Studio</a>
+      <a href={session.value?.label_studio ?? "/"} target="_blank" rel="noopener">
+        Label Studio
+      </a>
       <button type="button" class="button" onClick={() => void signOut()}>
         Sign out
       </button>
