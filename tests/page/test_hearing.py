@@ -215,3 +215,53 @@ def test_a_card_that_failed_is_read_again(bench):
         card.get_by_role("button", name="Try again").click()
         expect(card).to_have_count(0)
     expect(page.locator(".run").first).to_be_visible()
+
+
+def test_a_short_outage_leaves_nothing_behind(bench):
+    page, failed = bench.page, []
+
+    def fail_once(route: Route) -> None:
+        if len(failed) < 1:
+            failed.append(route.abort())
+        else:
+            route.continue_()
+
+    page.route("**/tasks?*", fail_once)
+    bench.review("layout=grid")
+    assert len(failed) == 1
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+@pytest.mark.parametrize("part", ["**/tasks?*", "**/image?*"])
+def test_what_could_not_be_read_is_tried_again(bench, part):
+    page = bench.page
+    page.route(part, lambda route: route.fulfill(status=502, body="{}"))
+    bench.open("layout=grid")
+    again = page.get_by_role("button", name="Try again")
+    expect(again.first).to_be_visible()
+    page.unroute(part)
+    again.first.click()
+    expect(page.locator(".tile img").first).to_be_visible()
+    expect(again).to_have_count(0)
+
+
+def test_pictures_come_back_with_the_server(bench):
+    page = bench.page
+    page.route("**/image?*", lambda route: route.abort())
+    bench.open("layout=grid")
+    again = page.get_by_role("button", name="Try again")
+    expect(again.first).to_be_visible()
+    page.unroute("**/image?*")
+    # It is heard of again as after any break.
+    for state in ("hidden", "visible"):
+        page.evaluate(SEEN, state)
+    expect(page.locator(".tile img").first).to_be_visible()
+    expect(again).to_have_count(0)
+
+
+def test_who_was_signed_out_is_told_by_what_could_not_be_read(bench):
+    page = bench.page
+    refuse = {"status": 401, "body": '{"detail": "sign in"}'}
+    page.route("**/tasks?*", lambda route: route.fulfill(**refuse))
+    bench.open("layout=grid")
+    expect(page.locator("input[type=password]")).to_be_visible()

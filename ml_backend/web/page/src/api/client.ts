@@ -29,6 +29,12 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether it failed for want of a server: what is refused or gone stays so. */
+export function isOutage(error: unknown): boolean {
+  const status = error instanceof ApiError ? error.status : 0;
+  return status === 0 || status >= 500;
+}
+
 type Query = Record<string, string | number | undefined>;
 
 function address(path: string, query: Query = {}): string {

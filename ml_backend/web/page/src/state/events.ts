@@ -4,7 +4,7 @@ import { effect, signal } from "@preact/signals";
 import * as client from "../api/client";
 import type { ActionState, Run } from "../api/contract";
 import { noteAction } from "./actions";
-import { refreshDetails } from "./details";
+import { refreshDetails, tryAgain } from "./details";
 import { fetchPointsAgain } from "./project";
 import { projectId } from "./route";
 import { liveRuns, noteRun } from "./runs";
@@ -67,7 +67,10 @@ function listen(id: number): () => void {
     made.onopen = () => {
       wait = FIRST_WAIT_MS;
       connected.value = true;
-      if (heard === id) changed();
+      if (heard === id) {
+        tryAgain();
+        changed();
+      }
       heard = id;
     };
     made.onerror = () => {

@@ -1,7 +1,7 @@
 /** Something that is fetched: under way, there, or failed with words for a person. */
 
 import { effect, type Signal, signal } from "@preact/signals";
-import { ApiError } from "../api/client";
+import { ApiError, isOutage } from "../api/client";
 import { projectId } from "./route";
 import { noteSignedOut } from "./session";
 
@@ -35,7 +35,7 @@ export function loader<T>(): Loader<T> {
         if (mine !== turn) return;
         const status = error instanceof ApiError ? error.status : 0;
         // What is refused or gone is not shown any longer; an outage takes nothing away.
-        const kept = status === 0 || status >= 500 ? before : undefined;
+        const kept = isOutage(error) ? before : undefined;
         const message = (error as Error).message;
         value.value = { state: "failed", status, message, ...(kept && { before: kept }) };
       }

@@ -1,12 +1,15 @@
 /** One input or region as a picture or text, with people's and the model's regions over it. */
 
-import { useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { imageAddress } from "../api/client";
 import type { HumanRegion, ModelRegion, Outline, TaskDetail } from "../api/contract";
 import { type Box, boxOf, cropAround, isPair, pathOf } from "../core/outlines";
 import { controlName } from "../state/control";
+import { attempts } from "../state/details";
 import { showHuman, showModel } from "../state/focus";
 import { projectId } from "../state/route";
+import { Unread } from "./unread";
 
 interface SampleProps {
   detail: TaskDetail;
@@ -22,7 +25,6 @@ export function Sample({ detail, region, size }: SampleProps) {
 }
 
 function ImageSample({ detail, region, size }: SampleProps) {
-  const [failed, setFailed] = useState(false);
   const { width, height } = detail;
   const whole: Box = [0, 0, width ?? 1, height ?? 1];
   const one = region >= 0 ? boxOf(detail.human[region]?.outline ?? null) : null;
@@ -30,11 +32,32 @@ function ImageSample({ detail, region, size }: SampleProps) {
   const crop = seen === whole ? undefined : [...seen];
   const [id, control] = [projectId.value as number, controlName.value as string];
   const source = imageAddress(id, detail.task, control, size, crop);
-  if (failed) return <p class="no-picture">No picture: open the task to see why</p>;
+  return (
+    <Picture key={source} source={source}>
+      {width && height && <Overlay detail={detail} region={region} seen={seen} />}
+    </Picture>
+  );
+}
+
+const RETRY_MS = 2000;
+
+/** A picture that fails is asked for once more by itself, and then whenever somebody tries again. */
+function Picture({ source, children }: { source: string; children: ComponentChildren }) {
+  const [stand, setStand] = useState<"first" | "waits" | "second" | "failed">("first");
+  const attempt = attempts.value;
+  useEffect(() => setStand("first"), [attempt]);
+  useEffect(() => {
+    if (stand !== "waits") return;
+    const timer = setTimeout(() => setStand("second"), RETRY_MS);
+    return () => clearTimeout(timer);
+  }, [stand]);
+  if (stand === "waits") return <span class="tile-waits" />;
+  if (stand === "failed") return <Unread said="No picture: open the task to see why." />;
+  const fail = () => setStand(stand === "first" ? "waits" : "failed");
   return (
     <>
-      <img src={source} alt="" loading="lazy" decoding="async" onError={() => setFailed(true)} />
-      {width && height && <Overlay detail={detail} region={region} seen={seen} />}
+      <img src={source} alt="" loading="lazy" decoding="async" onError={fail} />
+      {children}
     </>
   );
 }

@@ -10,6 +10,7 @@ import { type Answer, coloring, control } from "../state/project";
 import { moreLike, openTask, toggleRow } from "./grid_keys";
 import { Icon, type IconName } from "./icons";
 import { Sample } from "./sample";
+import { Unread } from "./unread";
 
 interface TileProps {
   row: number;
@@ -58,7 +59,7 @@ function Picture({ row, answer, size }: { row: number; answer: Answer; size: num
   return (
     <div class="tile-picture">
       {detail === "loading" && <span class="tile-waits" />}
-      {detail === "failed" && <p class="no-picture">Could not be read. Reload the page.</p>}
+      {detail === "failed" && <Unread said="Could not be read." />}
       {typeof detail === "object" && (
         <Sample detail={detail} region={points.region[row]} size={size} />
       )}
