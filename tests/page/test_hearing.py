@@ -265,3 +265,15 @@ def test_who_was_signed_out_is_told_by_what_could_not_be_read(bench):
     page.route("**/tasks?*", lambda route: route.fulfill(**refuse))
     bench.open("layout=grid")
     expect(page.locator("input[type=password]")).to_be_visible()
+    expect(page.get_by_text("You were signed out.")).to_be_visible()
+
+
+def test_who_could_not_sign_out_is_told(bench):
+    page = bench.page
+    page.route("**/api/session", lambda route: route.abort())
+    page.get_by_label("Signed in as Ada Lovelace").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("alert")).to_contain_text("You are still signed in. Relook does not")
+    page.unroute("**/api/session")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("input[type=password]")).to_be_visible()

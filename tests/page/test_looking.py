@@ -582,3 +582,13 @@ def test_elsewhere_it_is_copied_by_a_button(bench):
     bench.page.get_by_role("button", name="Copy the address of this view").click()
     expect(bench.page.get_by_role("button", name="Copied")).to_be_visible()
     assert bench.page.evaluate("navigator.clipboard.readText()") == bench.page.url
+
+
+def test_a_refused_clipboard_leaves_the_address_to_copy(bench):
+    bench.review("kind=missing")
+    page = bench.page
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
+    page.get_by_text("Views", exact=True).click()
+    page.get_by_role("button", name="Copy the address of this view").click()
+    expect(page.get_by_role("alert")).to_contain_text("The browser refused its clipboard")
+    expect(page.get_by_label("Address of this view, to copy")).to_have_value(page.url)

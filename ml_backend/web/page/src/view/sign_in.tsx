@@ -1,7 +1,7 @@
 /** The first screen: who one is, by one's own token of Label Studio. */
 
 import { useState } from "preact/hooks";
-import { signIn } from "../state/session";
+import { ranOut, signIn } from "../state/session";
 import { Logo } from "./top_bar";
 
 export function SignIn() {
@@ -23,6 +23,7 @@ export function SignIn() {
       <form class="sign-in-card" onSubmit={(event) => void submit(event)}>
         <Logo />
         <h1>Sign in</h1>
+        {ranOut.value && <p role="status">You were signed out. Sign in to go on where you were.</p>}
         <p>You see and do here what you may in Label Studio.</p>
         <label class="field">
           <span>Label Studio access token</span>

@@ -1,5 +1,6 @@
 /** The bar on top: where one is, which room, how it looks, and who one is. */
 
+import { useState } from "preact/hooks";
 import type { Room } from "../core/address";
 import { connected } from "../state/events";
 import { keysOpen } from "../state/focus";
@@ -102,8 +103,13 @@ export function TopBar() {
 }
 
 function Person() {
+  const [said, setSaid] = useState("");
   const user = session.value?.user;
   if (!user) return null;
+  const leave = () => {
+    setSaid("");
+    signOut().catch((error: Error) => setSaid(error.message));
+  };
   const name = user.name || user.email;
   return (
     <Menu
@@ -120,9 +126,14 @@ function Person() {
       <a href={session.value?.label_studio ?? "/"} target="_blank" rel="noopener">
         Label Studio
       </a>
-      <button type="button" class="button" onClick={() => void signOut()}>
+      <button type="button" class="button" onClick={leave}>
         Sign out
       </button>
+      {said && (
+        <p class="error" role="alert">
+          You are still signed in. {said}
+        </p>
+      )}
     </Menu>
   );
 }

@@ -169,27 +169,43 @@ function ViewQuestion() {
 }
 
 function CopyAddress() {
-  const [copied, setCopied] = useState(false);
+  const [stand, setStand] = useState<"" | "copied" | "refused">("");
   // Over plain http a browser lends no clipboard.
-  if (!navigator.clipboard) {
+  if (!navigator.clipboard) return <AddressField />;
+  if (stand === "refused") {
     return (
-      <input
-        class="input input-small"
-        aria-label="Address of this view, to copy"
-        readOnly
-        value={addressOfView()}
-        onFocus={(event) => event.currentTarget.select()}
-      />
+      <>
+        <p class="error" role="alert">
+          The browser refused its clipboard: copy the address from here.
+        </p>
+        <AddressField />
+      </>
     );
   }
   const copy = async () => {
-    await navigator.clipboard.writeText(addressOfView());
-    setCopied(true);
-    setTimeout(() => setCopied(false), 2000);
+    try {
+      await navigator.clipboard.writeText(addressOfView());
+    } catch {
+      return setStand("refused");
+    }
+    setStand("copied");
+    setTimeout(() => setStand(""), 2000);
   };
   return (
     <button type="button" class="link" onClick={() => void copy()}>
-      {copied ? "Copied" : "Copy the address of this view"}
+      {stand === "copied" ? "Copied" : "Copy the address of this view"}
     </button>
+  );
+}
+
+function AddressField() {
+  return (
+    <input
+      class="input input-small"
+      aria-label="Address of this view, to copy"
+      readOnly
+      value={addressOfView()}
+      onFocus={(event) => event.currentTarget.select()}
+    />
   );
 }
