@@ -1,5 +1,6 @@
 import { render } from "preact";
 import "./state/events";
+import "./state/title";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/review.css";

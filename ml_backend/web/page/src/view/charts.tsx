@@ -1,7 +1,9 @@
-/** Small drawings of numbers; each has its numbers in words beside it for those who do not see it. */
+/** Small drawings of numbers; each has a table of them beside it for those who do not see it. */
 
 import type { Histogram, Overview } from "../api/contract";
 import { count, when } from "../core/format";
+
+const edgeText = (edge: number | undefined) => edge?.toFixed(2) ?? "";
 
 export function HistogramChart({ title, histogram }: { title: string; histogram: Histogram }) {
   const { counts, edges } = histogram;
@@ -28,11 +30,16 @@ export function HistogramChart({ title, histogram }: { title: string; histogram:
               width={width * 0.84}
               height={height}
             >
-              <title>{`${edges[bin]?.toFixed(2)} to ${edges[bin + 1]?.toFixed(2)}: ${count(n)}`}</title>
+              <title>{`${edgeText(edges[bin])} to ${edgeText(edges[bin + 1])}: ${count(n)}`}</title>
             </rect>
           );
         })}
       </svg>
+      <Numbers
+        of={title}
+        titles={["From", "To", "Values"]}
+        rows={counts.map((n, bin) => [edgeText(edges[bin]), edgeText(edges[bin + 1]), count(n)])}
+      />
       <div class="chart-ends">
         <span>{edges[0]?.toFixed(1)}</span>
         <span>{edges.at(-1)?.toFixed(1)}</span>
@@ -64,10 +71,51 @@ export function BurnDown({ points }: { points: Overview["burn_down"] }) {
         <path class="burn-area" d={`M0 40L${places.join("L")}L100 40Z`} />
         <path class="burn-line" d={`M${places.join("L")}`} />
       </svg>
+      <Numbers
+        of="Open in the queue"
+        titles={["When", "Open"]}
+        rows={points.map(({ time, open }) => [when(time), count(open)])}
+      />
       <div class="chart-ends">
         <span>{when(first.time)}</span>
         <span>{count(last.open)} open</span>
       </div>
     </figure>
+  );
+}
+
+interface NumbersProps {
+  of: string;
+  titles: readonly string[];
+  /** The first cell of each says what the others are of. */
+  rows: readonly (readonly string[])[];
+}
+
+function Numbers({ of, titles, rows }: NumbersProps) {
+  return (
+    <div class="hidden">
+      <table>
+        <caption>{of}</caption>
+        <thead>
+          <tr>
+            {titles.map((title) => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([head, ...cells], row) => (
+            <tr key={row}>
+              <th scope="row">{head}</th>
+              {cells.map((cell, place) => (
+                <td key={titles[place + 1]}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -1,7 +1,7 @@
 /** The bar on top: where one is, which room, how it looks, and who one is. */
 
 import { useState } from "preact/hooks";
-import type { Room } from "../core/address";
+import { ROOMS } from "../core/rooms";
 import { connected } from "../state/events";
 import { keysOpen } from "../state/focus";
 import { openProject as project } from "../state/project";
@@ -11,12 +11,6 @@ import { isDark, theme } from "../state/theme";
 import { Icon } from "./icons";
 import { Menu } from "./menu";
 import { ViewsMenu } from "./views_menu";
-
-const ROOMS: readonly { room: Room; title: string }[] = [
-  { room: "review", title: "Review" },
-  { room: "overview", title: "Overview" },
-  { room: "activity", title: "Activity" },
-];
 
 export function Logo() {
   return (
