@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.page.conftest import sign_in
 from tests.page.pages import findings
@@ -37,6 +38,30 @@ def test_axe_has_no_serious_findings(new_page, stand_in, scheme):
     found["keys"] = findings(page)
     said = [f"{room}: {one}" for room, all_of_it in found.items() for one in all_of_it]
     assert not said, "\n".join(said)
+
+
+def test_the_tab_says_where_one_is(bench):
+    page = bench.page
+    expect(page).to_have_title("Projects · Relook")
+    bench.open("room=overview")
+    expect(page).to_have_title("Overview · Digits, detection · Relook")
+    page.get_by_role("button", name="Activity", exact=True).click()
+    expect(page).to_have_title("Activity · Digits, detection · Relook")
+    page.get_by_label("Signed in as").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_title("Sign in · Relook")
+
+
+def test_charts_say_all_their_numbers(bench):
+    bench.open("room=overview")
+    table = bench.page.get_by_role("table", name="Priority")
+    expect(table.get_by_role("row")).to_have_count(25)
+    counts = [
+        int(said.replace(",", "")) for said in table.locator("td:last-child").all_inner_texts()
+    ]
+    assert sum(counts) == bench.server.project.tasks
+    queue = bench.page.get_by_role("table", name="Open in the queue")
+    expect(queue.get_by_role("row")).to_have_count(16)
 
 
 @pytest.mark.parametrize("width", [820, 1024, 1280])
