@@ -40,6 +40,40 @@ def test_axe_has_no_serious_findings(new_page, stand_in, scheme):
     assert not said, "\n".join(said)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_none_in_menus_questions_and_where_nothing_is_shown(new_page, stand_in, scheme):
+    address, server = stand_in
+    server.views["Missing ones"] = "kind=missing"
+    page = new_page(color_scheme=scheme)
+    sign_in(page, address)
+    project = f"{address}/page/projects/1"
+    found = {}
+    page.goto(project)
+    settle(page)
+    page.locator("summary", has_text="Views").click()
+    page.wait_for_selector(".view-open")
+    found["views"] = findings(page)
+    page.keyboard.press("Escape")
+    for asks in ("Approve", "Relabel…", "Tag…"):
+        page.get_by_role("button", name=asks).click()
+        page.wait_for_selector("dialog .button-strong")
+        found[asks] = findings(page)
+        page.keyboard.press("Escape")
+    page.goto(f"{project}?q=nothing-of-that-name")
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    found["empty"] = findings(page)
+    page.route("**/tasks?*", lambda route: route.fulfill(status=500, body="{}"))
+    page.goto(f"{project}?layout=grid")
+    expect(page.get_by_role("button", name="Try again").first).to_be_visible()
+    found["unread"] = findings(page)
+    page.route("**/points?*", lambda route: route.fulfill(status=500, body="{}"))
+    page.goto(project)
+    expect(page.get_by_role("alert")).to_contain_text("No points could be read")
+    found["failed"] = findings(page)
+    said = [f"{state}: {one}" for state, all_of_it in found.items() for one in all_of_it]
+    assert not said, "\n".join(said)
+
+
 def test_the_tab_says_where_one_is(bench):
     page = bench.page
     expect(page).to_have_title("Projects · Relook")
