@@ -45,6 +45,15 @@ class Bench:
         """What the actions would act on."""
         return self.page.inner_text(".action-target strong")
 
+    def place(self, row: int) -> tuple[float, float]:
+        """Where an input's point is on the screen while the whole plane is seen, pixels."""
+        box = self.page.locator("#plot").bounding_box()
+        assert box is not None
+        scale = min(box["width"], box["height"]) * 0.46
+        x, y = (self.table()[axis][row].as_py() for axis in "xy")
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        return middle[0] + x * scale, middle[1] - y * scale
+
     def table(self, part: str = "inputs") -> pa.Table:
         return pa.ipc.open_stream(points(self.server.project, part)).read_all()
 

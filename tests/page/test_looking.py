@@ -215,13 +215,7 @@ def test_days_say_how_many_they_would_bring(bench):
 
 def test_hovering_shows_the_regions_of_both(bench):
     bench.review()
-    box = bench.page.locator("#plot").bounding_box()
-    scale = min(box["width"], box["height"]) * 0.46
-    table = bench.table()
-    x, y = table["x"][3].as_py(), table["y"][3].as_py()
-    bench.page.mouse.move(
-        box["x"] + box["width"] / 2 + x * scale, box["y"] + box["height"] / 2 - y * scale
-    )
+    bench.page.mouse.move(*bench.place(3))
     card = bench.page.locator(".hover-card")
     expect(card.locator("img")).to_be_visible()
     assert card.locator(".human-outline").count() > 0

@@ -37,13 +37,10 @@ def test_what_people_wrote_is_shown_and_never_run(bench, monkeypatch):
     # A tag, an annotator and a label as filters; the reason on the card that hovering brings.
     for words in (EVIL, f"a{EVIL}", f"{EVIL}0"):
         expect(page.locator(".word", has_text=words).first).to_be_attached()
-    box = page.locator("#plot").bounding_box()
-    scale = min(box["width"], box["height"]) * 0.46
-    table = bench.table()
-    x, y = table["x"][3].as_py(), table["y"][3].as_py()
-    page.mouse.move(
-        box["x"] + box["width"] / 2 + x * scale, box["y"] + box["height"] / 2 - y * scale
-    )
+    page.mouse.move(*bench.place(3))
     expect(page.locator(".hover-card")).to_contain_text(f"Because of {EVIL}")
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator(".details-reason")).to_contain_text(f"Because of {EVIL}")
     assert page.locator("[onerror]").count() == 0
     assert page.title() != "run"

@@ -25,6 +25,7 @@ export interface Row {
   flag?: string;
   tags?: string;
   confidence?: number;
+  iou?: number;
   priority?: number;
   updated?: number;
   falsePositives?: number;
@@ -54,7 +55,7 @@ export function streamOf(rows: readonly Row[]): ArrayBuffer {
     annotator: words(() => ""),
     tags: words((row) => row.tags),
     confidence: amount((row) => row.confidence),
-    iou: amount(() => undefined),
+    iou: amount((row) => row.iou),
     priority: amount((row) => row.priority),
     outlier: amount(() => undefined),
     updated: columnFromArray(

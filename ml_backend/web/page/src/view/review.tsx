@@ -10,6 +10,7 @@ import { answer, control, data, fetchPointsAgain, part } from "../state/project"
 import { changeView, OTHER_ITEMS, view } from "../state/route";
 import { ActionBar, clearEverything } from "./action_bar";
 import { ControlTag } from "./control_tag";
+import { Details } from "./details";
 import { Grid } from "./grid";
 import { Icon } from "./icons";
 import { MapPanel } from "./map";
@@ -34,6 +35,7 @@ export function Review() {
       <div class="review-main">
         <Bar />
         <Panels />
+        <Details />
         <ActionBar />
       </div>
     </main>

@@ -7,6 +7,7 @@ import type { Points } from "../core/points";
 import { detailOf } from "../state/details";
 import { focused, focusRow, hovered } from "../state/focus";
 import { type Answer, coloring, control } from "../state/project";
+import { DESCRIPTION } from "./details";
 import { moreLike, openTask, toggleRow } from "./grid_keys";
 import { Icon, type IconName } from "./icons";
 import { Sample } from "./sample";
@@ -37,6 +38,7 @@ export function Tile({ row, column, answer, height, size }: TileProps) {
       role="gridcell"
       aria-selected={answer.picked.has(row)}
       aria-colindex={column + 1}
+      aria-describedby={at ? DESCRIPTION : undefined}
       style={{ height: `${height}px` }}
       onClick={click}
       onDblClick={() => openTask(points.task[row])}
