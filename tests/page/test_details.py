@@ -75,3 +75,73 @@ def test_what_a_filter_hides_has_no_details(bench):
     page.locator(".word", has_text="Mislabelled").click()
     page.locator(".word", has_text="Missing").click()
     expect(details).to_contain_text("Choose a point")
+
+
+def test_the_map_alone_is_enough_to_choose_pick_open_and_compare(bench):
+    bench.open("kind=mislabelled&sort=task&layout=map")
+    page = bench.page
+    page.wait_for_selector("#plot[data-drawn]")
+    tasks = bench.table().filter(pc.equal(bench.table()["kind"], "mislabelled"))["task"].to_pylist()
+    keys, name = page.keyboard, page.locator(".details-reason strong")
+    page.focus("#plot")
+    for key, task in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
+        keys.press(key)
+        expect(name).to_have_text(f"Task {tasks[task]}")
+    said = page.locator(".action-target strong")
+    keys.press("Space")
+    expect(said).to_have_text("1 item picked")
+    expect(page.get_by_role("button", name="Pick", exact=True)).to_have_attribute("aria-pressed", "true")
+    keys.press("Space")
+    expect(said).to_have_text(f"{len(tasks)} items match")
+    with page.context.expect_page() as opened:
+        keys.press("Enter")
+    assert opened.value.url.endswith(f"/label-studio/projects/1/data?task={tasks[1]}")
+    page.bring_to_front()
+    keys.press("m")
+    like = page.get_by_role("button", name="Show not only similar items")
+    expect(like).to_have_text(f"Like task {tasks[1]}")
+
+
+def test_the_details_have_a_button_for_each_key(bench):
+    bench.review("sort=task")
+    page = bench.page
+    page.keyboard.press("g")
+    details = page.get_by_role("region", name="Details")
+    with page.context.expect_page() as opened:
+        details.get_by_role("button", name="Open").click()
+    assert opened.value.url.endswith("/label-studio/projects/1/data?task=1")
+    page.bring_to_front()
+    details.get_by_role("button", name="Pick", exact=True).click()
+    expect(page.locator(".action-target strong")).to_have_text("1 item picked")
+    details.get_by_role("button", name="More like this").click()
+    expect(page.locator(".tile").nth(1)).to_have_id("tile-48")
+
+
+def test_the_cursor_goes_on_in_the_map_too_where_its_sample_left(bench):
+    bench.open("flag=&sort=task&layout=map")
+    page = bench.page
+    page.wait_for_selector("#plot[data-drawn]")
+    calm = bench.table().filter(pc.equal(bench.table()["flag"], ""))["task"].to_pylist()
+    name = page.locator(".details-reason strong")
+    page.focus("#plot")
+    for _ in range(3):
+        page.keyboard.press("j")
+    page.keyboard.press("f")
+    expect(name).to_have_count(0)
+    page.keyboard.press("j")
+    expect(name).to_have_text(f"Task {calm[3]}")
+
+
+def test_letters_are_keys_with_caps_lock_and_after_a_slider(bench):
+    bench.review("kind=mislabelled&sort=task")
+    page = bench.page
+    page.keyboard.press("Shift+G")
+    expect(page.locator("#grid")).to_be_focused()
+    page.locator(".handles input").first.focus()
+    page.keyboard.press("Shift+A")
+    expect(page.get_by_role("dialog")).to_contain_text("Approve 1 task?")
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.locator(".toast-done")).to_contain_text("Flagged")
+    page.keyboard.press("Shift+M")
+    expect(page.get_by_role("button", name="Show not only similar items")).to_be_visible()

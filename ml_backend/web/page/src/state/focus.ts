@@ -1,9 +1,10 @@
 /** Which row the pointer or the keyboard is at, and what is shown over the page. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Points } from "../core/points";
 import type { Item } from "../core/selection";
 import { answer } from "./project";
+import { view } from "./route";
 
 /** The item under the keyboard's cursor in the grid, and the row where it was seen last. */
 const cursor = signal<{ item: Item; row: number } | null>(null);
@@ -15,6 +16,24 @@ export const focused = computed(() => {
   const row = rowOf(now.data.points, at.item, at.row);
   return row >= 0 && now.data.counting.mask[row] === 0 ? row : -1;
 });
+
+/** The cursor's place among what is shown, -1 for none. */
+export const place = computed(() => {
+  // Rows are in the order of a score: they have to be looked through.
+  return focused.value < 0 ? -1 : (answer.value?.rows.indexOf(focused.value) ?? -1);
+});
+
+const asked = computed(() => {
+  const { filters, sort, area, similar, cell } = view.value;
+  return JSON.stringify([filters, sort, area, similar, cell]);
+});
+let last = { asked: "", place: 0 };
+effect(() => {
+  if (place.value >= 0) last = { asked: asked.value, place: place.value };
+});
+
+/** Where the cursor goes on once its sample has left: where it was, while the same is asked for. */
+export const placeToStart = (): number => (last.asked === asked.peek() ? last.place : 0);
 
 export function focusRow({ task, region }: Points, row: number): void {
   cursor.value = row < 0 ? null : { item: [task[row], region[row]], row };

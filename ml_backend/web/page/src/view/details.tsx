@@ -5,8 +5,8 @@ import { factsOf, sentences } from "../core/facts";
 import { detailOf } from "../state/details";
 import { focused } from "../state/focus";
 import { type Answer, answer } from "../state/project";
-import { moreLike, openTask, toggleRow } from "./grid_keys";
 import { Icon, type IconName } from "./icons";
+import { moreLike, openTask, toggleRow } from "./item_keys";
 import { PointFacts, PointName, PointPicture, reasonOf } from "./point";
 
 /** Names the element that describes the tile at the cursor. */

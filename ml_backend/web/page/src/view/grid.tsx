@@ -1,9 +1,8 @@
 /** The samples as tiles; only those that are seen exist. The whole of it works by keyboard. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { focused, focusRow, TILE_PX, tile } from "../state/focus";
+import { focused, focusRow, place, placeToStart, TILE_PX, tile } from "../state/focus";
 import { answer } from "../state/project";
-import { view } from "../state/route";
 import { gridKey } from "./grid_keys";
 import { Tile } from "./tile";
 
@@ -42,8 +41,7 @@ export function Grid() {
   }, []);
 
   // The cursor stays in sight.
-  const at = now ? positionOf(now.rows, focused.value) : -1;
-  const start = useStart(at);
+  const at = place.value;
   useEffect(() => {
     const element = box.current;
     if (!element || at < 0) return;
@@ -73,10 +71,10 @@ export function Grid() {
       aria-multiselectable="true"
       aria-activedescendant={at >= 0 ? `tile-${focused.value}` : undefined}
       tabIndex={0}
-      onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line), start)}
+      onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line))}
       onFocus={() => {
         if (focused.peek() >= 0 || now.rows.length === 0) return;
-        focusRow(now.data.points, now.rows[Math.min(start, now.rows.length - 1)]);
+        focusRow(now.data.points, now.rows[Math.min(placeToStart(), now.rows.length - 1)]);
       }}
     >
       <div class="grid-room" role="none" style={{ height: `${lines * line + GAP}px` }}>
@@ -107,18 +105,4 @@ export function Grid() {
       </div>
     </div>
   );
-}
-
-/** Where the cursor goes on once its sample has left: where it was, while the same is asked for. */
-function useStart(at: number): number {
-  const { filters, sort, area, similar, cell } = view.value;
-  const asked = JSON.stringify([filters, sort, area, similar, cell]);
-  const last = useRef({ asked, at: 0 });
-  if (at >= 0) last.current = { asked, at };
-  return last.current.asked === asked ? last.current.at : 0;
-}
-
-/** Rows are in the order of a score, so the cursor's place has to be looked for. */
-function positionOf(rows: Uint32Array, row: number): number {
-  return row < 0 ? -1 : rows.indexOf(row);
 }

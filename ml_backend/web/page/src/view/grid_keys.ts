@@ -1,25 +1,8 @@
 /** What keys do in the grid. */
 
-import type { Points } from "../core/points";
-import { toggleItem } from "../core/selection";
-import { focused, focusRow } from "../state/focus";
-import { type Answer, openProject } from "../state/project";
-import { changeView, view } from "../state/route";
-
-export function toggleRow(now: Answer, row: number): void {
-  const { points } = now.data;
-  const item = [points.task[row], points.region[row]] as const;
-  changeView({ picked: toggleItem(view.peek().picked, item) }, "replace");
-}
-
-export function moreLike(points: Points, row: number): void {
-  changeView({ similar: [points.task[row], points.region[row]], cell: null, area: [], picked: [] });
-}
-
-/** Open a task in Label Studio, in a tab of its own. */
-export function openTask(task: number): void {
-  open(`${openProject.peek()?.url}?task=${task}`, "_blank", "noopener");
-}
+import { focused } from "../state/focus";
+import type { Answer } from "../state/project";
+import { itemKey, step, toggleRow } from "./item_keys";
 
 /** How far a key moves the cursor in a grid of so many columns and seen lines. */
 function stepOf(key: string, columns: number, lines: number, count: number): number | null {
@@ -31,31 +14,13 @@ function stepOf(key: string, columns: number, lines: number, count: number): num
   return steps[key] ?? null;
 }
 
-/** @param start the place where the cursor begins when it is nowhere. */
-export function gridKey(
-  event: KeyboardEvent,
-  now: Answer,
-  columns: number,
-  lines: number,
-  start: number,
-): void {
+export function gridKey(event: KeyboardEvent, now: Answer, columns: number, lines: number): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const { rows } = now;
-  const step = stepOf(event.key, columns, lines, rows.length);
-  const row = focused.peek();
-  if (step !== null) {
+  const by = stepOf(event.key, columns, lines, now.rows.length);
+  if (by !== null) {
     event.preventDefault();
-    const place = row < 0 ? start : Math.max(rows.indexOf(row), 0) + step;
-    const next = rows[Math.min(Math.max(place, 0), rows.length - 1)] ?? -1;
-    focusRow(now.data.points, next);
-    if (event.shiftKey && next >= 0 && !now.picked.has(next)) toggleRow(now, next);
-  } else if (row >= 0 && event.key === " ") {
-    event.preventDefault();
-    toggleRow(now, row);
-  } else if (row >= 0 && event.key === "Enter") {
-    event.preventDefault();
-    openTask(now.data.points.task[row]);
-  } else if (row >= 0 && event.key === "m") {
-    moreLike(now.data.points, row);
-  }
+    step(now, by);
+    const row = focused.peek();
+    if (event.shiftKey && row >= 0 && !now.picked.has(row)) toggleRow(now, row);
+  } else if (itemKey(event.key, now)) event.preventDefault();
 }

@@ -1,14 +1,17 @@
 /** Keys that work wherever one is, and the list of all. */
 
 import { useEffect } from "preact/hooks";
+import { keyName } from "../core/keys";
 import { ask, atHand, performOrAsk } from "../state/actions";
-import { keysOpen } from "../state/focus";
-import { mayChange } from "../state/project";
+import { focused, keysOpen } from "../state/focus";
+import { answer, mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
 import { Dialog } from "./dialog";
+import { moreLike, step } from "./item_keys";
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["← ↑ ↓ →", "Move in the grid, or move the map"],
+  ["J K", "Next sample, previous sample, from the map too"],
   ["Space", "Pick the sample, or put it back"],
   ["Shift + arrows", "Pick on the way"],
   ["Enter", "Open the task in Label Studio"],
@@ -49,8 +52,8 @@ export function KeyHelp() {
   );
 }
 
-// A box that was just ticked takes no letters.
-const TAKES_KEYS = "input:not([type=checkbox]), select, textarea, dialog";
+// A box that was just ticked takes no letters, nor does a slider that was just dragged.
+const TAKES_KEYS = "input:not([type=checkbox], [type=range]), select, textarea, dialog";
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest(TAKES_KEYS) !== null;
@@ -63,7 +66,16 @@ function act(key: string): boolean {
   else if (key === "/") document.getElementById("search")?.focus();
   else if (key === "g") document.getElementById("grid")?.focus();
   else if (key === "Escape") return stepBack();
-  else return actOnTasks(key);
+  else return moveOn(key) || actOnTasks(key);
+  return true;
+}
+
+function moveOn(key: string): boolean {
+  const [now, row] = [answer.peek(), focused.peek()];
+  if (now && key === "j") step(now, 1);
+  else if (now && key === "k") step(now, -1);
+  else if (now && key === "m" && row >= 0) moreLike(now.data.points, row);
+  else return false;
   return true;
 }
 
@@ -92,7 +104,7 @@ export function useKeys(): void {
     const listen = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (isTyping(event.target)) return;
-      if (act(event.key)) event.preventDefault();
+      if (act(keyName(event))) event.preventDefault();
     };
     addEventListener("keydown", listen);
     return () => removeEventListener("keydown", listen);

@@ -3,6 +3,7 @@
 import { computed, effect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "../core/format";
+import { keyName } from "../core/keys";
 import type { Rgb } from "../core/palette";
 import { filled } from "../core/points";
 import { drawn, toggleItem } from "../core/selection";
@@ -15,6 +16,7 @@ import { changeView, projectId, view } from "../state/route";
 import { isDark } from "../state/theme";
 import { HoverCard } from "./hover_card";
 import { Icon, type IconName } from "./icons";
+import { itemKey } from "./item_keys";
 import { Legend } from "./legend";
 import { Empty } from "./states";
 
@@ -120,7 +122,7 @@ export function MapPanel() {
         class={`plot plot-${tool}`}
         role="application"
         aria-roledescription="map"
-        aria-label="All points. The grid lists the same ones. Arrows move, plus and minus zoom."
+        aria-label="All points. The grid lists the same ones. Arrows move, plus and minus zoom, J and K choose."
         // biome-ignore lint/a11y/noNoninteractiveTabindex: arrows, plus and minus move the map.
         tabIndex={0}
         onKeyDown={(event) => plot.current && plotKey(event, plot.current)}
@@ -254,14 +256,17 @@ function clickRow(row: number, how: How): void {
 }
 
 function plotKey(event: KeyboardEvent, plot: Plot): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const now = answer.peek();
   const pans: Record<string, [number, number]> = {
     ...{ ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] },
   };
-  const pan = pans[event.key];
+  const key = keyName(event);
+  const pan = pans[key];
   if (pan) plot.pan(...pan);
-  else if (event.key === "+" || event.key === "=") plot.zoom(1.4);
-  else if (event.key === "-") plot.zoom(1 / 1.4);
-  else if (event.key === "0") plot.reset();
-  else return;
+  else if (key === "+" || key === "=") plot.zoom(1.4);
+  else if (key === "-") plot.zoom(1 / 1.4);
+  else if (key === "0") plot.reset();
+  else if (!now || !itemKey(key, now)) return;
   event.preventDefault();
 }

@@ -8,8 +8,8 @@ import { detailOf } from "../state/details";
 import { focused, focusRow, hovered } from "../state/focus";
 import { type Answer, coloring, control } from "../state/project";
 import { DESCRIPTION } from "./details";
-import { moreLike, openTask, toggleRow } from "./grid_keys";
 import { Icon, type IconName } from "./icons";
+import { moreLike, openTask, toggleRow } from "./item_keys";
 import { Sample } from "./sample";
 import { Unread } from "./unread";
 
