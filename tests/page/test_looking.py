@@ -116,6 +116,64 @@ def test_areas_add_and_take_away(bench):
     expect_count(bench, placed)
 
 
+def test_an_area_grows_and_shrinks_without_keys(bench):
+    """On a tablet there is neither Shift nor Alt, and many a desktop keeps Alt for itself."""
+    bench.review()
+    page, said = bench.page, bench.page.locator(".action-target strong")
+    new, add, less = (
+        page.get_by_role("button", name=re.compile(name))
+        for name in ("^A new area", "^Add to the area", "^Take away from the area")
+    )
+    expect(new).to_have_attribute("aria-pressed", "true")
+    # Of nothing, nothing can be taken.
+    expect(less).to_be_disabled()
+    draw_box(page, 0.2, 0.05, 0.5, 0.95)
+    expect(said).to_contain_text("in the area")
+    left = counted(bench)
+    add.click()
+    draw_box(page, 0.5, 0.05, 0.95, 0.95)
+    expect(said).not_to_contain_text(f"{left:,} ")
+    both = counted(bench)
+    less.click()
+    draw_box(page, 0.2, 0.05, 0.5, 0.95)
+    expect(said).not_to_contain_text(f"{both:,} ")
+    assert counted(bench) == both - left
+    # A click beside all points lets go of an area only where the next one is a new one.
+    box = page.locator("#plot").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(said).to_contain_text("in the area")
+    page.get_by_role("button", name="Remove the area").click()
+    expect(new).to_have_attribute("aria-pressed", "true")
+    expect(less).to_be_disabled()
+
+
+def test_what_is_in_sight_is_an_area_by_key(bench):
+    bench.review()
+    page, said, keys = bench.page, bench.page.locator(".action-target strong"), bench.page.keyboard
+    placed = bench.table().num_rows - pc.sum(pc.is_nan(bench.table()["x"])).as_py()
+    page.focus("#plot")
+    keys.press("v")
+    expect_count(bench, placed)
+    expect(said).to_contain_text("in the area")
+    for key in ("+", "+", "ArrowRight", "ArrowRight", "ArrowRight", "Shift+V"):
+        keys.press(key)
+    expect(said).not_to_contain_text(f"{placed:,} ")
+    some = counted(bench)
+    assert 0 < some < placed
+    for key in ("0", "v"):
+        keys.press(key)
+    expect_count(bench, placed)
+    for _ in range(2):
+        keys.press("+")
+    for _ in range(3):
+        keys.press("ArrowRight")
+    page.get_by_role("button", name=re.compile("^Take away")).focus()
+    keys.press("Enter")
+    page.get_by_role("button", name=re.compile("^Take what is in sight")).focus()
+    keys.press("Enter")
+    expect_count(bench, placed - some)
+
+
 def test_an_area_is_what_lies_within_it(bench):
     """A lasso around the cluster of one label holds that cluster."""
     bench.review()

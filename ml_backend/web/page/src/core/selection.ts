@@ -11,6 +11,9 @@ export interface Step {
   ring: Ring;
 }
 
+/** What drawing another ring does with the area before. */
+export type How = "replace" | Step["how"];
+
 export type Area = readonly Step[];
 
 /** A whole input has region -1. */
@@ -53,7 +56,7 @@ export function toggleItem(items: readonly Item[], [task, region]: Item): readon
 }
 
 /** Go on drawing an area: over the old one, to it or from it. */
-export function drawn(area: Area, how: "replace" | "add" | "subtract", ring: Ring): Area {
+export function drawn(area: Area, how: How, ring: Ring): Area {
   const simple = simplifyRing(ring);
   if (how === "replace") return [{ how: "add", ring: simple }];
   // Of nothing, nothing can be taken.

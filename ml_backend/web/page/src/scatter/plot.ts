@@ -1,5 +1,6 @@
 /** The scatter plot on its canvas: what is drawn when, and what the pointer does. */
 
+import type { How } from "../core/selection";
 import type { Space } from "../core/space";
 import { type Camera, panned, toPixels, toPlane, wholePlane, zoomed } from "./camera";
 import { paintOn } from "./paint_on";
@@ -7,14 +8,13 @@ import type { Painter } from "./painter";
 import type { Scene } from "./scene";
 
 export type Tool = "pan" | "lasso" | "box";
-export type How = "replace" | "add" | "subtract";
 
 export interface PlotEvents {
-  /** A ring was drawn: x, y, … in the plane. */
-  ring(ring: number[], how: How): void;
+  /** A ring was drawn: x, y, … in the plane; how, where a key said it. */
+  ring(ring: number[], how: How | null): void;
   /** The pointer is over a row, or over none: -1. Pixels within the plot. */
   hover(row: number, left: number, top: number): void;
-  click(row: number, how: How): void;
+  click(row: number, how: How | null): void;
   /** The ring as it is drawn, as pixels x, y, …; null when done. */
   drawing(ring: number[] | null): void;
   /** The camera moved: what is laid over the plot goes with it. */
@@ -90,6 +90,12 @@ export class Plot {
 
   pan(right: number, down: number): void {
     this.move(panned(this.view(), right * KEY_STEP, down * KEY_STEP));
+  }
+
+  /** The part of the plane that is seen, as a ring. */
+  sight(): number[] {
+    const { width, height } = this.frame;
+    return this.inPlane([0, 0, width, 0, width, height, 0, height]);
   }
 
   /** Where a place of the plane is on the plot, pixels. */
@@ -259,7 +265,7 @@ export class Plot {
     const ring = this.ring;
     this.ring = null;
     this.events.drawing(null);
-    const how: How = event.altKey ? "subtract" : event.shiftKey ? "add" : "replace";
+    const how = event.altKey ? "subtract" : event.shiftKey ? "add" : null;
     if (!this.left && !this.pointers.size) {
       this.events.click(this.rowAt(at), how);
     } else if (ring && ring.length >= 6) {

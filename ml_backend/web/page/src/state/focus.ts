@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import type { Points } from "../core/points";
-import type { Item } from "../core/selection";
+import type { How, Item } from "../core/selection";
 import { answer } from "./project";
 import { view } from "./route";
 
@@ -54,6 +54,13 @@ export const hovered = signal(-1);
 export type Tile = "small" | "medium" | "large";
 export const TILE_PX: Readonly<Record<Tile, number>> = { small: 112, medium: 160, large: 240 };
 export const tile = signal<Tile>("medium");
+
+/** What becomes of the area when another is drawn and no key says it. */
+export const areaHow = signal<How>("replace");
+effect(() => {
+  // Of nothing, nothing can be taken.
+  if (view.value.area.length === 0 && areaHow.value === "subtract") areaHow.value = "replace";
+});
 
 /** Whether points of one class amid another's cluster stand out. */
 export const showAmid = signal(true);

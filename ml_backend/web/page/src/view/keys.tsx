@@ -23,6 +23,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["G", "Go to the grid"],
   ["Esc", "Unpick, then remove the area"],
   ["+ − 0", "Zoom the map, see everything"],
+  ["V", "In the map: take what is in sight as the area"],
   ["?", "These keys"],
 ];
 

@@ -6,18 +6,18 @@ import { count } from "../core/format";
 import { keyName } from "../core/keys";
 import type { Rgb } from "../core/palette";
 import { filled } from "../core/points";
-import { drawn, toggleItem } from "../core/selection";
+import { drawn, type How, toggleItem } from "../core/selection";
 import { layersOf } from "../scatter/layers";
-import { type How, Plot, type Tool } from "../scatter/plot";
+import { Plot, type Tool } from "../scatter/plot";
 import { gather, type Scene, shuffledRows } from "../scatter/scene";
-import { focused, focusRow, hovered, showAmid } from "../state/focus";
+import { areaHow, focused, focusRow, hovered, showAmid } from "../state/focus";
 import { type Answer, answer, coloring, control, currentData, part } from "../state/project";
 import { changeView, projectId, view } from "../state/route";
 import { isDark } from "../state/theme";
 import { HoverCard } from "./hover_card";
-import { Icon, type IconName } from "./icons";
 import { itemKey } from "./item_keys";
 import { Legend } from "./legend";
+import { MapTools } from "./map_tools";
 import { Empty } from "./states";
 
 const GHOST: Rgb = [140, 145, 155];
@@ -67,12 +67,6 @@ interface Hover {
   top: number;
 }
 
-const TOOLS: readonly { tool: Tool; icon: IconName; title: string }[] = [
-  { tool: "pan", icon: "pan", title: "Move (hold Shift to draw an area)" },
-  { tool: "lasso", icon: "lasso", title: "Lasso: Shift adds, Alt takes away" },
-  { tool: "box", icon: "box", title: "Box: Shift adds, Alt takes away" },
-];
-
 export function MapPanel() {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -85,7 +79,7 @@ export function MapPanel() {
     const made = new Plot(
       box.current as HTMLDivElement,
       {
-        ring: drawArea,
+        ring: (ring, how) => drawArea(ring, how ?? areaHow.peek()),
         click: clickRow,
         drawing: (now) => setRing(now && [...now]),
         hover: (row, left, top) => {
@@ -122,7 +116,7 @@ export function MapPanel() {
         class={`plot plot-${tool}`}
         role="application"
         aria-roledescription="map"
-        aria-label="All points. The grid lists the same ones. Arrows move, plus and minus zoom, J and K choose."
+        aria-label="All points. The grid lists the same ones. Arrows move, plus and minus zoom, J and K choose, V takes what is in sight as the area."
         // biome-ignore lint/a11y/noNoninteractiveTabindex: arrows, plus and minus move the map.
         tabIndex={0}
         onKeyDown={(event) => plot.current && plotKey(event, plot.current)}
@@ -130,38 +124,12 @@ export function MapPanel() {
         <Marks plot={plot.current} ring={ring} moves={moves} />
         {hover && now && <HoverCard {...hover} points={now.data.points} box={box.current} />}
       </div>
-      <div class="map-tools" role="toolbar" aria-label="Map tools">
-        {TOOLS.map((one) => (
-          <button
-            key={one.tool}
-            type="button"
-            class="tool"
-            title={one.title}
-            aria-label={one.title}
-            aria-pressed={tool === one.tool}
-            onClick={() => setTool(one.tool)}
-          >
-            <Icon name={one.icon} />
-          </button>
-        ))}
-        <span class="tool-gap" />
-        <ToolButton icon="plus" title="Zoom in" act={() => plot.current?.zoom(1.6)} />
-        <ToolButton icon="minus" title="Zoom out" act={() => plot.current?.zoom(1 / 1.6)} />
-        <ToolButton icon="whole" title="See everything" act={() => plot.current?.reset()} />
-        <span class="tool-gap" />
-        <button
-          type="button"
-          class="tool"
-          title="Make points of one class amid another's cluster stand out"
-          aria-label="Make points of one class amid another's cluster stand out"
-          aria-pressed={showAmid.value}
-          onClick={() => {
-            showAmid.value = !showAmid.value;
-          }}
-        >
-          <Icon name="odd" />
-        </button>
-      </div>
+      <MapTools
+        plot={() => plot.current}
+        tool={tool}
+        choose={setTool}
+        takeSight={() => plot.current && drawArea(plot.current.sight(), areaHow.value)}
+      />
       <Legend />
       {missing > 0 && missing === now?.data.points.length && <NoMap />}
       {missing > 0 && missing !== now?.data.points.length && (
@@ -194,14 +162,6 @@ function whyNoMap(): string {
   return (
     "A map needs embeddings. Name an embedder in the model connection's extra params in Label " +
     "Studio, then analyse the project; its map comes with the end of a run."
-  );
-}
-
-function ToolButton({ icon, title, act }: { icon: IconName; title: string; act: () => void }) {
-  return (
-    <button type="button" class="tool" title={title} aria-label={title} onClick={act}>
-      <Icon name={icon} />
-    </button>
   );
 }
 
@@ -243,16 +203,16 @@ function drawArea(ring: number[], how: How): void {
   changeView({ area: drawn(view.peek().area, how, ring), picked: [] });
 }
 
-function clickRow(row: number, how: How): void {
+function clickRow(row: number, how: How | null): void {
   const points = currentData.peek()?.points;
   if (!points) return;
   if (row < 0) {
-    if (how === "replace") changeView({ area: [] });
+    if (!how && areaHow.peek() === "replace") changeView({ area: [] });
     return;
   }
   focusRow(points, row);
   const item = [points.task[row], points.region[row]] as const;
-  if (how !== "replace") changeView({ picked: toggleItem(view.peek().picked, item) }, "replace");
+  if (how) changeView({ picked: toggleItem(view.peek().picked, item) }, "replace");
 }
 
 function plotKey(event: KeyboardEvent, plot: Plot): void {
@@ -267,6 +227,7 @@ function plotKey(event: KeyboardEvent, plot: Plot): void {
   else if (key === "+" || key === "=") plot.zoom(1.4);
   else if (key === "-") plot.zoom(1 / 1.4);
   else if (key === "0") plot.reset();
+  else if (key === "v") drawArea(plot.sight(), areaHow.peek());
   else if (!now || !itemKey(key, now)) return;
   event.preventDefault();
 }
