@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pyarrow.compute as pc
 from playwright.sync_api import Route, expect
@@ -51,6 +52,77 @@ def test_the_end_of_an_action_is_told_for_a_minute(bench):
     bench.page.wait_for_selector(".tile img")
     assert len(bench.server.listeners) > 0
     expect(toast).to_have_count(0)
+
+
+FADING = "note => note.getAnimations().map(one => one.effect.getTiming().delay)"
+
+
+def test_the_note_on_what_is_done_goes_by_itself(bench):
+    bench.review("kind=missing")
+    page = bench.page
+    page.get_by_role("button", name=re.compile(r"^Flag \d")).click()
+    note = page.locator(".toast-done")
+    expect(note).to_be_visible()
+    assert note.evaluate(FADING) == [20_000]
+    # Not under who reads it, nor under who is about to press its button.
+    note.hover()
+    assert note.evaluate(FADING) == []
+    page.mouse.move(0, 0)
+    note.get_by_role("button", name="Undo").focus()
+    assert note.evaluate(FADING) == []
+    page.focus("#grid")
+    note.evaluate("note => note.getAnimations().forEach(one => one.finish())")
+    expect(note).to_have_count(0)
+    # What nobody sees any more is not taken back by a key.
+    after = flag_count(bench, "needs-review")
+    page.keyboard.press("u")
+    page.wait_for_timeout(500)
+    assert flag_count(bench, "needs-review") == after
+
+
+def test_the_note_on_a_failure_stays(bench):
+    bench.review("kind=missing")
+    bench.page.route("**/actions", lambda route: route.fulfill(status=503, body="{}"))
+    bench.page.get_by_role("button", name=re.compile(r"^Flag \d")).click()
+    note = bench.page.locator(".toast-failed")
+    expect(note).to_be_visible()
+    assert note.evaluate(FADING) == []
+
+
+def test_a_key_takes_back_what_was_done_last(bench):
+    bench.review("kind=missing")
+    before = flag_count(bench, "needs-review")
+    # What somebody else did is theirs to take back, or to be clicked at.
+    theirs = {"id": "theirs", "action": "tag", "total": 3, "done": 3, "said": "", "by": "Grace"}
+    theirs |= {"state": "done", "ended": time.time(), "undoable": True}
+    page = bench.page
+    page.keyboard.press("g")
+    page.keyboard.press("f")
+    expect(page.locator(".toast-done", has_text="Flagged 1 task")).to_be_visible()
+    bench.server.tell("action", theirs)
+    expect(page.locator(".toast-done")).to_have_count(2)
+    page.keyboard.press("u")
+    expect(page.locator(".toast-undone")).to_have_text(re.compile("Taken back: flagged 1 task"))
+    assert flag_count(bench, "needs-review") == before
+
+
+def test_beginnings_and_ends_are_said_and_no_progress(bench):
+    bench.review("kind=missing")
+    page = bench.page
+    count = int(bench.said().split()[0])
+    page.evaluate(
+        """() => {
+          const status = document.querySelector('.toasts [role=status]');
+          window.said = [];
+          new MutationObserver(() => status.textContent && window.said.push(status.textContent))
+            .observe(status, {childList: true, characterData: true, subtree: true});
+        }"""
+    )
+    page.get_by_role("button", name=f"Flag {count}", exact=True).click()
+    expect(page.locator(".toast-done")).to_be_visible()
+    expect(page.locator(".toasts").get_by_role("status")).to_have_text(f"Flagged {count} tasks")
+    assert page.evaluate("window.said") == [f"Flagging {count} tasks", f"Flagged {count} tasks"]
+    assert page.locator(".toasts").get_attribute("aria-live") is None
 
 
 def test_very_many_are_asked_about_first(bench):

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ActionState } from "../src/api/contract";
-import { newestOf, titleOf } from "../src/core/action_titles";
+import { newestOf, newsOf, titleOf } from "../src/core/action_titles";
 
 function action(change: Partial<ActionState>): ActionState {
   const base = { id: "a", action: "flag", state: "done", done: 5, total: 5, said: "" } as const;
@@ -33,5 +33,17 @@ describe("actions", () => {
       action({ id: `${n}`, state: state as ActionState["state"] }),
     );
     expect(newestOf(all).map(({ id }) => id)).toEqual(["0", "1", "2", "3", "4", "6", "7"]);
+  });
+
+  test("beginnings, ends and failures are news, and progress is none", () => {
+    const at = (state: ActionState["state"], done: number) => [action({ state, done })];
+    expect(newsOf([], at("queued", 0))).toEqual(["Flagging 5 tasks"]);
+    expect(newsOf(at("queued", 0), at("doing", 2))).toEqual([]);
+    expect(newsOf(at("doing", 2), at("doing", 4))).toEqual([]);
+    expect(newsOf(at("doing", 4), at("done", 5))).toEqual(["Flagged 5 tasks"]);
+    expect(newsOf(at("done", 5), at("undoing", 0))).toEqual(["Taking back: flagged 5 tasks"]);
+    const failed = [action({ state: "failed", said: "Sign in again." })];
+    expect(newsOf(at("doing", 4), failed)).toEqual(["Flagging 5 tasks failed. Sign in again."]);
+    expect(newsOf(failed, [])).toEqual([]);
   });
 });

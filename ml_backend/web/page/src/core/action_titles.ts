@@ -42,6 +42,19 @@ export function titleOf({ action, state, total, said }: ActionState): string {
   return `${DOING[action]} ${several}${state === "failed" ? " failed" : ""}`;
 }
 
+/** How far it is does not count. */
+function phaseOf(action: ActionState): string {
+  return hasEnded(action) || action.state === "undoing" ? action.state : "doing";
+}
+
+/** What is new of actions since they were looked at before: those that began, ended or failed. */
+export function newsOf(before: readonly ActionState[], now: readonly ActionState[]): string[] {
+  const known = new Map(before.map((action) => [action.id, phaseOf(action)]));
+  return now
+    .filter((action) => known.get(action.id) !== phaseOf(action))
+    .map((action) => (action.said ? `${titleOf(action)}. ${action.said}` : titleOf(action)));
+}
+
 /** Of actions, the newest first, all that are under way and the newest that have ended. */
 export function newestOf(actions: readonly ActionState[]): ActionState[] {
   let ended = 0;

@@ -17,9 +17,9 @@ import { type Item, keyOf } from "../core/selection";
 import { unanswered } from "./asked";
 import { readProject } from "./control";
 import { focused } from "./focus";
-import { answer, control, currentData, part } from "./project";
+import { answer, control, currentData, mayChange, part } from "./project";
 import { changeView, projectId, view } from "./route";
-import { noteSignedOut } from "./session";
+import { noteSignedOut, session } from "./session";
 
 export const FLAGGED = "needs-review";
 
@@ -137,8 +137,17 @@ effect(() => {
   if (currentData.value) untracked(unpickTaken);
 });
 
-/** Actions that are shown, the newest first. */
+/** What is known of actions that are news, the newest first. */
 export const actions = signal<readonly ActionState[]>([]);
+
+const MOST_SHOWN = 4;
+
+/** Those that have a note. */
+export const notes = computed(() => actions.value.slice(0, MOST_SHOWN));
+
+/** Whether somebody else did it. */
+export const isOthers = ({ by }: ActionState): boolean =>
+  by !== "" && by !== session.value?.user.name;
 
 /** Actions that nobody wants to see, by when they had ended then. */
 const dismissed = new Map<string, number>();
@@ -231,6 +240,14 @@ export async function takeBack(action: ActionState): Promise<void> {
     noteSignedOut(error);
     noteAction({ ...action, said: (error as Error).message });
   }
+}
+
+/** Take back what this person did last, as long as its note is shown. */
+export function takeBackNewest(): boolean {
+  const newest = notes.peek().find((one) => one.undoable && !isOthers(one));
+  if (!newest || !mayChange.peek()) return false;
+  void takeBack(newest);
+  return true;
 }
 
 export function tryOut(action: ActionName, what: Chosen, options: ActionOptions): Promise<DryRun> {

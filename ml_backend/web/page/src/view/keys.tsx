@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { keyName } from "../core/keys";
-import { ask, atHand, performOrAsk } from "../state/actions";
+import { ask, atHand, performOrAsk, takeBackNewest } from "../state/actions";
 import { focused, keysOpen } from "../state/focus";
 import { answer, mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
@@ -18,6 +18,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["F", "Flag what is picked, else the sample at the cursor"],
   ["A", "Approve it"],
   ["T", "Tag it"],
+  ["U", "Undo what you did last, while its note is there"],
   ["M", "More like this"],
   ["/", "Search"],
   ["G", "Go to the grid"],
@@ -62,6 +63,7 @@ function isTyping(target: EventTarget | null): boolean {
 
 function act(key: string): boolean {
   if (key === "?") keysOpen.value = true;
+  else if (key === "u") return takeBackNewest();
   // In the other rooms nobody sees what is picked, or where the cursor is.
   else if (view.peek().room !== "review") return false;
   else if (key === "/") document.getElementById("search")?.focus();

@@ -1,30 +1,49 @@
-/** Progress of actions, and the way back. */
+/** Notes on actions: how far they are, how they ended, and the way back. */
 
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ActionState } from "../api/contract";
-import { hasEnded, titleOf } from "../core/action_titles";
+import { hasEnded, newsOf, titleOf } from "../core/action_titles";
 import { count } from "../core/format";
-import { actions, dismiss, takeBack } from "../state/actions";
+import { actions, dismiss, isOthers, notes, takeBack } from "../state/actions";
 import { mayChange } from "../state/project";
-import { session } from "../state/session";
 import { Icon } from "./icons";
-
-const MOST_SHOWN = 4;
 
 export function Toasts() {
   return (
-    <div class="toasts" role="status" aria-live="polite">
-      {actions.value.slice(0, MOST_SHOWN).map((action) => (
+    <div class="toasts">
+      <News />
+      {notes.value.map((action) => (
         <Toast key={action.id} action={action} />
       ))}
     </div>
   );
 }
 
+/** For who does not see the notes: progress that was said aloud would never end. */
+function News() {
+  const now = actions.value;
+  const before = useRef<readonly ActionState[]>([]);
+  const [news, setNews] = useState("");
+  useEffect(() => {
+    const found = newsOf(before.current, now);
+    before.current = now;
+    if (found.length > 0) setNews(found.join(" "));
+  }, [now]);
+  return (
+    <p class="hidden" role="status">
+      {news}
+    </p>
+  );
+}
+
 function Toast({ action }: { action: ActionState }) {
   const title = titleOf(action);
-  const others = action.by !== "" && action.by !== session.value?.user.name;
   return (
-    <div class={`toast toast-${action.state}`}>
+    // Its style lets it fade once it is done and nobody is at it.
+    <div
+      class={`toast toast-${action.state}`}
+      onAnimationEnd={(event) => event.target === event.currentTarget && dismiss(action)}
+    >
       <div class="toast-head">
         <strong>{title}</strong>
         {action.undoable && mayChange.value && (
@@ -36,7 +55,7 @@ function Toast({ action }: { action: ActionState }) {
           <Icon name="close" />
         </button>
       </div>
-      {others && <p>By {action.by}</p>}
+      {isOthers(action) && <p>By {action.by}</p>}
       {action.said && <p>{action.said}</p>}
       {!hasEnded(action) && (
         <>
