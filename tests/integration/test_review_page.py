@@ -233,6 +233,7 @@ def test_a_saved_view_is_the_same_elsewhere(new_page, bench, project):
     there.locator("summary", has_text="Views").click()
     there.get_by_role("button", name="Wrong ones", exact=True).click()
     expect(said(there)).to_have_text("1 item picked")
+    there.locator("summary", has_text="Views").click()
     there.get_by_role("button", name="Delete the view Wrong ones").click()
     there.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(there.locator(".view-open")).to_have_count(0)

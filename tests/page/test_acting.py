@@ -575,6 +575,37 @@ def test_escape_closes_a_menu_wherever_one_is_in_it(bench):
     expect(page.get_by_role("button", name="ours", exact=True)).to_be_visible()
 
 
+def test_a_menu_closes_as_one_turns_to_something_else(bench):
+    bench.server.views["ours"] = "kind=missing"
+    bench.review("kind=mislabelled")
+    page = bench.page
+    head = page.locator("summary", has_text="Views")
+    ours = page.get_by_role("button", name="ours", exact=True)
+    # By a click elsewhere, which does what it does everywhere.
+    head.click()
+    expect(ours).to_be_visible()
+    page.get_by_role("button", name="Grid", exact=True).click()
+    expect(ours).to_be_hidden()
+    page.wait_for_url("**layout=grid**")
+    # By the focus that leaves it; not by one that goes about in it.
+    head.click()
+    page.get_by_label("Name of this view").focus()
+    expect(ours).to_be_visible()
+    page.keyboard.press("g")
+    expect(ours).to_be_visible()
+    page.focus("#grid")
+    expect(ours).to_be_hidden()
+    # By the view that was chosen; not by one that is kept.
+    head.click()
+    page.get_by_label("Name of this view").fill("mine")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="mine", exact=True)).to_be_visible()
+    ours.click()
+    page.wait_for_url("**kind=missing**")
+    expect(ours).to_be_hidden()
+    expect(head).to_be_focused()
+
+
 def test_what_was_refused_in_one_project_is_not_said_in_another(bench):
     bench.open("room=activity")
     page = bench.page

@@ -90,7 +90,9 @@ def test_the_map_alone_is_enough_to_choose_pick_open_and_compare(bench):
     said = page.locator(".action-target strong")
     keys.press("Space")
     expect(said).to_have_text("1 item picked")
-    expect(page.get_by_role("button", name="Pick", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Pick", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
     keys.press("Space")
     expect(said).to_have_text(f"{len(tasks)} items match")
     with page.context.expect_page() as opened:

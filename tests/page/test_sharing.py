@@ -46,6 +46,7 @@ def test_views_are_saved_opened_and_deleted(bench):
     page.locator("summary", has_text="Views").click()
     page.get_by_role("button", name="Missing ones", exact=True).click()
     expect_count(bench, pc.sum(pc.equal(bench.table()["kind"], "missing")).as_py())
+    page.locator("summary", has_text="Views").click()
     page.get_by_role("button", name="Delete the view Missing ones").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".view-open")).to_have_count(0)

@@ -1,7 +1,7 @@
-/** What opens under a button of the top bar; Escape closes it. */
+/** What opens under a button of the top bar, until one turns to something else. */
 
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 interface MenuProps {
   kind: string;
@@ -16,19 +16,37 @@ interface MenuProps {
 export function Menu({ kind, title, label, button, opened, children }: MenuProps) {
   const menu = useRef<HTMLDetailsElement>(null);
   const head = useRef<HTMLElement>(null);
-  const close = (event: KeyboardEvent) => {
+  const close = (goesBack: boolean) => {
+    if (!menu.current?.open) return;
+    menu.current.open = false;
+    if (goesBack) head.current?.focus();
+  };
+  const leave = (target: EventTarget | null) => {
+    if (target instanceof Node && !menu.current?.contains(target)) close(false);
+  };
+  useEffect(() => {
+    const down = (event: PointerEvent) => leave(event.target);
+    addEventListener("pointerdown", down);
+    return () => removeEventListener("pointerdown", down);
+  }, []);
+  const press = (event: KeyboardEvent) => {
     // A question that is open over it closes first, by itself.
     const asked = event.target instanceof Element && event.target.closest("dialog");
     if (event.key !== "Escape" || asked || !menu.current?.open) return;
     event.preventDefault();
-    menu.current.open = false;
-    head.current?.focus();
+    close(true);
+  };
+  // A button that is the end of what one came for says so.
+  const chosen = ({ target }: MouseEvent) => {
+    if (target instanceof Element && target.closest("[data-closes]")) close(true);
   };
   return (
     <details
       ref={menu}
       class="menu"
-      onKeyDown={close}
+      onKeyDown={press}
+      onFocusOut={(event) => leave(event.relatedTarget)}
+      onClick={chosen}
       onToggle={(event) => event.currentTarget.open && opened?.()}
     >
       <summary ref={head} class={kind} title={title} aria-label={label}>

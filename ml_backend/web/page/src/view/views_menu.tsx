@@ -131,7 +131,12 @@ function Listed() {
       <ul class="views">
         {Object.entries(found ?? {}).map(([title, query]) => (
           <li key={title}>
-            <button type="button" class="view-open" onClick={() => openProject(id, query)}>
+            <button
+              type="button"
+              class="view-open"
+              data-closes
+              onClick={() => openProject(id, query)}
+            >
               {title}
             </button>
             {mayChange.value && <Remove title={title} />}
