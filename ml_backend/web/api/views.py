@@ -61,7 +61,7 @@ def views_api(connection: redis.Redis, access: Access, threads: Threads) -> APIR
 
 def _save(connection: redis.Redis, key: str, name: str, query: str, replace: bool) -> None:
     known = cast(bytes | None, connection.hget(key, name))
-    if known is None and cast(int, connection.hlen(key)) >= _MOST:
+    if known is None and connection.hlen(key) >= _MOST:
         raise HTTPException(409, f"the project has {_MOST} views; delete one first")
     if replace:
         connection.hset(key, name, query)

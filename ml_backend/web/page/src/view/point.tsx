@@ -6,6 +6,7 @@ import { detailOf } from "../state/details";
 import { current } from "../state/loading";
 import { similarity } from "../state/project";
 import { Sample } from "./sample";
+import { Unread } from "./unread";
 
 interface PointProps {
   points: Points;
@@ -16,7 +17,7 @@ interface PointProps {
 export function PointPicture({ points, row }: PointProps) {
   const [task, region] = [points.task[row], points.region[row]];
   const detail = detailOf(task).value;
-  if (detail === "failed") return <p class="no-picture">Could not be read. Reload the page.</p>;
+  if (detail === "failed") return <Unread said="Could not be read." />;
   if (detail === "loading") return <span class="tile-waits" />;
   return <Sample key={`${task}.${region}`} detail={detail} region={region} size={256} />;
 }
