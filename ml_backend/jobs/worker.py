@@ -126,7 +126,7 @@ class LivingWorker(SimpleWorker):
             logging_level="WARNING",
             serializer=self.serializer,
         )
-        self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]
+        self.scheduler.acquire_locks(auto_start=True)
 
     def _give_sign_of_life(self, job: Job, execution: Execution) -> None:
         until = self._book.now() + LAPSE_S

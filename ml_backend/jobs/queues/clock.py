@@ -15,6 +15,7 @@ from rq.job import Job, Retry
 from rq.registry import ScheduledJobRegistry
 from rq.scheduler import RQScheduler
 
+from ml_backend.jobs.queues.pulse import LAPSE_S
 from ml_backend.jobs.queues.stopping import ToldToStop
 
 __all__ = ["SteadyJob", "SteadyScheduler", "after", "now"]
@@ -53,7 +54,23 @@ class SteadyJob(Job):
 
 
 class SteadyScheduler(RQScheduler):
-    """Enqueues what is due by Redis' clock."""
+    """Enqueues what is due by Redis' clock; missed as soon as a worker is once it has died."""
+
+    def acquire_locks(self, auto_start: bool = False) -> Any:
+        """Take the queues that nobody enqueues for, and hold them until the next sign of life."""
+        taken = super().acquire_locks(auto_start)  # type: ignore[no-untyped-call]  # RQ's
+        self._hold()
+        return taken
+
+    def heartbeat(self) -> None:
+        """Give a sign of life."""
+        super().heartbeat()  # type: ignore[no-untyped-call]  # RQ's
+        self._hold()
+
+    def _hold(self) -> None:
+        # RQ's own minute is a constant.
+        for name in self._acquired_locks:
+            self.connection.expire(self.get_locking_key(name), LAPSE_S)
 
     def prepare_registries(self, queue_names: Any = None) -> None:
         """Open the registries of the queues that are ours."""
