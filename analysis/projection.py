@@ -17,8 +17,8 @@ __all__ = ["place", "project", "warm"]
 _NEIGHBORS: Final = 14
 #: More rows than this are placed by those of a sample, so memory and time stay bounded.
 _MOST: Final = 100_000
-#: Fewer rows than this have no shape that a layout could find.
-_FEW: Final = 8
+#: Of fewer rows the main components show all there is, and umap-learn compiles for half a minute.
+_FEW: Final = 64
 #: A row is placed among this many of its neighbours.
 _ANCHORS: Final = 5
 _BLOCK: Final = 1 << 18
@@ -39,9 +39,10 @@ def project(
 ) -> NDArray[np.float32]:
     """Lay embeddings out on a plane (UMAP: McInnes, Healy and Melville, 2018).
 
-    Starts from the two main components and lays out with umap-learn, which compiles itself once a
-    process: see ``warm``. Above ``most`` rows, that many are laid out and the others placed among
-    their neighbours in that sample, a block at a time.
+    Starts from the two main components, which are all there is of it below 64 rows, and lays out
+    with umap-learn, which compiles itself once a process: see ``warm``. Above ``most`` rows, that
+    many are laid out and the others placed among their neighbours in that sample, a block at a
+    time.
 
     Args:
         embeddings: float (N, D).

@@ -94,18 +94,20 @@ def create_project(
 
 
 def connect_backend(
-    client: LabelStudio, project: int, url: str, extra_params: dict[str, str]
+    client: LabelStudio, project: int, url: str, extra_params: dict[str, str] | str
 ) -> int:
     """Connect the backend to a project as an admin would; return the connection's id.
 
     A connection that is there already is kept, and moved when the backend has another port now.
+    Settings that are text can be edited in Label Studio's dialog; it shows no others.
     """
     for known in client.ml.list(project=project):
         if known.title == "Relook" and known.id is not None:
             if known.url != url:
                 _move(client, project, int(known.id), str(known.url), url)
             return int(known.id)
-    made = client.ml.create(url=url, project=project, title="Relook", extra_params=extra_params)
+    said = cast(Any, extra_params)
+    made = client.ml.create(url=url, project=project, title="Relook", extra_params=said)
     return int(made.id or 0)
 
 

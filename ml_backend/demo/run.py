@@ -130,7 +130,8 @@ def _show(
         project = find_project(client, sample.title)
         if project is None or not truth.exists():
             project = _make(sample, truth, server, client)
-        connection = connect_backend(client, project, stack.url, {"model": sample.model})
+        settings = json.dumps({"model": sample.model})
+        connection = connect_backend(client, project, stack.url, settings)
     book = RunBook(redis.Redis.from_url(stack.redis_url))
     began = time.monotonic()
     # What an admin does by "Start training" in Settings > Model.

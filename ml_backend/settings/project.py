@@ -42,6 +42,8 @@ _Positive = Annotated[float, Field(gt=0, le=1)]
 # JSON and YAML know lists alone.
 _Kinds = Annotated[tuple[Kind, ...], Field(strict=False)]
 
+#: What Label Studio's dialog shows of settings that are no text, and sends when it is saved.
+_UNSHOWN: Final = "[object Object]"
 _PREDICTIONS: Final[dict[str, JsonValue]] = {"touches": "predictions"}
 _QUEUE: Final[dict[str, JsonValue]] = {"touches": "queue"}
 
@@ -253,6 +255,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def _from_text(text: str) -> Any:
+    if text.strip() == _UNSHOWN:
+        raise SettingsError(
+            f"extra params are {_UNSHOWN}: so Label Studio's dialog shows what a program has set; "
+            'type them anew, as JSON such as {"model": "yolo.pt"}'
+        )
     try:
         return json.loads(text) if text.strip() else None
     except (ValueError, RecursionError):

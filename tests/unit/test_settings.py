@@ -29,6 +29,7 @@ def test_nothing_is_all_defaults(nothing):
         ({"modle": "a.pt"}, "'modle' is not a setting, did you mean 'model'"),
         ("[1, 2]", "must be a JSON object"),
         ("{ : :", "neither JSON nor YAML"),
+        ("[object Object]", "type them anew"),
         ("[" * 3000, "neither JSON nor YAML"),
         ('{"port": ' + "9" * 5000 + "}", "neither JSON nor YAML"),
         ("model: 2001-99-99", "neither JSON nor YAML"),
