@@ -199,6 +199,8 @@ def test_a_run_that_is_taken_up_twice_never_waits_for_itself(engine):
     engine.redis.set("t:tasks", 10)
     engine.redis.set("t:slow:predicting", 4)
     engine.work(2)
+    # A second one that comes late finds nothing to wait for.
+    wait_for(lambda: engine.redis.scard("rq:workers") == 2, "two workers")
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("predicting"), "the run's work")
     engine.graph.cancel(run.id)
