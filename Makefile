@@ -57,10 +57,11 @@ page: $(PAGE)/index.html
 demo: $(VENV)/.ready $(LS_VENV)/.ready page
 	@exec $(VENV)/bin/relook demo $(ARGS)
 
-# Three files at once, each third with a Label Studio of its own: most of a test is waiting.
+# Three files at once, each third with a Label Studio of its own: most of a test is waiting. Threads
+# that wait for each other sleep, since others have work for the core.
 test: $(VENV)/.ready $(LS_VENV)/.ready $(ML_VENV)/.ready $(MOTO_VENV)/.ready page
 	@$(MAKE) --no-print-directory lint
-	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	@OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 unit: $(VENV)/.ready $(MOTO_VENV)/.ready
 	@$(VENV)/bin/python -m pytest tests/unit tests/analysis $(PYTEST)
