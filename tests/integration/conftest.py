@@ -234,6 +234,8 @@ def bench(
         model_hosts=("127.0.0.1",),
         model_classes=("tests.integration.standing_model:Truth",),
         port=free_port(),
+        # A test that is about lost events has them looked for; by itself that could be at any time.
+        reconcile_s=86_400,
     )
     with Stack(settings) as stack:
         yield Bench(label_studio, connect(settings), settings, stack)

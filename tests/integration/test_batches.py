@@ -269,6 +269,7 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
 def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annotator):
     project, (task, _) = flagged(bench, 2, seed=74)
     copy = relabel_tasks(bench, send(bench, project)["batch"])[task]
+    bench.rest(project)
     _, settings = bench.mailbox.setup_of(project)
     bench.mailbox.remember_setup(project, {"no such setting": 1})
     annotator.submit(copy.id, current_label(copy))

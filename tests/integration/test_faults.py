@@ -87,6 +87,7 @@ class Site:
             data_dir=self.folder,
             model_dir=MODELS,
             threads=1,
+            reconcile_s=86_400,
         )
 
     def work(self, token: str | None = None, **more: str) -> None:
