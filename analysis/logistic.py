@@ -31,13 +31,14 @@ def fit(
         weight: float64 (D, C), of the kinds in rising order;
         offset: float64 (C,); logits are ``columns @ weight + offset``.
     """
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415, slow
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415, slow
 
     model = LogisticRegression(**options)
     # Small products: threads would wait for each other longer than they work.
     with warnings.catch_warnings(), one_thread():
         # The ridge decides what is learnt, not the last digit.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(columns, kind, sample_weight=weight)
     learnt, offset = model.coef_.T, model.intercept_
     if learnt.shape[1] == 1:

@@ -139,11 +139,13 @@ class Lists:
 
 def _centres(rows: NDArray[np.float32], random: np.random.Generator) -> Points:
     from sklearn.cluster import KMeans  # noqa: PLC0415, slow
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415, slow
 
     count = max(int(np.sqrt(len(rows))), 1)
     sample = rows[np.sort(random.permutation(len(rows))[: _TRAIN * count])]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer distinct rows than centres
+        # Fewer distinct rows than centres.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model = KMeans(count, init="random", n_init=1, max_iter=_ROUNDS, random_state=0).fit(sample)
     middle = np.unique(model.cluster_centers_.astype(np.float32), axis=0)
     return Points(middle, -0.5 * np.einsum("ij,ij->i", middle, middle))
