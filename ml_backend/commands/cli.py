@@ -23,7 +23,7 @@ from ml_backend.commands.doctor import doctor
 from ml_backend.errors import RelookError
 from ml_backend.privacy import keep_private
 from ml_backend.processes import stop_in_order
-from ml_backend.settings import service_settings
+from ml_backend.settings import ServiceSettings, service_settings
 
 # Label Studio's SDK takes seconds of a core to import: a probe asks `relook worker --check` often,
 # and `--help` is to be fast. So commands import what they need when they run.
@@ -69,8 +69,7 @@ def serve() -> None:
     from ml_backend.web.app import create_app  # noqa: PLC0415
     from ml_backend.web.server import serve as run_server  # noqa: PLC0415
 
-    settings = service_settings()
-    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
+    settings = _private_settings()
     run_server(create_app(settings), settings)
 
 
@@ -90,8 +89,7 @@ def worker(
         raise typer.Exit(0 if found.well else 1)
     from ml_backend.jobs.worker import work  # noqa: PLC0415
 
-    settings = service_settings()
-    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
+    settings = _private_settings()
     work(settings)
 
 
@@ -103,8 +101,7 @@ def start(
     from ml_backend.commands.stack import Stack  # noqa: PLC0415
 
     stop_in_order()
-    settings = service_settings()
-    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
+    settings = _private_settings()
     with Stack(settings, workers=workers) as stack:
         _say.print(f"Relook answers at {stack.url}. Ctrl-C stops it.")
         stack.wait()
@@ -203,6 +200,13 @@ def demo(
 
 def _when(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _private_settings() -> ServiceSettings:
+    """Read the settings, and close the data folder to the machine's other users."""
+    settings = service_settings()
+    keep_private(settings.data_dir, store_elsewhere=bool(settings.store))
+    return settings
 
 
 def _follow(asked: Backend, run: Run) -> None:
