@@ -30,6 +30,25 @@ export function Bars({ counts, isIn }: BarsProps) {
   );
 }
 
+interface PresetProps {
+  /** What the range is of, for those who do not see its title. */
+  of: string;
+  says: string;
+  n: number;
+  isOn: boolean;
+  set: (isOn: boolean) => void;
+}
+
+/** A range that is often asked for, and how many it would show. */
+export function Preset({ of, says, n, isOn, set }: PresetProps) {
+  return (
+    <button type="button" class="preset" aria-pressed={isOn} onClick={() => set(!isOn)}>
+      <span class="hidden">{of} </span>
+      {says} <span class="preset-count">{shortCount(n)}</span>
+    </button>
+  );
+}
+
 /** What no range would let pass. */
 export function Unknown({ n }: { n: number }) {
   if (n === 0) return null;

@@ -2,6 +2,7 @@
 
 import type { Histogram, Overview } from "../api/contract";
 import { count, when } from "../core/format";
+import { TableHead } from "./table";
 
 const edgeText = (edge: number | undefined) => edge?.toFixed(2) ?? "";
 
@@ -96,15 +97,7 @@ function Numbers({ of, titles, rows }: NumbersProps) {
     <div class="hidden">
       <table>
         <caption>{of}</caption>
-        <thead>
-          <tr>
-            {titles.map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <TableHead titles={titles} />
         <tbody>
           {rows.map(([head, ...cells], row) => (
             <tr key={row}>

@@ -3,10 +3,9 @@
 import { countFrom } from "../core/bins";
 import { type DayIndex, dayOf, fromDay, lastDays, toDay } from "../core/days";
 import type { Range } from "../core/filters";
-import { shortCount } from "../core/format";
 import { answer } from "../state/project";
 import { changeView, view } from "../state/route";
-import { Bars, Unknown } from "./bars";
+import { Bars, Preset, Unknown } from "./bars";
 import { Facet } from "./facet";
 
 const LAST = [
@@ -69,20 +68,16 @@ function Days({ value, change }: DaysProps) {
       <div class="presets">
         {LAST.map(({ days: several, title }) => {
           const range = lastDays(several);
-          const isOn = value?.[0] === range[0] && value[1] === range[1];
           const first = days.starts.findIndex((start) => start >= range[0]);
-          const n = first < 0 ? 0 : countFrom(counts, first);
           return (
-            <button
+            <Preset
               key={several}
-              type="button"
-              class="preset"
-              aria-pressed={isOn}
-              onClick={() => change(isOn ? null : range)}
-            >
-              <span class="hidden">Changed: </span>
-              {title} <span class="preset-count">{shortCount(n)}</span>
-            </button>
+              of="Changed:"
+              says={title}
+              n={first < 0 ? 0 : countFrom(counts, first)}
+              isOn={value?.[0] === range[0] && value[1] === range[1]}
+              set={(isOn) => change(isOn ? range : null)}
+            />
           );
         })}
       </div>

@@ -3,8 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { countAtLeast, type Spread } from "../core/bins";
 import type { Range } from "../core/filters";
-import { score, shortCount } from "../core/format";
-import { Bars, Unknown } from "./bars";
+import { score } from "../core/format";
+import { Bars, Preset, Unknown } from "./bars";
 
 interface RangeProps {
   title: string;
@@ -68,16 +68,14 @@ export function RangeFilter({ title, spread, value, change }: RangeProps) {
       </div>
       <div class="presets">
         {LEAST.map((least) => (
-          <button
+          <Preset
             key={least}
-            type="button"
-            class="preset"
-            aria-pressed={value !== null && value[0] === least && value[1] === 1}
-            onClick={() => change(value?.[0] === least && value[1] === 1 ? null : [least, 1])}
-          >
-            <span class="hidden">{title} </span>≥ {least}{" "}
-            <span class="preset-count">{shortCount(countAtLeast(counts, least))}</span>
-          </button>
+            of={title}
+            says={`≥ ${least}`}
+            n={countAtLeast(counts, least)}
+            isOn={value?.[0] === least && value[1] === 1}
+            set={(isOn) => change(isOn ? [least, 1] : null)}
+          />
         ))}
       </div>
     </div>

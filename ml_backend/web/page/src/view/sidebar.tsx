@@ -7,6 +7,7 @@ import { sidebarOpen } from "../state/focus";
 import { current } from "../state/loading";
 import { answer, control, searching } from "../state/project";
 import { changeView, view } from "../state/route";
+import { Preset } from "./bars";
 import { DateFacet } from "./date_facet";
 import { Facet, WordFacet } from "./facet";
 import { Icon } from "./icons";
@@ -115,16 +116,14 @@ function Mistakes() {
         <fieldset key={field} class="mistakes" title={`${title}: ${hint}`}>
           <legend>{title}</legend>
           {[1, 2, 3].map((least) => (
-            <button
+            <Preset
               key={least}
-              type="button"
-              class="preset"
-              aria-pressed={filters[field] === least}
-              onClick={() => change({ ...filters, [field]: filters[field] === least ? 0 : least })}
-            >
-              <span class="hidden">{title} </span>≥ {least}{" "}
-              <span class="preset-count">{shortCount(counts[field][least])}</span>
-            </button>
+              of={title}
+              says={`≥ ${least}`}
+              n={counts[field][least]}
+              isOn={filters[field] === least}
+              set={(isOn) => change({ ...filters, [field]: isOn ? least : 0 })}
+            />
           ))}
         </fieldset>
       ))}

@@ -6,17 +6,23 @@ export function Table({ titles, children }: { titles: string[]; children: Compon
   return (
     <div class="table-room">
       <table class="table">
-        <thead>
-          <tr>
-            {titles.map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <TableHead titles={titles} />
         <tbody>{children}</tbody>
       </table>
     </div>
+  );
+}
+
+export function TableHead({ titles }: { titles: string[] }) {
+  return (
+    <thead>
+      <tr>
+        {titles.map((title) => (
+          <th key={title} scope="col">
+            {title}
+          </th>
+        ))}
+      </tr>
+    </thead>
   );
 }
