@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import redis
 
 from ml_backend.errors import BatchError
 
-__all__ = ["HERE", "IN_BATCH", "NEW", "Dispatch", "Order", "cancel", "require_wanted"]
+__all__ = [
+    "HERE",
+    "IN_BATCH",
+    "NEW",
+    "Dispatch",
+    "Order",
+    "cancel",
+    "require_wanted",
+    "withdrawing",
+]
 
 #: Where a batch can go besides a project that is named by its id; "" is the relabel project that
 #: stands, or a new one.
@@ -55,7 +66,7 @@ class Dispatch:
     warning: str = ""
 
 
-def cancel(connection: redis.Redis, project: int, batch: str) -> bool:
+def cancel(connection: redis.Redis, project: int, batch: str) -> int | None:
     """Note that a batch is cancelled: a job that sends it ends, also when it is tried again.
 
     Args:
@@ -64,10 +75,30 @@ def cancel(connection: redis.Redis, project: int, batch: str) -> bool:
         batch: the batch's name.
 
     Returns:
-        whether that stood before.
+        how many tasks an earlier try was withdrawing when it failed; None where this is the first.
     """
     key = _cancelled(project, batch.rpartition("-")[2])
-    return connection.set(key, 1, ex=_CANCELLED_S, get=True) is not None
+    if connection.set(key, 0, ex=_CANCELLED_S, nx=True):
+        return None
+    return int(cast(bytes | None, connection.get(key)) or 0)
+
+
+@contextmanager
+def withdrawing(connection: redis.Redis, project: int, batch: str, tasks: int) -> Iterator[None]:
+    """Note how many tasks of a cancelled batch are being withdrawn, in case this try fails.
+
+    Its call may arrive all the same, and the next try finds nothing left to count.
+
+    Args:
+        connection: the service's Redis.
+        project: the source project.
+        batch: the batch's name.
+        tasks: how many.
+    """
+    key = _cancelled(project, batch.rpartition("-")[2])
+    connection.set(key, tasks, ex=_CANCELLED_S)
+    yield
+    connection.set(key, 0, ex=_CANCELLED_S)
 
 
 def require_wanted(connection: redis.Redis, project: int, order: Order) -> None:

@@ -11,14 +11,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from redis.exceptions import LockError
 
 from ml_backend.errors import BatchError, ConfigError, ProjectGoneError, SettingsError
-from ml_backend.jobs.batches.orders import HERE, NEW, Dispatch, Order, require_wanted
+from ml_backend.jobs.batches.here import HereBatches
+from ml_backend.jobs.batches.orders import (
+    HERE,
+    NEW,
+    Dispatch,
+    Order,
+    require_wanted,
+    withdrawing,
+)
 from ml_backend.jobs.batches.orders import cancel as note_cancelled
 from ml_backend.jobs.batches.progress import Progress, read_progress
 from ml_backend.jobs.batches.queue import read_queue
@@ -30,36 +38,25 @@ from ml_backend.jobs.batches.take_back import (
 )
 from ml_backend.jobs.changes.reconcile import find_lost_events
 from ml_backend.jobs.queues.locks import LOCK_WAIT_S, LivingLock
-from ml_backend.jobs.queues.ranges import shards_of
 from ml_backend.labelstudio.relabel.batches import (
     adopt_project,
     find_relabel_projects,
     make_relabel_project,
+    read_untouched,
     relabel_task,
     send_tasks,
     withdraw,
 )
 from ml_backend.labelstudio.relabel.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_batch
-from ml_backend.labelstudio.relabel.tabs import (
-    BatchTab,
-    batch_tabs,
-    open_tab,
-    put_into,
-    read_flags,
-    remove_tab,
-)
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.webhooks import copy_webhook
 from ml_backend.review.batch import choose
-from ml_backend.review.decide import CONFIRMED, CORRECTED
 from ml_backend.services import Services
 
 __all__ = ["Batches"]
 
 _log = logging.getLogger(__name__)
-
-_VERDICTS: Final = (CORRECTED, CONFIRMED)
 
 
 class Batches:
@@ -88,6 +85,7 @@ class Batches:
         self._client = services.client
         self._source = read_project(services.client, project)
         self._settings = services.mailbox.settings_of(project)
+        self._here = HereBatches(services, self._source, self._prefix, meanwhile)
 
     def send(self, order: Order) -> Dispatch:
         """Send tasks; what an order has sent before, and what waits in a batch, is not sent again.
@@ -160,27 +158,28 @@ class Batches:
         """Bring back what is answered and withdraw the rest; done again, there is nothing left.
 
         Returns:
-            how many came back just now, and how many were withdrawn.
+            how many came back just now, and how many were withdrawn, with those of a try that
+            failed before it could say so.
 
         Raises:
             BatchError: when there is no such batch, and none was cancelled.
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
         # Noted first: whatever job still sends it holds the lock until then.
-        again = note_cancelled(self._services.mailbox.redis, self._source.id, batch)
+        earlier = note_cancelled(self._services.mailbox.redis, self._source.id, batch)
         with self._lock():
-            tabs = batch_tabs(self._client, self._source.id, self._prefix)
-            if ours := [tab for tab in tabs if tab.batch == batch]:
-                return 0, self._cancel_here(batch, ours)
+            if (count := self._here.cancel(batch, earlier or 0)) is not None:
+                return 0, count
             for target in find_relabel_projects(self._client, self._source.id):
                 for table in read_relabelled(self._client, target):
                     tasks = table.sent.task[table.sent.batch == batch]
                     if table.source == self._source.id and len(tasks):
                         came = self._take_back(target, tasks.tolist())
-                        return came, withdraw(self._client, target, batch)
-        if again:
-            # Label Studio may have withdrawn it all, and its answer was lost.
-            return 0, 0
+                        return came, self._withdraw(target, batch, earlier or 0)
+            if earlier is not None:
+                # Label Studio may have withdrawn it all, and its answer was lost.
+                with withdrawing(self._services.mailbox.redis, self._source.id, batch, earlier):
+                    return 0, earlier
         raise BatchError(
             f"project {self._source.id} has no batch {batch!r}; `relook batches "
             f"{self._source.id}` lists them. One of which nothing is left is not listed."
@@ -283,31 +282,16 @@ class Batches:
         return relabel_task(page, row, self._source.id, self._prefix, batch, address)
 
     def _stay(self, order: Order) -> Dispatch:
-        client, project = self._client, self._source.id
-        begun = read_flags(client, project, self._prefix, order.token)
-        found = find_relabel_projects(client, project)
-        chosen = self._chosen(order, begun, found)
-        count = len(begun) + len(chosen)
-        if not count:
+        begun = self._here.begun(order.token)
+        chosen = self._chosen(order, begun, find_relabel_projects(self._client, self._source.id))
+        if not (count := len(begun) + len(chosen)):
             return Dispatch()
-        self._put_into(order.token, chosen, order)
-        keys = self._source.config.data_keys
-        open_tab(client, project, self._prefix, order.token, keys)
+        self._here.send(order, chosen)
         return Dispatch(order.token, count)
 
-    def _put_into(self, batch: str, tasks: NDArray[np.int64], order: Order | None = None) -> None:
-        """Put tasks that stay in the project into a batch, or with no name out of it."""
-        client, project = self._client, self._source.id
-        for shard, some in shards_of(np.sort(tasks)).items():
-            if order is not None:
-                self._require_wanted(order)
-            with self._services.mailbox.lock(project, shard):
-                put_into(client, project, self._prefix, batch, some.tolist())
-            self._meanwhile(0)
-
-    def _cancel_here(self, batch: str, tabs: Sequence[BatchTab]) -> int:
-        flags = read_flags(self._client, self._source.id, self._prefix, batch)
-        self._put_into("", np.array(list(flags), dtype=np.int64))
-        for tab in tabs:
-            remove_tab(self._client, self._source.id, tab)
-        return sum(flag not in _VERDICTS for flag in flags.values())
+    def _withdraw(self, target: int, batch: str, earlier: int) -> int:
+        tasks = read_untouched(self._client, target, batch)
+        count = max(earlier, len(tasks))
+        with withdrawing(self._services.mailbox.redis, self._source.id, batch, count):
+            withdraw(self._client, target, batch, tasks)
+        return count

@@ -25,6 +25,7 @@ __all__ = [
     "adopt_project",
     "find_relabel_projects",
     "make_relabel_project",
+    "read_untouched",
     "relabel_task",
     "send_tasks",
     "sources_of",
@@ -191,8 +192,19 @@ def send_tasks(client: LabelStudio, target: int, tasks: Sequence[Mapping[str, An
         set_model_version(client, target, SUGGESTION_VERSION)
 
 
-def withdraw(client: LabelStudio, target: int, batch: str) -> int:
-    """Delete the tasks of a batch that hold no work of anybody; return how many.
+def read_untouched(client: LabelStudio, target: int, batch: str) -> list[int]:
+    """Return the tasks of a batch that hold no work of anybody.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"reading batch {batch} of project {target}"):
+        found = list_tasks(client, target, "id", *_untouched(batch))
+        return [int(task.id) for task in found]
+
+
+def withdraw(client: LabelStudio, target: int, batch: str, tasks: Sequence[int]) -> None:
+    """Delete tasks of a batch that hold no work of anybody.
 
     Label Studio itself looks once more for annotations, skips and drafts as it deletes: what
     somebody has saved since the tasks were read stays.
@@ -200,17 +212,10 @@ def withdraw(client: LabelStudio, target: int, batch: str) -> int:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    untouched = [
-        condition("data.relook_sent_batch", "String", batch),
-        condition("total_annotations", "Number", 0),
-        condition("cancelled_annotations", "Number", 0),
-        condition("draft_exists", "Boolean", False),
-    ]
-    with explained(f"withdrawing batch {batch} from project {target}"):
-        tasks = [int(task.id) for task in list_tasks(client, target, "id", *untouched)]
-        if tasks:
-            run_action(client, target, "delete_tasks", tasks, filters=every(*untouched))
-    return len(tasks)
+    if tasks:
+        with explained(f"withdrawing batch {batch} from project {target}"):
+            filters = every(*_untouched(batch))
+            run_action(client, target, "delete_tasks", tasks, filters=filters)
 
 
 def readable(value: Any, project: int) -> Any:
@@ -227,6 +232,15 @@ def readable(value: Any, project: int) -> Any:
         coded = base64.urlsafe_b64encode(value.encode()).decode()
         return f"/projects/{project}/resolve/?fileuri={coded}"
     return value
+
+
+def _untouched(batch: str) -> list[dict[str, Any]]:
+    return [
+        condition("data.relook_sent_batch", "String", batch),
+        condition("total_annotations", "Number", 0),
+        condition("cancelled_annotations", "Number", 0),
+        condition("draft_exists", "Boolean", False),
+    ]
 
 
 def _mark(source: int) -> str:

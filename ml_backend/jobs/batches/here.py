@@ -1,0 +1,93 @@
+"""Relabel batches that stay in their project: their tasks have a field and a tab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_backend.jobs.batches.orders import Order, require_wanted, withdrawing
+from ml_backend.jobs.queues.ranges import shards_of
+from ml_backend.labelstudio.relabel.tabs import (
+    batch_tabs,
+    open_tab,
+    put_into,
+    read_flags,
+    remove_tab,
+)
+from ml_backend.labelstudio.tasks.reader import Project
+from ml_backend.review.decide import CONFIRMED, CORRECTED
+from ml_backend.services import Services
+
+__all__ = ["HereBatches"]
+
+_VERDICTS: Final = (CORRECTED, CONFIRMED)
+
+
+class HereBatches:
+    """The batches of one project that stay in it.
+
+    Args:
+        services: this process' parts.
+        source: the project.
+        prefix: what the names of Relook's own fields begin with.
+        meanwhile: called between two shards of tasks, while none is locked.
+    """
+
+    def __init__(
+        self, services: Services, source: Project, prefix: str, meanwhile: Callable[[int], None]
+    ) -> None:
+        self._client = services.client
+        self._mailbox = services.mailbox
+        self._source = source
+        self._prefix = prefix
+        self._meanwhile = meanwhile
+
+    def begun(self, token: str) -> set[int]:
+        """Return what a job that died since has put into a batch."""
+        return set(read_flags(self._client, self._source.id, self._prefix, token))
+
+    def send(self, order: Order, tasks: NDArray[np.int64]) -> None:
+        """Put tasks into an order's batch, and open its tab.
+
+        Raises:
+            BatchError: when it has been cancelled meanwhile.
+            LabelStudioError: when Label Studio cannot be reached or refuses.
+        """
+        self._put_into(order.token, tasks, order)
+        keys = self._source.config.data_keys
+        open_tab(self._client, self._source.id, self._prefix, order.token, keys)
+
+    def cancel(self, batch: str, earlier: int) -> int | None:
+        """Take the tasks out of a batch and close its tab.
+
+        Args:
+            batch: the batch.
+            earlier: how many tasks an earlier try was withdrawing when it failed.
+
+        Returns:
+            how many were unanswered; None where no such batch is in the project.
+
+        Raises:
+            LabelStudioError: when Label Studio cannot be reached or refuses.
+        """
+        tabs = batch_tabs(self._client, self._source.id, self._prefix)
+        if not (ours := [tab for tab in tabs if tab.batch == batch]):
+            return None
+        flags = read_flags(self._client, self._source.id, self._prefix, batch)
+        count = max(earlier, sum(flag not in _VERDICTS for flag in flags.values()))
+        with withdrawing(self._mailbox.redis, self._source.id, batch, count):
+            self._put_into("", np.array(list(flags), dtype=np.int64))
+            for tab in ours:
+                remove_tab(self._client, self._source.id, tab)
+        return count
+
+    def _put_into(self, batch: str, tasks: NDArray[np.int64], order: Order | None = None) -> None:
+        for shard, some in shards_of(np.sort(tasks)).items():
+            if order is not None:
+                require_wanted(self._mailbox.redis, self._source.id, order)
+            with self._mailbox.lock(self._source.id, shard):
+                put_into(self._client, self._source.id, self._prefix, batch, some.tolist())
+            self._meanwhile(0)
