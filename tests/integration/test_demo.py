@@ -40,7 +40,7 @@ def test_check_finds_the_planted_errors(folder):
         [*COMMAND, "--check", "--folder", str(folder)],
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
