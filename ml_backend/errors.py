@@ -98,6 +98,10 @@ class BackendError(RelookError):
         self.passing = passing
 
 
+class StartError(RelookError):
+    """A part that Relook starts does not come up; the message ends with what it said last."""
+
+
 class CrashError(RelookError):
     """A step of a run ended its worker's process again and again; the message names it."""
 

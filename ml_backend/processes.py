@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from ml_backend.errors import StartError
+
 __all__ = ["ChildProcess", "Started", "free_port", "remembered_port", "stop_in_order"]
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -37,7 +39,7 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise RuntimeError(f"{_TRIES} ports of 127.0.0.1 were tried and all are in use")
+    raise StartError(f"{_TRIES} ports of 127.0.0.1 were tried and all are in use")
 
 
 def _first_outgoing_port() -> int:
@@ -140,14 +142,14 @@ class ChildProcess:
         """Wait until ``ready()`` is true.
 
         Raises:
-            RuntimeError: when it ends first or ``timeout`` seconds pass; with its last lines.
+            StartError: when it ends first or ``timeout`` seconds pass; with its last lines.
         """
         deadline = time.monotonic() + timeout
         while not ready():
             if not self.running:
-                raise RuntimeError(f"{self.name} ended at once. {self._last_lines()}")
+                raise StartError(f"{self.name} ended at once. {self._last_lines()}")
             if time.monotonic() > deadline:
-                raise RuntimeError(
+                raise StartError(
                     f"{self.name} is not ready after {timeout:.0f} s. {self._last_lines()}"
                 )
             time.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import time
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Final
 
 import httpx
 
+from ml_backend.errors import SettingsError
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.processes import ChildProcess, Started
 from ml_backend.settings import ServiceSettings, variable
@@ -38,7 +40,7 @@ class Stack(Started):
     """
 
     def __init__(self, settings: ServiceSettings, workers: int = 1) -> None:
-        self.url = f"http://{settings.host}:{settings.port}"
+        self.url = settings.local_url
         self.redis_url = ""
         self._settings = settings
         self._count = workers
@@ -56,9 +58,10 @@ class Stack(Started):
         """Start all parts and wait until the backend answers.
 
         Raises:
-            SettingsError: when no Redis can be had.
-            RuntimeError: when a part does not come up.
+            SettingsError: when the backend cannot listen where it is to, or no Redis can be had.
+            StartError: when a part does not come up.
         """
+        _require_free(self._settings.host, self._settings.port)
         if self._settings.redis_url is None:
             embedded = EmbeddedRedis(self._settings.data_dir / "redis")
             self._redis = self._parts.enter_context(embedded)
@@ -116,3 +119,15 @@ class Stack(Started):
             return httpx.get(f"{self.url}/health", timeout=2).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
+
+
+def _require_free(host: str, port: int) -> None:
+    """Make sure that who answers there later is ours."""
+    try:
+        (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        raise SettingsError(
+            f"{variable('host')}={host} and {variable('port')}={port}: Relook cannot listen there "
+            f"({error.strerror or error}). End what does, or set another port."
+        ) from error

@@ -61,7 +61,7 @@ class LabelStudioServer(Started):
         """Start it and wait until it answers.
 
         Raises:
-            RuntimeError: when it does not come up.
+            StartError: when it does not come up.
         """
         # --host alone is only the public address: without --internal-host it binds 0.0.0.0.
         command = [

@@ -24,7 +24,7 @@ from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import connect_backend, create_project, find_project
 from ml_backend.demo.sample import SAMPLES, Sample
-from ml_backend.errors import RelookError
+from ml_backend.errors import RelookError, RunError
 from ml_backend.jobs.runs.book import RunBook
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
@@ -81,7 +81,7 @@ def run_demo(folder: Path, *, check: bool) -> int:
         except KeyboardInterrupt:
             console.print("stopping …", style="dim")
             return 0 if not check else 130
-        except (RelookError, RuntimeError) as error:
+        except RelookError as error:
             console.print(str(error), style="red", markup=False)
             return 2
 
@@ -139,7 +139,7 @@ def _show(
     run = follow(lambda: book.of_project(project)[0], console)
     timings.seconds[f"{sample.kind}_run"] = round(time.monotonic() - began, 1)
     if run.state != "done":
-        raise RuntimeError(f"the run over project {project} ended as {run.state!r}")
+        raise RunError(f"the run over project {project} ended as {run.state!r}")
     tab = ensure_tabs(client, project, review_tabs("Needs review", ()), "relook")[QUEUE]
     queue = _read_queue(client, project, tab)
     _print_queue(console, sample, queue, f"{server.url}/projects/{project}/data?tab={tab}")

@@ -172,10 +172,15 @@ class ServiceSettings(BaseSettings):
         return (self.label_studio_public_url or self.label_studio_url).rstrip("/")
 
     @property
+    def local_url(self) -> str:
+        """Where the backend is found on its own machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def backend_url(self) -> str:
         """Where commands find the backend."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
-        return self.url.rstrip("/") or f"http://{host}:{self.port}"
+        return self.url.rstrip("/") or self.local_url
 
     @property
     def store_location(self) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from ml_backend.processes import ChildProcess, free_port
+from ml_backend.settings import ServiceSettings
 
 
 def until(found, what, seconds=240):
@@ -104,3 +106,36 @@ def test_a_log_does_not_grow_without_end(tmp_path):
     running.trim_log(500)
     assert 0 <= log.stat().st_size <= 500
     assert "999" in log.read_text() + Path(f"{log}.1").read_text()
+
+
+def test_a_port_that_another_holds_is_refused_by_name(data):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        env = {
+            **os.environ,
+            "LABEL_STUDIO_URL": "http://127.0.0.1:9",
+            "LABEL_STUDIO_API_KEY": "a token of nobody",
+            "RELOOK_DATA_DIR": str(data),
+            "RELOOK_PORT": str(port),
+        }
+        command = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=240, check=False
+        )
+    assert done.returncode == 2
+    assert f"RELOOK_HOST=127.0.0.1 and RELOOK_PORT={port}" in done.stderr
+    assert "another port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:9090"),
+        ("::", "http://[::1]:9090"),
+        ("::1", "http://[::1]:9090"),
+        ("relook.example", "http://relook.example:9090"),
+    ],
+)
+def test_the_backend_is_found_on_its_own_machine(host, url):
+    assert ServiceSettings(host=host).local_url == url

@@ -53,7 +53,7 @@ class EmbeddedRedis(Started):
         Raises:
             SettingsError: when no redis-server is installed and no package carries one, or another
                 process runs one with this folder.
-            RuntimeError: when it does not come up.
+            StartError: when it does not come up.
         """
         close_folder(self._folder)
         self._take_folder()
