@@ -62,7 +62,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> 
             return found
         time.sleep(pause)
         # Asking costs the server that is waited for the time it needs.
-        pause = min(0.3, 1.2 * pause)
+        pause = min(1.0, 1.3 * pause)
     raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
 
 
