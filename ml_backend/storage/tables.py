@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml_backend.storage.disk import again, drop_project, make_table, open_table, written
+from ml_backend.storage.lance import lancedb
 from ml_backend.storage.standing import Standing
 
 __all__ = ["Tables", "named", "quoted"]

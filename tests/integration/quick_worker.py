@@ -16,9 +16,18 @@ from ml_backend.labelstudio import client
 limit._RETRY_SECONDS[:] = [1, 2, 3, *[4] * 40]
 client._TIMEOUT_S = 4.0
 
+import ml_backend.jobs.actions
+import ml_backend.jobs.events
+import ml_backend.jobs.work
+import ml_backend.predictors.yolo  # noqa: F401 - what jobs import otherwise
 from ml_backend.jobs.worker import work
 from ml_backend.settings import service_settings
 
-if __name__ == "__main__":
+
+def main() -> None:
     logging.basicConfig(level=logging.INFO)
     work(service_settings())
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -42,6 +41,7 @@ from tests.faulty_proxy import FaultyProxy
 from tests.integration.conftest import MODELS, wait_for
 from tests.integration.people import Person
 from tests.integration.samples import right, scenes, wrong_class
+from tests.nursery import ForkedWorker
 
 WRONG, RIGHT = 4, 2
 IMPORT = r"POST /api/projects/\d+/import/predictions"
@@ -92,9 +92,8 @@ class Site:
 
     def work(self, token: str | None = None, **more: str) -> None:
         environment = {**os.environ, **self.settings(token).environment(), **more}
-        command = [sys.executable, "-m", "tests.integration.quick_worker"]
         log = self.folder / "worker.log"
-        self.workers.append(ChildProcess("worker", command, log, environment))
+        self.workers.append(ForkedWorker("tests.integration.quick_worker", log, environment))
 
     def stop_workers(self) -> None:
         while self.workers:

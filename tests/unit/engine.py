@@ -11,6 +11,7 @@ from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.jobs.runs.run import ENDED
 from ml_backend.processes import ChildProcess
+from tests.nursery import ForkedWorker
 
 TASKS = 400
 
@@ -42,17 +43,20 @@ class Engine:
         ``before`` is what their command line begins with, ``ip netns exec``, say.
         """
         environment = {**os.environ, "REDIS_URL": self.url, **settings}
-        command = [*before, sys.executable, "-m", "tests.unit.engine_worker"]
         for _ in range(count):
-            log = self.folder / "worker.log"
-            self.workers.append((command, log, environment, None))
+            self.workers.append((before, environment, None))
         self.tend()
 
     def tend(self):
-        for at, (command, log, environment, process) in enumerate(self.workers):
+        for at, (before, environment, process) in enumerate(self.workers):
             if process is None or not process.running:
-                fresh = ChildProcess("worker", command, log, environment)
-                self.workers[at] = (command, log, environment, fresh)
+                self.workers[at] = (before, environment, self._start(before, environment))
+
+    def _start(self, before, environment):
+        log, module = self.folder / "worker.log", "tests.unit.engine_worker"
+        if not before:
+            return ForkedWorker(module, log, environment)
+        return ChildProcess("worker", [*before, sys.executable, "-m", module], log, environment)
 
     def ended(self, run, timeout=90):
         def look():

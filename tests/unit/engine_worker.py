@@ -44,16 +44,16 @@ from ml_backend.jobs.queues import limit, pulse
 # Sooner than in life, or each test of a killed worker would take minutes.
 pulse.BEAT_S, pulse.LAPSE_S, pulse.SWEEP_S = 0.5, 3, 1
 
-limit.SHARD_S = int(os.environ.get("T_SHARD_S", limit.SHARD_S))
-limit._TASKS_PER_S = int(os.environ.get("T_TASKS_PER_S", limit._TASKS_PER_S))
 limit._RETRY_SECONDS[:] = [1] * 6
 
 # ruff: noqa: E402 - the others take these over as they are imported
 from ml_backend.errors import LabelStudioError
+from ml_backend.jobs.queues import mailbox
 from ml_backend.jobs.queues.crashes import Crashes
 from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
 from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.labelstudio.tasks import changes
 from ml_backend.settings import service_settings
 
 
@@ -218,21 +218,27 @@ def stand_in(name, **parts):
     sys.modules[name] = module
 
 
-if __name__ == "__main__":
+stand_in("ml_backend.services", Services=Services)
+stand_in("ml_backend.jobs.project.work", ProjectWork=ProjectWork)
+stand_in("ml_backend.jobs.batches.work", Batches=Batches)
+stand_in(
+    "ml_backend.jobs.batches.take_back",
+    is_relabel_project=lambda mailbox, project: False,
+    relay=None,
+    take_back_beside=None,
+)
+changes.read_states = read_states
+# Only now, so that they take the stand-ins over; and before the first job, as they are slow.
+import ml_backend.jobs.work  # noqa: F401
+from ml_backend.jobs.worker import work
+
+
+def main():
     logging.basicConfig(level=logging.INFO)
-    stand_in("ml_backend.services", Services=Services)
-    stand_in("ml_backend.jobs.project.work", ProjectWork=ProjectWork)
-    stand_in("ml_backend.jobs.batches.work", Batches=Batches)
-    stand_in(
-        "ml_backend.jobs.batches.take_back",
-        is_relabel_project=lambda mailbox, project: False,
-        relay=None,
-        take_back_beside=None,
-    )
-    from ml_backend.labelstudio.tasks import changes
-
-    changes.read_states = read_states
-    import ml_backend.jobs.work  # noqa: F401 - imported before the first job, as it is slow
-    from ml_backend.jobs.worker import work
-
+    limit.SHARD_S = mailbox.SHARD_S = int(os.environ.get("T_SHARD_S", limit.SHARD_S))
+    limit._TASKS_PER_S = int(os.environ.get("T_TASKS_PER_S", limit._TASKS_PER_S))
     work(service_settings())
+
+
+if __name__ == "__main__":
+    main()
