@@ -145,9 +145,9 @@ class ProjectWork:
             opened.noting.scored(page, predicted.controls, shown, nearby)
             opened.noting.decided(page, honoured)
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
-            outcome.flagged += int(decision.describe.sum())
-            bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
+            outcome.flagged += int(flagged.sum())
+            bad = [*predicted.errors, *refused, *fixless]
             self.comparison.keep(page, bad, more + suggested, told(scores), priority, flagged)
         return outcome
 
