@@ -20,6 +20,8 @@ __all__ = ["CLEARED", "Honoured", "honour"]
 #: What stands in the field where somebody said that nothing needs review; else ``NEEDS_REVIEW``.
 CLEARED: Final = "clear"
 
+_VERDICTS: Final = (CONFIRMED, CORRECTED)
+
 
 @dataclass(frozen=True, slots=True)
 class Honoured:
@@ -46,8 +48,9 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
         return Honoured(decision, np.zeros(len(hand), dtype=np.bool_))
     unmarked = np.fromiter((old.is_silent for old in state.seen), dtype=np.bool_)
     new_here = unmarked | state.foreign
-    # Without a mark of labels nobody can have answered: the flag has only just been set.
-    answered = np.isin(decision.flag, (CONFIRMED, CORRECTED)) & ~unmarked
+    # Without a mark of labels nobody can have answered: the flag has only just been set. But for an
+    # answer out of a batch: where its verdict stands already, a job died before the hand's end.
+    answered = np.isin(decision.flag, _VERDICTS) & (~unmarked | np.isin(state.flag, _VERDICTS))
     flagged = (hand == NEEDS_REVIEW) & ~answered
     both = zip(state.fresh, state.seen, strict=True)
     same = np.fromiter((now.digests == old.digests for now, old in both), dtype=np.bool_)

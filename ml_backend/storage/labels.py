@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -82,7 +82,8 @@ class StoredLabels:
 
     def of(self, tasks: NDArray[np.int64]) -> StoredLabels:
         """Return the labels of some tasks only."""
-        return self._only(np.isin(self.task, tasks))
+        some, held = self._only(np.isin(self.task, tasks)), np.isin(self.held_task, tasks)
+        return replace(some, held_task=self.held_task[held], held=self.held[held])
 
     def of_people(self) -> StoredLabels:
         """Return the labels that people gave: the model's own would teach it that it is right."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any, cast
 
 import httpx
+import numpy as np
 import pytest
 from redis.exceptions import LockNotOwnedError
 
@@ -15,7 +16,7 @@ from ml_backend.jobs.acting.book import ActionBook, Lot, Wish, enqueue
 from ml_backend.jobs.queues.ranges import SHARD
 from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from tests.integration.conftest import MODEL, Bench, wait_for
-from tests.integration.samples import right, scenes
+from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_approve import unlabelled
 from tests.integration.test_page_api import act, done, ended, field, signed_in, undone
 
@@ -109,6 +110,43 @@ def test_what_was_written_before_a_worker_died_counts(bench: Bench, here, signed
     assert retried["undoable"]
     undone(signed_in, project, found["id"])
     assert [field(bench, task, "tags") for task in tasks[1:3]] == ["", ""]
+
+
+def test_what_people_did_since_an_earlier_try_is_not_written_over(bench: Bench, signed_in):
+    first, second, third = scenes(3, seed=94)
+    drawn = [right(first), right(second), wrong_class(third)]
+    project, (tagged, flagged, cleared) = bench.project("detection", drawn)
+    assert bench.analyze(project).state == "done"
+    bench.settle(project)
+    tag = done(signed_in, project, "tag", [tagged], tag="mine")["id"]
+    flag = done(signed_in, project, "flag", [flagged])["id"]
+    clear = done(signed_in, project, "clear", [cleared])["id"]
+    bench.settle(project)
+    data = {**bench.task(tagged).data, "relook_tags": "mine, theirs"}
+    bench.client.tasks.update(id=tagged, data=data)
+    (label,) = bench.task(flagged).annotations
+    bench.client.annotations.create(id=flagged, result=label["result"])
+    wait_for(lambda: bench.flag(flagged) == "confirmed", "the reviewer's verdict")
+    done(signed_in, project, "flag", [cleared])
+    bench.settle(project)
+    for action in (tag, flag, clear):
+        said = again(bench, signed_in, project, action)["said"]
+        assert said == "0 tasks changed; 1 left out: changed since"
+    bench.settle(project)
+    assert field(bench, tagged, "tags") == "mine, theirs"
+    assert [bench.flag(task) for task in (flagged, cleared)] == ["confirmed", "needs-review"]
+
+
+def test_a_run_counts_what_was_flagged_by_hand(bench: Bench, signed_in):
+    project, tasks = bench.project("detection", [right(one) for one in scenes(2, seed=93)])
+    assert bench.analyze(project).flagged == 0
+    bench.settle(project)
+    done(signed_in, project, "flag", tasks[:1])
+    bench.settle(project)
+    # Whether it looks at the task or leaves it as it is.
+    assert bench.analyze(project).flagged == 1
+    bench.services.looks.forget(project, np.array(tasks))
+    assert bench.analyze(project).flagged == 1
 
 
 def test_a_batch_that_was_sent_before_a_worker_died_counts(bench: Bench, here, signed_in):

@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 
 from ml_backend.errors import BatchError, LabelStudioError
+from ml_backend.jobs.acting.book import ActionBook, Wish
+from ml_backend.jobs.approvals import action as approval_action
+from ml_backend.jobs.approvals import undo as approval_undo
 from ml_backend.jobs.approvals.undo import undo
 from ml_backend.jobs.batches.take_back import held_answers, take_back
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.queues.ranges import SHARD
+from ml_backend.jobs.queues.stopping import ToldToStop
 from ml_backend.labelstudio.approval_marks import approval_version
+from ml_backend.labelstudio.approvals import approve
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 from ml_backend.labelstudio.tasks import listing
 from ml_backend.labelstudio.writer import create_predictions
@@ -157,6 +162,38 @@ def test_an_undo_whose_answer_was_lost_is_done(site: Site):
         list(pages)
     assert total == 1
     assert undo(services, project, "b1", again=True)[1] == 0
+
+
+def test_an_undo_of_approvals_says_what_all_its_tries_took_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    site.proxy.clear()
+    monkeypatch.setattr(approval_undo, "_UNDO_PAGE", 2)
+    project, (first,) = site.project(wrong=0, good=1)
+    body: Any = [{"data": site.client.tasks.get(id=str(first)).data}] * 5
+    made: Any = site.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
+    said = {int(task): ([], 0.9) for task in made.task_ids}
+    assert not approve(site.client, project, approval_version("b1", "m"), said)
+    starred, _, _, late, _ = (site.client.annotations.list(id=task)[0].id for task in said)
+    site.client.annotations.update(id=int(starred or 0), ground_truth=True)
+    services, book = Services(site.settings()), ActionBook(site.redis)
+    action = book.open(project, Wish("take-back", batch="b1"), 0)
+
+    def told_to_stop() -> None:
+        raise ToldToStop
+
+    def attempt(between: Any = lambda: None) -> tuple[int, int]:
+        return approval_action.take_back(services, book.read(action.id), book, "b1", between)
+
+    with pytest.raises(ToldToStop):
+        attempt(told_to_stop)
+    site.proxy.add(rf"DELETE /api/annotations/{late}/", "status", status=400)
+    with pytest.raises(LabelStudioError):
+        attempt()
+    site.proxy.add(r"DELETE /api/projects/\d+/model-versions", "cut answer")
+    with pytest.raises(LabelStudioError):
+        attempt()
+    assert attempt() == (4, 1)
 
 
 def test_fields_of_a_batch_are_written_under_the_locks_of_their_tasks(site: Site):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from analysis.priority import KindCalibrator
 from ml_backend.demo.projects import human_result, upload_images
+from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.labelstudio.regions.results import digest
+from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION as SUGGESTION
 from ml_backend.labelstudio.tasks.verdicts import read_verdicts
 from ml_backend.marks import Mark
 from tests.integration.conftest import Bench, wait_for
@@ -48,6 +52,26 @@ def test_a_verdict_is_kept_with_the_score_that_it_answers(bench: Bench):
     order = np.argsort(verdicts.wrong)
     assert verdicts.wrong[order].tolist() == [False, True]
     np.testing.assert_allclose(verdicts.score[order], flagged, atol=1e-4)
+
+
+def test_what_was_changed_is_said_whoever_reads_the_correction_first(bench: Bench):
+    drawn = [wrong_class(scene) for scene in scenes(2, seed=96)]
+    project, (predicted, tried) = bench.project("detection", drawn)
+    bench.analyze(project)
+    bench.settle(project)
+    without_events(bench, project)
+    for task in (predicted, tried):
+        (annotation,), (fix,) = bench.task(task).annotations, bench.predictions(task, SUGGESTION)
+        bench.client.annotations.update(id=annotation["id"], result=fix.result)
+    work, once = ProjectWork.open(bench.services, project), iter([None])
+    work.predict(np.array([predicted]), lambda: None)
+    # It has lost its lock by the time it would write verdicts.
+    with pytest.raises(StopIteration):
+        work.score(np.array([tried]), lambda: next(once))
+    work.score(np.array([predicted, tried]), lambda: None)
+    for task in (predicted, tried):
+        assert bench.flag(task) == "corrected"
+        assert re.fullmatch(r"corrected: \d became \d", bench.task(task).data["relook_reason"])
 
 
 def test_priorities_are_what_verdicts_have_taught(bench: Bench):

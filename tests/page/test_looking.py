@@ -12,7 +12,7 @@ from playwright.sync_api import Route, expect
 
 from tests.page.conftest import sign_in
 from tests.page.data import LABELS
-from tests.page.stand_in import DIGIT
+from tests.page.stand_in import DIGIT, RUNS
 
 
 def counted(bench) -> int:
@@ -519,3 +519,16 @@ def test_a_run_says_what_it_was_over(bench):
     expect(runs.first).to_contain_text("over tab 3")
     expect(runs.nth(1)).to_contain_text("failed")
     expect(runs.nth(1)).not_to_contain_text("over")
+
+
+def test_a_run_is_offered_a_retry_while_something_of_it_is_undone(bench):
+    failed = RUNS[1]
+    bench.open("room=activity")
+    run = bench.page.locator(".run").nth(1)
+    retry = run.get_by_role("button", name="Retry")
+    expect(retry).to_be_visible()
+    bench.server.tell("run", {**failed, "state": "done"})
+    expect(run.locator(".state-badge")).to_have_text("done")
+    expect(retry).to_be_visible()
+    bench.server.tell("run", {**failed, "state": "done", "errors": {}})
+    expect(retry).to_have_count(0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ml_backend.errors import RunError
+from ml_backend.jobs.queues.crashes import Crashes
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.runs.run import STAGES
 from ml_backend.labelstudio.tasks.selection import Selection
@@ -69,6 +70,22 @@ def test_a_task_that_kills_every_worker_is_given_up_by_name_and_the_others_are_d
     assert set(run.errors) == {"17"}
     assert "task 17: given up" in run.errors["17"]
     assert set(engine.seen("scoring")) == set(range(1, TASKS + 1)) - {17}
+    # A new run does not bring it back, a retry does, once it is mended.
+    engine.redis.srem("t:poison", 17)
+    assert set(engine.ended(engine.graph.start(7)).errors) == {"17"}
+    engine.graph.retry(run.id)
+    assert_complete(engine, engine.ended(run))
+
+
+def test_a_task_that_was_given_up_has_another_chance_whatever_goes_on_beside_it(engine):
+    crashes, done = Crashes(engine.redis), []
+    engine.redis.hset("relook:crashed:7", "17", 3)
+    engine.redis.expire("relook:crashed:7", 2)
+    given_up = crashes.each(7, np.array([5, 17]), lambda some: done.extend(some.tolist()))
+    assert (done, set(given_up)) == ([5], {"17"})
+    time.sleep(2.1)
+    assert crashes.each(7, np.array([17]), lambda some: done.extend(some.tolist())) == {}
+    assert (done, engine.redis.exists("relook:crashed:7")) == ([5, 17], 0)
 
 
 def test_a_step_that_kills_every_worker_ends_the_run_with_its_name(engine):

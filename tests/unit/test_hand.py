@@ -1,5 +1,7 @@
 """Flags set and cleared by hand stand until the labels that they are about change."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ml_backend.jobs.acting.field_changes import FIELD_CHANGES
@@ -123,3 +125,14 @@ def test_a_flag_on_an_answer_out_of_a_batch_stands_until_it_is_answered():
     assert (flag, marked, ended) == (NEEDS_REVIEW, mark(), False)
     flag, *_, ended = kept(one(NEEDS_REVIEW, marked, "d", 9.0), NEEDS_REVIEW)
     assert (flag, ended) == (CONFIRMED, True)
+
+
+def test_a_verdict_out_of_a_batch_ends_a_flag_whenever_the_job_that_wrote_it_died():
+    flagged = replace(one(NEEDS_REVIEW, mark(), "e", 9.0), answered=np.array([True]))
+    flag, marked, *_, ended = kept(flagged, NEEDS_REVIEW)
+    assert (flag, Mark.parse(marked).answered, ended) == (CORRECTED, True, True)
+    # The verdict was written, and its mark or not; the hand's end was not.
+    for stands in (mark(), marked):
+        half = replace(flagged, flag=np.array([CORRECTED]), mark=np.array([stands]))
+        assert kept(half, NEEDS_REVIEW)[:2] == (CORRECTED, marked)
+        assert kept(half, NEEDS_REVIEW)[-1]

@@ -140,6 +140,7 @@ def test_labels_of_some_tasks_only():
     chosen = labels([3, 5, 3], [30, 50, 31], [31, 30, 50, 31]).of(np.array([3]))
     assert chosen.unit.tolist() == [30, 31]
     assert chosen.region_unit.tolist() == [31, 30, 31]
+    assert set(chosen.held_task.tolist()) == {3}
 
 
 def test_annotations_that_are_not_current_are_remembered_too(store):

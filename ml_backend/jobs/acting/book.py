@@ -84,6 +84,8 @@ class Action:
         ended: when it was done or failed, seconds since 1970; 0 while it goes on.
         undoable: whether it can be undone now.
         batch: the batch that it made, or took back; "" for none.
+        counted: how many tasks of a batch of approvals tries to take it back have come to.
+        taken: how many approvals they found there.
     """
 
     id: str
@@ -97,6 +99,8 @@ class Action:
     ended: float
     undoable: bool
     batch: str
+    counted: int
+    taken: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,8 @@ class ActionBook:
             ended=float(field.get("ended", 0)),
             undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
             batch=field.get("batch", ""),
+            counted=int(field.get("counted", 0)),
+            taken=int(field.get("taken", 0)),
         )
 
     def wish(self, action: str) -> Wish:
@@ -201,7 +207,7 @@ class ActionBook:
         return Wish(**said)
 
     def note(self, action: str, **changed: str | float) -> None:
-        """Change what stands of an action: state, done, total, said, undoable, batch."""
+        """Change what stands of an action: state, done, total, said, undoable, batch and so on."""
         if changed.get("state", UNDER_WAY[0]) not in UNDER_WAY:
             changed["ended"] = now(self._redis)
         if self._redis.exists(_key(action)):

@@ -93,7 +93,7 @@ def change(
 ) -> tuple[int, Counter[str]]:
     """Flag, clear, tag or untag; return how many tasks, and how many were left out for what.
 
-    Run again, it goes on: what it wrote before counts too.
+    Run again, it goes on: what it wrote before counts too, unless somebody has changed it since.
     """
     prefix = services.mailbox.settings_of(action.project).field_prefix
     named = _Named.of(services, action.project, prefix, wish)
@@ -105,10 +105,9 @@ def change(
             with services.mailbox.lock(action.project, bucket) as lock:
                 page = read_own_fields(services.client, action.project, prefix, some)
                 begun = book.lot(action.id, number) or Lot({}, {})
-                lot, said = _wanted(page, wish, named.among(some), begun)
+                lot, wanted, said = _wanted(page, wish, named.among(some), begun)
                 lock.require()
                 book.keep_lot(action.id, number, lot)
-                wanted = {task: lot.wrote[task] for task in page if task in lot.wrote}
                 touched.extend(_write(services, action.project, prefix, page, wanted))
             left += said
             left[_UNKNOWN] += len(some) - len(page)
@@ -166,23 +165,29 @@ def _looked_at_again(services: Services, project: int) -> Iterator[list[int]]:
 
 def _wanted(
     page: Mapping[int, OwnFields], wish: Wish, regions: _Regions, begun: Lot
-) -> tuple[Lot, Counter[str]]:
-    """Return what was begun and what is wanted besides."""
+) -> tuple[Lot, dict[int, OwnFields], Counter[str]]:
+    """Return what was begun and is wanted besides, and what of both is to be written."""
     lot, left = Lot({**begun.before}, {**begun.wrote}), Counter[str]()
+    wanted: dict[int, OwnFields] = {}
     for task, own in page.items():
-        if task in begun.wrote and _is_ours(own, begun, task):
+        if task in begun.wrote:
+            # What somebody has answered or changed since the try before is the last word.
+            if _is_ours(own, begun, task):
+                wanted[task] = begun.wrote[task]
+            else:
+                left[_CHANGED_SINCE] += 1
             continue
         if task in regions and not regions[task]:
             # Without a region the change would be the whole task's.
             left[_NO_REGION] += 1
             continue
         made = FIELD_CHANGES[wish.action](own, wish.tag, regions.get(task, []))
-        if not isinstance(made, Refused):
-            lot.before[task] = {name: own[name] for name in made if name in own}
-            lot.wrote[task] = made
-        elif task not in begun.wrote:
+        if isinstance(made, Refused):
             left[made.why] += 1
-    return lot, left
+            continue
+        lot.before[task] = {name: own[name] for name in made if name in own}
+        lot.wrote[task] = wanted[task] = made
+    return lot, wanted, left
 
 
 def _is_ours(own: OwnFields, lot: Lot, task: int) -> bool:

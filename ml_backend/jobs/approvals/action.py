@@ -55,18 +55,29 @@ def take_back(
 ) -> tuple[int, int]:
     """Take a batch of approvals back, the newest where none is named.
 
-    ``between`` is called after each page.
+    Run again, it goes on: what it took back before counts too. ``between`` is called after each
+    page.
 
     Returns:
         how many were taken back, and how many stay or are gone already.
     """
     # Noted once it was found: by an earlier try, or by the approval itself.
     again = bool(action.batch)
-    name, total, pages = approval_undo.undo(services, action.project, batch, again=again)
-    book.note(action.id, batch=name, total=total)
-    tally = Tally()
-    for page in pages:
-        tally.add(page)
-        book.note(action.id, done=tally.looked_at)
+    looked_at, taken = 0, action.taken
+
+    def count(page: Tally) -> None:
+        nonlocal looked_at, taken
+        looked_at += page.looked_at
+        # An earlier try has counted all of the page at which it ended.
+        if looked_at > action.counted:
+            taken += page.approved
+            book.note(action.id, counted=looked_at, taken=taken)
+
+    name, total, pages = approval_undo.undo(
+        services, action.project, batch, again=again, before=count
+    )
+    book.note(action.id, batch=name, total=total or action.counted)
+    for _ in pages:
+        book.note(action.id, done=looked_at)
         between()
-    return tally.approved, tally.looked_at - tally.approved
+    return taken, max(looked_at, action.counted) - taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -37,7 +37,12 @@ def count(services: Services, project: int, batch: str) -> int:
 
 
 def undo(
-    services: Services, project: int, batch: str, *, again: bool
+    services: Services,
+    project: int,
+    batch: str,
+    *,
+    again: bool,
+    before: Callable[[Tally], None] = lambda _: None,
 ) -> tuple[str, int, Iterator[Tally]]:
     """Take back one batch of approvals, all of it that nobody has edited since.
 
@@ -47,6 +52,7 @@ def undo(
         batch: its name; "" for the newest.
         again: whether it was there once: Label Studio may have finished an undo whose answer was
             lost, and nothing is left to be taken back.
+        before: is told what will come of each page, before any of it is taken back.
 
     Returns:
         its name;
@@ -66,15 +72,21 @@ def undo(
         there = ", ".join(found) or "none"
         raise SettingsError(f"project {project} has no batch {name!r}; there are: {there}")
     tasks = approvals.tasks_of_batch(services.client, project, name)
-    return name, len(tasks), _undo(services.client, opened, tasks, found[name])
+    return name, len(tasks), _undo(services.client, opened, tasks, found[name], before)
 
 
 def _undo(
-    client: LabelStudio, project: Project, tasks: NDArray[np.int64], versions: Sequence[str]
+    client: LabelStudio,
+    project: Project,
+    tasks: NDArray[np.int64],
+    versions: Sequence[str],
+    before: Callable[[Tally], None],
 ) -> Iterator[Tally]:
     for start in range(0, len(tasks), _UNDO_PAGE):
         for page in read_tasks(client, project, "", tasks[start : start + _UNDO_PAGE]):
             ours = page.approvals.take(np.isin(page.approvals.version, versions))
+            tally = Tally(looked_at=len(page), approved=len(ours.id))
+            before(tally)
             approvals.take_back(client, ours)
-            yield Tally(looked_at=len(page), approved=len(ours.id))
+            yield tally
     approvals.forget_batch(client, project.id, versions)

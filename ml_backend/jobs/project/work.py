@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.views import QUEUE
 from ml_backend.labelstudio.writer import set_model_version
+from ml_backend.marks import SEPARATOR, Mark
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import honour
@@ -36,6 +37,9 @@ from ml_backend.storage.looks import QUIET, UNKNOWN
 from ml_backend.storage.standing import Standing
 
 __all__ = ["Outcome", "ProjectWork"]
+
+#: Flags of tasks whose next change of labels may be a correction, and is told then.
+_OPEN: Final = (NEEDS_REVIEW, CONFIRMED)
 
 
 @dataclass(slots=True)
@@ -84,7 +88,9 @@ class ProjectWork:
         """
         errors: dict[str, str] = {}
         for page, waiting in self._pages(tasks):
-            predicted = self._predict(page)
+            predicted, labels = self._predict(page)
+            # An answer is scored next: what was changed is told from what is kept.
+            self._keep_labels(page.id[~_answered(page)], predicted, labels)
             before_writing()
             refused, more, _ = self.prelabelling.write(page, predicted, waiting, errors)
             flagged = page.said("flag")
@@ -106,9 +112,7 @@ class ProjectWork:
         """
         outcome, opened = Outcome(), self.opened
         for page, waiting in self._pages(tasks):
-            # Before they are taken for what was last looked at.
-            before = self._labels(page, np.isin(page.said("flag"), (NEEDS_REVIEW, CONFIRMED)))
-            predicted = self._predict(page)
+            predicted, labels = self._predict(page)
             before_writing()
             refused, more, changed = self.prelabelling.write(
                 page, predicted, waiting, outcome.errors
@@ -140,14 +144,16 @@ class ProjectWork:
                 decision,
                 partial(self.prelabelling.create, waiting),
                 partial(self.prelabelling.delete, page, changed, waiting),
-                self._changed(page, predicted, before, state.flag, decision.flag),
+                self._changed(page, predicted, labels, decision.flag),
             )
+            # Only now: what was changed is told from what is kept, by another try too.
+            self._keep_labels(page.id, predicted, labels)
             opened.noting.scored(page, predicted.controls, shown, nearby)
             opened.noting.decided(page, honoured)
             outcome.errors.update({str(task): refusal(task, "suggestion") for task in fixless})
-            outcome.flagged += int(decision.describe.sum())
-            bad = [*predicted.errors, *refused, *fixless]
             flagged = decision.flag == NEEDS_REVIEW
+            outcome.flagged += int(flagged.sum())
+            bad = [*predicted.errors, *refused, *fixless]
             self.comparison.keep(page, bad, more + suggested, told(scores), priority, flagged)
         return outcome
 
@@ -235,43 +241,56 @@ class ProjectWork:
         for page in read_tasks(opened.services.client, opened.project, prefix, tasks):
             yield page, waiting
 
-    def _labels(self, page: TaskPage, wanted: NDArray[np.bool_]) -> list[StoredLabels]:
-        """Return the labels of some tasks as they were last looked at, by control tag."""
-        store, project = self.opened.services.store, self.opened.project.id
-        tasks = page.id[wanted]
-        controls = self.opened.controls if len(tasks) else ()
-        return [store.get_labels(project, control, tasks) for control in controls]
-
     def _changed(
         self,
         page: TaskPage,
         predicted: PredictedTasks,
-        before: list[StoredLabels],
-        stood: NDArray[np.str_],
+        labels: list[StoredLabels],
         flag: NDArray[np.str_],
     ) -> dict[int, str]:
         """Say what was changed in the tasks that have just been corrected, by row."""
-        corrected = (flag == CORRECTED) & np.isin(stood, (NEEDS_REVIEW, CONFIRMED))
-        after = self._labels(page, corrected)
-        if not after:
+        tasks = page.id[(flag == CORRECTED) & np.isin(page.said("flag"), _OPEN)]
+        if not len(tasks):
             return {}
+        store, project = self.opened.services.store, self.opened.project.id
         said = [
-            amended(table.control, old, new)
-            for table, old, new in zip(predicted.controls, before, after, strict=True)
+            amended(table.control, store.get_labels(project, table.control, tasks), now.of(tasks))
+            for table, now in zip(predicted.controls, labels, strict=True)
         ]
         words = as_reason(CORRECTED, said)
         return {row: words[task] for row, task in enumerate(page.id.tolist()) if task in words}
 
-    def _predict(self, page: TaskPage) -> PredictedTasks:
+    def _predict(self, page: TaskPage) -> tuple[PredictedTasks, list[StoredLabels]]:
+        """Predict and embed a page; return its labels beside that, by control tag."""
         opened = self.opened
         project, services = opened.project, opened.services
         predicted = services.prediction.predict(
             project.id, project.config, opened.settings, page.inputs, OnePass(opened.vectors, page)
         )
-        for table, labels in zip(predicted.controls, page.annotations.labels, strict=True):
-            said = page_labels(page, table, labels)
-            services.store.put_labels(project.id, table.control, page.id, said)
-            wrong = opened.vectors.embed(table.control, page.inputs, said)
+        said = [
+            page_labels(page, table, labels)
+            for table, labels in zip(predicted.controls, page.annotations.labels, strict=True)
+        ]
+        for table, labels in zip(predicted.controls, said, strict=True):
+            wrong = opened.vectors.embed(table.control, page.inputs, labels)
             for task, reason in wrong.items():
                 predicted.errors.setdefault(task, reason)
-        return predicted
+        return predicted, said
+
+    def _keep_labels(
+        self, tasks: NDArray[np.int64], predicted: PredictedTasks, labels: list[StoredLabels]
+    ) -> None:
+        """Keep the labels of some of a page's tasks as they were read."""
+        store, project = self.opened.services.store, self.opened.project.id
+        for table, said in zip(predicted.controls, labels, strict=True):
+            store.put_labels(project, table.control, tasks, said.of(tasks))
+
+
+def _answered(page: TaskPage) -> NDArray[np.bool_]:
+    """Which open tasks have other labels by now than their mark says, bool (T,)."""
+    marks = [Mark.parse(text) for text in page.said("seen").tolist()]
+    other = [
+        not mark.is_silent and SEPARATOR.join(sorted(mark.digests)) != digest
+        for mark, digest in zip(marks, page.digest.tolist(), strict=True)
+    ]
+    return np.isin(page.said("flag"), _OPEN) & np.array(other, dtype=np.bool_)

@@ -24,6 +24,12 @@ _MOST: Final = 3
 #: A model or an image that was mended meanwhile gets another chance.
 _KEPT_S: Final = 24 * 3600
 
+#: The day is counted from the first death: what is looked at meanwhile puts off no second chance.
+_BEGIN: Final = """
+for at = 2, #ARGV do redis.call('HINCRBY', KEYS[1], ARGV[at], 1) end
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+"""
+
 
 class Crashes:
     """What was under way when processes died.
@@ -34,6 +40,7 @@ class Crashes:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
+        self._begin = connection.register_script(_BEGIN)
         #: The steps that this process is in the midst of; it does its jobs on one thread.
         self._steps: list[str] = []
 
@@ -106,11 +113,7 @@ class Crashes:
 
     @contextmanager
     def _under_way(self, key: str, names: list[str]) -> Iterator[None]:
-        with self._redis.pipeline() as pipe:
-            for name in names:
-                pipe.hincrby(key, name, 1)
-            pipe.expire(key, _KEPT_S)
-            pipe.execute()
+        self._begin(keys=[key], args=[_KEPT_S, *names])
         try:
             yield
         finally:

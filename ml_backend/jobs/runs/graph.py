@@ -97,15 +97,16 @@ class RunGraph:
         """Take up a run that has ended where it stopped; shards that are done stay done.
 
         Raises:
-            RunError: when there is none, it goes on, or it left nothing undone.
+            RunError: when there is none, it goes on, or it left nothing undone and without error.
         """
         run = self.find(run_id)
         if run.state not in ENDED:
             raise RunError(f"run {run.id} is still {run.state}: cancel it first")
         stage = self.checkpoints(run).take_up() or run.stage
-        if stage == "done":
+        if stage == "done" and not run.errors:
             raise RunError(f"run {run.id} left nothing undone: begin a new one")
-        if not self.checkpoints(run).known():
+        # What single tasks failed of may be mended: the listing finds them again.
+        if stage == "done" or not self.checkpoints(run).known():
             stage = STAGES[0]
         crashes = Crashes(self._redis)
         crashes.forgive_tasks(run.project)

@@ -180,7 +180,7 @@ function RunItem({ run }: { run: Run }) {
             Cancel
           </button>
         )}
-        {ended && run.state !== "done" && mayChange.value && (
+        {ended && (run.state !== "done" || errors.length > 0) && mayChange.value && (
           <button type="button" class="button" onClick={() => void changeRun(run, "retry")}>
             <Icon name="retry" /> Retry
           </button>
