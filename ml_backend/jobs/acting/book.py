@@ -47,11 +47,11 @@ class Wish:
         tasks: with these tasks.
         regions: with these regions: task, and place in its list of human regions under ``control``.
         tag: the tag to set or to take away.
-        to: where a batch goes, as ``batches.Order`` has it.
+        to: where a batch goes, as ``jobs.batches.orders.Order`` has it.
         confidence: from where the model's word is enough to approve.
         control: name of the control tag that regions are counted under.
         top: how many from the top of the queue a batch takes where no tasks are named, as
-            ``batches.Order`` has it.
+            ``jobs.batches.orders.Order`` has it.
         kinds: which kinds of findings it takes then.
         batch: the batch to withdraw, or of approvals to take back.
     """

@@ -1,7 +1,8 @@
 """Relabel batches: sent, brought back, listed, withdrawn.
 
 What stands is read from Label Studio each time, so each step can be repeated at any time: it finds
-nothing left to do. Redis only knows which projects' events are answers.
+nothing left to do. Redis only knows what Label Studio cannot tell: which projects' events are
+answers, which orders were cancelled, which answers are held and why.
 """
 
 from __future__ import annotations
