@@ -196,7 +196,7 @@ def test_actions_that_wait_are_counted(client, book, redis_url):
     asked = {"action": "flag", "tasks": [1]}
     codes = [client.post("/api/projects/1/actions", json=asked).status_code for _ in range(22)]
     assert codes == [202] * 20 + [429] * 2
-    for one in book.of_project(MINE, KEPT):
+    for one in book.of_project(MINE):
         book.note(one.id, state="done")
     assert client.post("/api/projects/1/actions", json=asked).status_code == 202
 
@@ -208,7 +208,7 @@ def test_old_actions_are_forgotten_with_all_that_they_named(book, redis_url):
     for _ in range(KEPT):
         book.open(MINE, Wish("flag", (1,)), 1)
     assert not list(connection.scan_iter(f"relook:action:{first.id}*"))
-    assert len(book.of_project(MINE, 2 * KEPT)) == KEPT
+    assert len(book.of_project(MINE)) == KEPT
 
 
 def test_pages_that_look_are_counted_by_caller(monkeypatch):
