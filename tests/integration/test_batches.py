@@ -361,7 +361,7 @@ def test_a_batch_of_one_kind_and_the_top_of_it(bench):
     assert out() == {missing[0]}
     # What is out counts as part of the top.
     assert "nothing to send" in order("--kind", "missing", "--top", "1")
-    assert ": 1 task sent" in order("--kind", "missing", "--kind", "badly drawn")
+    assert ": 1 task sent" in order("--kind", "missing", "--kind", "badly_drawn")
     assert out() == set(missing)
     assert "nothing to send" in order("--kind", "spurious")
     more = set(urgent[:3]) - set(missing)

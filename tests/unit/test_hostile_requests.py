@@ -9,7 +9,8 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from ml_backend.errors import ConfigError
+from ml_backend.commands.choosing import require_kinds
+from ml_backend.errors import ConfigError, SettingsError
 from ml_backend.jobs.acting.book import KEPT, ActionBook, Wish
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
@@ -189,6 +190,15 @@ def test_a_batch_that_stayed_is_taken_back_wherever_others_go_by_now(client, boo
     book.note(stayed.id, batch=stayed.id[:6])
     book.note(stayed.id, state="done", undoable=1)
     assert client.post(f"/api/actions/{stayed.id}/undo").status_code == 202
+
+
+def test_a_batch_of_a_kind_that_is_none_is_refused_by_name(client):
+    asked = {"action": "batch", "queue": {"kinds": ["flagged", "mislabeled"]}}
+    answer = client.post("/api/projects/1/actions", json=asked)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body.queue.kinds.1: Input should be 'mislabelled',")
+    with pytest.raises(SettingsError, match=r"--kind wants one of .*, flagged, not 'mislabeled'"):
+        require_kinds(["flagged", "mislabeled"])
 
 
 def test_actions_that_wait_are_counted(client, book, redis_url):
