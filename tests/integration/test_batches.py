@@ -288,6 +288,11 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     assert (row["batch"], row["project"], row["sent"], row["open"]) == (batch, project, 1, 1)
     tab = bench.client.views.list(project=project)[-1]
     assert tab.data["title"] == f"Relabel {batch}"
+    # Its title is people's to change, and the Data Manager drops our mark as it saves; a tab of
+    # theirs with the same filter is none of ours.
+    data = {key: value for key, value in tab.data.items() if key != "relook"} | {"title": "Mine"}
+    bench.client.views.update(id=str(tab.id), project=project, data=data)
+    theirs = bench.client.views.create(project=project, data={**data, "title": "Theirs"}).id
     (task,) = [one.id for one in bench.client.tasks.list(project=project, view=tab.id)]
     assert send(bench, project, to="here", top=1)["sent"] == 0
     other = send(bench, project, to="here")["batch"]
@@ -307,6 +312,8 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     assert send(bench, project, tasks=(unflagged,))["sent"] == 0
     assert batches_of(bench, project).cancel(chosen["batch"]) == (0, 1)
     assert batches_of(bench, project).cancel(batch) == (0, 0)
+    left = {one.id for one in bench.client.views.list(project=project)}
+    assert (theirs in left, tab.id in left) == (True, False)
     assert [bench.task(one).data.get("relook_batch") or "" for one in every] == [""] * 3
     # What another project's export brought along names no batch of this one.
     write_field(bench.client, project, "relook_batch", dict.fromkeys(tasks, "elsewhere"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, TypeVar
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 
+from ml_backend.jobs.batches.take_back import held_answers
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 from ml_backend.labelstudio.relabel.corrections import Relabelled, originals, read_relabelled
@@ -18,6 +19,7 @@ from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from ml_backend.labelstudio.tasks.reader import Project, read_tasks
 from ml_backend.review.batch import Answers, Fate, Originals, Sent, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED
+from ml_backend.services import Services
 
 __all__ = ["Progress", "read_progress"]
 
@@ -60,31 +62,25 @@ class Progress:
     held: dict[int, str] = field(default_factory=dict)
 
 
-def read_progress(
-    client: LabelStudio,
-    source: Project,
-    prefix: str,
-    held: Callable[[int], Mapping[int, str]],
-) -> list[Progress]:
+def read_progress(services: Services, source: Project, prefix: str) -> list[Progress]:
     """Return how each batch of a project stands.
 
     Args:
-        client: a signed-in client.
+        services: this process' parts.
         source: the project whose tasks went out.
         prefix: what the names of Relook's own fields begin with.
-        held: tells which answers of a relabel project were refused: task there to the reason.
 
     Raises:
         LabelStudioError: when it cannot be read.
     """
-    found: dict[str, Progress] = {}
+    client, mailbox, found = services.client, services.mailbox, dict[str, Progress]()
     for target in find_relabel_projects(client, source.id):
         pages = list(_read_copies(client, source, prefix, target))
         if pages:
             sent, answers, now = zip(*pages, strict=True)
             copies = _joined(sent), _joined(answers), _joined(now)
-            _count(source.id, target, copies, held(target), found)
-    return [*found.values(), *_read_progress_here(client, source.id, prefix)]
+            _count(source.id, target, copies, held_answers(mailbox, target), found)
+    return [*found.values(), *_read_progress_here(services, source.id, prefix)]
 
 
 def _read_copies(
@@ -162,10 +158,11 @@ def _count(
             )
 
 
-def _read_progress_here(client: LabelStudio, project: int, prefix: str) -> list[Progress]:
+def _read_progress_here(services: Services, project: int, prefix: str) -> list[Progress]:
     """Return how the batches that stayed in the project stand."""
+    client, tabs = services.client, services.mailbox.tabs_of(project).values()
     found = []
-    for tab in batch_tabs(client, project, prefix):
+    for tab in batch_tabs(client, project, prefix, tabs):
         flags = list(read_flags(client, project, prefix, tab.batch).values())
         done = flags.count(CORRECTED) + flags.count(CONFIRMED)
         found.append(

@@ -15,12 +15,13 @@ from ml_backend.labelstudio.tasks.reader import Project, TaskPage, read_tasks
 from ml_backend.marks import Mark
 from ml_backend.review.batch import Fate, Waiting, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.services import Services
 
 __all__ = ["read_queue"]
 
 
 def read_queue(
-    client: LabelStudio,
+    services: Services,
     source: Project,
     prefix: str,
     targets: Iterable[int],
@@ -32,7 +33,7 @@ def read_queue(
     that stayed in the project is so until its verdict, or until the batch's tab is gone.
 
     Args:
-        client: a signed-in client.
+        services: this process' parts.
         source: the project.
         prefix: what the names of Relook's own fields begin with.
         targets: its relabel projects.
@@ -41,8 +42,9 @@ def read_queue(
     Raises:
         LabelStudioError: when they cannot be read.
     """
+    client, tabs = services.client, services.mailbox.tabs_of(source.id).values()
     waiting, out = read_waiting(client, source.id, prefix), set[int]()
-    for tab in batch_tabs(client, source.id, prefix):
+    for tab in batch_tabs(client, source.id, prefix, tabs):
         flags = read_flags(client, source.id, prefix, tab.batch)
         out |= {task for task, flag in flags.items() if flag not in (CORRECTED, CONFIRMED)}
     asked = {*waiting.task.tolist(), *chosen}

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ from ml_backend.jobs.batches.orders import cancel as note_cancelled
 from ml_backend.jobs.batches.progress import Progress, read_progress
 from ml_backend.jobs.batches.queue import read_queue
 from ml_backend.jobs.batches.take_back import (
-    held_answers,
     look_again,
     remember_relabel_project,
     take_back_beside,
@@ -115,7 +113,7 @@ class Batches:
                 # A batch goes out at this moment: what it leaves is counted the next time.
                 return Dispatch()
             found = find_relabel_projects(self._client, self._source.id)
-            waiting, out = read_queue(self._client, self._source, self._prefix, found)
+            waiting, out = read_queue(self._services, self._source, self._prefix, found)
             if len(choose(waiting, out)) < least:
                 return Dispatch()
             # Who writes a project's settings may have no rights in the project that they name.
@@ -152,8 +150,7 @@ class Batches:
         Raises:
             LabelStudioError: when it cannot be read.
         """
-        held = partial(held_answers, self._services.mailbox)
-        return read_progress(self._client, self._source, self._prefix, held)
+        return read_progress(self._services, self._source, self._prefix)
 
     def cancel(self, batch: str) -> tuple[int, int]:
         """Bring back what is answered and withdraw the rest; done again, there is nothing left.
@@ -193,7 +190,7 @@ class Batches:
             LabelStudioError: when they cannot be read.
         """
         found = find_relabel_projects(self._client, self._source.id)
-        return read_queue(self._client, self._source, self._prefix, found, tasks)[1]
+        return read_queue(self._services, self._source, self._prefix, found, tasks)[1]
 
     @property
     def _prefix(self) -> str:
@@ -240,7 +237,7 @@ class Batches:
         self, order: Order, sent: Collection[int], found: Iterable[int]
     ) -> NDArray[np.int64]:
         """Return what an order has still to send, in the order in which it goes out."""
-        waiting, out = read_queue(self._client, self._source, self._prefix, found, order.tasks)
+        waiting, out = read_queue(self._services, self._source, self._prefix, found, order.tasks)
         out |= set(sent)
         if order.tasks:
             return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
