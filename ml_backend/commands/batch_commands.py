@@ -47,6 +47,8 @@ def batch(
     ended = _act(project, "batch", **wanted)
     if ended["batch"]:
         _say.print(f"batch {ended['batch']}: {ended['said']}", markup=False, soft_wrap=True)
+    elif task:
+        _say.print(ended["said"], markup=False, soft_wrap=True)
     else:
         _say.print("nothing to send: what was asked for is in a batch already, or not in the queue")
 

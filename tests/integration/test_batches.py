@@ -104,7 +104,7 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     )
     assert [p["model_version"] for p in served["predictions"]] == ["relook-suggestion"]
 
-    assert send(bench, project) == {"batch": "", "sent": 0, "warning": ""}
+    assert send(bench, project) == {"batch": "", "sent": 0, "warning": "", "gone": 0}
 
     annotator.submit(copies[fixed].id, suggestion.result)
     reviewer.submit(copies[kept].id, current_label(copies[kept]))

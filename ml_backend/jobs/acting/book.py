@@ -19,6 +19,7 @@ from ml_backend.labelstudio.tasks.own_fields import OwnFields
 
 __all__ = [
     "KEPT",
+    "NOT_THERE",
     "UNDER_WAY",
     "Action",
     "ActionBook",
@@ -30,6 +31,9 @@ __all__ = [
 
 #: States that end by themselves; the others are done, failed and undone.
 UNDER_WAY: Final = ("queued", "doing", "undoing")
+
+#: Why tasks are left out that were deleted, or are another project's.
+NOT_THERE: Final = "not in this project"
 
 _JOBS: Final = "ml_backend.jobs.actions."
 _TIMEOUT_S: Final = 6 * 3600

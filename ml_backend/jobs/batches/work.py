@@ -48,6 +48,7 @@ from ml_backend.labelstudio.relabel.batches import (
 )
 from ml_backend.labelstudio.relabel.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_batch
+from ml_backend.labelstudio.tasks.listing import those_there
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.webhooks import copy_webhook
 from ml_backend.review.batch import choose
@@ -212,7 +213,7 @@ class Batches:
             return self._stay(order)
         found = find_relabel_projects(self._client, self._source.id)
         target, sent = self._begun(order.token, found)
-        chosen, count, warning = self._chosen(order, sent, found), len(sent), ""
+        (chosen, gone), count, warning = self._chosen(order, sent, found), len(sent), ""
         for page in self._pages(chosen):
             if not len(page):
                 continue
@@ -224,7 +225,7 @@ class Batches:
             send_tasks(self._client, target, tasks)
             count += len(tasks)
             self._meanwhile(0)
-        return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
+        return Dispatch(f"{target}-{order.token}" if count else "", count, warning, gone)
 
     def _begun(self, token: str, found: Iterable[int]) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
@@ -235,15 +236,17 @@ class Batches:
 
     def _chosen(
         self, order: Order, sent: Collection[int], found: Iterable[int]
-    ) -> NDArray[np.int64]:
-        """Return what an order has still to send, in the order in which it goes out."""
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return what an order has still to send, in this order, and how many tasks are gone."""
         waiting, out = read_queue(self._services, self._source, self._prefix, found, order.tasks)
         out |= set(sent)
         if order.tasks:
-            return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
+            there = those_there(self._client, self._source.id, order.tasks)
+            free = [task for task in order.tasks if task in there and task not in out]
+            return np.array(free, dtype=np.int64), len({*order.tasks} - {*sent} - there)
         chosen = choose(waiting, out, order.top, order.kinds)
         size = self._settings.batch_size
-        return chosen if order.top or not size else chosen[: max(size - len(sent), 0)]
+        return chosen if order.top or not size else chosen[: max(size - len(sent), 0)], 0
 
     def _target(self, order: Order, begun: int, found: Mapping[int, str]) -> tuple[int, str]:
         """Return the project that an order's tasks go to, and what is to be known of it."""
@@ -281,11 +284,11 @@ class Batches:
 
     def _stay(self, order: Order) -> Dispatch:
         begun = self._here.begun(order.token)
-        chosen = self._chosen(order, begun, find_relabel_projects(self._client, self._source.id))
-        if not (count := len(begun) + len(chosen)):
-            return Dispatch()
-        self._here.send(order, chosen)
-        return Dispatch(order.token, count)
+        found = find_relabel_projects(self._client, self._source.id)
+        chosen, gone = self._chosen(order, begun, found)
+        if count := len(begun) + len(chosen):
+            self._here.send(order, chosen)
+        return Dispatch(order.token if count else "", count, gone=gone)
 
     def _withdraw(self, target: int, batch: str, earlier: int) -> int:
         tasks = read_untouched(self._client, target, batch)
