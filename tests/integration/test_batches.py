@@ -266,6 +266,26 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
     assert len(bench.task(first).annotations) == 2
 
 
+def test_an_answer_that_is_deleted_at_the_source_comes_back_no_more(bench, annotator):
+    project, (task, _) = flagged(bench, 2, seed=65)
+    copy = relabel_tasks(bench, send(bench, project, tasks=(task,))["batch"])[task]
+    annotator.submit(copy.id, current_label(copy))
+    wait_for(lambda: bench.flag(task) == "confirmed", "the verdict 'confirmed'")
+    _, answer = sorted(bench.task(task).annotations, key=lambda one: one["id"])
+    bench.client.annotations.delete(id=answer["id"])
+    bench.settle(project)
+    (row,) = listed(bench, project)
+    assert (row["ready"], row["done"], list(row["conflicts"])) == (0, 0, [task])
+    assert "somebody has deleted it there since" in row["conflicts"][task]
+    assert batches_of(bench, project).bring_back() == 0
+    assert len(bench.task(task).annotations) == 1
+    assert task not in batches_of(bench, project).out([task])
+    # Whoever saves the answer again gives another.
+    (given,) = bench.task(copy.id).annotations
+    annotator.update(given["id"], current_label(copy))
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the second answer")
+
+
 def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annotator):
     project, (task, _) = flagged(bench, 2, seed=74)
     copy = relabel_tasks(bench, send(bench, project)["batch"])[task]

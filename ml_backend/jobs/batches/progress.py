@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import numpy as np
 from label_studio_sdk import LabelStudio
 
-from ml_backend.jobs.batches.take_back import held_answers
+from ml_backend.jobs.batches.take_back import held_answers, written_answers
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 from ml_backend.labelstudio.relabel.corrections import Relabelled, originals, read_relabelled
@@ -43,7 +43,8 @@ class Progress:
         done: corrected or confirmed.
         superseded: never written back, and sent again since.
         gone: the source task was deleted, or the copy names none any more.
-        conflicts: source tasks whose labels changed after they were sent, with the mend.
+        conflicts: source tasks whose labels changed after they were sent, or whose answer was
+            deleted there, with the mend.
         held: tasks of its project whose answers cannot go back for another reason, with the mend.
     """
 
@@ -75,7 +76,7 @@ def read_progress(services: Services, source: Project, prefix: str) -> list[Prog
     """
     client, mailbox, found = services.client, services.mailbox, dict[str, Progress]()
     for target in find_relabel_projects(client, source.id):
-        pages = list(_read_copies(client, source, prefix, target))
+        pages = list(_read_copies(services, source, prefix, target))
         if pages:
             sent, answers, now = zip(*pages, strict=True)
             copies = _joined(sent), _joined(answers), _joined(now)
@@ -84,22 +85,27 @@ def read_progress(services: Services, source: Project, prefix: str) -> list[Prog
 
 
 def _read_copies(
-    client: LabelStudio, source: Project, prefix: str, target: int
+    services: Services, source: Project, prefix: str, target: int
 ) -> Iterator[_Copies]:
     """Read the copies in a relabel project page by page: their columns, not all that they hold."""
+    client = services.client
     with explained(f"listing the tasks of relabel project {target}"):
         copies = [int(task.id) for task in list_tasks(client, target, "id")]
     for start in range(0, len(copies), _PAGE):
         for table in read_relabelled(client, target, copies[start : start + _PAGE]):
             if table.source == source.id:
-                yield table.sent, table.answers, _originals(client, source, prefix, table)
+                written = written_answers(services.mailbox, target, table.sent.task.tolist())
+                now = _originals(client, source, prefix, table, written)
+                yield table.sent, table.answers, now
 
 
-def _originals(client: LabelStudio, source: Project, prefix: str, table: Relabelled) -> Originals:
+def _originals(
+    client: LabelStudio, source: Project, prefix: str, table: Relabelled, written: Mapping[int, str]
+) -> Originals:
     """Read how source tasks stand; of those that nobody has answered, only whether they do."""
     answered = table.sent.source[table.answers.id >= 0]
     read = np.intersect1d(table.sources, answered)
-    now = originals(table, list(read_tasks(client, source, prefix, read)))
+    now = originals(table, list(read_tasks(client, source, prefix, read)), written)
     others = np.setdiff1d(table.sources, read).tolist()
     there = list(read_own_fields(client, source.id, prefix, others)) if others else []
     return replace(now, there=now.there | np.isin(table.sent.source, there))
@@ -133,15 +139,15 @@ def _count(
         one.corrected += became == Fate.DONE and not same[row]
         task, copy = int(sent.source[row]), int(sent.task[row])
         if became == Fate.CONFLICT:
-            meanwhile = (
-                f"somebody labelled it while the answer (task {copy} of project {target}) was "
-                "written: both stand there."
-                if now.overtaken[row]
-                else f"its labels changed after it was sent, so the answer (task {copy} of project "
-                f"{target}) was not written."
-            )
+            answer = f"the answer (task {copy} of project {target})"
+            if now.overtaken[row]:
+                why = f"somebody labelled it while {answer} was written: both stand there."
+            elif now.returned[row]:
+                why = f"{answer} had come back, and somebody has deleted it there since."
+            else:
+                why = f"its labels changed after it was sent, so {answer} was not written."
             one.conflicts[task] = (
-                f"task {task}: {meanwhile} `relook batch {source} --task {task}` sends it "
+                f"task {task}: {why} `relook batch {source} --task {task}` sends it "
                 "again as it now stands; or settle it by hand."
             )
         elif task < 0:

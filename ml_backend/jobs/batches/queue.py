@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import numpy as np
-from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.jobs.batches.take_back import written_answers
 from ml_backend.labelstudio.relabel.corrections import originals, read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_out, read_waiting
 from ml_backend.labelstudio.relabel.tabs import batch_tabs, read_flags
@@ -51,20 +51,21 @@ def read_queue(
     for target in targets:
         unanswered, answered = read_out(client, target, source.id)
         copies = [copy for copy, task in answered.items() if task in asked]
-        out |= unanswered | _on_the_way(client, source, prefix, target, copies)
+        out |= unanswered | _on_the_way(services, source, prefix, target, copies)
     return waiting, out
 
 
 def _on_the_way(
-    client: LabelStudio, source: Project, prefix: str, target: int, copies: list[int]
+    services: Services, source: Project, prefix: str, target: int, copies: list[int]
 ) -> set[int]:
     """Return the sources of those answered copies that are not yet written back and scored."""
-    found: set[int] = set()
+    client, found = services.client, set[int]()
     for table in read_relabelled(client, target, copies):
         if table.source != source.id:
             continue
         pages = list(read_tasks(client, source, prefix, table.sources))
-        fate = fates(table.sent, table.answers, originals(table, pages))
+        written = written_answers(services.mailbox, target, table.sent.task.tolist())
+        fate = fates(table.sent, table.answers, originals(table, pages, written))
         found |= set(table.sent.source[fate == Fate.READY].tolist())
         done = table.sent.source[fate == Fate.DONE]
         found |= {task for page in pages for task in _unscored(page, done)}

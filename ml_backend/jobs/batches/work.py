@@ -2,7 +2,7 @@
 
 What stands is read from Label Studio each time, so each step can be repeated at any time: it finds
 nothing left to do. Redis only knows what Label Studio cannot tell: which projects' events are
-answers, which orders were cancelled, which answers are held and why.
+answers, which orders were cancelled, which answers were written, which are held and why.
 """
 
 from __future__ import annotations
