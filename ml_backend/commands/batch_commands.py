@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ml_backend.commands.choosing import ids_of
+from ml_backend.commands.choosing import ids_of, require_kinds
 
 __all__ = ["add_batch_commands"]
 
@@ -38,6 +38,7 @@ def batch(
     ] = "",
 ) -> None:
     """Send the top of the queue, or chosen tasks, to be labelled again."""
+    require_kinds(kind or [])
     wanted: dict[str, Any] = {"options": {"to": to}}
     if task:
         wanted["tasks"] = ids_of(",".join(task))
@@ -46,6 +47,8 @@ def batch(
     ended = _act(project, "batch", **wanted)
     if ended["batch"]:
         _say.print(f"batch {ended['batch']}: {ended['said']}", markup=False, soft_wrap=True)
+    elif task:
+        _say.print(ended["said"], markup=False, soft_wrap=True)
     else:
         _say.print("nothing to send: what was asked for is in a batch already, or not in the queue")
 

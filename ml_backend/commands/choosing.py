@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
 from ml_backend.errors import SettingsError
+from ml_backend.settings import QueueKind
 
-__all__ = ["FilterOption", "TaskOption", "filter_of", "ids_of"]
+__all__ = ["FilterOption", "TaskOption", "filter_of", "ids_of", "require_kinds"]
 
 #: More would be no task's id, and fit into no column.
 _DIGITS: Final = 18
@@ -50,3 +52,14 @@ def ids_of(text: str) -> list[int] | None:
     if wrong:
         raise SettingsError(f"--task wants task ids joined by commas, not {wrong[0]!r}")
     return [int(part) for part in parts]
+
+
+def require_kinds(texts: Sequence[str]) -> None:
+    """Make sure that kinds of findings were typed.
+
+    Raises:
+        SettingsError: when one is none.
+    """
+    kinds = get_args(QueueKind)
+    if wrong := [text for text in texts if text not in kinds]:
+        raise SettingsError(f"--kind wants one of {', '.join(kinds)}, not {wrong[0]!r}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 
 from ml_backend.errors import RelookError, is_lasting
-from ml_backend.jobs.acting.book import Action, ActionBook, Wish
+from ml_backend.jobs.acting.book import NOT_THERE, Action, ActionBook, Wish
 from ml_backend.jobs.acting.field_actions import change, restore
 from ml_backend.jobs.approvals.action import approve, take_back
 from ml_backend.jobs.batches.orders import IN_BATCH, Order
@@ -87,7 +87,8 @@ def _send(action: Action, book: ActionBook, wish: Wish) -> str:
     made = Batches(services(), action.project, let_others).send(order)
     total = len(wish.tasks) or made.sent
     book.note(action.id, done=total, total=total, undoable=int(bool(made.batch)), batch=made.batch)
-    said = _sentence(made.sent, {IN_BATCH: total - made.sent}, "sent")
+    left = {IN_BATCH: total - made.sent - made.gone, NOT_THERE: made.gone}
+    said = _sentence(made.sent, left, "sent")
     return f"{said}; {made.warning}" if made.warning else said
 
 

@@ -163,7 +163,7 @@ def reconcile(project: int) -> None:
         if not Connections(mailbox, project).look(client):
             _let_go(project)
             return
-        find_lost_events(client, mailbox, project, services().looks)
+        _find_lost_events(project)
         begin_if_changed(mailbox, project, read_config(client, project))
     except ProjectGoneError:
         if not _forget_gone(project):
@@ -176,6 +176,13 @@ def reconcile(project: int) -> None:
         _log.warning("project %s: its tabs are not looked after: %s", project, error)
     tend_batches(project)
     begin_if_due(mailbox, project)
+
+
+def _find_lost_events(project: int) -> None:
+    mailbox = services().mailbox
+    # A run reads the copies of a relabel project too, and brings no answer back.
+    looks = None if is_relabel_project(mailbox, project) else services().looks
+    find_lost_events(services().client, mailbox, project, looks)
 
 
 def _let_go(project: int) -> None:
@@ -198,7 +205,7 @@ def put_webhook_key(project: int) -> None:
         secret = settings.basic_auth_pass.get_secret_value()
         if put_key(services().client, project, settings.basic_auth_user, secret):
             # What was refused meanwhile is found again.
-            find_lost_events(services().client, services().mailbox, project, services().looks)
+            _find_lost_events(project)
     except ProjectGoneError:
         if not _forget_gone(project):
             raise

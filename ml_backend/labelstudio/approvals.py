@@ -66,14 +66,22 @@ def unlabelled_tasks(
         return _unlabelled(listed)
 
 
-def unlabelled_among(client: LabelStudio, project: int, tasks: Sequence[int]) -> NDArray[np.int64]:
-    """Read which of some tasks hold no annotation, as ``unlabelled_tasks`` does.
+def unlabelled_among(
+    client: LabelStudio, project: int, tasks: Sequence[int]
+) -> tuple[NDArray[np.int64], int]:
+    """Read which of some tasks hold no annotation, and how many are not in the project.
+
+    Returns:
+        ids as ``unlabelled_tasks`` has them; how many tasks are gone.
 
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    pages = named_tasks(client, project, tasks, _COUNTS)
-    return _unlabelled(task for page in pages for task in page)
+    free, gone = [np.empty(0, dtype=np.int64)], len(tasks)
+    for page in named_tasks(client, project, tasks, _COUNTS):
+        free.append(_unlabelled(page))
+        gone -= len(page)
+    return np.unique(np.concatenate(free)), gone
 
 
 def begun_tasks(client: LabelStudio, project: int) -> NDArray[np.int64]:

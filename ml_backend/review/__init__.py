@@ -1,1 +1,1 @@
-"""What the queue should say: pure decisions on columns, no Label Studio and no scores."""
+"""What the queue should say: decisions on columns; ``publish`` writes what differs."""

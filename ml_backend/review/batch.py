@@ -26,7 +26,8 @@ class Fate(StrEnum):
     DONE = "done"
     """The source task has the answer."""
     CONFLICT = "conflict"
-    """Answered, but the source task's labels changed meanwhile, or as it was written."""
+    """Answered, but the source task's labels changed meanwhile, or as it was written; or it was
+    written, and somebody has deleted it there."""
     SUPERSEDED = "superseded"
     """Never written back, and the source task was sent again since."""
     GONE = "gone"
@@ -100,6 +101,7 @@ class Originals:
         written: float64 (B,), when that one was last saved, seconds since 1970; 0 for none.
         untouched: bool (B,), whether nobody has saved that one since; true where there is none.
         overtaken: bool (B,), whether somebody labelled the task while that one was on the way.
+        returned: bool (B,), whether the answer was written there before, and may be gone by now.
     """
 
     there: NDArray[np.bool_]
@@ -110,6 +112,7 @@ class Originals:
     written: NDArray[np.float64]
     untouched: NDArray[np.bool_]
     overtaken: NDArray[np.bool_]
+    returned: NDArray[np.bool_]
 
 
 def choose(
@@ -146,7 +149,8 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
 
     An answer is written only onto labels that nobody else has changed: those that were sent, or
     those that came back before, where the relabeller saved another answer since. That holds for a
-    task that was sent again too; of two answers to it the one to the newer copy is written.
+    task that was sent again too; of two answers to it the one to the newer copy is written. One
+    that somebody has deleted there is not written again.
     """
     answered = answers.id >= 0
     came = answered & now.there & (now.back != "") & (now.made >= answers.made)
@@ -158,7 +162,7 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     expected = np.where(came & now.untouched, now.back, np.where(came, "", sent.digest))
     unchanged = (now.digest == expected) & (~came | now.untouched)
     agreed = answered & (now.digest == answers.digest) & ~unchanged
-    ready = answered & now.there & unchanged & ~settled & ~overtaken
+    ready = answered & now.there & unchanged & ~settled & ~overtaken & ~now.returned
 
     fate = np.full(len(sent), Fate.CONFLICT, dtype="<U10")
     fate[ready] = Fate.READY

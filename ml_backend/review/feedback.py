@@ -25,6 +25,7 @@ __all__ = [
     "Report",
     "Share",
     "Week",
+    "called",
     "report",
 ]
 
@@ -199,15 +200,16 @@ def report(
     """
     people = np.unique(work.author[~work.judged.review]).tolist()
     found = [
-        _annotator(work, mixes, number, person, names.get(person, _unnamed(person)))
+        _annotator(work, mixes, number, person, called(person, names))
         for number, person in enumerate(people)
     ]
     found.sort(key=lambda one: (-(one.share.share or 0.0), one.name))
     return Report(project, found, agreement)
 
 
-def _unnamed(person: int) -> str:
-    return f"user {person}" if person >= 0 else "nobody named"
+def called(person: int, names: Mapping[int, str]) -> str:
+    """Return what to call somebody by their user id; -1 is nobody that is named."""
+    return names.get(person, f"user {person}" if person >= 0 else "nobody named")
 
 
 def _annotator(

@@ -3,6 +3,7 @@
 from ml_backend.settings.project import (
     Kind,
     ProjectSettings,
+    QueueKind,
     Touched,
     project_settings,
     touched_by,
@@ -12,6 +13,7 @@ from ml_backend.settings.service import ServiceSettings, misspelt, service_setti
 __all__ = [
     "Kind",
     "ProjectSettings",
+    "QueueKind",
     "ServiceSettings",
     "Touched",
     "misspelt",

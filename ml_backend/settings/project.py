@@ -20,7 +20,14 @@ from pydantic import (
 from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
 
-__all__ = ["Kind", "ProjectSettings", "Touched", "project_settings", "touched_by"]
+__all__ = [
+    "Kind",
+    "ProjectSettings",
+    "QueueKind",
+    "Touched",
+    "project_settings",
+    "touched_by",
+]
 
 #: ``analysis.findings.KINDS``.
 Kind = Literal[
@@ -32,6 +39,9 @@ Kind = Literal[
     "outlier",
     "disagreement",
 ]
+
+#: Why a task can be in the queue: what was found, or that somebody flagged it.
+QueueKind = Literal[Kind, "flagged"]
 
 #: What is done again when a setting changes: pre-labels and scores of every task, the queue by
 #: the scores that are known, or nothing.

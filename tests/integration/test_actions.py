@@ -160,6 +160,20 @@ def test_a_batch_that_was_sent_before_a_worker_died_counts(bench: Bench, here, s
     assert batch["sent"] == 2
 
 
+@pytest.mark.parametrize("to", ["new", "here"])
+def test_tasks_that_are_not_there_are_neither_sent_nor_in_a_batch(
+    bench: Bench, here, signed_in, to: str
+):
+    project, tasks = here
+    before = len(bench.client.views.list(project=project))
+    found = done(signed_in, project, "batch", [10**8], to=to)
+    assert (found["said"], found["batch"]) == ("0 tasks sent; 1 left out: not in this project", "")
+    assert len(bench.client.views.list(project=project)) == before
+    found = done(signed_in, project, "batch", [tasks[1], 10**8], to=to)
+    assert found["said"] == "1 task sent; 1 left out: not in this project"
+    undone(signed_in, project, found["id"])
+
+
 def test_approvals_from_before_a_worker_died_count(bench: Bench, signed_in):
     blank = unlabelled(bench, 6, seed=96)
     assert bench.analyze(blank.project).state == "done"

@@ -49,7 +49,7 @@ class Unlabelled:
         return ApprovalWork.open(self.services, self.project)
 
     def approve(self, tasks: list[int] | None = None, batch: str = "b1") -> Any:
-        found = self.work.tasks(self.tasks if tasks is None else tasks)
+        found, _ = self.work.tasks(self.tasks if tasks is None else tasks)
         tallies = list(self.work.approve(found, SURE, batch))
         for tally in tallies[1:]:
             tallies[0].add(tally)
@@ -195,10 +195,12 @@ def test_the_undo_takes_back_what_nobody_has_edited(bench: Bench):
 def test_a_batch_of_the_page_is_older_than_one_that_came_after_it(bench: Bench):
     here = unlabelled(bench, 4, seed=83)
     book = ActionBook(bench.redis)
-    wish = Wish("approve", tuple(here.tasks[:2]), confidence=SURE)
-    action = book.open(here.project, wish, 2)
-    page, _ = approve_action(here.services, action, book, wish)
+    wish = Wish("approve", (*here.tasks[:2], 10**8), confidence=SURE)
+    action = book.open(here.project, wish, 3)
+    page, left = approve_action(here.services, action, book, wish)
     assert page.approved
+    assert page.approved + left.total() == 3
+    assert left["not in this project"] == 1
     named = book.read(action.id).batch
     # Tried again, it adds to the same batch.
     approve_action(here.services, book.read(action.id), book, wish)

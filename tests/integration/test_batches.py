@@ -104,7 +104,7 @@ def test_the_queue_goes_out_and_the_answers_come_back(bench, annotator, reviewer
     )
     assert [p["model_version"] for p in served["predictions"]] == ["relook-suggestion"]
 
-    assert send(bench, project) == {"batch": "", "sent": 0, "warning": ""}
+    assert send(bench, project) == {"batch": "", "sent": 0, "warning": "", "gone": 0}
 
     annotator.submit(copies[fixed].id, suggestion.result)
     reviewer.submit(copies[kept].id, current_label(copies[kept]))
@@ -266,6 +266,26 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
     assert len(bench.task(first).annotations) == 2
 
 
+def test_an_answer_that_is_deleted_at_the_source_comes_back_no_more(bench, annotator):
+    project, (task, _) = flagged(bench, 2, seed=65)
+    copy = relabel_tasks(bench, send(bench, project, tasks=(task,))["batch"])[task]
+    annotator.submit(copy.id, current_label(copy))
+    wait_for(lambda: bench.flag(task) == "confirmed", "the verdict 'confirmed'")
+    _, answer = sorted(bench.task(task).annotations, key=lambda one: one["id"])
+    bench.client.annotations.delete(id=answer["id"])
+    bench.settle(project)
+    (row,) = listed(bench, project)
+    assert (row["ready"], row["done"], list(row["conflicts"])) == (0, 0, [task])
+    assert "somebody has deleted it there since" in row["conflicts"][task]
+    assert batches_of(bench, project).bring_back() == 0
+    assert len(bench.task(task).annotations) == 1
+    assert task not in batches_of(bench, project).out([task])
+    # Whoever saves the answer again gives another.
+    (given,) = bench.task(copy.id).annotations
+    annotator.update(given["id"], current_label(copy))
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the second answer")
+
+
 def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annotator):
     project, (task, _) = flagged(bench, 2, seed=74)
     copy = relabel_tasks(bench, send(bench, project)["batch"])[task]
@@ -288,6 +308,11 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     assert (row["batch"], row["project"], row["sent"], row["open"]) == (batch, project, 1, 1)
     tab = bench.client.views.list(project=project)[-1]
     assert tab.data["title"] == f"Relabel {batch}"
+    # Its title is people's to change, and the Data Manager drops our mark as it saves; a tab of
+    # theirs with the same filter is none of ours.
+    data = {key: value for key, value in tab.data.items() if key != "relook"} | {"title": "Mine"}
+    bench.client.views.update(id=str(tab.id), project=project, data=data)
+    theirs = bench.client.views.create(project=project, data={**data, "title": "Theirs"}).id
     (task,) = [one.id for one in bench.client.tasks.list(project=project, view=tab.id)]
     assert send(bench, project, to="here", top=1)["sent"] == 0
     other = send(bench, project, to="here")["batch"]
@@ -307,6 +332,8 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     assert send(bench, project, tasks=(unflagged,))["sent"] == 0
     assert batches_of(bench, project).cancel(chosen["batch"]) == (0, 1)
     assert batches_of(bench, project).cancel(batch) == (0, 0)
+    left = {one.id for one in bench.client.views.list(project=project)}
+    assert (theirs in left, tab.id in left) == (True, False)
     assert [bench.task(one).data.get("relook_batch") or "" for one in every] == [""] * 3
     # What another project's export brought along names no batch of this one.
     write_field(bench.client, project, "relook_batch", dict.fromkeys(tasks, "elsewhere"))
@@ -361,7 +388,7 @@ def test_a_batch_of_one_kind_and_the_top_of_it(bench):
     assert out() == {missing[0]}
     # What is out counts as part of the top.
     assert "nothing to send" in order("--kind", "missing", "--top", "1")
-    assert ": 1 task sent" in order("--kind", "missing", "--kind", "badly drawn")
+    assert ": 1 task sent" in order("--kind", "missing", "--kind", "badly_drawn")
     assert out() == set(missing)
     assert "nothing to send" in order("--kind", "spurious")
     more = set(urgent[:3]) - set(missing)

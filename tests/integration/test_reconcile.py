@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import numpy as np
 
+from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.changes.known import KnownChanges
 from ml_backend.jobs.changes.reconcile import find_lost_events
 from ml_backend.labelstudio.moments import shifted
 from ml_backend.labelstudio.tasks.changes import last_change
 from ml_backend.services import Services
-from tests.integration.conftest import Bench, wait_for
+from tests.integration.conftest import MODEL, Bench, new_order, wait_for
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_runs import without_events
 
@@ -104,3 +105,18 @@ def test_what_a_run_or_an_event_has_read_is_not_found(bench: Bench):
     without_events(bench, project)
     save(bench, task)
     assert find_lost_events(bench.client, bench.mailbox, project, looks) == 1
+
+
+def test_an_answer_is_found_although_a_run_over_the_copies_has_read_it(bench: Bench):
+    project, (task,) = bench.project("detection", [right(scenes(1, seed=98)[0])])
+    batch = Batches(bench.services, project).send(new_order(tasks=(task,))).batch
+    relabel = int(batch.split("-")[0])
+    bench._connect(relabel, {"model": MODEL["detection"]})
+    bench.rest(relabel)
+    without_events(bench, relabel)
+    (copy,) = bench.client.tasks.list(project=relabel)
+    bench.client.annotations.create(id=copy.id, result=[])
+    assert bench.analyze(relabel).state == "done"
+    assert len(bench.task(task).annotations) == 1
+    bench.mailbox.events.enqueue("ml_backend.jobs.events.reconcile", relabel)
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the answer")

@@ -125,9 +125,7 @@ def without_events(bench: Bench, project: int) -> None:
 
 
 def search(bench: Bench, project: int) -> None:
-    bench.mailbox.reconcile_all(0)
-    job = bench.mailbox.events.fetch_job(f"reconcile-{project}")
-    assert job is not None
+    job = bench.mailbox.events.enqueue("ml_backend.jobs.events.reconcile", project)
     wait_for(lambda: job.get_status() == "finished", "the search for lost events")
 
 

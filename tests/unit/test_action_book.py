@@ -1,5 +1,6 @@
 """Actions of the review page as they are written down, and the queue's history."""
 
+import json
 import time
 from types import SimpleNamespace
 
@@ -17,6 +18,9 @@ from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.queues.sweep import sweep
 from ml_backend.review.decide import CONFIRMED, NEEDS_REVIEW
+from ml_backend.services import Services
+from ml_backend.settings import ServiceSettings
+from ml_backend.web.api.events import _Looker
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,27 @@ def test_an_undo_that_failed_can_be_tried_again(connection):
     assert (found.state, found.undoable) == ("done", True)
     assert found.said == "Not taken back: Label Studio refused the token."
     assert book.claim_undo(opened.id)
+
+
+def told(looker):
+    """State and name of each action that a page is told of, in that order."""
+    found = [json.loads(one.partition("data: ")[2]) for one in looker.news()]
+    return [(one["state"], one["id"]) for one in found]
+
+
+def test_a_page_is_told_the_newest_actions_last_and_how_each_that_waits_ends(connection, tmp_path):
+    book, services = ActionBook(connection), Services(ServiceSettings(data_dir=tmp_path))
+    services.mailbox = Mailbox(connection)
+    ids = [book.open(9, Wish("flag", (1,)), 1).id for _ in range(14)]
+    for past in (ids[0], ids[4]):
+        book.note(past, state="done")
+    page = _Looker(services, 9)
+    # The first has ended, and more than ten came after it.
+    states = [("done" if one == ids[4] else "queued", one) for one in ids[1:]]
+    assert told(page) == states
+    book.note(ids[1], state="done")
+    assert told(page) == [("done", ids[1])]
+    assert told(page) == []
 
 
 def test_an_action_whose_workers_all_died_has_failed(connection):

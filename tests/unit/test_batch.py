@@ -33,6 +33,7 @@ def fate(
     came: tuple[float, float] = (0.0, 0.0),
     skipped: bool = False,
     overtaken: bool = False,
+    returned: bool = False,
 ) -> str:
     """One task's fate; moments as (made, last saved)."""
     sent = Sent(np.array([7]), np.array([1]), np.array(["5-a"]), np.array([SENT]))
@@ -53,6 +54,7 @@ def fate(
         np.array([came[1]]),
         np.array([came[0] == came[1]]),
         np.array([overtaken]),
+        np.array([returned]),
     )
     return str(fates(sent, answers, now)[0])
 
@@ -95,6 +97,18 @@ def test_an_empty_queue_sends_nothing():
         ("done", {"current": SAID, "back": SAID, "came": (11.0, 11.0)}),
         # Somebody labelled the source while the answer was on its way.
         ("conflict", {"current": SAID, "back": SAID, "came": (11.0, 11.0), "overtaken": True}),
+        # It came back, and somebody has deleted it there: all of it, or the second of two.
+        ("conflict", {"returned": True}),
+        ("conflict", {"answer": SENT, "returned": True}),
+        (
+            "conflict",
+            {
+                **{"answered": (10.0, 30.0), "current": OTHER, "returned": True},
+                **{"back": OTHER, "came": (11.0, 11.0)},
+            },
+        ),
+        ("done", {"current": SAID, "back": SAID, "came": (11.0, 11.0), "returned": True}),
+        ("done", {"current": SAID, "returned": True}),
         ("conflict", {"current": OTHER, "back": SAID, "came": (11.0, 11.0), "overtaken": True}),
         # It came back and was edited at the source afterwards.
         ("done", {"current": OTHER, "back": OTHER, "came": (11.0, 20.0)}),
@@ -156,7 +170,7 @@ def test_an_answer_to_a_task_sent_again_is_superseded_unless_it_came_back():
         none,
         none,
         np.ones(3, bool),
-        np.zeros(3, bool),
+        *(np.zeros(3, bool), np.zeros(3, bool)),
     )
     assert fates(sent, answers, now).tolist() == ["superseded", "open", "ready"]
 
@@ -174,7 +188,7 @@ def test_an_answer_to_unchanged_labels_is_not_lost_when_its_task_is_sent_again(n
     )
     now = Originals(
         *(np.ones(2, bool), np.array([3, 3]), np.array([SENT] * 2), np.array([""] * 2)),
-        *(none, none, np.ones(2, bool), np.zeros(2, bool)),
+        *(none, none, np.ones(2, bool), np.zeros(2, bool), np.zeros(2, bool)),
     )
     assert fates(sent, answers, now).tolist() == expected
 
@@ -192,7 +206,7 @@ def test_nothing_sent_has_no_fate():
     number = np.zeros(0, dtype=np.int64)
     sent = Sent(number, number, text, text)
     flags = np.zeros(0, bool)
-    now = Originals(flags, number, text, text, none, none, flags, flags)
+    now = Originals(flags, number, text, text, none, none, flags, flags, flags)
     answers = Answers(number, text, none, none, np.zeros(0, bool))
     assert fates(sent, answers, now).tolist() == []
 

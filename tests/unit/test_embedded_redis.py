@@ -180,6 +180,18 @@ def test_lost_events_are_searched_for_once_per_interval(mailbox):
     mailbox.remember_setup(4, None)
     mailbox.reconcile_all(600)
     mailbox.reconcile_all(600)
-    assert mailbox.events.job_ids == ["reconcile-3", "reconcile-4"]
+    assert [job.args for job in mailbox.events.jobs] == [(3,), (4,)]
     mailbox.forget_setup(3)
     assert mailbox.projects() == [4]
+
+
+def test_searches_do_not_pile_up_behind_a_long_job_nor_is_one_lost_while_one_is_at_work(mailbox):
+    for project in (3, 13):
+        mailbox.remember_setup(project, None)
+    for _ in range(3):
+        mailbox.reconcile_all(0)
+    assert [job.args for job in mailbox.events.jobs] == [(3,), (13,)]
+    at_work = mailbox.events.pop_job_id()
+    mailbox.reconcile_all(0)
+    assert [job.args for job in mailbox.events.jobs] == [(13,), (3,)]
+    assert at_work not in mailbox.events.job_ids

@@ -8,6 +8,7 @@ import io
 import numpy as np
 
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
+from ml_backend.jobs.project.annotators import _agreement
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.regions.results import decode
 from ml_backend.review.feedback import Agreement, Labelled, Mix, Pair, Report, report
@@ -114,6 +115,21 @@ def test_weeks_and_agreement_are_rows_of_the_csv():
     }
     assert {(row["shared_tasks"], row["agreement"], row["kappa"]) for row in shared} == {
         ("7", "0.8", "")
+    }
+
+
+def test_annotations_without_an_author_are_nobodys_in_the_agreement_too():
+    (control,) = parse_config(CONFIGS["detection"]).controls
+    said = human_result("detection", SampleTask(IMAGE, [3, 4, 5], BOXES))
+    labels, task, author = decode(control, [said, said]), np.array([1, 1]), np.array([NONE, 2])
+    names = {2: "b@x"}
+    agreement = _agreement(control, agreed(control, labels, task, author, np.arange(2)), names)
+    work = of_columns([NONE, 2], [RIGHT] * 2, [0.1] * 2)
+    found = report(1, work, [], [agreement], names)
+    rows = csv.DictReader(io.StringIO(as_csv(found)))
+    assert {(row["annotator"], row["colleague"]) for row in rows if row["colleague"]} == {
+        ("nobody named", "b@x"),
+        ("b@x", "nobody named"),
     }
 
 

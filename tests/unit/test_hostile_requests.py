@@ -9,7 +9,8 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from ml_backend.errors import ConfigError
+from ml_backend.commands.choosing import require_kinds
+from ml_backend.errors import ConfigError, SettingsError
 from ml_backend.jobs.acting.book import KEPT, ActionBook, Wish
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
@@ -191,12 +192,21 @@ def test_a_batch_that_stayed_is_taken_back_wherever_others_go_by_now(client, boo
     assert client.post(f"/api/actions/{stayed.id}/undo").status_code == 202
 
 
+def test_a_batch_of_a_kind_that_is_none_is_refused_by_name(client):
+    asked = {"action": "batch", "queue": {"kinds": ["flagged", "mislabeled"]}}
+    answer = client.post("/api/projects/1/actions", json=asked)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body.queue.kinds.1: Input should be 'mislabelled',")
+    with pytest.raises(SettingsError, match=r"--kind wants one of .*, flagged, not 'mislabeled'"):
+        require_kinds(["flagged", "mislabeled"])
+
+
 def test_actions_that_wait_are_counted(client, book, redis_url):
     Mailbox(redis.Redis.from_url(redis_url)).remember_setup(MINE, None)
     asked = {"action": "flag", "tasks": [1]}
     codes = [client.post("/api/projects/1/actions", json=asked).status_code for _ in range(22)]
     assert codes == [202] * 20 + [429] * 2
-    for one in book.of_project(MINE, KEPT):
+    for one in book.of_project(MINE):
         book.note(one.id, state="done")
     assert client.post("/api/projects/1/actions", json=asked).status_code == 202
 
@@ -208,7 +218,7 @@ def test_old_actions_are_forgotten_with_all_that_they_named(book, redis_url):
     for _ in range(KEPT):
         book.open(MINE, Wish("flag", (1,)), 1)
     assert not list(connection.scan_iter(f"relook:action:{first.id}*"))
-    assert len(book.of_project(MINE, 2 * KEPT)) == KEPT
+    assert len(book.of_project(MINE)) == KEPT
 
 
 def test_pages_that_look_are_counted_by_caller(monkeypatch):

@@ -124,4 +124,5 @@ def test_a_server_that_starts_has_lost_events_searched_for(server):
             await asyncio.sleep(0.2)
 
     asyncio.run(start())
-    assert mailbox.events.job_ids == ["reconcile-5"]
+    (job,) = mailbox.events.jobs
+    assert (job.func_name, job.args) == ("ml_backend.jobs.events.reconcile", (5,))

@@ -67,7 +67,8 @@ def test_events_without_a_task_stand_apart(pending):
 def test_projects_are_woken_for_as_long_as_nobody_has_looked(pending, mailbox):
     for project in (12, 3, 12):
         pending.add(project, [5])
-    mailbox.reconcile(7)
+    mailbox.remember_setup(7, None)
+    mailbox.reconcile_all(0)
     assert pending.woken() == [3, 12]
     # In the midst of another job: their own still waits.
     pending.newest(12, 9)

@@ -19,6 +19,7 @@ from ml_backend.labelstudio.tasks.own_fields import OwnFields
 
 __all__ = [
     "KEPT",
+    "NOT_THERE",
     "UNDER_WAY",
     "Action",
     "ActionBook",
@@ -30,6 +31,9 @@ __all__ = [
 
 #: States that end by themselves; the others are done, failed and undone.
 UNDER_WAY: Final = ("queued", "doing", "undoing")
+
+#: Why tasks are left out that were deleted, or are another project's.
+NOT_THERE: Final = "not in this project"
 
 _JOBS: Final = "ml_backend.jobs.actions."
 _TIMEOUT_S: Final = 6 * 3600
@@ -47,11 +51,11 @@ class Wish:
         tasks: with these tasks.
         regions: with these regions: task, and place in its list of human regions under ``control``.
         tag: the tag to set or to take away.
-        to: where a batch goes, as ``batches.Order`` has it.
+        to: where a batch goes, as ``jobs.batches.orders.Order`` has it.
         confidence: from where the model's word is enough to approve.
         control: name of the control tag that regions are counted under.
         top: how many from the top of the queue a batch takes where no tasks are named, as
-            ``batches.Order`` has it.
+            ``jobs.batches.orders.Order`` has it.
         kinds: which kinds of findings it takes then.
         batch: the batch to withdraw, or of approvals to take back.
     """
@@ -174,22 +178,7 @@ class ActionBook:
         raw = cast(Mapping[bytes, bytes], self._redis.hgetall(_key(action)))
         if not raw:
             raise KeyError(f"there is no action {action!r}")
-        field = {key.decode(): value.decode() for key, value in raw.items()}
-        return Action(
-            id=action,
-            project=int(field["project"]),
-            action=field["action"],
-            state=field["state"],
-            done=int(field["done"]),
-            total=int(field["total"]),
-            said=field["said"],
-            by=field.get("by", ""),
-            ended=float(field.get("ended", 0)),
-            undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
-            batch=field.get("batch", ""),
-            counted=int(field.get("counted", 0)),
-            taken=int(field.get("taken", 0)),
-        )
+        return _stands(action, raw)
 
     def wish(self, action: str) -> Wish:
         """Return what an action is to do.
@@ -226,16 +215,16 @@ class ActionBook:
         else:
             self.note(action, state="failed", said=why)
 
-    def of_project(self, project: int, most: int = 10) -> list[Action]:
-        """Return a project's newest actions, the newest first."""
-        ids = cast(list[bytes], self._redis.lrange(_of(project), 0, most - 1))
-        found = []
-        for one in ids:
-            try:
-                found.append(self.read(one.decode()))
-            except KeyError:
-                continue
-        return found
+    def of_project(self, project: int) -> list[Action]:
+        """Return a project's actions that are kept, the newest first."""
+        found = cast(list[bytes], self._redis.lrange(_of(project), 0, -1))
+        ids = [one.decode() for one in found]
+        # In one exchange: each page that looks asks once a second.
+        with self._redis.pipeline(transaction=False) as pipe:
+            for one in ids:
+                pipe.hgetall(_key(one))
+            raws = cast(list[Mapping[bytes, bytes]], pipe.execute())
+        return [_stands(one, raw) for one, raw in zip(ids, raws, strict=True) if raw]
 
     def keep_lot(self, action: str, number: int, lot: Lot) -> None:
         """Keep what some tasks were, before they are changed."""
@@ -266,6 +255,25 @@ redis.call('HSET', KEYS[1], 'undoable', '0', 'state', 'undoing', 'stood', stood)
 redis.call('HSET', KEYS[1], 'done', '0', 'ended', '0')
 return 1
 """
+
+
+def _stands(action: str, raw: Mapping[bytes, bytes]) -> Action:
+    field = {key.decode(): value.decode() for key, value in raw.items()}
+    return Action(
+        id=action,
+        project=int(field["project"]),
+        action=field["action"],
+        state=field["state"],
+        done=int(field["done"]),
+        total=int(field["total"]),
+        said=field["said"],
+        by=field.get("by", ""),
+        ended=float(field.get("ended", 0)),
+        undoable=field["undoable"] == "1" and field["state"] not in UNDER_WAY,
+        batch=field.get("batch", ""),
+        counted=int(field.get("counted", 0)),
+        taken=int(field.get("taken", 0)),
+    )
 
 
 def _packed(said: Any) -> bytes:

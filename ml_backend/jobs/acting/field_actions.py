@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from ml_backend.jobs.acting.book import Action, ActionBook, Lot, Wish
+from ml_backend.jobs.acting.book import NOT_THERE, Action, ActionBook, Lot, Wish
 from ml_backend.jobs.acting.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.events import let_others
 from ml_backend.jobs.project.noting import region_ids
@@ -33,7 +33,6 @@ _ORDER: Final = ("hand", "priority", "kind", "reason", "seen", "tags", "flag")
 #: What tells whether somebody has changed what an action wrote.
 _TELLING: Final = ("flag", "hand", "tags")
 _CHANGED_SINCE: Final = "changed since"
-_UNKNOWN: Final = "not in this project"
 _NO_REGION: Final = "its regions are not there any more"
 #: Tasks that events name at once.
 _NAMED: Final = 1000
@@ -110,7 +109,7 @@ def change(
                 book.keep_lot(action.id, number, lot)
                 touched.extend(_write(services, action.project, prefix, page, wanted))
             left += said
-            left[_UNKNOWN] += len(some) - len(page)
+            left[NOT_THERE] += len(some) - len(page)
             done, changed = done + len(some), changed + len(wanted)
             book.note(action.id, done=done, undoable=1)
             let_others()

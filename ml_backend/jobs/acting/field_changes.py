@@ -10,11 +10,12 @@ from ml_backend.labelstudio.tasks.own_fields import OwnFields
 from ml_backend.labelstudio.tasks.tags import join_tags, split_tags
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
 from ml_backend.review.hand import CLEARED
+from ml_backend.settings import QueueKind
 
 __all__ = ["FIELD_CHANGES", "Refused"]
 
 #: What stands as kind and reason where scoring has found nothing.
-_KIND: Final = "flagged"
+_KIND: Final[QueueKind] = "flagged"
 _REASON: Final = "flagged by hand"
 
 

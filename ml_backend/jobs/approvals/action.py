@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from ml_backend.jobs.acting.book import Action, ActionBook, Wish
+from ml_backend.jobs.acting.book import NOT_THERE, Action, ActionBook, Wish
 from ml_backend.jobs.approvals import undo as approval_undo
 from ml_backend.jobs.approvals.work import ApprovalWork, Tally, name_batch
 from ml_backend.review.approve import REASONS
@@ -31,17 +31,18 @@ def approve(
     batch = action.batch or name_batch(action.id)
     book.note(action.id, batch=batch)
     earlier = approval_undo.count(services, action.project, batch) if action.batch else 0
-    tasks = work.tasks(wish.tasks)
+    tasks, gone = work.tasks(wish.tasks)
     tally = Tally()
-    labelled = len(wish.tasks) - len(tasks)
+    labelled = len(wish.tasks) - len(tasks) - gone
     for page in work.approve(tasks, wish.confidence, batch):
         tally.add(page)
-        book.note(action.id, done=labelled + tally.looked_at, undoable=1)
+        book.note(action.id, done=labelled + gone + tally.looked_at, undoable=1)
         between()
     tally.approved += earlier
     book.note(action.id, done=action.total, undoable=int(tally.approved > 0))
     left = Counter(tally.left)
     left[REASONS[0]] += labelled - earlier
+    left[NOT_THERE] += gone
     left["refused by Label Studio"] += len(tally.refused)
     return tally, +left
 

@@ -90,8 +90,10 @@ class ApprovalWork:
         require_known([opened.stored(one, nothing) for one in opened.controls], opened.settings)
         return cls(opened, Outliers(opened.neighborhood))
 
-    def tasks(self, chosen: Sequence[int]) -> NDArray[np.int64]:
-        """Return the tasks to look at: those of the chosen ones without a label, ascending.
+    def tasks(self, chosen: Sequence[int]) -> tuple[NDArray[np.int64], int]:
+        """Return the tasks to look at, and how many of the chosen ones are not in the project.
+
+        To look at are those without a label, ascending.
 
         Raises:
             LabelStudioError: when they cannot be read.

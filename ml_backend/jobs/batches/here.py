@@ -57,8 +57,11 @@ class HereBatches:
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
         self._put_into(order.token, tasks, order)
-        keys = self._source.config.data_keys
-        open_tab(self._client, self._source.id, self._prefix, order.token, keys)
+        project, keys = self._source.id, self._source.config.data_keys
+        known = self._mailbox.tabs_of(project).values()
+        tab = open_tab(self._client, project, self._prefix, order.token, keys, known)
+        # Its title is people's to change from now on.
+        self._mailbox.remember_tabs(project, {f"batch {order.token}": tab})
 
     def cancel(self, batch: str, earlier: int) -> int | None:
         """Take the tasks out of a batch and close its tab.
@@ -73,7 +76,8 @@ class HereBatches:
         Raises:
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
-        tabs = batch_tabs(self._client, self._source.id, self._prefix)
+        known = self._mailbox.tabs_of(self._source.id).values()
+        tabs = batch_tabs(self._client, self._source.id, self._prefix, known)
         if not (ours := [tab for tab in tabs if tab.batch == batch]):
             return None
         flags = read_flags(self._client, self._source.id, self._prefix, batch)

@@ -59,11 +59,13 @@ class Dispatch:
         batch: the batch's name; "" where there was nothing to send.
         sent: how many tasks the order has sent, those of earlier tries too.
         warning: what whoever gave the order should know; "" for nothing.
+        gone: how many of the tasks that the order names are not in the project.
     """
 
     batch: str = ""
     sent: int = 0
     warning: str = ""
+    gone: int = 0
 
 
 def cancel(connection: redis.Redis, project: int, batch: str) -> int | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, TypeVar
 
 import numpy as np
 from label_studio_sdk import LabelStudio
 
+from ml_backend.jobs.batches.take_back import held_answers, written_answers
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 from ml_backend.labelstudio.relabel.corrections import Relabelled, originals, read_relabelled
@@ -18,6 +19,7 @@ from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from ml_backend.labelstudio.tasks.reader import Project, read_tasks
 from ml_backend.review.batch import Answers, Fate, Originals, Sent, confirmed, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED
+from ml_backend.services import Services
 
 __all__ = ["Progress", "read_progress"]
 
@@ -41,7 +43,8 @@ class Progress:
         done: corrected or confirmed.
         superseded: never written back, and sent again since.
         gone: the source task was deleted, or the copy names none any more.
-        conflicts: source tasks whose labels changed after they were sent, with the mend.
+        conflicts: source tasks whose labels changed after they were sent, or whose answer was
+            deleted there, with the mend.
         held: tasks of its project whose answers cannot go back for another reason, with the mend.
     """
 
@@ -60,50 +63,49 @@ class Progress:
     held: dict[int, str] = field(default_factory=dict)
 
 
-def read_progress(
-    client: LabelStudio,
-    source: Project,
-    prefix: str,
-    held: Callable[[int], Mapping[int, str]],
-) -> list[Progress]:
+def read_progress(services: Services, source: Project, prefix: str) -> list[Progress]:
     """Return how each batch of a project stands.
 
     Args:
-        client: a signed-in client.
+        services: this process' parts.
         source: the project whose tasks went out.
         prefix: what the names of Relook's own fields begin with.
-        held: tells which answers of a relabel project were refused: task there to the reason.
 
     Raises:
         LabelStudioError: when it cannot be read.
     """
-    found: dict[str, Progress] = {}
+    client, mailbox, found = services.client, services.mailbox, dict[str, Progress]()
     for target in find_relabel_projects(client, source.id):
-        pages = list(_read_copies(client, source, prefix, target))
+        pages = list(_read_copies(services, source, prefix, target))
         if pages:
             sent, answers, now = zip(*pages, strict=True)
             copies = _joined(sent), _joined(answers), _joined(now)
-            _count(source.id, target, copies, held(target), found)
-    return [*found.values(), *_read_progress_here(client, source.id, prefix)]
+            _count(source.id, target, copies, held_answers(mailbox, target), found)
+    return [*found.values(), *_read_progress_here(services, source.id, prefix)]
 
 
 def _read_copies(
-    client: LabelStudio, source: Project, prefix: str, target: int
+    services: Services, source: Project, prefix: str, target: int
 ) -> Iterator[_Copies]:
     """Read the copies in a relabel project page by page: their columns, not all that they hold."""
+    client = services.client
     with explained(f"listing the tasks of relabel project {target}"):
         copies = [int(task.id) for task in list_tasks(client, target, "id")]
     for start in range(0, len(copies), _PAGE):
         for table in read_relabelled(client, target, copies[start : start + _PAGE]):
             if table.source == source.id:
-                yield table.sent, table.answers, _originals(client, source, prefix, table)
+                written = written_answers(services.mailbox, target, table.sent.task.tolist())
+                now = _originals(client, source, prefix, table, written)
+                yield table.sent, table.answers, now
 
 
-def _originals(client: LabelStudio, source: Project, prefix: str, table: Relabelled) -> Originals:
+def _originals(
+    client: LabelStudio, source: Project, prefix: str, table: Relabelled, written: Mapping[int, str]
+) -> Originals:
     """Read how source tasks stand; of those that nobody has answered, only whether they do."""
     answered = table.sent.source[table.answers.id >= 0]
     read = np.intersect1d(table.sources, answered)
-    now = originals(table, list(read_tasks(client, source, prefix, read)))
+    now = originals(table, list(read_tasks(client, source, prefix, read)), written)
     others = np.setdiff1d(table.sources, read).tolist()
     there = list(read_own_fields(client, source.id, prefix, others)) if others else []
     return replace(now, there=now.there | np.isin(table.sent.source, there))
@@ -137,15 +139,15 @@ def _count(
         one.corrected += became == Fate.DONE and not same[row]
         task, copy = int(sent.source[row]), int(sent.task[row])
         if became == Fate.CONFLICT:
-            meanwhile = (
-                f"somebody labelled it while the answer (task {copy} of project {target}) was "
-                "written: both stand there."
-                if now.overtaken[row]
-                else f"its labels changed after it was sent, so the answer (task {copy} of project "
-                f"{target}) was not written."
-            )
+            answer = f"the answer (task {copy} of project {target})"
+            if now.overtaken[row]:
+                why = f"somebody labelled it while {answer} was written: both stand there."
+            elif now.returned[row]:
+                why = f"{answer} had come back, and somebody has deleted it there since."
+            else:
+                why = f"its labels changed after it was sent, so {answer} was not written."
             one.conflicts[task] = (
-                f"task {task}: {meanwhile} `relook batch {source} --task {task}` sends it "
+                f"task {task}: {why} `relook batch {source} --task {task}` sends it "
                 "again as it now stands; or settle it by hand."
             )
         elif task < 0:
@@ -162,10 +164,11 @@ def _count(
             )
 
 
-def _read_progress_here(client: LabelStudio, project: int, prefix: str) -> list[Progress]:
+def _read_progress_here(services: Services, project: int, prefix: str) -> list[Progress]:
     """Return how the batches that stayed in the project stand."""
+    client, tabs = services.client, services.mailbox.tabs_of(project).values()
     found = []
-    for tab in batch_tabs(client, project, prefix):
+    for tab in batch_tabs(client, project, prefix, tabs):
         flags = list(read_flags(client, project, prefix, tab.batch).values())
         done = flags.count(CORRECTED) + flags.count(CONFIRMED)
         found.append(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import numpy as np
-from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 
+from ml_backend.jobs.batches.take_back import written_answers
 from ml_backend.labelstudio.relabel.corrections import originals, read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_out, read_waiting
 from ml_backend.labelstudio.relabel.tabs import batch_tabs, read_flags
@@ -15,12 +15,13 @@ from ml_backend.labelstudio.tasks.reader import Project, TaskPage, read_tasks
 from ml_backend.marks import Mark
 from ml_backend.review.batch import Fate, Waiting, fates
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.services import Services
 
 __all__ = ["read_queue"]
 
 
 def read_queue(
-    client: LabelStudio,
+    services: Services,
     source: Project,
     prefix: str,
     targets: Iterable[int],
@@ -32,7 +33,7 @@ def read_queue(
     that stayed in the project is so until its verdict, or until the batch's tab is gone.
 
     Args:
-        client: a signed-in client.
+        services: this process' parts.
         source: the project.
         prefix: what the names of Relook's own fields begin with.
         targets: its relabel projects.
@@ -41,28 +42,30 @@ def read_queue(
     Raises:
         LabelStudioError: when they cannot be read.
     """
+    client, tabs = services.client, services.mailbox.tabs_of(source.id).values()
     waiting, out = read_waiting(client, source.id, prefix), set[int]()
-    for tab in batch_tabs(client, source.id, prefix):
+    for tab in batch_tabs(client, source.id, prefix, tabs):
         flags = read_flags(client, source.id, prefix, tab.batch)
         out |= {task for task, flag in flags.items() if flag not in (CORRECTED, CONFIRMED)}
     asked = {*waiting.task.tolist(), *chosen}
     for target in targets:
         unanswered, answered = read_out(client, target, source.id)
         copies = [copy for copy, task in answered.items() if task in asked]
-        out |= unanswered | _on_the_way(client, source, prefix, target, copies)
+        out |= unanswered | _on_the_way(services, source, prefix, target, copies)
     return waiting, out
 
 
 def _on_the_way(
-    client: LabelStudio, source: Project, prefix: str, target: int, copies: list[int]
+    services: Services, source: Project, prefix: str, target: int, copies: list[int]
 ) -> set[int]:
     """Return the sources of those answered copies that are not yet written back and scored."""
-    found: set[int] = set()
+    client, found = services.client, set[int]()
     for table in read_relabelled(client, target, copies):
         if table.source != source.id:
             continue
         pages = list(read_tasks(client, source, prefix, table.sources))
-        fate = fates(table.sent, table.answers, originals(table, pages))
+        written = written_answers(services.mailbox, target, table.sent.task.tolist())
+        fate = fates(table.sent, table.answers, originals(table, pages, written))
         found |= set(table.sent.source[fate == Fate.READY].tolist())
         done = table.sent.source[fate == Fate.DONE]
         found |= {task for page in pages for task in _unscored(page, done)}

@@ -35,6 +35,7 @@ __all__ = [
     "remember_relabel_project",
     "take_back",
     "take_back_beside",
+    "written_answers",
 ]
 
 _log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def _take_back(services: Services, target: int, table: Relabelled, held: dict[in
     try:
         source = read_project(services.client, table.source)
         prefix = services.mailbox.settings_of(source.id).field_prefix
-        return _write_ready(services, source, prefix, table, held)
+        return _write_ready(services, target, source, prefix, table, held)
     except (ConfigError, SettingsError) as error:
         _log.warning("answers of project %s cannot go back yet: %s", target, error)
         held.update(dict.fromkeys(table.sent.task[table.answers.id >= 0].tolist(), str(error)))
@@ -147,22 +148,56 @@ def _take_back(services: Services, target: int, table: Relabelled, held: dict[in
 
 
 def _write_ready(
-    services: Services, source: Project, prefix: str, table: Relabelled, held: dict[int, str]
+    services: Services,
+    target: int,
+    source: Project,
+    prefix: str,
+    table: Relabelled,
+    held: dict[int, str],
 ) -> int:
-    client, written = services.client, 0
+    client, copies = services.client, table.sent.task.tolist()
     answered = (table.answers.id >= 0) & (table.sent.source > 0)
     wanted = np.unique(table.sent.source[answered])
-    now = originals(table, list(read_tasks(client, source, prefix, wanted)))
-    ready = np.flatnonzero(fates(table.sent, table.answers, now) == Fate.READY).tolist()
+    pages = list(read_tasks(client, source, prefix, wanted))
+    now = originals(table, pages, written_answers(services.mailbox, target, copies))
+    fate = fates(table.sent, table.answers, now)
+    ready = np.flatnonzero(fate == Fate.READY).tolist()
     answers = [
         (table.annotation[row], int(table.sent.source[row]), int(now.label[row])) for row in ready
     ]
-    for row, error in zip(ready, write_answers(client, answers), strict=True):
-        written += error is None
+    errors = dict(zip(ready, write_answers(client, answers), strict=True))
+    for row, error in errors.items():
         if error is not None and not isinstance(error, ProjectGoneError):
             _log.warning("an answer waits: %s", error)
-            held[int(table.sent.task[row])] = str(error)
-    return written
+            held[copies[row]] = str(error)
+    written = [row for row, error in errors.items() if error is None]
+    # Written by a worker that died before it could note that, or before Redis was lost.
+    there = np.flatnonzero((fate == Fate.DONE) & (now.back != "")).tolist()
+    names = table.names()
+    _keep_written(services.mailbox, target, {copies[row]: names[row] for row in written + there})
+    return len(written)
+
+
+def written_answers(mailbox: Mailbox, target: int, tasks: Sequence[int]) -> dict[int, str]:
+    """Return which answers of a relabel project were written to their source tasks.
+
+    Label Studio forgets an answer that somebody deletes there, and its name is free again.
+
+    Args:
+        mailbox: the service's Redis.
+        target: the relabel project.
+        tasks: tasks there, one at least.
+
+    Returns:
+        task to the name of the answer.
+    """
+    kept = cast(list[bytes | None], mailbox.redis.hmget(_written(target), list(map(str, tasks))))
+    return {task: name.decode() for task, name in zip(tasks, kept, strict=True) if name}
+
+
+def _keep_written(mailbox: Mailbox, target: int, names: Mapping[int, str]) -> None:
+    if names:
+        mailbox.redis.hset(_written(target), mapping=cast(Any, dict(names)))
 
 
 def held_answers(mailbox: Mailbox, target: int) -> dict[int, str]:
@@ -212,7 +247,7 @@ def relay(services: Services, target: int, meanwhile: Callable[[int], None]) -> 
     except ProjectGoneError:
         _log.info("relabel project %s is gone", target)
         mailbox.redis.srem(_RELABEL, str(target))
-        mailbox.redis.delete(_held(target))
+        mailbox.redis.delete(_held(target), _written(target))
         mailbox.pending.forget_all(target)
         return
     mailbox.pending.forget(target, newest)
@@ -228,3 +263,7 @@ def remember_relabel_project(mailbox: Mailbox, target: int) -> bool:
 
 def _held(target: int) -> str:
     return f"relook:held-answers:{target}"
+
+
+def _written(target: int) -> str:
+    return f"relook:written-answers:{target}"

@@ -1,7 +1,8 @@
 """Relabel batches: sent, brought back, listed, withdrawn.
 
 What stands is read from Label Studio each time, so each step can be repeated at any time: it finds
-nothing left to do. Redis only knows which projects' events are answers.
+nothing left to do. Redis only knows what Label Studio cannot tell: which projects' events are
+answers, which orders were cancelled, which answers were written, which are held and why.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,6 @@ from ml_backend.jobs.batches.orders import cancel as note_cancelled
 from ml_backend.jobs.batches.progress import Progress, read_progress
 from ml_backend.jobs.batches.queue import read_queue
 from ml_backend.jobs.batches.take_back import (
-    held_answers,
     look_again,
     remember_relabel_project,
     take_back_beside,
@@ -49,6 +48,7 @@ from ml_backend.labelstudio.relabel.batches import (
 )
 from ml_backend.labelstudio.relabel.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_batch
+from ml_backend.labelstudio.tasks.listing import those_there
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.webhooks import copy_webhook
 from ml_backend.review.batch import choose
@@ -114,7 +114,7 @@ class Batches:
                 # A batch goes out at this moment: what it leaves is counted the next time.
                 return Dispatch()
             found = find_relabel_projects(self._client, self._source.id)
-            waiting, out = read_queue(self._client, self._source, self._prefix, found)
+            waiting, out = read_queue(self._services, self._source, self._prefix, found)
             if len(choose(waiting, out)) < least:
                 return Dispatch()
             # Who writes a project's settings may have no rights in the project that they name.
@@ -151,8 +151,7 @@ class Batches:
         Raises:
             LabelStudioError: when it cannot be read.
         """
-        held = partial(held_answers, self._services.mailbox)
-        return read_progress(self._client, self._source, self._prefix, held)
+        return read_progress(self._services, self._source, self._prefix)
 
     def cancel(self, batch: str) -> tuple[int, int]:
         """Bring back what is answered and withdraw the rest; done again, there is nothing left.
@@ -192,7 +191,7 @@ class Batches:
             LabelStudioError: when they cannot be read.
         """
         found = find_relabel_projects(self._client, self._source.id)
-        return read_queue(self._client, self._source, self._prefix, found, tasks)[1]
+        return read_queue(self._services, self._source, self._prefix, found, tasks)[1]
 
     @property
     def _prefix(self) -> str:
@@ -214,7 +213,7 @@ class Batches:
             return self._stay(order)
         found = find_relabel_projects(self._client, self._source.id)
         target, sent = self._begun(order.token, found)
-        chosen, count, warning = self._chosen(order, sent, found), len(sent), ""
+        (chosen, gone), count, warning = self._chosen(order, sent, found), len(sent), ""
         for page in self._pages(chosen):
             if not len(page):
                 continue
@@ -226,7 +225,7 @@ class Batches:
             send_tasks(self._client, target, tasks)
             count += len(tasks)
             self._meanwhile(0)
-        return Dispatch(f"{target}-{order.token}", count, warning) if count else Dispatch()
+        return Dispatch(f"{target}-{order.token}" if count else "", count, warning, gone)
 
     def _begun(self, token: str, found: Iterable[int]) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
@@ -237,15 +236,17 @@ class Batches:
 
     def _chosen(
         self, order: Order, sent: Collection[int], found: Iterable[int]
-    ) -> NDArray[np.int64]:
-        """Return what an order has still to send, in the order in which it goes out."""
-        waiting, out = read_queue(self._client, self._source, self._prefix, found, order.tasks)
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return what an order has still to send, in this order, and how many tasks are gone."""
+        waiting, out = read_queue(self._services, self._source, self._prefix, found, order.tasks)
         out |= set(sent)
         if order.tasks:
-            return np.array([task for task in order.tasks if task not in out], dtype=np.int64)
+            there = those_there(self._client, self._source.id, order.tasks)
+            free = [task for task in order.tasks if task in there and task not in out]
+            return np.array(free, dtype=np.int64), len({*order.tasks} - {*sent} - there)
         chosen = choose(waiting, out, order.top, order.kinds)
         size = self._settings.batch_size
-        return chosen if order.top or not size else chosen[: max(size - len(sent), 0)]
+        return chosen if order.top or not size else chosen[: max(size - len(sent), 0)], 0
 
     def _target(self, order: Order, begun: int, found: Mapping[int, str]) -> tuple[int, str]:
         """Return the project that an order's tasks go to, and what is to be known of it."""
@@ -283,11 +284,11 @@ class Batches:
 
     def _stay(self, order: Order) -> Dispatch:
         begun = self._here.begun(order.token)
-        chosen = self._chosen(order, begun, find_relabel_projects(self._client, self._source.id))
-        if not (count := len(begun) + len(chosen)):
-            return Dispatch()
-        self._here.send(order, chosen)
-        return Dispatch(order.token, count)
+        found = find_relabel_projects(self._client, self._source.id)
+        chosen, gone = self._chosen(order, begun, found)
+        if count := len(begun) + len(chosen):
+            self._here.send(order, chosen)
+        return Dispatch(order.token if count else "", count, gone=gone)
 
     def _withdraw(self, target: int, batch: str, earlier: int) -> int:
         tasks = read_untouched(self._client, target, batch)

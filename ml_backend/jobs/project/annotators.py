@@ -20,7 +20,7 @@ from ml_backend.labelstudio.tasks.annotators import names_of_people
 from ml_backend.labelstudio.tasks.authorship import Authored
 from ml_backend.labelstudio.tasks.reader import read_tasks
 from ml_backend.review.decide import NEEDS_REVIEW
-from ml_backend.review.feedback import Agreement, Labelled, Mix, Pair, Report, report
+from ml_backend.review.feedback import Agreement, Labelled, Mix, Pair, Report, called, report
 from ml_backend.review.judged import RIGHT, WRONG, Judged, judged
 from ml_backend.scoring.between import Agreed, agreed, changes
 from ml_backend.scoring.stored import one_by_one, stored_page
@@ -199,8 +199,8 @@ def _agreement(control: Control, found: Agreed, names: dict[int, str]) -> Agreem
         _known(found.alpha),
         [
             Pair(
-                names.get(first, f"user {first}"),
-                names.get(second, f"user {second}"),
+                called(first, names),
+                called(second, names),
                 tasks,
                 round(share, 4),
                 _known(kappa),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_backend.labelstudio.tasks.reader import Project, read_project
-from ml_backend.labelstudio.views import ensure_tabs, review_tabs
+from ml_backend.labelstudio.views import QUEUE, ensure_tabs, review_tabs
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings
 
@@ -49,5 +49,5 @@ def keep_new_tabs(services: Services, project: int) -> None:
     """
     settings, known = services.mailbox.settings_of(project), services.mailbox.tabs_of(project)
     wanted = review_tabs(settings.queue_tab, settings.kind_tabs)
-    if known and not all(tab.name in known for tab in wanted):
+    if QUEUE in known and not all(tab.name in known for tab in wanted):
         keep_tabs(services, read_project(services.client, project), settings, again=False)

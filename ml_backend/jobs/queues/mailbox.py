@@ -195,24 +195,27 @@ class Mailbox:
         return sorted(int(key) for key in cast(list[bytes], self.redis.hkeys("relook:setup")))
 
     def reconcile_all(self, within_s: int) -> None:
-        """Enqueue the search for lost events, unless one was begun within the last seconds."""
+        """Enqueue the search for each project's lost events, unless it waits in the queue already.
+
+        Args:
+            within_s: none is enqueued within so many seconds of the last ones.
+        """
         begun = float(cast(bytes | None, self.redis.get(_RECONCILED_AT)) or 0)
         now = self.redis.time()[0]
         if now - begun < within_s:
             return
         self.redis.set(_RECONCILED_AT, now)
+        # One that waits will see all that this one would; one at work may be past it.
+        waiting = {job.rpartition("-")[0] for job in self.events.job_ids}
         for project in self.projects():
-            self.reconcile(project)
-
-    def reconcile(self, project: int) -> None:
-        """Enqueue the search for a project's lost events."""
-        self.events.enqueue(
-            "ml_backend.jobs.events.reconcile",
-            project,
-            job_id=f"reconcile-{project}",
-            retry=retry(),
-            job_timeout=seconds_for(_MANY),
-        )
+            if (name := f"reconcile-{project}") not in waiting:
+                self.events.enqueue(
+                    "ml_backend.jobs.events.reconcile",
+                    project,
+                    job_id=f"{name}-{uuid.uuid4().hex[:8]}",
+                    retry=retry(),
+                    job_timeout=seconds_for(_MANY),
+                )
 
     def reconcile_soon(self, project: int, *, refused: bool = False) -> None:
         """Enqueue the look at a project whose connection is being saved, unless one is waiting.

@@ -58,6 +58,13 @@ class Relabelled:
     answers: Answers
     annotation: Sequence[Mapping[str, Any]]
 
+    def names(self) -> list[str]:
+        """Return the name under which each answer is written, "" for none; each save has another.
+
+        Label Studio takes it only once, as long as the annotation stands.
+        """
+        return [_name(one) if one else "" for one in self.annotation]
+
     @property
     def sources(self) -> NDArray[np.int64]:
         """The source tasks that are known, ascending."""
@@ -97,12 +104,15 @@ def read_relabelled(
     return [_table(source, found) for source, found in sorted(by_source.items())]
 
 
-def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
+def originals(
+    relabelled: Relabelled, pages: Sequence[TaskPage], written: Mapping[int, str]
+) -> Originals:
     """Return how the source tasks stand, row by row.
 
     Args:
         relabelled: what was sent.
         pages: the source tasks.
+        written: relabel task to the name under which its answer was written to the source task.
     """
     place = {task: (page, row) for page in pages for row, task in enumerate(page.id.tolist())}
     found = [place.get(source) for source in relabelled.sent.source.tolist()]
@@ -111,6 +121,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
         for at, answer in zip(found, relabelled.answers.id.tolist(), strict=True)
     ]
     came_back = zip(back, found, relabelled.sent.digest.tolist(), strict=True)
+    named = zip(relabelled.sent.task.tolist(), relabelled.names(), strict=True)
     return Originals(
         there=np.array([at is not None for at in found], dtype=np.bool_),
         label=np.array([_current(*at) if at else -1 for at in found], dtype=np.int64),
@@ -123,6 +134,7 @@ def originals(relabelled: Relabelled, pages: Sequence[TaskPage]) -> Originals:
             [_overtaken(one, at, sent) if one and at else False for one, at, sent in came_back],
             dtype=np.bool_,
         ),
+        returned=np.array([written.get(copy) == name for copy, name in named], dtype=np.bool_),
     )
 
 

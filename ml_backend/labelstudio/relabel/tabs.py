@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -39,8 +39,9 @@ def open_tab(
     prefix: str,
     batch: str,
     data_keys: Sequence[str],
-) -> None:
-    """Make the tab of a batch, unless it is there already.
+    known: Collection[int],
+) -> int:
+    """Make the tab of a batch, unless it is there already; return its id.
 
     Args:
         client: a signed-in client.
@@ -48,23 +49,36 @@ def open_tab(
         prefix: what the names of Relook's own fields begin with.
         batch: the batch.
         data_keys: keys of the task's data that need no place beside the editor.
+        known: tabs of the project that are Relook's.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    if any(tab.batch == batch for tab in batch_tabs(client, project, prefix)):
-        return
+    for tab in batch_tabs(client, project, prefix, known):
+        if tab.batch == batch:
+            return tab.id
     wanted = tab_data(Tab(f"batch {batch}", f"{_TITLE}{batch}", ()), prefix, data_keys)
     # Answered tasks stay in sight: a batch is a piece of work that somebody wants to see done.
     wanted["filters"]["items"] = [_is_in(prefix, batch)]
     with explained(f"making the tab of batch {batch} in project {project}"):
         if not client.views.list(project=project):
             client.views.create(project=project, data=cast(Any, {"title": "Default"}))
-        client.views.create(project=project, data=cast(Any, wanted))
+        return int(client.views.create(project=project, data=cast(Any, wanted)).id)
 
 
-def batch_tabs(client: LabelStudio, project: int, prefix: str) -> list[BatchTab]:
-    """Return the tabs of batches: title and filter together tell them from anybody else's.
+def batch_tabs(
+    client: LabelStudio, project: int, prefix: str, known: Collection[int]
+) -> list[BatchTab]:
+    """Return the tabs of batches.
+
+    A tab with such a filter can be somebody's own, who looks at the same batch. Ours are known;
+    should that be lost, the title that we gave tells.
+
+    Args:
+        client: a signed-in client.
+        project: the project.
+        prefix: what the names of Relook's own fields begin with.
+        known: tabs of the project that are Relook's, whatever they are called.
 
     Raises:
         LabelStudioError: when they cannot be listed.
@@ -74,9 +88,9 @@ def batch_tabs(client: LabelStudio, project: int, prefix: str) -> list[BatchTab]
     found = []
     for view in views:
         data = view.data if isinstance(view.data, dict) else cast(Any, view.data).model_dump()
-        batch = str(data.get("title") or "").removeprefix(_TITLE)
         filters = json.loads(json.dumps(data.get("filters") or {}, default=vars))
-        if (filters.get("items") or []) == [_is_in(prefix, batch)]:
+        batch = _shown(filters.get("items") or [], prefix)
+        if batch and (int(view.id) in known or data.get("title") == f"{_TITLE}{batch}"):
             found.append(BatchTab(int(view.id), batch))
     return found
 
@@ -114,6 +128,12 @@ def remove_tab(client: LabelStudio, project: int, tab: BatchTab) -> None:
     """
     with explained(f"removing the tab of batch {tab.batch} in project {project}"):
         client.views.delete(id=str(tab.id))
+
+
+def _shown(items: Sequence[Mapping[str, Any]], prefix: str) -> str:
+    """Return the batch that a tab's filter shows; "" where it shows anything else."""
+    batch = str(items[0].get("value") or "") if len(items) == 1 else ""
+    return batch if items == [_is_in(prefix, batch)] else ""
 
 
 def _is_in(prefix: str, batch: str) -> dict[str, Any]:

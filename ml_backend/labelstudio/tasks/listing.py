@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.tasks.filters import condition, every
 
-__all__ = ["list_tasks", "named_tasks"]
+__all__ = ["list_tasks", "named_tasks", "those_there"]
 
 #: As many tasks as Label Studio sends at once.
 _PAGE: Final = 1000
@@ -107,3 +107,12 @@ def named_tasks(
             )
             found = list(page.items or [])
         yield found
+
+
+def those_there(client: LabelStudio, project: int, tasks: Sequence[int]) -> set[int]:
+    """Return which of some tasks are in a project.
+
+    Raises:
+        LabelStudioError: when they cannot be read.
+    """
+    return {int(task.id) for page in named_tasks(client, project, tasks, "id") for task in page}

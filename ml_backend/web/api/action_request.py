@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import HTTPException
 from pydantic import BaseModel, Field
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from ml_backend.jobs.acting.book import Wish
 from ml_backend.jobs.batches.orders import HERE, NEW
 from ml_backend.labelstudio.tasks.tags import check_tag
+from ml_backend.settings import QueueKind
 from ml_backend.web.numbers import Id
 
 __all__ = ["ActionRequest", "wish_of"]
@@ -57,7 +58,7 @@ class Queue(BaseModel, extra="forbid"):
     top: int | None = Field(
         None, ge=1, le=_MOST, description="How many from its top. None: the project's batch_size."
     )
-    kinds: list[Annotated[str, Field(max_length=40)]] = Field(
+    kinds: list[QueueKind] = Field(
         [], max_length=40, description="Only these kinds of findings; empty: all."
     )
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.errors import NotConnectedError
-from ml_backend.jobs.acting.book import KEPT, UNDER_WAY, Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.acting.book import UNDER_WAY, Action, ActionBook, Wish, enqueue
 from ml_backend.jobs.acting.field_changes import FIELD_CHANGES, Refused
 from ml_backend.jobs.batches.orders import HERE, IN_BATCH
 from ml_backend.jobs.batches.work import Batches
@@ -102,7 +102,7 @@ def actions_api(projects: Projects, access: Access, threads: Threads) -> APIRout
 
     @router.get("/projects/{project}/actions")
     async def listed(project: Id, request: Request) -> list[ActionState]:
-        """The project's newest actions, the newest first."""
+        """The project's actions that are kept, the newest first."""
         await access.require(request, project)
         found = await threads.light(book.of_project, project)
         return [_state(one) for one in found]
@@ -180,7 +180,7 @@ def _meant(projects: Projects, project: int, wanted: ActionRequest) -> Wish:
 
 
 def _keep(mailbox: Mailbox, book: ActionBook, project: int, wish: Wish, by: str) -> str:
-    waiting = [one for one in book.of_project(project, KEPT) if one.state in UNDER_WAY]
+    waiting = [one for one in book.of_project(project) if one.state in UNDER_WAY]
     if len(waiting) >= _MOST_WAITING:
         raise HTTPException(429, f"{len(waiting)} actions of this project wait; let one end")
     tasks = {*wish.tasks, *(task for task, _ in wish.regions)}

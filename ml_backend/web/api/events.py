@@ -17,7 +17,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
 from ml_backend.errors import RelookError
-from ml_backend.jobs.acting.book import ActionBook
+from ml_backend.jobs.acting.book import UNDER_WAY, Action, ActionBook
 from ml_backend.services import Services
 from ml_backend.web.access.permission import Access
 from ml_backend.web.numbers import Id
@@ -58,7 +58,7 @@ class _Looker:
                 found += self._news("run", run, asdict(services.runs.read(run)))
             except KeyError:
                 continue
-        for action in ActionBook(services.mailbox.redis).of_project(self.project, _MOST_ACTIONS):
+        for action in reversed(self._actions()):
             found += self._news("action", action.id, asdict(action))
         version = services.page.version(self.project)
         now = time.monotonic()
@@ -67,6 +67,12 @@ class _Looker:
                 found.append(_event("points", {"version": version}))
             self.points, self.points_at = version, now
         return found
+
+    def _actions(self) -> list[Action]:
+        """Return the newest actions, those under way, and those whose end is to be told."""
+        kept = ActionBook(self.services.mailbox.redis).of_project(self.project)
+        newest, older = kept[:_MOST_ACTIONS], kept[_MOST_ACTIONS:]
+        return newest + [one for one in older if one.state in UNDER_WAY or one.id in self.told]
 
     def _news(self, kind: str, name: str, record: dict[str, Any]) -> list[str]:
         text = _event(kind, record)
