@@ -376,8 +376,26 @@ def test_a_label_may_be_called_background(bench):
 
 def test_a_class_of_the_table_shows_its_items(bench):
     bench.open("room=overview&cell=0.5_0.3&human=3&model=0")
-    bench.page.get_by_role("button", name="7", exact=True).first.click()
+    row = bench.page.locator(".table tr", has=bench.page.get_by_role("button", name="7", exact=True))
+    counted = int(row.locator("td").last.inner_text().replace(",", ""))
+    row.get_by_role("button").click()
     bench.page.wait_for_selector("#plot[data-drawn]")
+    expect_count(bench, counted)
+    assert counted == pc.sum(pc.equal(bench.table("regions")["label"], "7")).as_py()
+
+
+def test_a_figure_of_the_overview_shows_what_it_counts(bench):
+    bench.open("room=overview&part=regions")
+    figure = bench.page.get_by_role("button", name=re.compile("^Need review"))
+    counted = int(figure.locator(".figure-value").inner_text().replace(",", ""))
+    figure.click()
+    expect(bench.page.locator(".action-target strong")).to_have_text(f"{counted:,} items match")
+
+
+def test_a_class_without_regions_shows_its_inputs(bench):
+    bench.server.controls[0] = DIGIT | {"geometry": "choice", "parts": ["inputs"]}
+    bench.open("room=overview")
+    bench.page.locator(".table").get_by_role("button", name="7", exact=True).click()
     expect_count(bench, pc.sum(pc.equal(bench.table()["label"], "7")).as_py())
 
 
