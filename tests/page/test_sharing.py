@@ -16,7 +16,7 @@ def test_a_view_survives_its_address(bench, new_page, stand_in):
     bench.review("color=priority&sort=confidence")
     draw_box(bench.page, 0.5, 0.1, 1, 0.9)
     bench.page.locator(".word", has_text="Mislabelled").click()
-    bench.page.focus("#grid")
+    bench.page.keyboard.press("g")
     for key in ("Space", "ArrowRight", "Space"):
         bench.page.keyboard.press(key)
     expect(bench.page.locator(".action-target strong")).to_have_text("2 items picked")

@@ -72,7 +72,9 @@ export function Grid() {
       aria-activedescendant={at >= 0 ? `tile-${focused.value}` : undefined}
       tabIndex={0}
       onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line))}
-      onFocus={() => {
+      onFocus={({ currentTarget }) => {
+        // Who presses on a tile chooses that one, and it must not move away from under the pointer.
+        if (!currentTarget.matches(":focus-visible")) return;
         if (focused.peek() >= 0 || now.rows.length === 0) return;
         focusRow(now.data.points, now.rows[Math.min(placeToStart(), now.rows.length - 1)]);
       }}
