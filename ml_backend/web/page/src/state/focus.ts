@@ -53,6 +53,15 @@ function rowOf({ task, region }: Points, item: Item, before: number): number {
 /** Row under the pointer, wherever it is shown. */
 export const hovered = signal(-1);
 
+/** Row that the map marks: of pointer and cursor, where the later one went. */
+export const marked = signal(-1);
+effect(() => {
+  marked.value = hovered.value < 0 ? focused.peek() : hovered.value;
+});
+effect(() => {
+  marked.value = focused.value;
+});
+
 export type Tile = "small" | "medium" | "large";
 export const TILE_PX: Readonly<Record<Tile, number>> = { small: 112, medium: 160, large: 240 };
 export const tile = signal<Tile>("medium");
