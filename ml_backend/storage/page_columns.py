@@ -22,7 +22,8 @@ __all__ = ["FOUND", "TASKS", "PageColumns"]
 
 #: Of each task, what Label Studio says of it. ``hand`` is what somebody set by hand; ``tags`` are
 #: joined by line ends; so are ``sources``, the addresses of its files, and the keys of the task's
-#: data that hold them, ``source_keys``, which is not searched; ``unit`` and
+#: data that hold them, ``source_keys``, which is not searched; ``text`` are its texts, joined by
+#: ``SEPARATOR``, and ``text_keys`` theirs; ``unit`` and
 #: ``by`` are its current annotations and who made them; ``region_tags`` are written
 #: ``control``, place in the annotations' regions, tag, with ``SEPARATOR`` between them;
 #: ``flag_kind`` and ``flag_score`` are what it is or was flagged for, and with what score, NaN
@@ -36,6 +37,7 @@ TASKS: Final = pa.schema(
         ("updated", pa.float64()),
         ("source_keys", pa.string()),
         ("sources", pa.string()),
+        ("text_keys", pa.string()),
         ("text", pa.string()),
         ("unit", pa.list_(pa.int64())),
         ("by", pa.list_(pa.int64())),

@@ -213,7 +213,7 @@ def test_a_saved_view_is_the_same_elsewhere(new_page, bench, project):
     found = project.points()["kind"].count("mislabelled")
     assert found >= WRONG
     expect(said(here)).to_have_text(f"{found} items match")
-    here.focus("#grid")
+    here.keyboard.press("g")
     here.keyboard.press("Space")
     expect(said(here)).to_have_text("1 item picked")
     here.locator("summary", has_text="Views").click()

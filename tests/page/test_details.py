@@ -132,6 +132,50 @@ def test_the_cursor_goes_on_in_the_map_too_where_its_sample_left(bench):
     expect(name).to_have_count(0)
     page.keyboard.press("j")
     expect(name).to_have_text(f"Task {calm[3]}")
+    page.keyboard.press("f")
+    expect(name).to_have_count(0)
+    page.keyboard.press("k")
+    expect(name).to_have_text(f"Task {calm[1]}")
+
+
+def test_the_cursor_begins_anew_where_points_are_other_items(bench):
+    bench.open("sort=task&layout=map")
+    page = bench.page
+    name = page.locator(".details-reason strong")
+    page.wait_for_selector("#plot[data-drawn]")
+    page.focus("#plot")
+    for _ in range(30):
+        page.keyboard.press("j")
+    expect(name).to_have_text("Task 30")
+    page.get_by_role("button", name="Regions", exact=True).click()
+    expect(page.locator(".action-target strong")).to_contain_text("regions")
+    page.keyboard.press("j")
+    expect(name).to_have_text("Task 1")
+
+
+def test_the_map_marks_where_pointer_or_cursor_went_last(bench):
+    bench.review("sort=task")
+    page = bench.page
+    plot = page.locator("#plot").bounding_box()
+
+    def expect_mark_at(row: int) -> None:
+        x, y = bench.place(row)
+        at = [pytest.approx(x - plot["x"], abs=1), pytest.approx(y - plot["y"], abs=1)]
+        circle = page.locator(".mark-at")
+        expect(circle).to_be_attached()
+        page.wait_for_timeout(100)
+        assert circle.evaluate("one => [one.cx.baseVal.value, one.cy.baseVal.value]") == at
+
+    page.locator("#tile-3").hover()
+    expect_mark_at(3)
+    page.keyboard.press("j")
+    expect_mark_at(0)
+    page.keyboard.press("j")
+    expect_mark_at(1)
+    page.locator("#tile-4").hover()
+    expect_mark_at(4)
+    page.mouse.move(plot["x"] + 4, plot["y"] + 4)
+    expect_mark_at(1)
 
 
 def test_letters_are_keys_with_caps_lock_and_after_a_slider(bench):

@@ -376,8 +376,28 @@ def test_a_label_may_be_called_background(bench):
 
 def test_a_class_of_the_table_shows_its_items(bench):
     bench.open("room=overview&cell=0.5_0.3&human=3&model=0")
-    bench.page.get_by_role("button", name="7", exact=True).first.click()
+    row = bench.page.locator(
+        ".table tr", has=bench.page.get_by_role("button", name="7", exact=True)
+    )
+    counted = int(row.locator("td").last.inner_text().replace(",", ""))
+    row.get_by_role("button").click()
     bench.page.wait_for_selector("#plot[data-drawn]")
+    expect_count(bench, counted)
+    assert counted == pc.sum(pc.equal(bench.table("regions")["label"], "7")).as_py()
+
+
+def test_a_figure_of_the_overview_shows_what_it_counts(bench):
+    bench.open("room=overview&part=regions")
+    figure = bench.page.get_by_role("button", name=re.compile("^Need review"))
+    counted = int(figure.locator(".figure-value").inner_text().replace(",", ""))
+    figure.click()
+    expect(bench.page.locator(".action-target strong")).to_have_text(f"{counted:,} items match")
+
+
+def test_a_class_without_regions_shows_its_inputs(bench):
+    bench.server.controls[0] = DIGIT | {"geometry": "choice", "parts": ["inputs"]}
+    bench.open("room=overview")
+    bench.page.locator(".table").get_by_role("button", name="7", exact=True).click()
     expect_count(bench, pc.sum(pc.equal(bench.table()["label"], "7")).as_py())
 
 
@@ -412,6 +432,46 @@ def test_regions_are_cut_out(bench):
     expect(bench.page.locator(".action-target")).to_contain_text(
         f"in {bench.server.project.tasks:,}"
     )
+
+
+def as_texts(text: str):
+    """Answer with tasks that are texts: people's regions are words of it, far down."""
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        details = answer.json()
+        for one in details:
+            one["text"], one["model"] = text, []
+            for place, region in enumerate(one["human"]):
+                start = text.find(f"word{100 + 20 * place}")
+                region["outline"] = [start, start + len("word100")]
+        route.fulfill(response=answer, json=details)
+
+    return change
+
+
+def test_a_region_of_a_text_is_what_its_tile_shows(bench):
+    page = bench.page
+    bench.server.controls[0] = DIGIT | {"geometry": "span"}
+    page.route("**/tasks?*", as_texts(" ".join(f"word{n}" for n in range(400))))
+    bench.open("part=regions&layout=grid&sort=task")
+    regions = pc.sum(pc.equal(bench.table("regions")["task"], 1)).as_py()
+    assert regions > 1
+    for place in range(regions):
+        mark = page.locator(".tile").nth(place).locator("mark")
+        expect(mark).to_have_text([f"word{100 + 20 * place}"])
+        expect(mark).to_be_in_viewport(ratio=1)
+
+
+def test_a_text_that_is_not_kept_is_no_image(bench):
+    page = bench.page
+    bench.server.controls[0] = DIGIT | {"geometry": "span"}
+    asked = []
+    page.on("request", lambda one: "/image" in one.url and asked.append(one.url))
+    page.route("**/tasks?*", as_texts(""))
+    bench.open("layout=grid")
+    expect(page.locator(".tile").first).to_contain_text("No text is kept")
+    assert not asked
 
 
 def test_both_ways_of_drawing_draw_the_same(new_page, stand_in):

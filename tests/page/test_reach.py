@@ -119,6 +119,22 @@ def test_nothing_runs_out_of_the_screen(new_page, stand_in, width):
         page.wait_for_url("**kind=missing**")
 
 
+def test_keys_lead_to_what_has_to_be_opened_first(new_page, stand_in):
+    address, _ = stand_in
+    page = new_page(viewport={"width": 820, "height": 900})
+    sign_in(page, address)
+    page.goto(f"{address}/page/projects/1?layout=map")
+    page.wait_for_selector("#plot[data-drawn]")
+    page.keyboard.press("g")
+    expect(page.locator("#grid")).to_be_focused()
+    expect(page.locator(".tile-at")).to_be_visible()
+    page.wait_for_url("**/projects/1")
+    page.keyboard.press("/")
+    page.keyboard.type("149")
+    expect(page.locator("#search")).to_have_value("149")
+    expect(page.locator("#search")).to_be_focused()
+
+
 def test_light_and_dark_are_kept(new_page, stand_in):
     address, _ = stand_in
     page = new_page(color_scheme="light")

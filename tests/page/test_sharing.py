@@ -16,7 +16,7 @@ def test_a_view_survives_its_address(bench, new_page, stand_in):
     bench.review("color=priority&sort=confidence")
     draw_box(bench.page, 0.5, 0.1, 1, 0.9)
     bench.page.locator(".word", has_text="Mislabelled").click()
-    bench.page.focus("#grid")
+    bench.page.keyboard.press("g")
     for key in ("Space", "ArrowRight", "Space"):
         bench.page.keyboard.press(key)
     expect(bench.page.locator(".action-target strong")).to_have_text("2 items picked")
@@ -135,3 +135,32 @@ def test_a_refused_clipboard_leaves_the_address_to_copy(bench):
     page.get_by_role("button", name="Copy the address of this view").click()
     expect(page.get_by_role("alert")).to_contain_text("The browser refused its clipboard")
     expect(page.get_by_label("Address of this view, to copy")).to_have_value(page.url)
+
+
+def test_what_comes_of_a_view_is_seen_by_who_has_left_its_menu(bench):
+    bench.server.views["Mine"] = "kind=spurious"
+    bench.review("kind=missing")
+    page = bench.page
+    menu = page.locator("details", has=page.locator("summary", has_text="Views"))
+    held = list[Route]()
+    page.route("**/views/*", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+
+    def save_and_leave() -> Route:
+        page.get_by_label("Name of this view").fill("Mine")
+        page.get_by_role("button", name="Save").click()
+        while not held:
+            page.wait_for_timeout(50)
+        page.get_by_role("region", name="Details").click(position={"x": 4, "y": 4})
+        expect(menu).not_to_have_attribute("open", "")
+        return held.pop()
+
+    page.locator("summary", has_text="Views").click()
+    save_and_leave().continue_()
+    question = page.get_by_role("dialog")
+    expect(question).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    # What was typed is there to be changed.
+    expect(menu).to_have_attribute("open", "")
+    save_and_leave().fulfill(status=503, json={"detail": "Redis cannot be reached"})
+    expect(menu.get_by_role("alert")).to_have_text("Redis cannot be reached")

@@ -30,7 +30,7 @@ NAN = float("nan")
 def task(number, **said):
     row = {
         **{"task": number, "flag": "", "hand": "", "tags": "", "updated": 100.0},
-        **{"source_keys": "image", "sources": "", "text": ""},
+        **{"source_keys": "image", "sources": "", "text_keys": "", "text": ""},
         **{"unit": [], "by": [], "region_tags": []},
     }
     return row | said

@@ -109,10 +109,22 @@ def test_a_session_stands_for_its_token_unless_a_credential_is_sent(client):
     assert sent.json() == {"authorization": "Bearer other"}
 
 
+@pytest.mark.parametrize("sent", ["Basic YTpi", "basic YTpi", "Negotiate abc", ""])
+def test_what_a_proxy_or_the_browser_adds_is_no_credential(client, sent):
+    headers = {"Authorization": sent}
+    assert client.get("/api/echo", headers=headers).json() == {"authorization": sent}
+    sign_in(client)
+    said = client.get("/api/echo", headers=headers).json()
+    assert said == {"authorization": f"Token {TOKEN}"}
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({}, 403),
+        ({"Authorization": "Basic YTpi"}, 403),
+        ({**OWN, "Authorization": "Basic YTpi"}, 200),
+        ({**OWN, "Authorization": "Basic YTpi", "Origin": "https://evil.example"}, 403),
         (OWN, 200),
         ({**OWN, "Origin": "http://relook.example"}, 200),
         ({**OWN, "Origin": "http://relook.example:81"}, 403),

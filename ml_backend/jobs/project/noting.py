@@ -80,7 +80,7 @@ class Noting:
             "tags": ["\n".join(split_tags(text)[0]) for text in page.said("tags")],
             "updated": np.where(page.labelled_at > 0, page.labelled_at, np.nan),
             **self._sources(page),
-            "text": self._spelt(page),
+            **self._texts(page),
             "unit": as_lists(units, notes.id[order]),
             "by": as_lists(units, by[order]),
             "region_tags": self._region_tags(page),
@@ -184,19 +184,26 @@ class Noting:
 
     def _sources(self, page: TaskPage) -> dict[str, list[str]]:
         """Where the files of each task are, and in which keys of its data that stands."""
-        keys = [*dict.fromkeys(o.data_key for o in self.project.config.controls if _by_address(o))]
-        values = [page.inputs.values(key) for key in keys]
-        rows = zip(*values, strict=True) if keys else [()] * len(page)
+        keys, rows = self._data(page, by_address=True)
         return {
             "source_keys": ["\n".join(map(_one_line, keys))] * len(page),
             "sources": ["\n".join(map(_one_line, row)) for row in rows],
         }
 
-    def _spelt(self, page: TaskPage) -> list[str]:
-        keys = {one.data_key: None for one in self.project.config.controls if not _by_address(one)}
+    def _texts(self, page: TaskPage) -> dict[str, list[str]]:
+        """The beginning of each text of each task, and the keys of its data that hold them."""
+        keys, rows = self._data(page, by_address=False)
+        return {
+            "text_keys": ["\n".join(map(_one_line, keys))] * len(page),
+            "text": [SEPARATOR.join(map(_beginning, row)) for row in rows],
+        }
+
+    def _data(self, page: TaskPage, by_address: bool) -> tuple[list[str], list[tuple[str, ...]]]:
+        """The keys that hold addresses, or those that hold texts, and their values by task."""
+        controls = [o for o in self.project.config.controls if _by_address(o) == by_address]
+        keys = list(dict.fromkeys(one.data_key for one in controls))
         values = [page.inputs.values(key) for key in keys]
-        texts = zip(*values, strict=True) if keys else [()] * len(page)
-        return [_storable("\n".join(row)[:_MOST_TEXT]) for row in texts]
+        return keys, list(zip(*values, strict=True)) if keys else [()] * len(page)
 
     def _region_tags(self, page: TaskPage) -> list[list[str]]:
         """Tags of single regions by their place among the regions of their control tag."""
@@ -251,6 +258,11 @@ def _order(
 
 def _one_line(text: str) -> str:
     return _storable(text).replace("\n", "%0A")
+
+
+def _beginning(text: str) -> str:
+    # Of the same length: spans count its characters.
+    return _storable(text[:_MOST_TEXT].replace(SEPARATOR, " "))
 
 
 def _storable(text: str) -> str:

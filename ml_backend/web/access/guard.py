@@ -27,6 +27,8 @@ COOKIE: Final = "relook_session"
 
 _READS: Final = ("GET", "HEAD", "OPTIONS")
 _GUARDED: Final = ("/api/", "/page")
+#: Label Studio's own. A browser sends Basic by itself, as a proxy or the connection asked for it.
+_CREDENTIALS: Final = ("bearer", "token")
 #: Nothing from elsewhere, nothing inline; thumbnails and what the page itself draws are images.
 _POLICY: Final = (
     "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; "
@@ -81,7 +83,8 @@ class Guard:
         """Give the request its session's credential; return why it is refused instead."""
         headers = Headers(scope=scope)
         secret = _cookie(headers.get("cookie", ""))
-        if "authorization" in headers or not secret or not scope["path"].startswith("/api/"):
+        scheme = headers.get("authorization", "").partition(" ")[0].lower()
+        if scheme in _CREDENTIALS or not secret or not scope["path"].startswith("/api/"):
             return None
         if scope["method"] not in _READS:
             said = refusal_of_origin(headers)
@@ -94,8 +97,8 @@ class Guard:
             return JSONResponse({"detail": said}, HTTPStatus.SERVICE_UNAVAILABLE)
         if session is not None:
             # The token itself, never the cookie, is what Label Studio is asked with.
-            credential = authorization(session.token).encode("latin-1")
-            scope["headers"] = [*scope["headers"], (b"authorization", credential)]
+            signed = MutableHeaders(scope=scope)
+            signed["Authorization"] = authorization(session.token)
             scope.setdefault("state", {})["session"] = session
         return None
 

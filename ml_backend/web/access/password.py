@@ -19,6 +19,7 @@ import anyio
 import redis
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_backend.labelstudio.webhooks import KEY_HEADER, webhook_key
@@ -146,7 +147,7 @@ class BodyLimit:
         most = self._allowed(scope["path"])
         told = dict(scope["headers"]).get(b"content-length", b"0")
         if told.isdigit() and int(told) > most:
-            await self._refuse(send, most)
+            await self._refuse(scope, receive, send, most)
             return
         read, refused = 0, False
 
@@ -165,24 +166,23 @@ class BodyLimit:
                 await send(message)
             elif not refused:
                 refused = True
-                await self._refuse(send, most)
+                await self._refuse(scope, receive, send, most)
 
         try:
             await self._app(scope, counted, watched)
         except _TooLargeError:
             if not refused:
-                await self._refuse(send, most)
+                await self._refuse(scope, receive, send, most)
 
     def _allowed(self, path: str) -> int:
         if not path.startswith("/api/"):
             return self._most
         return min(self._most, _MOST_PICKED if path.endswith(_PICKED) else _MOST_ELSE)
 
-    async def _refuse(self, send: Send, most: int) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         said = f"the body is larger than {most >> 10} KiB"
         if most == self._most:
             said += "; RELOOK_BODY_MAX_MB allows more"
         say_reason(said)
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": said.encode()})
+        answer = JSONResponse({"detail": said}, 413, {"Connection": "close"})
+        await answer(scope, receive, send)

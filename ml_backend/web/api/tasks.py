@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from ml_backend.labelstudio.config import Control
 from ml_backend.labelstudio.tasks.annotators import NOBODY
+from ml_backend.labelstudio.tasks.tags import SEPARATOR
 from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.storage.labels import StoredLabels
 from ml_backend.web.access.permission import WHO, Access
@@ -46,7 +47,7 @@ class ModelRegion(BaseModel):
 
 
 class TaskDetail(BaseModel):
-    """One task."""
+    """One task; ``text`` is what the control tag labels, null for an image, "" if not kept."""
 
     task: int
     url: str
@@ -151,8 +152,19 @@ def _address(opened: OpenProject, control: Control, task: int) -> str | None:
     rows = opened.services.page.tasks(opened.id, _ids([task]), columns).to_pylist()
     if not rows:
         return None
-    keys, addresses = (str(rows[0][name]).split("\n") for name in columns[1:])
-    return dict(zip(keys, addresses, strict=True)).get(control.data_key, "")
+    return _of_key(control, rows[0]["source_keys"], rows[0]["sources"], "\n")
+
+
+def _text(control: Control, row: dict[str, Any]) -> str | None:
+    if control.reads != "text":
+        return None
+    return _of_key(control, row["text_keys"], row["text"], SEPARATOR)
+
+
+def _of_key(control: Control, keys: str, values: str, between: str) -> str:
+    """What stands in the key that a control tag labels, of what is kept of several."""
+    found = dict(zip(keys.split("\n"), values.split(between), strict=True))
+    return found.get(control.data_key, "")
 
 
 def _details(
@@ -183,7 +195,7 @@ def _details(
             url=opened.address(task),
             width=width,
             height=height,
-            text=row["text"] if control.reads == "text" else None,
+            text=_text(control, row),
             reason=said.get("reason") or "",
             kind=said.get("kind") or "",
             priority=_known(said.get("priority")),

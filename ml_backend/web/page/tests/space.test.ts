@@ -95,4 +95,18 @@ describe("amid", () => {
     const found = findAmid(points.label, new Space(points.x, points.y));
     expect([...found.keys()].filter((row) => found[row])).toEqual([40]);
   });
+
+  test("what has no label is of no class", () => {
+    const blank = Array.from({ length: 200 }, (_, i) => ({ task: i, label: "" }));
+    const cats = Array.from({ length: 15 }, (_, i) => ({ task: 300 + i, label: "cat" }));
+    const find = (rows: { task: number; label: string }[]) => {
+      const points = pointsOf(rows);
+      return findAmid(points.label, new Space(points.x, points.y));
+    };
+    expect(find([...blank, ...cats]).includes(1)).toBe(false);
+    expect(find([...blank, { task: 400, label: "dog" }]).includes(1)).toBe(false);
+    // Among many that are not labelled, the labelled ones are compared with each other.
+    const odd = find([...blank, ...cats, { task: 400, label: "dog" }]);
+    expect([...odd.keys()].filter((row) => odd[row])).toEqual([215]);
+  });
 });

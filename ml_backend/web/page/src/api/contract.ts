@@ -63,6 +63,7 @@ export interface TaskDetail {
   url: string;
   width: number | null;
   height: number | null;
+  /** What the control tag labels, null for an image; "" where it is not kept. */
   text: string | null;
   reason: string;
   kind: string;

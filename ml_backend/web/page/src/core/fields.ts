@@ -1,6 +1,6 @@
 /** The fields of a point: what they are called, and in which column they are. */
 
-import type { Points, Words } from "./points";
+import type { Words } from "./points";
 
 export const WORD_FIELDS = ["label", "predicted", "kind", "flag", "annotator", "tags"] as const;
 export const AMOUNT_FIELDS = ["confidence", "iou", "priority", "outlier"] as const;
@@ -79,8 +79,4 @@ export function indexTags(column: Words): TagIndex {
     }),
   );
   return { words, lists };
-}
-
-export function wordColumn(points: Points, field: WordField): Words {
-  return points[field];
 }

@@ -3,8 +3,9 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Points } from "../core/points";
 import type { How, Item } from "../core/selection";
+import { controlName, part } from "./control";
 import { answer } from "./project";
-import { view } from "./route";
+import { projectId, view } from "./route";
 
 /** The item under the keyboard's cursor in the grid, and the row where it was seen last. */
 const cursor = signal<{ item: Item; row: number } | null>(null);
@@ -25,7 +26,8 @@ export const place = computed(() => {
 
 const asked = computed(() => {
   const { filters, sort, area, similar, cell } = view.value;
-  return JSON.stringify([filters, sort, area, similar, cell]);
+  const of = [projectId.value, controlName.value, part.value];
+  return JSON.stringify([of, filters, sort, area, similar, cell]);
 });
 let last = { asked: "", place: 0 };
 effect(() => {
@@ -50,6 +52,15 @@ function rowOf({ task, region }: Points, item: Item, before: number): number {
 
 /** Row under the pointer, wherever it is shown. */
 export const hovered = signal(-1);
+
+/** Row that the map marks: of pointer and cursor, where the later one went. */
+export const marked = signal(-1);
+effect(() => {
+  marked.value = hovered.value < 0 ? focused.peek() : hovered.value;
+});
+effect(() => {
+  marked.value = focused.value;
+});
 
 export type Tile = "small" | "medium" | "large";
 export const TILE_PX: Readonly<Record<Tile, number>> = { small: 112, medium: 160, large: 240 };

@@ -66,11 +66,7 @@ export function changeView(change: Partial<View>, how: "push" | "replace" = "pus
 export const OTHER_ITEMS = { area: [], picked: [], similar: null, cell: null } as const;
 
 /** Go and see what passes filters, whatever narrowed the view before. */
-export function showOnly(
-  filters: Filters,
-  part: Part = view.peek().part,
-  cell: Cell | null = null,
-): void {
+export function showOnly(filters: Filters, part: Part, cell: Cell | null = null): void {
   const nothing = { area: [], picked: [], similar: null };
   changeView({ room: "review", part, filters, cell, ...nothing });
 }

@@ -33,7 +33,9 @@ const ORDER = { numeric: true } as const;
 export function ClassTable({ classes }: { classes: readonly ClassScore[] }) {
   const [key, setKey] = useState<Key>("support");
   const [descending, setDescending] = useState(true);
-  const show = (label: string) => showOnly(withWords(NO_FILTERS, "label", [label]));
+  // Counted is each region's label, an input has its most frequent one; where a tag has no regions,
+  // its inputs are shown.
+  const show = (label: string) => showOnly(withWords(NO_FILTERS, "label", [label]), "regions");
   return (
     <div class="table-room">
       <table class="table">

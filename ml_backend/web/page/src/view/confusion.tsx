@@ -5,7 +5,6 @@ import type { Cell } from "../core/address";
 import { mostConfused } from "../core/confusion";
 import { NO_FILTERS } from "../core/filters";
 import { count } from "../core/format";
-import { control } from "../state/project";
 import { showOnly } from "../state/route";
 
 /** Longer names of columns are turned, so that cells stay small. */
@@ -17,9 +16,8 @@ const MOST_CLASSES = 60;
 
 /** Show what a cell counts. */
 function show(cell: Cell): void {
-  const regions = control.peek()?.parts.includes("regions") ?? false;
   // Regions that no person drew are no points of their own: their inputs are shown.
-  showOnly(NO_FILTERS, regions && cell.human !== null ? "regions" : "inputs", cell);
+  showOnly(NO_FILTERS, cell.human === null ? "inputs" : "regions", cell);
 }
 
 interface ConfusionProps {

@@ -1,6 +1,7 @@
 /** The samples as tiles; only those that are seen exist. The whole of it works by keyboard. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { MOST_PX, type Place, placeOf, scrolled } from "../core/tall_list";
 import { focused, focusRow, place, placeToStart, TILE_PX, tile } from "../state/focus";
 import { answer } from "../state/project";
 import { gridKey } from "./grid_keys";
@@ -10,8 +11,7 @@ const GAP = 8;
 const CAPTION = 44;
 const MARGIN_LINES = 2;
 
-interface Window {
-  top: number;
+interface Window extends Place {
   width: number;
   height: number;
 }
@@ -19,17 +19,22 @@ interface Window {
 export function Grid() {
   const now = answer.value;
   const box = useRef<HTMLDivElement>(null);
-  const [seen, setSeen] = useState<Window>({ top: 0, width: 600, height: 400 });
+  const [seen, setSeen] = useState<Window>({ scroll: 0, top: 0, width: 600, height: 400 });
   const side = TILE_PX[tile.value];
   const columns = Math.max(1, Math.floor((seen.width + GAP) / (side + GAP)));
   const line = Math.floor((seen.width + GAP) / columns) - GAP + CAPTION + GAP;
+  const lines = Math.ceil((now?.rows.length ?? 0) / columns);
+  const whole = lines * line + GAP;
 
   useEffect(() => {
     const element = box.current;
     if (!element) return;
     const look = () => {
       const { scrollTop, clientWidth, clientHeight } = element;
-      setSeen({ top: scrollTop, width: clientWidth - 2 * GAP, height: clientHeight });
+      setSeen((before) => ({
+        ...scrolled(before, scrollTop, whole, clientHeight),
+        ...{ width: clientWidth - 2 * GAP, height: clientHeight },
+      }));
     };
     const watcher = new ResizeObserver(look);
     watcher.observe(element);
@@ -38,22 +43,29 @@ export function Grid() {
       watcher.disconnect();
       element.removeEventListener("scroll", look);
     };
-  }, []);
+  }, [whole]);
+
+  const goTo = (top: number) => {
+    const element = box.current;
+    if (!element) return;
+    const next = placeOf(top, whole, element.clientHeight);
+    setSeen((before) => ({ ...before, ...next }));
+    if (element.scrollTop !== next.scroll) element.scrollTop = next.scroll;
+  };
 
   // The cursor stays in sight.
   const at = place.value;
   useEffect(() => {
     const element = box.current;
     if (!element || at < 0) return;
+    const { scrollTop, clientHeight } = element;
+    const edge = scrolled(seen, scrollTop, whole, clientHeight).top;
     const top = Math.floor(at / columns) * line;
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + line > element.scrollTop + element.clientHeight) {
-      element.scrollTop = top + line + GAP - element.clientHeight;
-    }
+    if (top < edge) goTo(top);
+    else if (top + line > edge + clientHeight) goTo(top + line + GAP - clientHeight);
   }, [at, columns, line]);
 
   if (!now) return null;
-  const lines = Math.ceil(now.rows.length / columns);
   const first = Math.max(0, Math.floor(seen.top / line) - MARGIN_LINES);
   const last = Math.min(lines, Math.ceil((seen.top + seen.height) / line) + MARGIN_LINES);
   const shown = Array.from({ length: Math.max(last - first, 0) }, (_, i) =>
@@ -71,18 +83,21 @@ export function Grid() {
       aria-multiselectable="true"
       aria-activedescendant={at >= 0 ? `tile-${focused.value}` : undefined}
       tabIndex={0}
+      onScrollEnd={() => goTo(seen.top)}
       onKeyDown={(event) => gridKey(event, now, columns, Math.floor(seen.height / line))}
-      onFocus={() => {
+      onFocus={({ currentTarget }) => {
+        // Who presses on a tile chooses that one, and it must not move away from under the pointer.
+        if (!currentTarget.matches(":focus-visible")) return;
         if (focused.peek() >= 0 || now.rows.length === 0) return;
         focusRow(now.data.points, now.rows[Math.min(placeToStart(), now.rows.length - 1)]);
       }}
     >
-      <div class="grid-room" role="none" style={{ height: `${lines * line + GAP}px` }}>
+      <div class="grid-room" role="none" style={{ height: `${Math.min(whole, MOST_PX)}px` }}>
         <div
           class="grid-seen"
           role="none"
           style={{
-            transform: `translateY(${first * line}px)`,
+            transform: `translateY(${first * line - seen.top + seen.scroll}px)`,
             gridTemplateColumns: `repeat(${columns}, 1fr)`,
           }}
         >

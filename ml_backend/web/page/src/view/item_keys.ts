@@ -24,8 +24,9 @@ export function openTask(task: number): void {
 /** Move the cursor by so many samples, in the order of the grid. */
 export function step(now: Answer, by: number): void {
   const { rows } = now;
-  const next = place.peek() < 0 ? placeToStart() : place.peek() + by;
-  focusRow(now.data.points, rows[Math.min(Math.max(next, 0), rows.length - 1)] ?? -1);
+  // Where its sample has left, the next one has taken the cursor's place.
+  const onward = place.peek() < 0 ? placeToStart() + Math.min(by, 0) : place.peek() + by;
+  focusRow(now.data.points, rows[Math.min(Math.max(onward, 0), rows.length - 1)] ?? -1);
 }
 
 /** Where a button has the focus, these two are its own. */

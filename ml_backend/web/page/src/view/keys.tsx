@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 import { keyName } from "../core/keys";
 import { ask, atHand, performOrAsk, takeBackNewest } from "../state/actions";
-import { focused, keysOpen } from "../state/focus";
+import { focused, keysOpen, sidebarOpen } from "../state/focus";
 import { answer, mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
 import { Dialog } from "./dialog";
@@ -61,13 +61,28 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest(TAKES_KEYS) !== null;
 }
 
+function goToSearch(): void {
+  sidebarOpen.value = true;
+  goTo("search");
+}
+
+function goToGrid(): void {
+  if (view.peek().layout === "map") changeView({ layout: "both" }, "replace");
+  goTo("grid");
+}
+
+function goTo(id: string): void {
+  // What has just been opened is drawn before.
+  queueMicrotask(() => document.getElementById(id)?.focus());
+}
+
 function act(key: string): boolean {
   if (key === "?") keysOpen.value = true;
   else if (key === "u") return takeBackNewest();
   // In the other rooms nobody sees what is picked, or where the cursor is.
   else if (view.peek().room !== "review") return false;
-  else if (key === "/") document.getElementById("search")?.focus();
-  else if (key === "g") document.getElementById("grid")?.focus();
+  else if (key === "/") goToSearch();
+  else if (key === "g") goToGrid();
   else if (key === "Escape") return stepBack();
   else return moveOn(key) || actOnTasks(key);
   return true;

@@ -10,7 +10,7 @@ import { drawn, type How, toggleItem } from "../core/selection";
 import { layersOf } from "../scatter/layers";
 import { Plot, type Tool } from "../scatter/plot";
 import { gather, type Scene, shuffledRows } from "../scatter/scene";
-import { areaHow, focused, focusRow, hovered, showAmid } from "../state/focus";
+import { areaHow, focusRow, hovered, marked, showAmid } from "../state/focus";
 import { type Answer, answer, coloring, control, currentData, part } from "../state/project";
 import { changeView, projectId, view } from "../state/route";
 import { isDark } from "../state/theme";
@@ -172,7 +172,7 @@ interface MarksProps {
   moves: number;
 }
 
-/** The ring being drawn, the area drawn before, and the row at the cursor. */
+/** The ring being drawn, the area drawn before, and the row at the pointer or the cursor. */
 function Marks({ plot, ring }: MarksProps) {
   const points = currentData.value?.points;
   if (!plot || !points) return null;
@@ -180,7 +180,7 @@ function Marks({ plot, ring }: MarksProps) {
     how,
     text: pixelText(plot, corners),
   }));
-  const row = hovered.value >= 0 ? hovered.value : focused.value;
+  const row = marked.value;
   const at = row >= 0 && row < points.length ? plot.place(points.x[row], points.y[row]) : null;
   return (
     <svg class="marks" aria-hidden="true">

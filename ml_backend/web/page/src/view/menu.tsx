@@ -10,10 +10,12 @@ interface MenuProps {
   label?: string;
   button: ComponentChildren;
   opened?: () => void;
+  /** What came of something begun in it: it opens for that, should one have left meanwhile. */
+  news?: string;
   children: ComponentChildren;
 }
 
-export function Menu({ kind, title, label, button, opened, children }: MenuProps) {
+export function Menu({ kind, title, label, button, opened, news, children }: MenuProps) {
   const menu = useRef<HTMLDetailsElement>(null);
   const head = useRef<HTMLElement>(null);
   const close = (goesBack: boolean) => {
@@ -22,17 +24,20 @@ export function Menu({ kind, title, label, button, opened, children }: MenuProps
     if (goesBack) head.current?.focus();
   };
   const leave = (target: EventTarget | null) => {
-    if (target instanceof Node && !menu.current?.contains(target)) close(false);
+    // A question is asked over the page, and leads back.
+    const asked = target instanceof Element && target.closest("dialog");
+    if (target instanceof Node && !asked && !menu.current?.contains(target)) close(false);
   };
+  useEffect(() => {
+    if (news && menu.current) menu.current.open = true;
+  }, [news]);
   useEffect(() => {
     const down = (event: PointerEvent) => leave(event.target);
     addEventListener("pointerdown", down);
     return () => removeEventListener("pointerdown", down);
   }, []);
   const press = (event: KeyboardEvent) => {
-    // A question that is open over it closes first, by itself.
-    const asked = event.target instanceof Element && event.target.closest("dialog");
-    if (event.key !== "Escape" || asked || !menu.current?.open) return;
+    if (event.key !== "Escape" || !menu.current?.open) return;
     event.preventDefault();
     close(true);
   };

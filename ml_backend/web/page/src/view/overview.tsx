@@ -152,7 +152,7 @@ const HISTOGRAMS: Readonly<Record<string, string>> = {
 };
 
 function showFlag(flag: string): void {
-  showOnly(withWords(NO_FILTERS, "flag", [flag]));
+  showOnly(withWords(NO_FILTERS, "flag", [flag]), "inputs");
 }
 
 interface FigureProps {

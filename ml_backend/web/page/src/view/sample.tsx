@@ -3,8 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { imageAddress } from "../api/client";
-import type { HumanRegion, ModelRegion, Outline, TaskDetail } from "../api/contract";
+import type { Outline, TaskDetail } from "../api/contract";
 import { type Box, boxOf, cropAround, isPair, pathOf } from "../core/outlines";
+import { cutText, startFor } from "../core/spans";
 import { controlName } from "../state/control";
 import { attempts } from "../state/details";
 import { showHuman, showModel } from "../state/focus";
@@ -13,14 +14,14 @@ import { Unread } from "./unread";
 
 interface SampleProps {
   detail: TaskDetail;
-  /** The region that is cut out; -1 shows the whole input. */
+  /** The region that is cut out, or begun shortly before; -1 shows the whole input. */
   region: number;
   /** Longer side of the picture that is asked for, pixels. */
   size: number;
 }
 
 export function Sample({ detail, region, size }: SampleProps) {
-  if (detail.text !== null && detail.text !== "") return <TextSample detail={detail} />;
+  if (detail.text !== null) return <TextSample detail={detail} region={region} />;
   return <ImageSample detail={detail} region={region} size={size} />;
 }
 
@@ -87,40 +88,27 @@ function Overlay({ detail, region, seen }: OverlayProps) {
   );
 }
 
-function TextSample({ detail }: { detail: TaskDetail }) {
-  const text = detail.text ?? "";
-  const human = showHuman.value ? detail.human : [];
-  const model = showModel.value ? detail.model : [];
+function TextSample({ detail, region }: Omit<SampleProps, "size">) {
+  const one = detail.human[region]?.outline ?? null;
+  const span = isPair(one) ? one : null;
+  const from = span ? startFor(span) : 0;
+  const human = span ? [span] : detail.human.map(({ outline }) => outline).filter(isPair);
+  const model = detail.model.map(({ outline }) => outline).filter(isPair);
+  const pieces = cutText(
+    detail.text ?? "",
+    showHuman.value ? human : [],
+    showModel.value ? model : [],
+    from,
+  );
+  // One behind an address is not kept, and of a long one no more than the beginning.
+  if (pieces.length === 0) return <p class="no-picture">No text is kept: open the task.</p>;
   return (
     <p class="text-sample">
-      {cutText(text, human, model).map(({ said, isHuman, isModel }) => {
+      {from > 0 && "…"}
+      {pieces.map(({ said, isHuman, isModel }) => {
         const kind = `${isHuman ? "human-span " : ""}${isModel ? "model-span" : ""}`;
         return kind ? <mark class={kind}>{said}</mark> : said;
       })}
     </p>
   );
-}
-
-interface Piece {
-  said: string;
-  isHuman: boolean;
-  isModel: boolean;
-}
-
-/** A text in pieces, each covered by the same spans throughout. */
-function cutText(text: string, human: HumanRegion[], model: ModelRegion[]): Piece[] {
-  // Spans count characters, and one of them may be two of JavaScript's.
-  const characters = [...text];
-  const spans = (regions: { outline: Outline }[]) =>
-    regions.map(({ outline }) => outline).filter(isPair);
-  const [theirs, its] = [spans(human), spans(model)];
-  const ends = new Set([0, characters.length, ...theirs.flat(), ...its.flat()]);
-  const cuts = [...ends].filter((cut) => cut <= characters.length).sort((a, b) => a - b);
-  const covers = (list: [number, number][], start: number) =>
-    list.some(([from, to]) => from <= start && start < to);
-  return cuts.slice(0, -1).map((start, at) => ({
-    said: characters.slice(start, cuts[at + 1]).join(""),
-    isHuman: covers(theirs, start),
-    isModel: covers(its, start),
-  }));
 }

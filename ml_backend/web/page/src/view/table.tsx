@@ -13,7 +13,7 @@ export function Table({ titles, children }: { titles: string[]; children: Compon
   );
 }
 
-export function TableHead({ titles }: { titles: string[] }) {
+export function TableHead({ titles }: { titles: readonly string[] }) {
   return (
     <thead>
       <tr>

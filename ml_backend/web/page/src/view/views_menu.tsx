@@ -43,6 +43,7 @@ async function change(work: (id: number) => Promise<unknown>): Promise<client.Ap
   const id = projectId.peek();
   if (id === null) return null;
   let refusal: client.ApiError | null = null;
+  said.value = "";
   try {
     await work(id);
   } catch (error) {
@@ -80,33 +81,35 @@ export function ViewsMenu() {
     void save(name.peek().trim(), writeView(view.peek()));
   };
   return (
-    <Menu kind="button" button={VIEWS} opened={fetchViews}>
-      <Listed />
-      {mayChange.value && (
-        <form class="view-save" onSubmit={keep}>
-          <input
-            class="input input-small"
-            placeholder="Name of this view"
-            aria-label="Name of this view"
-            maxLength={80}
-            value={name.value}
-            onInput={(event) => {
-              name.value = event.currentTarget.value;
-            }}
-          />
-          <button type="submit" class="button" disabled={name.value.trim() === ""}>
-            Save
-          </button>
-        </form>
-      )}
-      {said.value && (
-        <p class="error" role="alert">
-          {said.value}
-        </p>
-      )}
-      <CopyAddress />
+    <>
+      <Menu kind="button" button={VIEWS} opened={fetchViews} news={said.value}>
+        <Listed />
+        {mayChange.value && (
+          <form class="view-save" onSubmit={keep}>
+            <input
+              class="input input-small"
+              placeholder="Name of this view"
+              aria-label="Name of this view"
+              maxLength={80}
+              value={name.value}
+              onInput={(event) => {
+                name.value = event.currentTarget.value;
+              }}
+            />
+            <button type="submit" class="button" disabled={name.value.trim() === ""}>
+              Save
+            </button>
+          </form>
+        )}
+        {said.value && (
+          <p class="error" role="alert">
+            {said.value}
+          </p>
+        )}
+        <CopyAddress />
+      </Menu>
       <ViewQuestion />
-    </Menu>
+    </>
   );
 }
 
