@@ -14,7 +14,7 @@ import pytest
 import redis
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from pydantic import SecretStr
 
 from ml_backend.commands.stack import Stack
@@ -49,9 +49,6 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-
-#: How long a busy machine may take to draw.
-SHOWN_MS = 30_000
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
@@ -264,10 +261,8 @@ def new_page(page: Page, bench: Bench) -> Iterator[Callable[..., Page]]:
     """Makes pages for the review page, whose contexts know nothing of the session of ``page``."""
     browser = page.context.browser
     assert browser is not None
-    expect.set_options(timeout=SHOWN_MS)
     with watched_pages(browser, bench.stack.url) as make:
         yield make
-    expect.set_options(timeout=None)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import json
 from playwright.sync_api import Page, expect
 
 from ml_backend.demo.projects import connect_backend
-from tests.integration.conftest import SHOWN_MS, Bench
+from tests.integration.conftest import Bench
 from tests.integration.samples import right, scenes
+from tests.page.pages import PATIENCE_MS
 
 MODEL = {"model": "digits-detect.pt"}
 
@@ -22,13 +23,13 @@ def test_a_wrong_setting_is_refused_in_the_dialog_by_name(bench: Bench, page: Pa
     page.get_by_label("Machine learning model options").click()
     page.get_by_text("Edit", exact=True).click()
     settings, save = page.locator("[name=extra_params]"), page.get_by_text("Validate and Save")
-    expect(settings).to_have_value(json.dumps(MODEL), timeout=SHOWN_MS)
+    expect(settings).to_have_value(json.dumps(MODEL), timeout=PATIENCE_MS)
     settings.fill(json.dumps({**MODEL, "review_shar": 0.05}))
     save.click()
     said = page.get_by_text("did you mean 'review_share'")
-    expect(said.first).to_be_visible(timeout=SHOWN_MS)
+    expect(said.first).to_be_visible(timeout=PATIENCE_MS)
     settings.fill(json.dumps({**MODEL, "review_share": 0.05}))
     # What was said has moved the button out of sight, and its dialog does not scroll.
     save.dispatch_event("click")
-    expect(settings).to_have_count(0, timeout=SHOWN_MS)
+    expect(settings).to_have_count(0, timeout=PATIENCE_MS)
     assert bench.mailbox.settings_of(project).review_share == 0.05

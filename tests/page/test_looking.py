@@ -210,7 +210,7 @@ def test_a_day_is_asked_for_and_let_go_of(bench):
     bench.review()
     page = bench.page
     page.locator("summary", has_text="Last changed").click()
-    start, end = page.get_by_label("From"), page.get_by_label("To", exact=True)
+    start, end = page.get_by_label("From", exact=True), page.get_by_label("To", exact=True)
     # A year is typed digit by digit; those before the last make no year of ours.
     for year in ("0002", "0020", "0202"):
         start.fill(f"{year}-05-01")

@@ -90,7 +90,7 @@ def test_a_score_is_one_file_and_one_line(written, monkeypatch):
     box = (50, 40, 100, 80, 0)
     model = [(0, 0, 0.9, box), (1, 0, 0.3, box), (2, 0, 0.6, box)]
     found, table, labels = units("RectangleLabels", [(n, 0, box) for n in range(3)], model, count=3)
-    learnt = page.fit_calibration(table, labels)
+    learnt = page.fit_calibration(table, labels, None)
     for calibration, worst in ((learnt, 0.3), (None, 0.2)):
         scored = page._score(found, items(3), calibration)
         np.testing.assert_allclose(scored.priority, [0, worst, 0], atol=1e-6)

@@ -242,7 +242,7 @@ def test_a_wait_that_is_interrupted_leaves_nothing(parts):
     def fetch(tasks, addresses):
         if 108 in tasks:
             threading.Timer(0.05, _thread.interrupt_main).start()
-            slow.wait(1)
+            slow.wait(10)
         return fetch_all(tasks, addresses)
 
     parts[1].fetch_all = fetch
