@@ -77,7 +77,8 @@ def unlabelled_among(
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    free, gone = [np.empty(0, dtype=np.int64)], len(tasks)
+    free: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    gone = len(tasks)
     for page in named_tasks(client, project, tasks, _COUNTS):
         free.append(_unlabelled(page))
         gone -= len(page)

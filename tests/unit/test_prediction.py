@@ -1,6 +1,7 @@
 """Tasks to predictions: read ahead, bounded in memory, taken from the store where it knows."""
 
 import _thread
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -235,6 +236,15 @@ def test_a_model_that_ends_the_call_leaves_nothing(parts, error):
     assert parts[2]._room.taken == 0
 
 
+@pytest.fixture
+def heard():
+    """Interruptions are heard, also where a shell has them ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_wait_that_is_interrupted_leaves_nothing(parts):
     """As a job's time limit interrupts it."""
     slow, fetch_all = threading.Event(), parts[1].fetch_all
