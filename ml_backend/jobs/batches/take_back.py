@@ -186,11 +186,13 @@ def written_answers(mailbox: Mailbox, target: int, tasks: Sequence[int]) -> dict
     Args:
         mailbox: the service's Redis.
         target: the relabel project.
-        tasks: tasks there, one at least.
+        tasks: tasks there.
 
     Returns:
         task to the name of the answer.
     """
+    if not tasks:
+        return {}
     kept = cast(list[bytes | None], mailbox.redis.hmget(_written(target), list(map(str, tasks))))
     return {task: name.decode() for task, name in zip(tasks, kept, strict=True) if name}
 
