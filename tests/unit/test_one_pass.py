@@ -60,7 +60,7 @@ def test_each_image_is_decoded_and_goes_through_the_model_once(services, monkeyp
 def test_the_vectors_are_those_that_the_embedder_alone_would_have_made(services, tmp_path):
     work = ProjectWork.open(services, PROJECT)
     ((page, _),) = work._pages(HERE)
-    predicted = work._predict(page)
+    predicted, _ = work._predict(page)
     (control,) = work.opened.controls
     embedder = work.opened.vectors.embedder(control)
     wanted = wanted_of(work.opened, page, predicted)
