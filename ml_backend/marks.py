@@ -54,10 +54,14 @@ class Mark:
         """Whether it does not say which labels were looked at: it is no mark, or an answer's."""
         return self.answered or self == Mark()
 
+    @property
+    def digest(self) -> str:
+        """Its digests as they stand in a task's column."""
+        return SEPARATOR.join(sorted(self.digests))
+
     def __str__(self) -> str:
         score = "" if self.score is None else f"{_SCORED}{self.score:.4f}"
-        digests = SEPARATOR.join(sorted(self.digests))
-        return f"{digests}@{self.labelled_at:.6f}{score}@{self.model}"
+        return f"{self.digest}@{self.labelled_at:.6f}{score}@{self.model}"
 
     def is_foreign(self, created_at: float) -> bool:
         """Whether it was made for another task than the one it stands on.

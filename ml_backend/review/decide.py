@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from ml_backend.marks import SEPARATOR, Mark
 
-__all__ = ["CONFIRMED", "CORRECTED", "NEEDS_REVIEW", "Decision", "State", "decide"]
+__all__ = ["CONFIRMED", "CORRECTED", "NEEDS_REVIEW", "VERDICTS", "Decision", "State", "decide"]
 
 NEEDS_REVIEW: Final = "needs-review"
 CORRECTED: Final = "corrected"
 CONFIRMED: Final = "confirmed"
+#: Flags of tasks that a reviewer has answered.
+VERDICTS: Final = (CORRECTED, CONFIRMED)
 _NO_FLAG: Final = ""
-
-_REVIEWED: Final = (CORRECTED, CONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     confirmed = acted & same & ~mended
     replaced = (state.flag == CONFIRMED) & labelled & mended & ~same & gave_way & ~state.foreign
     corrected = acted & mended | replaced
-    reviewed = np.isin(state.flag, _REVIEWED)
+    reviewed = np.isin(state.flag, VERDICTS)
     settled = reviewed & same & same_model
     waits = ~scored & labelled & ~confirmed
 
@@ -151,7 +151,7 @@ def decide(state: State, threshold: float | NDArray[np.float32]) -> Decision:
     # A flag that stays keeps its mark: the mark says what the reviewer has not yet answered.
     open_still = needs_review & flagged & ~acted & same & ~state.foreign & ~silent
     keeps = open_still | settled | waits | ((flag == _NO_FLAG) & ~dropped)
-    keeps |= np.isin(flag, _REVIEWED) & ~scored & ~confirmed
+    keeps |= np.isin(flag, VERDICTS) & ~scored & ~confirmed
     # What the mark says already is not written again: mostly that is a call for this task alone.
     keeps |= confirmed & same & ~fewer & same_model
     return Decision(
@@ -171,7 +171,7 @@ def _marks(state: State, flag: NDArray[np.str_]) -> list[str]:
         for now, old, word in zip(score, state.seen, flag.tolist(), strict=True)
     ]
     # An answer can be told from the annotations, so one mark serves many: few calls.
-    answers = state.answered & np.isin(flag, _REVIEWED)
+    answers = state.answered & np.isin(flag, VERDICTS)
     return [
         str(Mark.of_answer(mark.model, one) if answer else replace(mark, score=one))
         for mark, one, answer in zip(state.fresh, of_flag, answers.tolist(), strict=True)

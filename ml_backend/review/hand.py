@@ -13,14 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, Decision, State
+from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS, Decision, State
 
 __all__ = ["CLEARED", "Honoured", "honour"]
 
 #: What stands in the field where somebody said that nothing needs review; else ``NEEDS_REVIEW``.
 CLEARED: Final = "clear"
-
-_VERDICTS: Final = (CONFIRMED, CORRECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
     new_here = unmarked | state.foreign
     # Without a mark of labels nobody can have answered: the flag has only just been set. But for an
     # answer out of a batch: where its verdict stands already, a job died before the hand's end.
-    answered = np.isin(decision.flag, _VERDICTS) & (~unmarked | np.isin(state.flag, _VERDICTS))
+    answered = np.isin(decision.flag, VERDICTS) & (~unmarked | np.isin(state.flag, VERDICTS))
     flagged = (hand == NEEDS_REVIEW) & ~answered
     both = zip(state.fresh, state.seen, strict=True)
     same = np.fromiter((now.digests == old.digests for now, old in both), dtype=np.bool_)

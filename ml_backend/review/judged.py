@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from ml_backend.labelstudio.tasks.authorship import Authored
-from ml_backend.review.decide import CONFIRMED, CORRECTED
+from ml_backend.review.decide import CORRECTED, VERDICTS
 
 __all__ = ["RIGHT", "WRONG", "Judged", "judged"]
 
@@ -57,7 +57,7 @@ def judged(work: Authored) -> Judged:
         return np.repeat(found, sizes)
 
     last = last_of(np.full(count, True))
-    reviewed, corrected = np.isin(work.flag, (CORRECTED, CONFIRMED)), work.flag == CORRECTED
+    reviewed, corrected = np.isin(work.flag, VERDICTS), work.flag == CORRECTED
     several = np.repeat(sizes, sizes) > work.overlap
     review = work.answers | (reviewed & several & (rows == last))
     answer, mended = last_of(review), last_of(work.edited)

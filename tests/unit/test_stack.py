@@ -15,6 +15,8 @@ import pytest
 from ml_backend.processes import ChildProcess, free_port
 from ml_backend.settings import ServiceSettings
 
+START = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
+
 
 def until(found, what, seconds=240):
     end = time.monotonic() + seconds
@@ -33,20 +35,23 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-@pytest.fixture
-def started(data, tmp_path):
-    """The process, once it says that it answers, and where."""
-    env = {
+def environment(data, port):
+    return {
         **os.environ,
         "LABEL_STUDIO_URL": "http://127.0.0.1:9",
         "LABEL_STUDIO_API_KEY": "a token of nobody",
         "RELOOK_DATA_DIR": str(data),
-        "RELOOK_PORT": str(port := free_port()),
+        "RELOOK_PORT": str(port),
     }
+
+
+@pytest.fixture
+def started(data, tmp_path):
+    """The process, once it says that it answers, and where."""
+    env = environment(data, port := free_port())
     env.pop("REDIS_URL", None)
-    command = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
     said = tmp_path / "said"
-    with said.open("w") as stderr, subprocess.Popen(command, env=env, stderr=stderr) as process:
+    with said.open("w") as stderr, subprocess.Popen(START, env=env, stderr=stderr) as process:
         try:
             until(lambda: "Ctrl-C" in said.read_text() or process.poll() is not None, "the start")
             assert process.poll() is None, said.read_text()
@@ -111,16 +116,13 @@ def test_a_log_does_not_grow_without_end(tmp_path):
 def test_a_port_that_another_holds_is_refused_by_name(data):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        env = {
-            **os.environ,
-            "LABEL_STUDIO_URL": "http://127.0.0.1:9",
-            "LABEL_STUDIO_API_KEY": "a token of nobody",
-            "RELOOK_DATA_DIR": str(data),
-            "RELOOK_PORT": str(port),
-        }
-        command = [sys.executable, "-m", "ml_backend.commands.cli", "start"]
         done = subprocess.run(
-            command, env=env, capture_output=True, text=True, timeout=240, check=False
+            START,
+            env=environment(data, port),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
     assert done.returncode == 2
     assert f"RELOOK_HOST=127.0.0.1 and RELOOK_PORT={port}" in done.stderr

@@ -8,7 +8,7 @@ from typing import Final
 
 from ml_backend.labelstudio.tasks.own_fields import OwnFields
 from ml_backend.labelstudio.tasks.tags import join_tags, split_tags
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS
 from ml_backend.review.hand import CLEARED
 from ml_backend.settings import QueueKind
 
@@ -34,7 +34,7 @@ def _flag(own: OwnFields, _: str, regions: Regions) -> OwnFields | Refused:
     if own.get("flag") == NEEDS_REVIEW:
         return Refused("needs review already")
     fresh: OwnFields = {}
-    if own.get("flag") in (CORRECTED, CONFIRMED):
+    if own.get("flag") in VERDICTS:
         # What was answered is no reason to look again, and its score no lesson of the next answer.
         fresh = {"priority": 0.0, "kind": "", "reason": "", "seen": ""}
     stood = own | fresh

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from ml_backend.jobs.batches.orders import Order, require_wanted, withdrawing
 from ml_backend.jobs.queues.ranges import shards_of
 from ml_backend.labelstudio.relabel.tabs import (
+    BatchTab,
     batch_tabs,
     open_tab,
     put_into,
@@ -18,12 +18,10 @@ from ml_backend.labelstudio.relabel.tabs import (
     remove_tab,
 )
 from ml_backend.labelstudio.tasks.reader import Project
-from ml_backend.review.decide import CONFIRMED, CORRECTED
+from ml_backend.review.decide import VERDICTS
 from ml_backend.services import Services
 
-__all__ = ["HereBatches"]
-
-_VERDICTS: Final = (CORRECTED, CONFIRMED)
+__all__ = ["HereBatches", "tabs_here"]
 
 
 class HereBatches:
@@ -39,6 +37,7 @@ class HereBatches:
     def __init__(
         self, services: Services, source: Project, prefix: str, meanwhile: Callable[[int], None]
     ) -> None:
+        self._services = services
         self._client = services.client
         self._mailbox = services.mailbox
         self._source = source
@@ -76,12 +75,11 @@ class HereBatches:
         Raises:
             LabelStudioError: when Label Studio cannot be reached or refuses.
         """
-        known = self._mailbox.tabs_of(self._source.id).values()
-        tabs = batch_tabs(self._client, self._source.id, self._prefix, known)
+        tabs = tabs_here(self._services, self._source.id, self._prefix)
         if not (ours := [tab for tab in tabs if tab.batch == batch]):
             return None
         flags = read_flags(self._client, self._source.id, self._prefix, batch)
-        count = max(earlier, sum(flag not in _VERDICTS for flag in flags.values()))
+        count = max(earlier, sum(flag not in VERDICTS for flag in flags.values()))
         with withdrawing(self._mailbox.redis, self._source.id, batch, count):
             self._put_into("", np.array(list(flags), dtype=np.int64))
             for tab in ours:
@@ -95,3 +93,13 @@ class HereBatches:
             with self._mailbox.lock(self._source.id, shard):
                 put_into(self._client, self._source.id, self._prefix, batch, some.tolist())
             self._meanwhile(0)
+
+
+def tabs_here(services: Services, project: int, prefix: str) -> list[BatchTab]:
+    """Return the tabs of the batches that stayed in a project, whatever they are called by now.
+
+    Raises:
+        LabelStudioError: when they cannot be listed.
+    """
+    known = services.mailbox.tabs_of(project).values()
+    return batch_tabs(services.client, project, prefix, known)

@@ -79,7 +79,7 @@ def cancel(connection: redis.Redis, project: int, batch: str) -> int | None:
     Returns:
         how many tasks an earlier try was withdrawing when it failed; None where this is the first.
     """
-    key = _cancelled(project, batch.rpartition("-")[2])
+    key = _cancelled(project, batch)
     if connection.set(key, 0, ex=_CANCELLED_S, nx=True):
         return None
     return int(cast(bytes | None, connection.get(key)) or 0)
@@ -97,7 +97,7 @@ def withdrawing(connection: redis.Redis, project: int, batch: str, tasks: int) -
         batch: the batch's name.
         tasks: how many.
     """
-    key = _cancelled(project, batch.rpartition("-")[2])
+    key = _cancelled(project, batch)
     connection.set(key, tasks, ex=_CANCELLED_S)
     yield
     connection.set(key, 0, ex=_CANCELLED_S)
@@ -113,5 +113,6 @@ def require_wanted(connection: redis.Redis, project: int, order: Order) -> None:
         raise BatchError(f"batch {order.token} was cancelled: no more of it is sent")
 
 
-def _cancelled(project: int, token: str) -> str:
-    return f"relook:cancelled:{project}:{token}"
+def _cancelled(project: int, batch: str) -> str:
+    # A batch's name ends with its order's token, or is that alone.
+    return f"relook:cancelled:{project}:{batch.rpartition('-')[2]}"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final, TypeVar
 
 import numpy as np
-from label_studio_sdk import LabelStudio
 
-from ml_backend.jobs.batches.take_back import held_answers, written_answers
+from ml_backend.jobs.batches.here import tabs_here
+from ml_backend.jobs.batches.take_back import held_answers, read_originals
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
-from ml_backend.labelstudio.relabel.corrections import Relabelled, originals, read_relabelled
-from ml_backend.labelstudio.relabel.tabs import batch_tabs, read_flags
+from ml_backend.labelstudio.relabel.corrections import Relabelled, read_relabelled
+from ml_backend.labelstudio.relabel.tabs import read_flags
 from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from ml_backend.labelstudio.tasks.reader import Project, read_tasks
@@ -94,18 +94,19 @@ def _read_copies(
     for start in range(0, len(copies), _PAGE):
         for table in read_relabelled(client, target, copies[start : start + _PAGE]):
             if table.source == source.id:
-                written = written_answers(services.mailbox, target, table.sent.task.tolist())
-                now = _originals(client, source, prefix, table, written)
+                now = _originals(services, source, prefix, target, table)
                 yield table.sent, table.answers, now
 
 
 def _originals(
-    client: LabelStudio, source: Project, prefix: str, table: Relabelled, written: Mapping[int, str]
+    services: Services, source: Project, prefix: str, target: int, table: Relabelled
 ) -> Originals:
     """Read how source tasks stand; of those that nobody has answered, only whether they do."""
+    client = services.client
     answered = table.sent.source[table.answers.id >= 0]
     read = np.intersect1d(table.sources, answered)
-    now = originals(table, list(read_tasks(client, source, prefix, read)), written)
+    pages = list(read_tasks(client, source, prefix, read))
+    now = read_originals(services.mailbox, target, table, pages)
     others = np.setdiff1d(table.sources, read).tolist()
     there = list(read_own_fields(client, source.id, prefix, others)) if others else []
     return replace(now, there=now.there | np.isin(table.sent.source, there))
@@ -166,10 +167,9 @@ def _count(
 
 def _read_progress_here(services: Services, project: int, prefix: str) -> list[Progress]:
     """Return how the batches that stayed in the project stand."""
-    client, tabs = services.client, services.mailbox.tabs_of(project).values()
     found = []
-    for tab in batch_tabs(client, project, prefix, tabs):
-        flags = list(read_flags(client, project, prefix, tab.batch).values())
+    for tab in tabs_here(services, project, prefix):
+        flags = list(read_flags(services.client, project, prefix, tab.batch).values())
         done = flags.count(CORRECTED) + flags.count(CONFIRMED)
         found.append(
             Progress(

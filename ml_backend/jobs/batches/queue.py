@@ -7,14 +7,15 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.jobs.batches.take_back import written_answers
-from ml_backend.labelstudio.relabel.corrections import originals, read_relabelled
+from ml_backend.jobs.batches.here import tabs_here
+from ml_backend.jobs.batches.take_back import read_originals
+from ml_backend.labelstudio.relabel.corrections import read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_out, read_waiting
-from ml_backend.labelstudio.relabel.tabs import batch_tabs, read_flags
+from ml_backend.labelstudio.relabel.tabs import read_flags
 from ml_backend.labelstudio.tasks.reader import Project, TaskPage, read_tasks
 from ml_backend.marks import Mark
 from ml_backend.review.batch import Fate, Waiting, fates
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS
 from ml_backend.services import Services
 
 __all__ = ["read_queue"]
@@ -42,11 +43,11 @@ def read_queue(
     Raises:
         LabelStudioError: when they cannot be read.
     """
-    client, tabs = services.client, services.mailbox.tabs_of(source.id).values()
+    client = services.client
     waiting, out = read_waiting(client, source.id, prefix), set[int]()
-    for tab in batch_tabs(client, source.id, prefix, tabs):
+    for tab in tabs_here(services, source.id, prefix):
         flags = read_flags(client, source.id, prefix, tab.batch)
-        out |= {task for task, flag in flags.items() if flag not in (CORRECTED, CONFIRMED)}
+        out |= {task for task, flag in flags.items() if flag not in VERDICTS}
     asked = {*waiting.task.tolist(), *chosen}
     for target in targets:
         unanswered, answered = read_out(client, target, source.id)
@@ -64,8 +65,8 @@ def _on_the_way(
         if table.source != source.id:
             continue
         pages = list(read_tasks(client, source, prefix, table.sources))
-        written = written_answers(services.mailbox, target, table.sent.task.tolist())
-        fate = fates(table.sent, table.answers, originals(table, pages, written))
+        now = read_originals(services.mailbox, target, table, pages)
+        fate = fates(table.sent, table.answers, now)
         found |= set(table.sent.source[fate == Fate.READY].tolist())
         done = table.sent.source[fate == Fate.DONE]
         found |= {task for page in pages for task in _unscored(page, done)}

@@ -22,20 +22,20 @@ from ml_backend.labelstudio.relabel.corrections import (
     read_relabelled,
     write_answers,
 )
-from ml_backend.labelstudio.tasks.reader import Project, read_project, read_tasks
+from ml_backend.labelstudio.tasks.reader import Project, TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.webhooks import without_payload
-from ml_backend.review.batch import Fate, fates
+from ml_backend.review.batch import Fate, Originals, fates
 from ml_backend.services import Services
 
 __all__ = [
     "held_answers",
     "is_relabel_project",
     "look_again",
+    "read_originals",
     "relay",
     "remember_relabel_project",
     "take_back",
     "take_back_beside",
-    "written_answers",
 ]
 
 _log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def _write_ready(
     answered = (table.answers.id >= 0) & (table.sent.source > 0)
     wanted = np.unique(table.sent.source[answered])
     pages = list(read_tasks(client, source, prefix, wanted))
-    now = originals(table, pages, written_answers(services.mailbox, target, copies))
+    now = read_originals(services.mailbox, target, table, pages)
     fate = fates(table.sent, table.answers, now)
     ready = np.flatnonzero(fate == Fate.READY).tolist()
     answers = [
@@ -178,19 +178,24 @@ def _write_ready(
     return len(written)
 
 
-def written_answers(mailbox: Mailbox, target: int, tasks: Sequence[int]) -> dict[int, str]:
-    """Return which answers of a relabel project were written to their source tasks.
+def read_originals(
+    mailbox: Mailbox, target: int, table: Relabelled, pages: Sequence[TaskPage]
+) -> Originals:
+    """Return how the sources of answers stand, and which answers were written to them.
 
     Label Studio forgets an answer that somebody deletes there, and its name is free again.
 
     Args:
         mailbox: the service's Redis.
         target: the relabel project.
-        tasks: tasks there.
-
-    Returns:
-        task to the name of the answer.
+        table: tasks there.
+        pages: their sources, as they are now.
     """
+    return originals(table, pages, _read_written(mailbox, target, table.sent.task.tolist()))
+
+
+def _read_written(mailbox: Mailbox, target: int, tasks: Sequence[int]) -> dict[int, str]:
+    """Return the names of the answers that were written, by their tasks."""
     if not tasks:
         return {}
     kept = cast(list[bytes | None], mailbox.redis.hmget(_written(target), list(map(str, tasks))))

@@ -9,7 +9,7 @@ import numpy as np
 import redis
 from numpy.typing import NDArray
 
-from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW
+from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS
 
 __all__ = ["QueueHistory"]
 
@@ -36,7 +36,7 @@ class QueueHistory:
         """
         came = (before != NEEDS_REVIEW) & (after == NEEDS_REVIEW)
         went = (before == NEEDS_REVIEW) & (after != NEEDS_REVIEW)
-        answered = went & np.isin(after, (CORRECTED, CONFIRMED))
+        answered = went & np.isin(after, VERDICTS)
         counts = {
             "came": int(came.sum()),
             "went": int(went.sum()),

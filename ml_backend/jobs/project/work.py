@@ -22,7 +22,7 @@ from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_tasks
 from ml_backend.labelstudio.views import QUEUE
 from ml_backend.labelstudio.writer import set_model_version
-from ml_backend.marks import SEPARATOR, Mark
+from ml_backend.marks import Mark
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
 from ml_backend.review.hand import honour
@@ -290,7 +290,7 @@ def _answered(page: TaskPage) -> NDArray[np.bool_]:
     """Which open tasks have other labels by now than their mark says, bool (T,)."""
     marks = [Mark.parse(text) for text in page.said("seen").tolist()]
     other = [
-        not mark.is_silent and SEPARATOR.join(sorted(mark.digests)) != digest
+        not mark.is_silent and mark.digest != digest
         for mark, digest in zip(marks, page.digest.tolist(), strict=True)
     ]
     return np.isin(page.said("flag"), _OPEN) & np.array(other, dtype=np.bool_)

@@ -13,7 +13,7 @@ from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.tasks.filters import condition
 from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.marks import Mark
-from ml_backend.review.decide import CONFIRMED, CORRECTED
+from ml_backend.review.decide import CORRECTED, VERDICTS
 
 __all__ = ["Verdicts", "read_verdicts"]
 
@@ -40,7 +40,7 @@ def read_verdicts(client: LabelStudio, project: int, prefix: str) -> Verdicts:
         LabelStudioError: when they cannot be read.
     """
     flag = f"data.{prefix}_flag"
-    flags = [condition(flag, "String", verdict) for verdict in (CORRECTED, CONFIRMED)]
+    flags = [condition(flag, "String", verdict) for verdict in VERDICTS]
     with explained(f"reading the verdicts of project {project}"):
         rows = [
             (

@@ -33,7 +33,8 @@ export function Grid() {
       const { scrollTop, clientWidth, clientHeight } = element;
       setSeen((before) => ({
         ...scrolled(before, scrollTop, whole, clientHeight),
-        ...{ width: clientWidth - 2 * GAP, height: clientHeight },
+        width: clientWidth - 2 * GAP,
+        height: clientHeight,
       }));
     };
     const watcher = new ResizeObserver(look);
