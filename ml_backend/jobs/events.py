@@ -182,7 +182,8 @@ def _find_lost_events(project: int) -> None:
     mailbox = services().mailbox
     # A run reads the copies of a relabel project too, and brings no answer back.
     looks = None if is_relabel_project(mailbox, project) else services().looks
-    find_lost_events(services().client, mailbox, project, looks)
+    running = services().runs.under_way(project)
+    find_lost_events(services().client, mailbox, project, looks, running=running)
 
 
 def _let_go(project: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ml_backend.demo.projects import SampleTask
 from ml_backend.errors import BatchError, SettingsError
+from ml_backend.jobs.batches import work
 from ml_backend.jobs.batches.take_back import held_answers
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.changes.reconcile import find_lost_events
@@ -217,6 +218,20 @@ def test_an_answer_that_nobody_told_of_is_not_lost_when_the_queue_goes_out_again
     assert send(bench, project)["sent"] == 0
     wait_for(lambda: bench.flag(answered) == "corrected", "the verdict 'corrected'")
     assert send(bench, project)["sent"] == 0
+
+
+def test_what_is_judged_while_the_queue_is_read_is_not_sent(bench, reviewer, monkeypatch):
+    project, (judged, left) = flagged(bench, 2, seed=73)
+    read_queue = work.read_queue
+
+    def read_slowly(*args: Any) -> Any:
+        queue = read_queue(*args)
+        reviewer.submit(judged, bench.task(judged).annotations[0]["result"])
+        wait_for(lambda: bench.flag(judged) == "confirmed", "the verdict")
+        return queue
+
+    monkeypatch.setattr(work, "read_queue", read_slowly)
+    assert set(relabel_tasks(bench, send(bench, project)["batch"])) == {left}
 
 
 def test_nothing_to_send_makes_no_project(bench):

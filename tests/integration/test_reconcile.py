@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.changes.known import KnownChanges
@@ -105,6 +106,33 @@ def test_what_a_run_or_an_event_has_read_is_not_found(bench: Bench):
     without_events(bench, project)
     save(bench, task)
     assert find_lost_events(bench.client, bench.mailbox, project, looks) == 1
+
+
+def test_what_a_run_has_still_to_read_is_left_to_it_and_what_it_has_read_is_found(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    project, (read, unread) = bench.project("detection", [right(one) for one in scenes(2, seed=96)])
+    looks, before = Services(bench.settings).looks, last_change(bench.client, project)
+    bench.analyze(project)
+    bench.settle(project)
+    looks.forget(project, np.array([unread]))
+    without_events(bench, project)
+    save(bench, read)
+    save(bench, unread)
+    KnownChanges(bench.redis, project).reconciled = shifted(before, -timedelta(days=1))
+
+    added = set[int]()
+    mailbox = bench.mailbox
+    monkeypatch.setattr(mailbox.pending, "add", lambda _, tasks: added.update(tasks))
+
+    def found(*, running: bool) -> set[int]:
+        added.clear()
+        find_lost_events(bench.client, mailbox, project, looks, running=running)
+        return added.copy()
+
+    assert found(running=True) == {read}
+    assert found(running=False) == {read, unread}
+    assert found(running=False) == set()
 
 
 def test_an_answer_is_found_although_a_run_over_the_copies_has_read_it(bench: Bench):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -70,9 +71,10 @@ def answers(url):
 def child(process, command):
     """The process id of the one child that runs this command, 0 for none."""
     for one in psutil.Process(process.pid).children():
-        # None of one that has ended.
-        if command in (one.as_dict(["cmdline"])["cmdline"] or []):
-            return one.pid
+        # One that has ended has none, and may be gone between two looks.
+        with suppress(psutil.NoSuchProcess):
+            if command in (one.as_dict(["cmdline"])["cmdline"] or []):
+                return one.pid
     return 0
 
 

@@ -52,6 +52,7 @@ from ml_backend.labelstudio.tasks.listing import those_there
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.webhooks import copy_webhook
 from ml_backend.review.batch import choose
+from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
 __all__ = ["Batches"]
@@ -215,13 +216,13 @@ class Batches:
         target, sent = self._begun(order.token, found)
         (chosen, gone), count, warning = self._chosen(order, sent, found), len(sent), ""
         for page in self._pages(chosen):
-            if not len(page):
+            if not (rows := self._wanted(order, page)):
                 continue
             self._require_wanted(order)
             if count == len(sent):
                 target, warning = self._target(order, target, found)
             batch = f"{target}-{order.token}"
-            tasks = [self._copy(page, row, batch) for row in range(len(page))]
+            tasks = [self._copy(page, row, batch) for row in rows]
             send_tasks(self._client, target, tasks)
             count += len(tasks)
             self._meanwhile(0)
@@ -277,6 +278,11 @@ class Batches:
 
     def _pages(self, tasks: NDArray[np.int64]) -> Iterator[TaskPage]:
         return read_tasks(self._client, self._source, self._prefix, tasks)
+
+    def _wanted(self, order: Order, page: TaskPage) -> list[int]:
+        """Return which rows are to be sent: what was in the queue may have its verdict by now."""
+        wanted = (page.said("flag") == NEEDS_REVIEW) | bool(order.tasks)
+        return [int(row) for row in np.flatnonzero(wanted)]
 
     def _copy(self, page: TaskPage, row: int, batch: str) -> dict[str, Any]:
         address = self._services.settings.people_url

@@ -41,7 +41,12 @@ _SETTLED: Final = "settled "
 
 
 def find_lost_events(
-    client: LabelStudio, mailbox: Mailbox, project: int, looks: LookBook | None = None
+    client: LabelStudio,
+    mailbox: Mailbox,
+    project: int,
+    looks: LookBook | None = None,
+    *,
+    running: bool = False,
 ) -> int:
     """Add the tasks that changed since the last look to the mailbox; return how many.
 
@@ -53,6 +58,8 @@ def find_lost_events(
         mailbox: the service's queues.
         project: the project.
         looks: how tasks were when they were read: what has not changed since is known.
+        running: whether a run is under way: a task that nobody has read yet is left to it, and
+            looked for again after it.
 
     Raises:
         LabelStudioError: when the tasks cannot be read.
@@ -68,11 +75,16 @@ def find_lost_events(
     since = stamp if settled else shifted(stamp, -_OVERLAP)
     found = read_changes(client, project, since)
     tasks = known.new_among(found)
+    left = False
     if looks is not None:
-        tasks = _unread(looks, project, {task: found[task] for task in tasks})
+        tasks, never = _unread(looks, project, {task: found[task] for task in tasks})
+        left = running and bool(never)
+        tasks += [] if left else never
     if tasks:
         _log.info("project %s: %s tasks changed since %s", project, len(tasks), since)
         mailbox.pending.add(project, tasks)
+    if left:
+        return len(tasks)
     newest = max(found.values(), default=stamp)
     known.remember(found)
     if newest > stamp or not (settled or seen):
@@ -87,12 +99,12 @@ def _now_seen(mailbox: Mailbox, stamp: str) -> str:
     return f"{stamp} {clock.now(mailbox.redis):.3f}"
 
 
-def _unread(looks: LookBook, project: int, changed: dict[int, str]) -> list[int]:
-    """Return which tasks were not read as they are since their stamp."""
+def _unread(looks: LookBook, project: int, changed: dict[int, str]) -> tuple[list[int], list[int]]:
+    """Return which tasks were read before their stamp, and which were never read."""
     task = np.array(sorted(changed), dtype=np.int64)
     stamp = np.array([microseconds(changed[one]) for one in task.tolist()], dtype=np.int64)
-    unread: list[int] = task[looks.get(project, task).stamp != stamp].tolist()
-    return unread
+    read = looks.get(project, task).stamp
+    return task[(read != stamp) & (read != 0)].tolist(), task[read == 0].tolist()
 
 
 def before_unnamed(client: LabelStudio, mailbox: Mailbox, project: int) -> None:
