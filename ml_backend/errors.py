@@ -118,7 +118,7 @@ class ProjectGoneError(LabelStudioError):
     """The project or task was deleted, or the token's user cannot see it."""
 
 
-def is_lasting(error: Exception) -> bool:
+def is_lasting(error: BaseException) -> bool:
     """Whether what went wrong goes wrong again until somebody mends it."""
     if isinstance(error, LabelStudioError):
         return isinstance(error, ProjectGoneError | TokenRefusedError)

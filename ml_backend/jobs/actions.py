@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import wraps
+
+from redis.exceptions import LockError
 
 from ml_backend.errors import RelookError, is_lasting
 from ml_backend.jobs.acting.book import NOT_THERE, Action, ActionBook, Wish
@@ -12,7 +15,8 @@ from ml_backend.jobs.approvals.action import approve, take_back
 from ml_backend.jobs.batches.orders import IN_BATCH, Order
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.events import let_others
-from ml_backend.jobs.queues.limit import tries_left
+from ml_backend.jobs.queues.limit import OutOfTime, tries_left
+from ml_backend.jobs.queues.pulse import LAPSE_S
 from ml_backend.jobs.shards import services
 from ml_backend.review.approve import of_unknown
 
@@ -26,6 +30,15 @@ def _told(job: Callable[[Action, ActionBook], str]) -> Callable[[str], None]:
 
     @wraps(job)
     def telling(action: str) -> None:
+        with ExitStack() as held:
+            try:
+                # One that was taken for lost may be at work; one that died lets go by then.
+                held.enter_context(services().mailbox.lock(0, f"action-{action}", LAPSE_S))
+            except LockError:
+                return
+            tell(action)
+
+    def tell(action: str) -> None:
         book = ActionBook(services().mailbox.redis)
         try:
             found = book.read(action)
@@ -36,8 +49,8 @@ def _told(job: Callable[[Action, ActionBook], str]) -> Callable[[str], None]:
         book.note(action, state=doing)
         try:
             said = job(found, book)
-        except Exception as error:
-            known = isinstance(error, RelookError)
+        except (Exception, OutOfTime) as error:
+            known = isinstance(error, RelookError | OutOfTime)
             why = str(error) if known else f"{type(error).__name__}; the worker's log says more."
             if is_lasting(error) or not tries_left():
                 book.fail(action, why)

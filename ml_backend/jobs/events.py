@@ -12,7 +12,6 @@ from contextlib import suppress
 import numpy as np
 import redis
 from redis.exceptions import LockError
-from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import (
     BatchError,
@@ -30,6 +29,7 @@ from ml_backend.jobs.changes.reconcile import find_lost_events, find_unnamed
 from ml_backend.jobs.project.tabs import keep_new_tabs
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.jobs.queues.crashes import opening
+from ml_backend.jobs.queues.limit import OutOfTime
 from ml_backend.jobs.queues.locks import LOCK_WAIT_S
 from ml_backend.jobs.queues.pending import UNNAMED, Pending
 from ml_backend.jobs.queues.ranges import SHARD, shard_around
@@ -112,7 +112,7 @@ def _look_at_some(work: ProjectWork, newest: dict[int, float]) -> None:
     try:
         with unlearnt.looking(mailbox.redis, project):
             flagged, errors = score_tasks(work, np.array(tasks, dtype=np.int64))
-    except Exception:
+    except (Exception, OutOfTime):
         if len({task // SHARD for task in tasks}) > 1:
             mailbox.pending.look_singly(project)
         else:
@@ -267,7 +267,7 @@ def _let_pass(project: int) -> None:
         look_at_pending(project)
     except LockError:
         return  # the event's own job waits for it
-    except (redis.RedisError, JobTimeoutException):
+    except redis.RedisError:
         raise
     except Exception as error:
         # The event's own job is still in the queue: it is tried again there.

@@ -13,13 +13,14 @@ from typing import Final
 import numpy as np
 import redis
 from numpy.typing import NDArray
+from redis.exceptions import LockError
 from rq import get_current_job
 
 from ml_backend.errors import RelookError, is_lasting
 from ml_backend.jobs.events import let_others, tend_batches
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.jobs.queues.crashes import opening
-from ml_backend.jobs.queues.limit import allow, tries_left
+from ml_backend.jobs.queues.limit import OutOfTime, allow, tries_left
 from ml_backend.jobs.queues.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import unlearnt
 from ml_backend.jobs.runs.checkpoints import SHARDED
@@ -72,10 +73,12 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
             return
         except _ChangedMeanwhile:
             services().graph.begin_anew(run)
-        except redis.RedisError:
+        except redis.RedisError as error:
             # There is nowhere to write it; the job is found unfinished when Redis is back.
-            raise
-        except Exception as error:
+            if not isinstance(error, LockError):
+                raise
+            _note_failure(run, stage, shard, error)
+        except (Exception, OutOfTime) as error:
             _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
             _note_failure(run, stage, shard, error)
 
@@ -86,7 +89,7 @@ def _at(run: Run) -> str:
     return "listing" if run.state == "queued" else run.stage
 
 
-def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
+def _note_failure(run: Run, stage: str, shard: int, error: BaseException) -> None:
     graph = services().graph
     if is_lasting(error):
         graph.fail(run, str(error))
@@ -96,7 +99,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: Exception) -> None:
     elif stage in SHARDED:
         tasks = graph.checkpoints(run).tasks(stage, shard)
         named = f"tasks {tasks[0]} to {tasks[-1]}"
-        services().runs.note_errors(run.id, {named: f"{named} are given up: {error}"})
+        services().runs.note_failure(run.id, named, f"{named} are given up: {error}")
         graph.shard_given_up(run, stage, shard)
     else:
         graph.fail(run, str(error))
@@ -173,8 +176,6 @@ def fit(run: Run, _: int) -> None:
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
-            if not book.goes_on(run):
-                raise _EndedMeanwhile
         book.note_flagged(run.id, flagged)
         graph.checkpoints(run).keep("scoring", shards_of(np.concatenate(again)))
     graph.go_on(run, "fitting")
@@ -224,7 +225,7 @@ def lay_out(run: Run, _: int) -> None:
             ProjectWork.open(services(), run.project).lay_out(_all_tasks(run))
     except (redis.RedisError, _EndedMeanwhile):
         raise
-    except Exception as error:
+    except (Exception, OutOfTime) as error:
         _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
         services().runs.log(run.id, f"projecting: left as it was: {error}")
     graph.go_on(run, "projecting")
@@ -259,12 +260,13 @@ def _choose(run: Run, over: Selection, tasks: NDArray[np.int64]) -> NDArray[np.i
 def _pages(run: Run, tasks: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Yield a shard's tasks while the run goes on; between pages, let events pass."""
     for page in _pager().pages(run.stage, tasks):
-        if not services().runs.goes_on(run):
-            raise _EndedMeanwhile
         yield page
         _let_others(run)
 
 
 def _let_others(run: Run) -> None:
+    """Let events pass, and end the job where its run has ended."""
     services().runs.touch(run.id)
     let_others()
+    if not services().runs.goes_on(run):
+        raise _EndedMeanwhile

@@ -24,6 +24,7 @@ from rq.worker_registration import clean_worker_registry, register
 
 from ml_backend.jobs.queues import stopping
 from ml_backend.jobs.queues.clock import SteadyJob, SteadyScheduler
+from ml_backend.jobs.queues.limit import JobLimit
 from ml_backend.jobs.queues.mailbox import EVENTS, RUNS, open_redis
 from ml_backend.jobs.queues.pulse import LAPSE_S, SWEEP_S, beating
 from ml_backend.jobs.queues.sweep import sweep_for_ever
@@ -49,6 +50,8 @@ class LivingWorker(SimpleWorker):
         settings: the service's settings.
         connection: a connection of its own: RQ changes its time-outs.
     """
+
+    death_penalty_class = JobLimit
 
     def __init__(self, settings: ServiceSettings, connection: redis.Redis) -> None:
         super().__init__(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from cachetools import LRUCache
-from rq.timeouts import BaseTimeoutException
 
 from ml_backend.errors import ModelError
 from ml_backend.upstream.answers import read_replies, version_text
@@ -104,9 +103,6 @@ class InProcessUpstream:
 def _explained(name: str, what: str, kind: type[ModelError]) -> Iterator[None]:
     try:
         yield
-    except BaseTimeoutException:
-        # The queue's own, for the job as a whole.
-        raise
     except (Exception, SystemExit) as error:
         raise kind(f"model class {name!r} {what} ({type(error).__name__}: {error})") from error
 

@@ -12,7 +12,8 @@ from redis.exceptions import LockNotOwnedError
 
 from ml_backend.demo.projects import CONFIGS, upload_images
 from ml_backend.jobs.acting import field_actions
-from ml_backend.jobs.acting.book import ActionBook, Lot, Wish, enqueue
+from ml_backend.jobs.acting.book import ActionBook, Lot, Wish
+from ml_backend.jobs.acting.queueing import enqueue
 from ml_backend.jobs.queues.ranges import SHARD
 from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from tests.integration.conftest import MODEL, Bench, wait_for

@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import create_project
 from ml_backend.errors import BatchError
-from ml_backend.jobs.acting.book import Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.acting.book import Action, ActionBook, Wish
+from ml_backend.jobs.acting.queueing import enqueue
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox

@@ -11,6 +11,7 @@ Label Studio and the model stand aside. Keys:
 - ``t:refused``: set of tasks over which every call fails as if Label Studio could not read them.
 - ``t:slow``: seconds per call of a stage; ``t:slow:STAGE``: of each call of this one.
 - ``t:hang:STAGE``: how many calls of this stage never end.
+- ``t:stuck:STAGE``: the same, where no Python runs that could end them.
 - ``t:fail``: how many calls fail as if Label Studio were away.
 - ``t:leak``: MiB that each call of a stage leaves behind.
 - ``t:between``: seconds from what a scoring page reads to what it writes.
@@ -22,11 +23,13 @@ Label Studio and the model stand aside. Keys:
   ``t:scored``: hash of task to the config it was scored under.
 
 They lie in the Redis that ``T_WORLD`` names, so that a worker can lose its queue and keep them.
-``T_SHARD_S`` and ``T_TASKS_PER_S`` in the environment are what a job's limit is made of.
+``T_SHARD_S``, ``T_TASKS_PER_S`` and ``T_GRACE_S`` in the environment are what a job's limit is made
+of.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -34,6 +37,7 @@ import sys
 import time
 import types
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +83,11 @@ def disturb(connection, stage, tasks=()):
     connection.rpush("t:seen:" + stage, *(list(tasks) or [0]))
     time.sleep(float(connection.get(f"t:slow:{stage}") or connection.get("t:slow") or 0))
     if connection.exists(f"t:hang:{stage}") and connection.decr(f"t:hang:{stage}") >= 0:
-        time.sleep(3600)
+        # A library takes whatever comes for an error of its own.
+        with suppress(Exception):
+            time.sleep(3600)
+    if connection.exists(f"t:stuck:{stage}") and connection.decr(f"t:stuck:{stage}") >= 0:
+        lock_twice()
     LEAK.append(b"x" * (int(connection.get("t:leak") or 0) << 20))
     if connection.exists("t:fail") and connection.decr("t:fail") >= 0:
         raise LabelStudioError("Label Studio cannot be reached.")
@@ -89,6 +97,12 @@ def disturb(connection, stage, tasks=()):
     if poison & {int(task) for task in tasks}:
         os.kill(os.getpid(), signal.SIGKILL)
     kill(connection, stage)
+
+
+def lock_twice():
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
 
 
 def kill(connection, stage):
@@ -236,6 +250,7 @@ from ml_backend.jobs.worker import work
 def main():
     logging.basicConfig(level=logging.INFO)
     limit.SHARD_S = mailbox.SHARD_S = int(os.environ.get("T_SHARD_S", limit.SHARD_S))
+    limit._GRACE_S = int(os.environ.get("T_GRACE_S", limit._GRACE_S))
     limit._TASKS_PER_S = int(os.environ.get("T_TASKS_PER_S", limit._TASKS_PER_S))
     work(service_settings())
 

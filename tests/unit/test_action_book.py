@@ -11,7 +11,8 @@ from rq import SimpleWorker
 
 from ml_backend.errors import ModelAwayError
 from ml_backend.jobs import actions
-from ml_backend.jobs.acting.book import ActionBook, Lot, Wish, enqueue
+from ml_backend.jobs.acting.book import ActionBook, Lot, Wish
+from ml_backend.jobs.acting.queueing import enqueue, enqueue_lost
 from ml_backend.jobs.approvals.work import Tally
 from ml_backend.jobs.project.queue_history import QueueHistory
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
@@ -106,6 +107,23 @@ def test_an_action_whose_workers_all_died_has_failed(connection):
         connection.delete("relook:sweeping")
         sweep(mailbox, 3600)
     assert book.read(opened.id).state == "failed"
+
+
+def test_an_action_whose_job_is_lost_is_enqueued_again(connection):
+    connection.flushall()
+    book, mailbox = ActionBook(connection), Mailbox(connection)
+    done, there, lost, undone = (book.open(9, Wish("flag", (1,)), 1).id for _ in range(4))
+    enqueue(mailbox, "act", there)
+    book.note(done, state="done")
+    book.note(undone, state="done", undoable=1)
+    assert book.claim_undo(undone)
+    enqueue_lost(mailbox)
+    assert mailbox.events.job_ids == [f"act-{there}"]
+    for _ in range(2):
+        enqueue_lost(mailbox, after_s=0)
+        assert set(mailbox.events.job_ids) == {f"act-{there}", f"act-{lost}", f"undo-{undone}"}
+    assert mailbox.events.count == 3
+    assert connection.zscore("relook:actions-waiting", done) is None
 
 
 def test_an_approval_outlives_a_model_that_is_away(connection, monkeypatch):

@@ -1,9 +1,12 @@
 """How runs are written down: one is current, whatever dies, and what begins them is never lost."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import redis
 
+from ml_backend.errors import RunError
 from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.runs.book import RunBook
@@ -109,11 +112,44 @@ def test_a_run_that_is_taken_up_dies_in_no_other_way(server, book):
     first = book.open(7)
     book.close(first.id, "cancelled")
     book.open(7)
-    for _ in each_death(server, lambda dying: dying.reopen(first.id, "scoring")):
+
+    def take_up(dying):
+        with suppress(RunError):  # it was taken up, and the answer was lost
+            dying.reopen(first.id, "scoring")
+
+    for _ in each_death(server, take_up):
         (current,) = [run for run in book.of_project(7) if run.state not in ENDED]
         assert open_runs(book) == {current.id}
     assert states(book) == ["queued", "superseded"]
     assert book.is_current(book.read(first.id))
+
+
+def test_of_two_who_take_a_run_up_one_does(mailbox, book, graph):
+    run = graph.start(7)
+    graph.cancel(run.id)
+    read = book.read
+
+    def read_slowly(wanted):
+        stands = read(wanted)
+        book.read = read
+        graph.retry(wanted)
+        return stands
+
+    book.read = read_slowly
+    with pytest.raises(RunError, match="is still queued"):
+        graph.retry(run.id)
+    assert (book.read(run.id).attempt, mailbox.runs.count) == (1, 1)
+
+
+def test_why_a_run_failed_is_said_however_many_tasks_have_errors(book, graph):
+    run = graph.start(7)
+    book.note_errors(run.id, {str(task): f"task {task}: broken" for task in range(999)})
+    assert "more" not in book.read(run.id).errors
+    book.note_errors(run.id, {"1000": "task 1000: broken", "1001": "task 1001: broken"})
+    graph.fail(run, "the model is gone")
+    errors = book.read(run.id).errors
+    assert (errors["run"], len(errors)) == ("the model is gone", 1002)
+    assert errors["more"].startswith("more than 1000 tasks")
 
 
 def test_what_an_older_version_left_under_way_is_ended(mailbox, book, graph):
@@ -139,8 +175,9 @@ def test_a_run_that_had_left_the_list_is_on_it_again_once_it_is_taken_up(book):
     for _ in range(60):
         book.open(7)
     assert old.id not in book.ids_of(7)
-    book.reopen(old.id, "listing")
-    book.reopen(old.id, "listing")
+    for _ in range(2):
+        book.reopen(old.id, "listing")
+        book.close(old.id, "cancelled")
     ids = book.ids_of(7)
     assert (ids[0], ids.count(old.id), len(ids)) == (old.id, 1, 50)
 
@@ -154,6 +191,7 @@ def test_a_run_that_never_became_current_holds_back_no_periodic_one(mailbox, boo
     assert not begin_if_due(mailbox, 7)
     book.close(book.of_project(7)[0].id, "done")
     # Taken up again, an old run stands in front; the hours are those since the newest.
+    book.close(dead.id, "cancelled")
     book.close(book.reopen(dead.id, "listing").id, "done")
     assert not begin_if_due(mailbox, 7)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rq.timeouts import JobTimeoutException
 
 from ml_backend.errors import ModelError
+from ml_backend.jobs.queues.limit import OutOfTime
 from ml_backend.settings import ServiceSettings
 from ml_backend.upstream.answers import read_reply, version_text
 from ml_backend.upstream.base import Answer, UpstreamTask
@@ -374,10 +374,10 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it():
 
 def test_the_queues_own_time_out_is_not_the_models(monkeypatch):
     def too_late(self, tasks, context=None):
-        raise JobTimeoutException("too late")
+        raise OutOfTime("too late")
 
     monkeypatch.setattr(upstream_classes.Second, "predict", too_late)
-    with pytest.raises(JobTimeoutException):
+    with pytest.raises(OutOfTime):
         in_process("Second").predict(1, "", tasks("x"))
 
 

@@ -7,14 +7,11 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import redis
-from rq.job import Job
 
 from ml_backend.jobs.queues.clock import now
-from ml_backend.jobs.queues.limit import retry
-from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.labelstudio.tasks.own_fields import OwnFields
 
 __all__ = [
@@ -25,8 +22,6 @@ __all__ = [
     "ActionBook",
     "Lot",
     "Wish",
-    "enqueue",
-    "give_up",
 ]
 
 #: States that end by themselves; the others are done, failed and undone.
@@ -35,8 +30,6 @@ UNDER_WAY: Final = ("queued", "doing", "undoing")
 #: Why tasks are left out that were deleted, or are another project's.
 NOT_THERE: Final = "not in this project"
 
-_JOBS: Final = "ml_backend.jobs.actions."
-_TIMEOUT_S: Final = 6 * 3600
 _KEPT_S: Final = 7 * 24 * 3600
 #: Actions of a project that are kept; older ones are forgotten with what they named.
 KEPT: Final = 50
@@ -120,24 +113,6 @@ class Lot:
     wrote: dict[int, OwnFields]
 
 
-def enqueue(mailbox: Mailbox, job: Literal["act", "undo"], action: str) -> None:
-    """Give an action to the workers: somebody waits, so before a run's shards.
-
-    Args:
-        mailbox: the service's Redis.
-        job: name of a job of ``jobs/actions.py``; the web server does not load what it works with.
-        action: the action.
-    """
-    mailbox.events.enqueue(f"{_JOBS}{job}", action, retry=retry(), job_timeout=_TIMEOUT_S)
-
-
-def give_up(connection: redis.Redis, job: Job) -> None:
-    """Note that an action has failed, if it is an action's job of which no worker saw the end."""
-    if str(job.func_name).startswith(_JOBS):
-        why = "the workers died of it; their logs, or the machine's, say why"
-        ActionBook(connection).fail(str(job.args[0]), why)
-
-
 class ActionBook:
     """Where actions are written down.
 
@@ -164,6 +139,7 @@ class ActionBook:
             pipe.lrange(_of(project), KEPT, -1)
             pipe.ltrim(_of(project), 0, KEPT - 1)
             pipe.expire(_of(project), _KEPT_S)
+            pipe.zadd(_WAITING, {action: now(self._redis)})
             done = pipe.execute()
         for old in (one.decode() for one in cast(list[bytes], done[4])):
             self._redis.delete(_key(old), _wish(old), _before(old))
@@ -202,8 +178,26 @@ class ActionBook:
         if self._redis.exists(_key(action)):
             self._redis.hset(_key(action), mapping=cast(Any, changed))
 
+    def note_waiting(self, action: str) -> None:
+        """Note that an action waits for a worker from now on."""
+        self._redis.zadd(_WAITING, {action: now(self._redis)})
+
+    def waiting(self, after_s: float) -> list[Action]:
+        """Return what has been under way for so many seconds; forget of the rest that it was."""
+        due = now(self._redis) - after_s
+        found = []
+        for one in cast(list[bytes], self._redis.zrangebyscore(_WAITING, "-inf", due)):
+            raw = cast(Mapping[bytes, bytes], self._redis.hgetall(_key(one.decode())))
+            if raw and (stands := _stands(one.decode(), raw)).state in UNDER_WAY:
+                found.append(stands)
+            else:
+                self._redis.zrem(_WAITING, one)
+        return found
+
     def claim_undo(self, action: str) -> bool:
         """Note that an action is being undone; false where it cannot be, or somebody is at it."""
+        # First: should this process die in between, the worker finds it all the same.
+        self.note_waiting(action)
         claimed = self._redis.eval(_CLAIM, 1, _key(action))
         return bool(claimed)
 
@@ -247,6 +241,7 @@ class ActionBook:
         return sorted(map(int, keys))
 
 
+_WAITING: Final = "relook:actions-waiting"
 _CLAIM: Final = """
 if redis.call('HGET', KEYS[1], 'undoable') ~= '1' then return 0 end
 local stood = redis.call('HGET', KEYS[1], 'state')

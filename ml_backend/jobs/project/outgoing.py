@@ -110,6 +110,9 @@ class Outgoing:
     def send(self, least: int = 1) -> dict[int, str]:
         """Send what waits, if it is as much as ``least``.
 
+        Where more than one is asked for, nobody waits for another job that is sending: that one
+        sends this too, or the next one does.
+
         Returns:
             task id to the model version of the prediction that Label Studio refused.
 
@@ -118,13 +121,13 @@ class Outgoing:
             LockNotOwnedError: when another job has sent while this one was away.
         """
         refused: dict[int, str] = {}
-        if self._tables.count(self._name) < least:
+        if self._tables.count(self._name) < least or (least > 1 and self._lock.locked()):
             return refused
         with self._lock:
             while True:
                 allow(self._project.size)
                 rows = self._tables.read(self._name, _ROWS, most=self.enough)
-                if not len(rows):
+                if len(rows) < least:
                     return refused
                 for version in pc.unique(rows["version"]).to_pylist():
                     some = rows.filter(pc.equal(rows["version"], version))

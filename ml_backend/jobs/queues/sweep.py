@@ -8,7 +8,7 @@ from typing import Final
 
 import redis
 
-from ml_backend.jobs.acting.book import give_up
+from ml_backend.jobs.acting.queueing import enqueue_lost, give_up
 from ml_backend.jobs.queues.mailbox import Mailbox, open_redis
 from ml_backend.jobs.queues.pulse import SWEEP_S
 from ml_backend.jobs.runs.book import RunBook
@@ -42,7 +42,7 @@ def sweep_for_ever(settings: ServiceSettings) -> None:
 
 
 def sweep(mailbox: Mailbox, reconcile_s: int) -> None:
-    """Take up the jobs of dead workers, wake projects with pending tasks, heal runs, reconcile.
+    """Take up the jobs of dead workers, wake projects, heal runs and actions, reconcile.
 
     Args:
         mailbox: the service's queues.
@@ -66,4 +66,5 @@ def sweep(mailbox: Mailbox, reconcile_s: int) -> None:
         registry.cleanup(now)
     mailbox.pending.wake_all()
     RunGraph(mailbox, book).heal()
+    enqueue_lost(mailbox)
     mailbox.reconcile_all(reconcile_s)

@@ -14,7 +14,9 @@ from typing import Any, Final, cast
 import redis
 from redis.client import Pipeline
 
+from ml_backend.errors import RunError
 from ml_backend.jobs.queues import clock
+from ml_backend.jobs.runs import scripts
 from ml_backend.jobs.runs.run import ENDED, STAGES, Run
 from ml_backend.labelstudio.tasks.selection import Selection
 
@@ -24,66 +26,6 @@ _KEPT_S: Final = 30 * 24 * 3600
 _MOST_RUNS: Final = 50
 _MOST_ERRORS: Final = 1000
 _MOST_LINES: Final = 200
-
-#: A run becomes its project's current one, and supersedes that which was, all at once: a process
-#: that dies leaves no run that neither goes on nor ends. Done twice, it is as done once.
-_TAKE_PLACE = """
-local older = redis.call('SET', KEYS[1], ARGV[1], 'GET')
-redis.call('SADD', KEYS[2], ARGV[1])
-redis.call('LREM', KEYS[3], 0, ARGV[1])
-redis.call('LPUSH', KEYS[3], ARGV[1])
-redis.call('LTRIM', KEYS[3], 0, ARGV[2] - 1)
-if older and older ~= ARGV[1] then
-  local key = ARGV[5] .. older
-  local state = redis.call('HGET', key, 'state')
-  if state and not string.find(ARGV[3], state, 1, true) then
-    redis.call('HSET', key, 'state', 'superseded', 'ended', ARGV[4])
-  end
-  redis.call('SREM', KEYS[2], older)
-end
-"""
-
-#: The first end of a run is the one that counts. The newest start of a run over the whole project
-#: outlives the run, and all that came after it.
-_CLOSE = """
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
-redis.call('HSET', KEYS[1], 'state', ARGV[2], 'ended', ARGV[3])
-if ARGV[2] == 'done' then redis.call('HSET', KEYS[1], 'stage', 'done') end
-redis.call('SREM', KEYS[2], ARGV[4])
-local said = redis.call('HMGET', KEYS[1], 'over', 'started', 'project')
-if said[1] == '' and ARGV[2] ~= 'superseded' then
-  redis.call('ZADD', KEYS[3], 'GT', said[2], said[3])
-end
-return 1
-"""
-
-#: A run that was cancelled meanwhile begins nothing.
-_BEGIN = """
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[2], 'done', ARGV[3],
-  'total', ARGV[4], 'stage_base', ARGV[3], 'stage_began', ARGV[5], 'moved', ARGV[5])
-return 1
-"""
-
-#: Of many jobs that find the run's ground changed, one begins it anew.
-_RENEW = """
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
-if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'queued', 'stage', ARGV[3], 'moved', ARGV[4])
-redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-redis.call('DEL', KEYS[2])
-return redis.call('HINCRBY', KEYS[1], 'renewed', 1)
-"""
-
-#: Of two jobs that both find a stage complete, one begins the next.
-_STEP = """
-if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'stage', ARGV[2], 'moved', ARGV[3])
-return 1
-"""
 
 
 class RunBook:
@@ -95,11 +37,11 @@ class RunBook:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
-        self._take_place = connection.register_script(_TAKE_PLACE)
-        self._close = connection.register_script(_CLOSE)
-        self._begin = connection.register_script(_BEGIN)
-        self._step = connection.register_script(_STEP)
-        self._renew = connection.register_script(_RENEW)
+        self._take_place = connection.register_script(scripts.TAKE_PLACE)
+        self._close = connection.register_script(scripts.CLOSE)
+        self._begin = connection.register_script(scripts.BEGIN)
+        self._step = connection.register_script(scripts.STEP)
+        self._renew = connection.register_script(scripts.RENEW)
 
     def now(self) -> float:
         """Return the time by Redis' clock, seconds since 1970."""
@@ -132,15 +74,22 @@ class RunBook:
 
         Raises:
             KeyError: when there is none.
+            RunError: when it goes on: of two who take it up, one does.
         """
         found, now = self.read(run), self.now()
         fields = {"state": "queued", "stage": stage, "ended": 0, "moved": now}
-        with self._redis.pipeline() as pipe:
+
+        def take_up(pipe: Pipeline) -> None:
+            state = cast(bytes, pipe.hget(_run(run), "state")).decode()
+            if state not in ENDED:
+                raise RunError(f"run {run} is still {state}: cancel it first")
+            pipe.multi()
             pipe.hset(_run(run), mapping=cast(Any, fields))
             pipe.hincrby(_run(run), "attempt", 1)
             pipe.delete(_errors(run))
             self._make_current(pipe, run, found.project, now)
-            pipe.execute()
+
+        self._redis.transaction(take_up, _run(run))
         return self.read(run)
 
     def renew(self, run: Run) -> int:
@@ -207,11 +156,16 @@ class RunBook:
 
     def note_errors(self, run: str, errors: Mapping[str, str]) -> None:
         """Note what is wrong with single tasks; the run goes on."""
-        room = _MOST_ERRORS - self._redis.hlen(_errors(run))
-        taken = dict(list(errors.items())[: max(room, 0)])
+        room = max(_MOST_ERRORS - self._redis.hlen(_errors(run)), 0)
+        taken = dict(list(errors.items())[:room])
+        if len(taken) < len(errors):
+            taken["more"] = f"more than {_MOST_ERRORS} tasks failed: the others are not named here."
         if taken:
-            self._redis.hset(_errors(run), mapping=cast(Any, taken))
-            self._redis.expire(_errors(run), _KEPT_S)
+            self._keep_errors(run, taken)
+
+    def note_failure(self, run: str, about: str, reason: str) -> None:
+        """Note what is wrong with a run, or with much of it, however much is wrong with tasks."""
+        self._keep_errors(run, {about: reason})
 
     def log(self, run: str, line: str) -> None:
         """Write a line into the run's log; the oldest lines go first."""
@@ -264,6 +218,10 @@ class RunBook:
         """Return the ids of a project's runs, in the order of ``of_project``."""
         ids = cast(list[bytes], self._redis.lrange(_runs_of(project), 0, -1))
         return [run.decode() for run in ids]
+
+    def _keep_errors(self, run: str, errors: Mapping[str, str]) -> None:
+        self._redis.hset(_errors(run), mapping=cast(Any, dict(errors)))
+        self._redis.expire(_errors(run), _KEPT_S)
 
     def _make_current(self, pipe: Pipeline, run: str, project: int, now: float) -> None:
         keys = [_run_of(project), _OPEN, _runs_of(project)]

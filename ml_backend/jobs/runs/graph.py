@@ -228,7 +228,7 @@ class RunGraph:
 
     def fail(self, run: Run, reason: str) -> None:
         """End a run that a person must mend."""
-        self._book.note_errors(run.id, {"run": reason})
+        self._book.note_failure(run.id, "run", reason)
         self._book.log(run.id, f"failed: {reason}")
         self._book.close(run.id, "failed")
         self._clear([run.id])

@@ -15,8 +15,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from ml_backend.errors import NotConnectedError
-from ml_backend.jobs.acting.book import UNDER_WAY, Action, ActionBook, Wish, enqueue
+from ml_backend.jobs.acting.book import UNDER_WAY, Action, ActionBook, Wish
 from ml_backend.jobs.acting.field_changes import FIELD_CHANGES, Refused
+from ml_backend.jobs.acting.queueing import enqueue
 from ml_backend.jobs.batches.orders import HERE, IN_BATCH
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.queues.mailbox import Mailbox
