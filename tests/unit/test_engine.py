@@ -1,8 +1,11 @@
 """Runs on real RQ workers and a real Redis: cancelled, retried, superseded, killed."""
 
+import itertools
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -305,6 +308,27 @@ def test_an_event_overtakes_a_run_on_its_only_worker(engine):
     assert sorted(taken)[5] < 2
     assert engine.book.read(run.id).stage == "predicting"
     engine.graph.cancel(run.id)
+
+
+def test_events_that_never_end_do_not_hold_up_a_run(engine):
+    engine.redis.set("t:slow", 0.1)
+    engine.work()
+    ended = threading.Event()
+
+    def keep_on():
+        for task in itertools.cycle(range(5000, 9000)):
+            if ended.wait(0.01):
+                return
+            engine.mailbox.pending.add(9, [task])
+
+    with ThreadPoolExecutor(1) as annotators:
+        annotators.submit(keep_on)
+        wait_for(lambda: engine.seen("scoring"), "the events' work")
+        try:
+            run = engine.ended(engine.graph.start(7))
+        finally:
+            ended.set()
+    assert (run.state, run.errors, run.flagged) == ("done", {}, TASKS)
 
 
 def test_an_event_overtakes_the_listing_of_a_project(engine):
