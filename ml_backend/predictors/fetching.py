@@ -1,4 +1,4 @@
-"""Official checkpoints on their way into the model folder, each fetched once at a time."""
+"""Official checkpoints on their way to this machine, each fetched once at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fetching:
     """Fetches checkpoints that Ultralytics publishes, in threads of their own.
 
     Args:
-        folder: the model folder.
+        folder: where they are kept, and nothing else is.
         patient: whether who asks waits for the end; else it is told that a download is under way.
     """
 
@@ -40,7 +40,7 @@ class Fetching:
         self._downloads: dict[str, _Download] = {}
 
     def fetch(self, name: str) -> bool:
-        """Fetch a checkpoint that is not in the model folder.
+        """Fetch a checkpoint, unless it has been.
 
         Returns:
             whether it is there now; False where no official checkpoint is called so.
@@ -56,7 +56,7 @@ class Fetching:
                 return True  # it has come since the caller looked
             if download is None or download.ended + _PAUSE_S < time.monotonic():
                 download = self._downloads[name] = _Download()
-                # Ended with the process: what is not whole is not in the model folder.
+                # Ended with the process: what is not whole is not there under its name.
                 threading.Thread(target=self._run, args=(name, download), daemon=True).start()
         try:
             download.result.result(self._wait)

@@ -51,9 +51,10 @@ class ModelRegistry:
     Args:
         settings: ``model_dir``, the only folder that model files are loaded from (a checkpoint can
             hold code, so what a project's admin names must be something that the machine's owner
-            put there); ``threads``, of one model; ``downloads``; and ``model_memory_mb``. For more
-            room those models go that were not used for longest, but none that is at work, and the
-            newest stays, however large it is.
+            put there), but official ones that ``downloads`` allows, which are fetched into
+            ``data_dir``: the model folder may be read-only; ``threads``, of one model; and
+            ``model_memory_mb``. For more room those models go that were not used for longest, but
+            none that is at work, and the newest stays, however large it is.
         patient: whether who asks can wait for a download.
     """
 
@@ -63,7 +64,8 @@ class ModelRegistry:
         self._downloads = settings.downloads
         self._limit = settings.model_memory_mb * _MIB
         self._lock = threading.Lock()
-        self._fetching = Fetching(settings.model_dir, patient)
+        self._fetched = settings.data_dir / "models"
+        self._fetching = Fetching(self._fetched, patient)
         #: Least recently used first.
         self._kept: OrderedDict[_Key, BatchingPredictor] = OrderedDict()
         #: Also those let go that somebody still holds: asked for again, none is loaded twice.
@@ -109,7 +111,7 @@ class ModelRegistry:
         except ModelError:
             if not (self._downloads and self._fetching.fetch(name)):
                 raise
-            path = files.locate(self._folder, name)
+            path = files.locate(self._fetched, name)
         if path.suffix not in _FILES:
             kinds = ", ".join(f"{known}:" for known in SCHEMES)
             raise ModelError(

@@ -1,4 +1,4 @@
-"""Ultralytics' files: opened from the model folder, or fetched by an official name."""
+"""Ultralytics' files: opened, or fetched by an official name."""
 
 from __future__ import annotations
 
@@ -115,13 +115,13 @@ def is_official(name: str) -> bool:
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """Fetch an official checkpoint into the model folder, where it stays.
+    """Fetch an official checkpoint into a folder, where it stays.
 
     Only for machines whose owner allows downloads: the caller checks.
 
     Args:
         name: a name that ``is_official``.
-        folder: the model folder.
+        folder: where to; made if need be.
 
     Raises:
         ModelError: when it is no official name, or cannot be fetched.

@@ -82,8 +82,9 @@ class ServiceSettings(BaseSettings):
     )
     data_dir: Path = Field(
         Path(".relook"),
-        description="Folder of what can be computed again: predictions, images; and of the Redis "
-        "of `relook start`, which holds more (docs/operations.md, Backup).",
+        description="Folder of what can be computed or fetched again: predictions, images, "
+        "official weights; and of the Redis of `relook start`, which holds more "
+        "(docs/operations.md, Backup).",
     )
     store: str = Field(
         "",

@@ -31,6 +31,7 @@ class Server:
         assert self.may_answer.wait(10)
         if self.error:
             raise self.error
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         shutil.copy(DETECT, part)
         part.replace(path)
@@ -44,7 +45,10 @@ def server(monkeypatch):
 
 
 def models(folder, patient=True, downloads=True):
-    return ModelRegistry(ServiceSettings(model_dir=folder, downloads=downloads), patient)
+    settings = ServiceSettings(
+        model_dir=folder / "models", data_dir=folder / "data", downloads=downloads
+    )
+    return ModelRegistry(settings, patient)
 
 
 def test_an_official_name_is_fetched_once_and_served(server, tmp_path):
@@ -54,7 +58,9 @@ def test_an_official_name_is_fetched_once_and_served(server, tmp_path):
     assert server.asked == ["yolo11n.pt"]
     assert known.get("yolo11n.pt").version == versions.pop()
     assert not versions
-    assert [path.name for path in tmp_path.iterdir()] == ["yolo11n.pt"]
+    # The model folder may be one that nobody can write to.
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert [path.name for path in (tmp_path / "data" / "models").iterdir()] == ["yolo11n.pt"]
 
 
 def test_what_has_come_meanwhile_is_not_asked_for_again(server, tmp_path):
@@ -76,7 +82,7 @@ def test_who_cannot_wait_is_told_that_it_is_on_its_way(server, tmp_path, monkeyp
     assert server.asked == ["yolo11n.pt"]
     server.may_answer.set()
     end = time.monotonic() + 10
-    while not (tmp_path / "yolo11n.pt").exists() and time.monotonic() < end:
+    while not (tmp_path / "data" / "models" / "yolo11n.pt").exists() and time.monotonic() < end:
         time.sleep(0.01)
     assert known.version("yolo11n.pt").startswith("yolo11n@")
 
@@ -96,7 +102,7 @@ def test_a_download_that_failed_is_said_and_tried_again_later(server, tmp_path, 
 def test_a_file_that_was_taken_away_is_fetched_again(server, tmp_path):
     known = models(tmp_path)
     version = known.version("yolo11n.pt")
-    (tmp_path / "yolo11n.pt").unlink()
+    (tmp_path / "data" / "models" / "yolo11n.pt").unlink()
     assert known.version("yolo11n.pt") == version
     assert server.asked == ["yolo11n.pt"] * 2
 
@@ -129,7 +135,14 @@ def test_nothing_is_fetched_where_the_owner_did_not_allow_it(server, tmp_path):
     assert server.asked == []
 
 
+def test_what_was_fetched_is_used_only_where_that_is_allowed(server, tmp_path):
+    models(tmp_path).version("yolo11n.pt")
+    with pytest.raises(ModelError, match="is not in the model folder"):
+        models(tmp_path, downloads=False).version("yolo11n.pt")
+
+
 def test_a_file_of_that_name_goes_first(server, tmp_path):
-    shutil.copy(DETECT, tmp_path / "yolo11n.pt")
+    (tmp_path / "models").mkdir()
+    shutil.copy(DETECT, tmp_path / "models" / "yolo11n.pt")
     assert models(tmp_path).version("yolo11n.pt").startswith("yolo11n@")
     assert server.asked == []
