@@ -20,7 +20,7 @@ import anyio
 import redis
 
 from ml_backend.jobs.queues.mailbox import Mailbox
-from ml_backend.jobs.runs.schedule import begin_if_changed
+from ml_backend.jobs.runs.schedule import has_changed
 
 __all__ = ["Outbox"]
 
@@ -78,7 +78,7 @@ class Outbox:
         deleted: Sequence[int] = (),
         config: str | None = None,
     ) -> bool:
-        """Take what happened to a project's tasks and annotations, and its config if that changed.
+        """Take what happened to a project's tasks and annotations, and its config where it is told.
 
         Returns:
             whether Redis has it already; else it is delivered later.
@@ -144,5 +144,7 @@ class Outbox:
             if ids:
                 self._mailbox.pending.add_deleted(project, ids)
         for project, config in mail.configs.items():
-            begin_if_changed(self._mailbox, project, config)
+            # Whoever has the key of one project's events can send any config for any project.
+            if has_changed(self._mailbox, project, config):
+                self._mailbox.reconcile_soon(project)
             self._mailbox.note_heard(project)

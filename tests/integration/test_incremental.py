@@ -171,6 +171,9 @@ def test_another_config_invalidates_all(bench: Bench, analysed, configs):
     traffic = Traffic(bench)
     bench.analyze(project)
     assert traffic.read(project)[0] == set(ids)
+    # Of the change itself a run may begin after that.
+    bench.rest(project)
+    bench.wait_for_run(project)
 
 
 def begin_over(bench: Bench, project: int, over: dict[str, Any]) -> httpx.Response:

@@ -68,24 +68,38 @@ def test_what_redis_did_not_take_is_offered_again(server):
     assert sorted(mailbox.pending.newest(3, 100)) == [1, 2]
 
 
-def test_a_config_that_redis_did_not_take_begins_its_run_later(server):
-    outbox, mailbox = outbox_of(server)
-    config = (
-        '<View><Image name="i" value="$image"/><Choices name="c" toName="i">{}</Choices></View>'
+def config(labels):
+    choices = "".join(map('<Choice value="{}"/>'.format, labels))
+    return (
+        '<View><Image name="i" value="$image"/>'
+        f'<Choices name="c" toName="i">{choices}</Choices></View>'
     )
-    before, after = (
-        config.format("".join(map('<Choice value="{}"/>'.format, n))) for n in ("ab", "abc")
-    )
+
+
+@pytest.fixture
+def analysed(server):
+    _, mailbox = outbox_of(server)
     mailbox.remember_setup(3, None)
-    begin_if_changed(mailbox, 3, before)
+    begin_if_changed(mailbox, 3, config("ab"))
     book = RunBook(mailbox.redis)
     book.close(book.open(3).id, "done")
+    return mailbox
+
+
+def looked_at_soon(mailbox):
+    registry = mailbox.events.scheduled_job_registry
+    jobs = [mailbox.events.fetch_job(name) for name in registry.get_job_ids()]
+    return [(job.func_name, job.args) for job in jobs]
+
+
+def test_a_config_that_redis_did_not_take_is_looked_at_later(server, analysed):
+    outbox, mailbox = outbox_of(server)
 
     async def send():
         async with outbox.delivering():
             await asyncio.sleep(0.2)
             server.kill()
-            delivered = await outbox.add(3, config=after)
+            delivered = await outbox.add(3, config=config("abc"))
             server.start()
             for _ in range(100):
                 if mailbox.heard(3):
@@ -94,9 +108,24 @@ def test_a_config_that_redis_did_not_take_begins_its_run_later(server):
             return delivered
 
     assert not asyncio.run(send())
-    assert [run.state for run in book.of_project(3)] == ["queued", "done"]
+    assert looked_at_soon(mailbox) == [("ml_backend.jobs.events.reconcile", (3,))]
     # What may have arrived is sent again.
     assert mailbox.heard(3) >= 1
+
+
+def test_a_config_that_an_event_brings_begins_no_run(analysed):
+    async def send(*labels):
+        outbox = Outbox(analysed)
+        async with outbox.delivering():
+            for said in labels:
+                await outbox.add(3, config=config(said))
+
+    asyncio.run(send("ab"))
+    assert looked_at_soon(analysed) == []
+    # Label Studio is asked, once, whatever is sent.
+    asyncio.run(send("abc", "abd", "abe"))
+    assert looked_at_soon(analysed) == [("ml_backend.jobs.events.reconcile", (3,))]
+    assert [run.state for run in RunBook(analysed.redis).of_project(3)] == ["done"]
 
 
 def test_what_is_left_at_the_end_is_delivered_or_said(server, caplog):
