@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +17,11 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml_backend.errors import SettingsError
 from ml_backend.settings.refusal import refusal
@@ -30,6 +32,7 @@ __all__ = ["ServiceSettings", "misspelt", "service_settings", "variable"]
 #: Of a password, and of the different characters in it.
 _SHORTEST: Final = 16
 _FEWEST: Final = 5
+_HOST: Final = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]*)?")
 
 
 def _address(said: str) -> str:
@@ -48,6 +51,36 @@ def _hard_to_guess(said: SecretStr) -> SecretStr:
             "different ones among them, such as `openssl rand -hex 24` makes it"
         )
     return said
+
+
+def _listed(said: Any) -> Any:
+    if not isinstance(said, str):
+        return said
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return [part.strip() for part in said.split(",") if part.strip()]
+
+
+def _host(said: str) -> str:
+    try:
+        # It says which ports and addresses there are.
+        known = _HOST.fullmatch(said) is not None and urlsplit(f"//{said}").port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(
+            "a host is written as host or host:port, such as images.example.com or [fd00::7]:9000, "
+            "without http:// and without a path"
+        )
+    return said
+
+
+_Host = Annotated[str, AfterValidator(_host)]
+_Class = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
+# By commas or as JSON: pydantic itself would take JSON alone, and fail without naming the mend.
+_Hosts = Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_listed)]
+_Classes = Annotated[tuple[_Class, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class ServiceSettings(BaseSettings):
@@ -124,18 +157,20 @@ class ServiceSettings(BaseSettings):
         "nobody guesses it.",
     )
     body_max_mb: int = Field(128, ge=1, description="Largest request body, in MiB.")
-    media_hosts: tuple[str, ...] = Field(
+    media_hosts: _Hosts = Field(
         (),
         description="Hosts besides Label Studio that images may be fetched from, as host or "
-        "host:port (JSON list); also a storage on this machine.",
+        "host:port, parted by commas or as a JSON list; also a storage on this machine.",
     )
-    model_hosts: tuple[str, ...] = Field(
+    model_hosts: _Hosts = Field(
         (),
-        description="Other ML backends that may be asked, as host or host:port (JSON list).",
+        description="Other ML backends that may be asked, as host or host:port, parted by commas "
+        "or as a JSON list.",
     )
-    model_classes: tuple[str, ...] = Field(
+    model_classes: _Classes = Field(
         (),
-        description="Model classes that may be run, as package.module:Class (JSON list).",
+        description="Model classes that may be run, as package.module:Class, parted by commas or "
+        "as a JSON list.",
     )
     image_max_mb: int = Field(64, ge=1, description="Largest image file that is read, in MiB.")
     image_max_megapixels: int = Field(200, ge=1, description="Largest image that is decoded.")
@@ -228,7 +263,11 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
 #: Whose values are not said, however wrong they are.
 _SECRET: Final = {
     known
-    for name in ("label_studio_api_key", "redis_url", "basic_auth_pass", "url")
+    for name in (
+        *("label_studio_api_key", "redis_url", "basic_auth_pass"),
+        # Somebody may write an address with a password there.
+        *("url", "media_hosts", "model_hosts"),
+    )
     for known in (name, variable(name), "REDIS_URL")
 }
 

@@ -42,7 +42,7 @@ class InProcessUpstream:
         if name not in allowed:
             raise ModelError(
                 f"model class {name!r} is not allowed: the owner of this machine adds it to "
-                f"RELOOK_MODEL_CLASSES, a JSON list; it holds {', '.join(allowed) or 'none'}"
+                f"RELOOK_MODEL_CLASSES, which holds {', '.join(allowed) or 'none'}"
             )
         self.name = name
         self._models = LRUCache[tuple[int, str], Any](_KEPT)

@@ -281,7 +281,7 @@ def _checked(address: str, hosts: Sequence[str]) -> httpx.URL:
     if not host or not {host, f"{host}:{port}"} & {one.lower() for one in hosts}:
         raise ModelError(
             f"model host {host + ':' + str(port)!r} is not allowed: the owner of this machine adds "
-            f"it to RELOOK_MODEL_HOSTS, a JSON list; it holds {', '.join(hosts) or 'none'}"
+            f"it to RELOOK_MODEL_HOSTS, which holds {', '.join(hosts) or 'none'}"
         )
     return url
 

@@ -5,7 +5,13 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from ml_backend.errors import SettingsError
-from ml_backend.settings import ProjectSettings, ServiceSettings, misspelt, project_settings
+from ml_backend.settings import (
+    ProjectSettings,
+    ServiceSettings,
+    misspelt,
+    project_settings,
+    service_settings,
+)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +172,60 @@ def test_settings_reach_another_process_whole(monkeypatch, tmp_path):
     for name, value in given.environment().items():
         monkeypatch.setenv(name, value)
     assert ServiceSettings() == given
+
+
+@pytest.fixture
+def read_anew():
+    service_settings.cache_clear()
+    yield
+    service_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("said", "hosts"),
+    [
+        ("images.example.com", ("images.example.com",)),
+        (" a_b.example:9000, [fd00::7]:9000 ,", ("a_b.example:9000", "[fd00::7]:9000")),
+        ('["127.0.0.1:9000", "müller.example"]', ("127.0.0.1:9000", "müller.example")),
+        ("[::1]:9000", ("[::1]:9000",)),
+        ("[]", ()),
+        (" , ", ()),
+    ],
+)
+def test_hosts_are_parted_by_commas_or_are_a_json_list(monkeypatch, said, hosts):
+    monkeypatch.setenv("RELOOK_MEDIA_HOSTS", said)
+    monkeypatch.setenv("RELOOK_MODEL_HOSTS", said)
+    made = ServiceSettings()
+    assert made.media_hosts == made.model_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("https://images.example.com/", '["https://images.example.com/"]', "images.example.com/a"),
+        *("host:abc", '["host:70000"]', "host:0", "host:", "*.example.com", "me:secret@host"),
+        *("fd00::7", "[fd00::zz]:9000", '["host"', "a host", "{}", "7", "[7]"),
+    ],
+)
+@pytest.mark.parametrize("name", ["RELOOK_MEDIA_HOSTS", "RELOOK_MODEL_HOSTS"])
+def test_a_host_that_is_none_is_refused_by_name(monkeypatch, read_anew, name, said):
+    monkeypatch.setenv(name, said)
+    with pytest.raises(SettingsError) as error:
+        service_settings()
+    assert f"RELOOK_ settings: {name.removeprefix('RELOOK_').lower()}" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_how_a_host_is_written_is_said(monkeypatch, read_anew):
+    monkeypatch.setenv("RELOOK_MEDIA_HOSTS", "images.example,https://b.example")
+    with pytest.raises(SettingsError, match=r"media_hosts\.1.*host:port.*without http://"):
+        service_settings()
+
+
+def test_classes_are_parted_by_commas_too_and_refused_by_name(monkeypatch, read_anew):
+    monkeypatch.setenv("RELOOK_MODEL_CLASSES", "my_models.sam:Sam, other:Other")
+    assert service_settings().model_classes == ("my_models.sam:Sam", "other:Other")
+    service_settings.cache_clear()
+    monkeypatch.setenv("RELOOK_MODEL_CLASSES", "my_models.sam.Sam")
+    with pytest.raises(SettingsError, match=r"model_classes\.0 is 'my_models\.sam\.Sam'"):
+        service_settings()
