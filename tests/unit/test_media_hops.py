@@ -15,7 +15,7 @@ ADDRESS = "s3://bucket/a.txt"
 
 
 class Host(ThreadingHTTPServer):
-    """Redirects to ``to``, or answers with a file, and writes down what it was sent."""
+    """Redirects to ``to``, or has a file below /data/, and writes down what it was sent."""
 
     daemon_threads = True
 
@@ -24,15 +24,18 @@ class Host(ThreadingHTTPServer):
         self.url = f"http://{address}:{self.server_port}"
         self.to = ""
         self.sent = []
+        self.paths = []
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.sent.append(self.headers)
-        self.send_response(303 if self.server.to else 200)
-        self.send_header("Location", self.server.to)
+        self.server.paths.append(self.path)
+        to = "" if self.path.startswith("/data/") else self.server.to
+        self.send_response(303 if to else 200)
+        self.send_header("Location", to)
         self.end_headers()
-        self.wfile.write(b"" if self.server.to else b"a file")
+        self.wfile.write(b"" if to else b"a file")
 
     def log_message(self, *_):
         pass
@@ -118,3 +121,39 @@ def test_a_file_named_as_people_name_label_studio_is_one_of_its_own(label_studio
     own = reader(label_studio, tmp_path, LABEL_STUDIO_PUBLIC_URL="https://labels.example")
     assert own.fetch(1, "https://labels.example/data/upload/1/a.txt") == b"a file"
     assert [one["Authorization"] for one in label_studio.sent] == ["Bearer secret"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    "path",
+    [
+        # An endpoint that names Label Studio itself makes such addresses.
+        *("/api/projects/7/export?X-Amz-Signature=0", "/api/users/", "/", "/user/login/"),
+        *("/data/../api/users/", "/data/%2e%2e/api/users/", "/data/local-files/?d=../secret"),
+        "/tasks/2/presign/?fileuri=czM6Ly9hL2I=",
+    ],
+)
+def test_label_studio_sends_us_to_no_page_of_its_own(label_studio, tmp_path, whole, path):
+    label_studio.to = (label_studio.url if whole else "") + path
+    with pytest.raises(MediaError, match=r"task 1: .* page of Label Studio itself .* endpoint"):
+        reader(label_studio, tmp_path).fetch(1, ADDRESS)
+    assert len(label_studio.sent) == 1
+
+
+@pytest.mark.parametrize("path", ["/data/upload/1/a%20b.txt", "/data/local-files/?d=a/b.txt"])
+def test_label_studio_sends_us_to_a_file_of_its_own(label_studio, tmp_path, path):
+    label_studio.to = label_studio.url + path
+    assert reader(label_studio, tmp_path).fetch(1, ADDRESS) == b"a file"
+    assert label_studio.paths[1:] == [path]
+    assert {one["Authorization"] for one in label_studio.sent} == {"Bearer secret"}
+
+
+def test_a_proxy_in_the_environment_is_not_asked(host, label_studio, tmp_path, monkeypatch):
+    proxy = host("127.0.0.1")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert reader(label_studio, tmp_path).fetch(1, "/data/upload/1/a.txt") == b"a file"
+    assert len(label_studio.sent) == 1
+    assert not proxy.sent

@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.storage = f"http://localhost:{self.server_port}"
         self.files = {}
         self.asked = []
         self.token = "Bearer secret"
@@ -64,7 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, server):
         content = server.files.get(self.path)
         if self.path.startswith("/tasks/"):
-            return self._send(303, b"", {"Location": f"{server.url}/signed?{time.monotonic_ns()}"})
+            signed = f"{server.storage}/signed?{time.monotonic_ns()}"
+            return self._send(303, b"", {"Location": signed})
         if self.path.startswith("/signed"):
             content = server.files["/signed"]
         elif self.headers["Authorization"] != server.token:
@@ -106,7 +108,12 @@ def server():
 
 @pytest.fixture
 def reader(server, tmp_path):
-    settings = ServiceSettings(LABEL_STUDIO_URL=server.url, data_dir=tmp_path, image_max_mb=1)
+    settings = ServiceSettings(
+        LABEL_STUDIO_URL=server.url,
+        data_dir=tmp_path,
+        image_max_mb=1,
+        media_hosts=("localhost",),
+    )
     return MediaReader(Client(), settings)
 
 

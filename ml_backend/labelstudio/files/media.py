@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 import httpx
 from label_studio_sdk import LabelStudio
@@ -81,7 +81,9 @@ class MediaReader:
         self._base = settings.label_studio_url.rstrip("/") + "/"
         self._homes = [urlsplit(one) for one in (self._base, settings.people_url)]
         self._hosts = FileHosts((self._base, settings.people_url), settings.media_hosts)
-        self._http = httpx.Client(timeout=_TIMEOUT_S)
+        # Of a proxy we would see the address, and not that of the host behind a name.
+        certificates = httpx.create_ssl_context()
+        self._http = httpx.Client(verify=certificates, trust_env=False, timeout=_TIMEOUT_S)
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="media")
         self._kept = FileCache(settings.data_dir / "images", settings.image_cache_mb * _MIB)
 
@@ -162,11 +164,12 @@ class MediaReader:
         url, trusted = self._locate(task, address)
         kept = self._kept.get(url)
         if kept is None or kept.age > _FRESH_S:
-            return self._request(url, trusted, kept)
+            return self._request(task, url, trusted, kept)
         return kept.content
 
-    def _request(self, url: str, trusted: bool, kept: CachedFile | None) -> bytes:
-        with self._opened(url, trusted, dict(kept.validators) if kept else {}) as answer:
+    def _request(self, task: int, url: str, trusted: bool, kept: CachedFile | None) -> bytes:
+        headers = dict(kept.validators) if kept else {}
+        with self._opened(task, url, trusted, headers) as answer:
             if kept and answer.status_code == httpx.codes.NOT_MODIFIED:
                 self._kept.confirm(url)
                 return kept.content
@@ -185,7 +188,9 @@ class MediaReader:
         return content
 
     @contextmanager
-    def _opened(self, url: str, trusted: bool, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    def _opened(
+        self, task: int, url: str, trusted: bool, headers: dict[str, str]
+    ) -> Iterator[httpx.Response]:
         """Ask for a file; only Label Studio's answers send us on, to the storage it signs for."""
         for _ in range(_MOST_HOPS):
             sent = headers | access_headers(self._client) if trusted else headers
@@ -197,7 +202,8 @@ class MediaReader:
             if not trusted:
                 raise MediaError("is redirected by its server, which only Label Studio may do")
             url = str(answer.next_request.url)
-            trusted = _origin(url) == _origin(self._base)
+            if trusted := _origin(url) == _origin(self._base):
+                url = self._sent_on(task, url)
         raise MediaError("is redirected again and again by Label Studio")
 
     def _body(self, answer: httpx.Response) -> bytes:
@@ -217,11 +223,7 @@ class MediaReader:
         parts = urlsplit(address)
         homes = [one for one in self._homes if one[:2] == parts[:2]]
         if homes or not (parts.scheme or parts.netloc):
-            home = homes[0] if homes else self._homes[0]
-            path = path_of_file(task, unquote(parts.path).removeprefix(home.path.rstrip("/")))
-            check_local_file(parts.query)
-            query = f"?{parts.query}" if parts.query else ""
-            return urljoin(self._base, quote(path.lstrip("/"))) + query, True
+            return self._own_file(task, parts, homes[0] if homes else self._homes[0]), True
         if parts.scheme in ("http", "https"):
             if self._hosts.lists(address):
                 return address, False
@@ -233,6 +235,22 @@ class MediaReader:
             raise MediaError("is a file of this machine; use Label Studio's local storage instead")
         uri = base64.urlsafe_b64encode(address.encode()).decode()
         return urljoin(self._base, f"tasks/{task}/presign/?fileuri={uri}"), True
+
+    def _own_file(self, task: int, parts: SplitResult, home: SplitResult) -> str:
+        path = path_of_file(task, unquote(parts.path).removeprefix(home.path.rstrip("/")))
+        check_local_file(parts.query)
+        query = f"?{parts.query}" if parts.query else ""
+        return urljoin(self._base, quote(path.lstrip("/"))) + query
+
+    def _sent_on(self, task: int, url: str) -> str:
+        """Return where Label Studio sends us within itself: whoever names a storage says where."""
+        try:
+            return self._own_file(task, urlsplit(url), self._homes[0])
+        except MediaError as error:
+            raise MediaError(
+                "is redirected to a page of Label Studio itself that is no file of this task; "
+                "check the endpoint of its storage"
+            ) from error
 
 
 class _Timely(httpx.SyncByteStream):
