@@ -33,6 +33,7 @@ SERVED: Final[Mapping[str, Geometry]] = {
 _READ: Final[Mapping[str, Literal["image", "text"]]] = {"Image": "image", "Text": "text"}
 _CHOICE: Final = ("single", "single-radio", "multiple")
 _TRUE: Final = ("true", "1")
+_FALSE: Final = ("false", "0")
 #: Label Studio's own configs stay far below both. Each control tag is searched for its labels.
 _DEEPEST: Final = 100
 _LONGEST: Final = 8 << 20
@@ -172,7 +173,7 @@ def parse_config(xml: str) -> LabelingConfig:
     for tag in root.iter():
         if tag.tag not in SERVED or not _on_a_whole_object(tag, objects):
             continue
-        if tag.get("model_skip", "false").lower() in _TRUE:
+        if _is_skipped(tag):
             skipped.append(tag.get("name", ""))
         elif why := _beyond_us(tag, objects):
             left.append((tag.get("name", ""), f"{_where(tag)} is left to people: {why}"))
@@ -205,6 +206,13 @@ def _on_a_whole_object(tag: Element, objects: Mapping[str | None, Element]) -> b
     of_part = any(tag.get(name, "false").lower() in _TRUE for name in ("perRegion", "perItem"))
     # What it labels may be misspelt: then the tag is ours to complain about.
     return not of_part and (labelled is None or labelled.tag in _read_by(tag))
+
+
+def _is_skipped(tag: Element) -> bool:
+    said = tag.get("model_skip") or "false"
+    if said.lower() not in (*_TRUE, *_FALSE):
+        raise ConfigError(f"{_where(tag)} has model_skip={said[:80]!r}; allowed is true or false.")
+    return said.lower() in _TRUE
 
 
 def _beyond_us(tag: Element, objects: Mapping[str | None, Element]) -> str:

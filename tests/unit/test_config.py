@@ -49,14 +49,21 @@ def test_unmapped_classes_name_the_closest_label():
     ]
 
 
-def test_model_skip_leaves_a_tag_alone():
+@pytest.mark.parametrize("said", ["true", "TRUE", "1"])
+def test_model_skip_leaves_a_tag_alone(said):
     xml = config(
-        BOXES.replace("<RectangleLabels ", '<RectangleLabels model_skip="true" ')
+        BOXES.replace("<RectangleLabels ", f'<RectangleLabels model_skip="{said}" ')
         + ('<Choices name="c" toName="image"><Choice value="A"/></Choices>')
     )
     parsed = parse_config(xml)
     assert [control.name for control in parsed.controls] == ["c"]
     assert parsed.skipped == ("label",)
+
+
+@pytest.mark.parametrize("said", ["false", "False", "0", ""])
+def test_a_tag_that_is_not_to_be_skipped_is_served(said):
+    xml = config(BOXES.replace("<RectangleLabels ", f'<RectangleLabels model_skip="{said}" '))
+    assert parse_config(xml).skipped == ()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,13 @@ def test_model_skip_leaves_a_tag_alone():
         (config(BOXES.replace('toName="image"', 'toName="picture"')), "toName is 'picture'"),
         (config(BOXES.replace("0.3", "3")), "model_score_threshold='3'; allowed is 0 to 1"),
         (config(BOXES.replace("0.3", "high")), "model_score_threshold='high'"),
+        *(
+            (
+                config(BOXES.replace("<RectangleLabels", f'<RectangleLabels model_skip="{said}"')),
+                f"<RectangleLabels name='label'> has model_skip='{said}'; allowed is true or false",
+            )
+            for said in ("yes", "True ", "2")
+        ),
         (config('<RectangleLabels name="a" toName="image"/>'), "has no <Label"),
         (
             config(
