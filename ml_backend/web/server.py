@@ -42,8 +42,9 @@ class _Server(uvicorn.Server):
 def say_reason(text: str) -> None:
     """Give the response to the current request this reason phrase."""
     shown = (one if one.isprintable() else "?" for one in " ".join(text.split())[:_LONGEST])
-    line = "".join(shown)
-    _reason.set(line.encode("latin-1", "replace"))
+    # Label Studio reads Latin-1; by its number, a label of another alphabet can still be told.
+    line = "".join(shown).encode("latin-1", "backslashreplace")
+    _reason.set(line[:_LONGEST])
 
 
 def serve(app: Callable[..., Any], settings: ServiceSettings) -> None:

@@ -149,6 +149,13 @@ def test_a_reason_is_one_line_that_every_client_reads():
     assert server._reason.get() == b"no? X-Evil: ?[31m1?"
 
 
+def test_a_reason_tells_labels_of_any_alphabet():
+    server.say_reason("no label '\u72d7', '\U0001f415' or 'M\xfcnze'")
+    assert server._reason.get() == rb"no label '\u72d7', '\U0001f415' or 'M" + b"\xfcnze'"
+    server.say_reason("\u72d7" * 700)
+    assert len(server._reason.get()) == 600
+
+
 def test_anothers_project_is_closed_on_every_route(client):
     routes = client.get("/api/openapi.json").json()["paths"]
     closed = [
