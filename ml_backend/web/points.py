@@ -109,6 +109,7 @@ def inputs(
     outlier = _numbers(found["outlier"])
     kind = found["kind"].combine_chunks().dictionary_encode()
     return _table(
+        plane,
         task=task,
         region=np.full(len(task), -1),
         x=x,
@@ -149,6 +150,7 @@ def regions(
     x, y, outlier = _places(plane, task, place)
     scored = ~np.isnan(_numbers(found["priority"]))[of]
     return _table(
+        plane,
         task=task,
         region=region,
         x=x,
@@ -235,7 +237,7 @@ def _with_region_tags(
     return _dictionary(code, words)
 
 
-def _table(**columns: Any) -> pa.Table:
+def _table(plane: Plane | None, **columns: Any) -> pa.Table:
     kinds = {
         **{"task": pa.int32(), "region": pa.int32(), "updated": pa.float64()},
         **{"false_positives": pa.uint8(), "false_negatives": pa.uint8()},
@@ -246,7 +248,7 @@ def _table(**columns: Any) -> pa.Table:
         else pa.array(np.asarray(column).astype(kinds.get(name, pa.float32()).to_pandas_dtype()))
         for name, column in columns.items()
     }
-    return pa.table(made)
+    return pa.table(made, metadata={"plane": "" if plane is None else plane.version})
 
 
 def _labels(column: pa.ChunkedArray | pa.Array, control: Control) -> pa.DictionaryArray:

@@ -441,7 +441,8 @@ def test_an_action_is_taken_back_in_activity_long_after(bench):
 def test_a_key_asks_what_its_button_asks(bench):
     # The whole plane, as the address has it.
     corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
-    bench.review("area=a" + "_".join(f"{x}000000_{y}000000" for x, y in corners))
+    area = "_".join(f"{x}000000_{y}000000" for x, y in corners)
+    bench.review(f"area=a{area}&plane={bench.server.project.plane}")
     expect(bench.page.locator(".action-target strong")).to_contain_text("in the area")
     count = bench.said().split()[0]
     assert int(count.replace(",", "")) > 1000

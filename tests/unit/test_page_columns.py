@@ -110,6 +110,19 @@ def test_inputs_are_points_with_typed_columns(columns):
     np.testing.assert_equal(said["outlier"], [0.5, NAN, 0.5])
 
 
+def test_points_name_the_plane_that_they_lie_in(columns):
+    """By it an address tells whether an area that was drawn still means the same points."""
+
+    def named(x, tasks=(4, 9)):
+        at = plane(tasks, ["", ""], x, [3, 5])
+        return read(points.inputs(columns, 3, BOX, at, {})).schema.metadata[b"plane"]
+
+    assert named([0, 10]) == named([0, 10]) != named([0, 9])
+    assert named([0, 10]) != named([0, 10], [9, 4])
+    assert read(points.inputs(columns, 3, BOX, None, {})).schema.metadata == {b"plane": b""}
+    assert read(points.regions(columns, 3, BOX, None, {})).schema.metadata == {b"plane": b""}
+
+
 def test_what_lies_far_out_lies_on_the_edge(columns):
     around = np.linspace(0, 2 * np.pi, 1000)
     x, y = np.append(np.cos(around), [50, 0]), np.append(np.sin(around), [0, -80])

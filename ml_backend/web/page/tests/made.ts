@@ -31,7 +31,7 @@ export interface Row {
   falsePositives?: number;
 }
 
-export function streamOf(rows: readonly Row[]): ArrayBuffer {
+export function streamOf(rows: readonly Row[], plane = ""): ArrayBuffer {
   const words = (read: (row: Row) => string | undefined) =>
     columnFromArray(
       rows.map((row) => read(row) ?? ""),
@@ -71,6 +71,7 @@ export function streamOf(rows: readonly Row[]): ArrayBuffer {
       uint8(),
     ),
   });
+  table.schema.metadata = new Map([["plane", plane]]);
   const bytes = tableToIPC(table, { format: "stream" }) as Uint8Array;
   return bytes.slice().buffer as ArrayBuffer;
 }

@@ -1,7 +1,7 @@
 import { tableFromArrays, tableToIPC } from "@uwdata/flechette";
 import { describe, expect, test } from "vitest";
 import { readPoints, tasksOf } from "../src/core/points";
-import { pointsOf } from "./made";
+import { pointsOf, streamOf } from "./made";
 
 describe("points", () => {
   test("columns come as they were sent", () => {
@@ -18,6 +18,11 @@ describe("points", () => {
     expect(points.updated[0]).toBe(1e9);
     const labels = [...points.label.codes].map((code) => points.label.words[code]);
     expect(labels).toEqual(["cat", "dog"]);
+  });
+
+  test("they name the plane that they lie in", () => {
+    expect(readPoints(streamOf([{ task: 1 }], "5f0c")).plane).toBe("5f0c");
+    expect(pointsOf([{ task: 1 }]).plane).toBe("");
   });
 
   test("a column that is missing is named", () => {

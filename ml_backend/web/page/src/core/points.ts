@@ -11,6 +11,8 @@ export interface Words {
 export interface Points {
   /** Number of rows. */
   length: number;
+  /** Names the plane that they lie in, "" for none: laid out anew, it is another one. */
+  plane: string;
   task: Int32Array;
   /** Index into the task's human regions, -1 for a whole input. */
   region: Int32Array;
@@ -48,6 +50,7 @@ export function readPoints(stream: ArrayBuffer): Points {
   const words = (name: string) => readWords(column(name));
   return {
     length: table.numRows,
+    plane: table.schema.metadata?.get("plane") ?? "",
     task: numbers<Int32Array>("task"),
     region: numbers<Int32Array>("region"),
     x: numbers<Float32Array>("x"),

@@ -17,7 +17,7 @@ import { type Item, keyOf } from "../core/selection";
 import { unanswered } from "./asked";
 import { readProject } from "./control";
 import { focused } from "./focus";
-import { answer, control, currentData, mayChange, part } from "./project";
+import { answer, areaIsStale, control, currentData, mayChange, part } from "./project";
 import { changeView, projectId, view } from "./route";
 import { noteSignedOut, session } from "./session";
 
@@ -54,6 +54,9 @@ const pickedRows = computed(() => {
 export const target = computed<Target>(() => {
   const now = answer.value;
   if (!now || unanswered.value) return NOTHING;
+  if (areaIsStale.value) {
+    return { ...NOTHING, said: "The map was laid out anew: draw the area again" };
+  }
   const { points } = now.data;
   const { picked, filters, similar, cell } = view.value;
   const chosen = picked.length > 0 ? pickedRows.value : now.counts.passing;
