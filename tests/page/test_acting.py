@@ -462,6 +462,11 @@ def test_regions_are_tagged_and_not_their_tasks(bench):
     assert "tasks" not in asked
     assert len(asked["regions"]) == count
     assert all(region >= 0 for _, region in asked["regions"])
+    # By it the server tells whether places mean what was seen here.
+    all_of = bench.table("regions")["task"].to_pylist()
+    assert [task for task, *_ in asked["shown"]] == sorted({task for task, _ in asked["regions"]})
+    for task, updated, count in asked["shown"]:
+        assert (updated, count) == (bench.server.project.updated[task - 1], all_of.count(task))
     assert asked["options"] == {"tag": "twin", "control": "digit"}
 
 

@@ -1,6 +1,6 @@
 import { tableFromArrays, tableToIPC } from "@uwdata/flechette";
 import { describe, expect, test } from "vitest";
-import { readPoints, tasksOf } from "../src/core/points";
+import { readPoints, shownOf, tasksOf } from "../src/core/points";
 import { pointsOf, streamOf } from "./made";
 
 describe("points", () => {
@@ -39,5 +39,19 @@ describe("points", () => {
     ]);
     expect([...tasksOf(points, Uint32Array.of(0, 1, 2))]).toEqual([1, 3]);
     expect(tasksOf(points, Uint32Array.of())).toHaveLength(0);
+  });
+
+  test("tasks of regions are told as they were seen", () => {
+    const points = pointsOf([
+      { task: 1, region: 0, updated: 5 },
+      { task: 3, region: 0, updated: 1e9 },
+      { task: 3, region: 1, updated: 1e9 },
+      { task: 4, region: 0 },
+    ]);
+    expect(shownOf(points, Uint32Array.of(1, 2, 3))).toEqual([
+      [3, 1e9, 2],
+      [4, 0, 1],
+    ]);
+    expect(shownOf(points, Uint32Array.of(0))).toEqual([[1, 5, 1]]);
   });
 });

@@ -1,6 +1,7 @@
 /** The points of one control tag as columns, one row per input or region, by task. */
 
 import { type Column, tableFromIPC } from "@uwdata/flechette";
+import type { Shown } from "../api/contract";
 
 /** Texts as numbers: row i says words[codes[i]]. */
 export interface Words {
@@ -105,6 +106,21 @@ export function tasksOf({ task }: Points, rows: Uint32Array): Int32Array {
     if (n === 0 || task[row] !== found[n - 1]) found[n++] = task[row];
   }
   return found.subarray(0, n);
+}
+
+/** As what the tasks of some regions are seen, by which their places hold. */
+export function shownOf({ task, updated }: Points, rows: Uint32Array): Shown[] {
+  const found: Shown[] = [];
+  for (const row of rows) {
+    const of = task[row];
+    if (found.at(-1)?.[0] === of) continue;
+    let first = row;
+    let end = row + 1;
+    while (task[first - 1] === of) first--;
+    while (task[end] === of) end++;
+    found.push([of, updated[row] || 0, end - first]);
+  }
+  return found;
 }
 
 /** Fill a column. Its own `from` takes ten times as long: it makes a list of the numbers first. */

@@ -8,11 +8,12 @@ import type {
   ActionRequest,
   ActionState,
   DryRun,
+  Shown,
 } from "../api/contract";
 import { newestOf } from "../core/action_titles";
 import { countFilters } from "../core/filters";
 import { plural } from "../core/format";
-import { tasksOf } from "../core/points";
+import { shownOf, tasksOf } from "../core/points";
 import { type Item, keyOf } from "../core/selection";
 import { unanswered } from "./asked";
 import { readProject } from "./control";
@@ -28,6 +29,7 @@ export interface Chosen {
   tasks: Int32Array;
   /** Empty where points are whole inputs. */
   regions: readonly Item[];
+  shown: readonly Shown[];
 }
 
 export interface Target {
@@ -83,8 +85,9 @@ const MANY = 1000;
 
 function chosen({ tasks, rows }: Target): Chosen {
   const points = answer.peek()?.data.points;
-  if (part.peek() !== "regions" || !points) return { tasks, regions: [] };
-  return { tasks, regions: Array.from(rows, (row) => [points.task[row], points.region[row]]) };
+  if (part.peek() !== "regions" || !points) return { tasks, regions: [], shown: [] };
+  const regions = Array.from(rows, (row) => [points.task[row], points.region[row]] as const);
+  return { tasks, regions, shown: shownOf(points, rows) };
 }
 
 /** Ask before an action is begun; what the project says of it may have changed. */
@@ -191,13 +194,13 @@ export function dismiss({ id, ended }: ActionState): void {
 
 function requestOf(
   action: ActionName,
-  { tasks, regions }: Chosen,
+  { tasks, regions, shown }: Chosen,
   options: ActionOptions,
 ): ActionRequest {
   const ofTasks = regions.length === 0 || action === "batch" || action === "approve";
   if (ofTasks) return { action, tasks: Array.from(tasks), options };
   const name = control.peek()?.name ?? "";
-  return { action, regions, options: { ...options, control: name } };
+  return { action, regions, shown, options: { ...options, control: name } };
 }
 
 export async function perform(
