@@ -234,6 +234,21 @@ def test_search_narrows_to_what_the_server_finds(bench):
     expect_count(bench, len(found))
 
 
+def test_a_range_that_is_shut_at_its_upper_end_is_opened_again(bench):
+    """Both handles lie on each other there, and the upper one has nowhere to go."""
+    bench.open("confidence=1_1")
+    low, high = (bench.page.get_by_label(f"Confidence: at {end}") for end in ("least", "most"))
+    low.scroll_into_view_if_needed()
+    box, mouse = low.bounding_box(), bench.page.mouse
+    middle = box["y"] + box["height"] / 2
+    mouse.move(box["x"] + box["width"] - 7, middle)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+    mouse.up()
+    expect(low).to_have_value(re.compile(r"0\.[45]"))
+    expect(high).to_have_value("1")
+
+
 def test_a_day_is_asked_for_and_let_go_of(bench):
     bench.review()
     page = bench.page
