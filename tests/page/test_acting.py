@@ -451,6 +451,20 @@ def test_a_key_asks_what_its_button_asks(bench):
     assert bench.server.asked == []
 
 
+def test_a_key_asks_whether_the_area_is_meant_or_the_sample_at_the_cursor(bench):
+    bench.review()
+    page = bench.page
+    draw_box(page, 0.75, 0.3, 1, 0.6)
+    expect(page.locator(".action-target strong")).to_contain_text("in the area")
+    count = bench.said().split()[0]
+    assert 5 < int(count) < 1000
+    page.keyboard.press("g")
+    expect(page.locator(".tile-at")).to_have_count(1)
+    page.keyboard.press("f")
+    expect(page.get_by_role("dialog")).to_contain_text(f"Flag {count} tasks?")
+    assert bench.server.asked == []
+
+
 def test_regions_are_tagged_and_not_their_tasks(bench):
     bench.review("part=regions&kind=mislabelled")
     count = int(bench.said().split()[0])

@@ -113,6 +113,16 @@ export function atHand(): Target {
   return { ...NOTHING, tasks: tasksOf(now.data.points, rows), rows };
 }
 
+/** Of more, a key asks whether the area is meant, or the one sample of it at the cursor. */
+const HANDFUL = 5;
+
+/** As a button does; only that with the cursor in an area a key may mean either. */
+export function performOrAskByKey(action: ActionName, now: Target): void {
+  const isUnsure = focused.peek() >= 0 && view.peek().picked.length === 0;
+  if (isUnsure && now.tasks.length > HANDFUL) ask(action, now);
+  else performOrAsk(action, now);
+}
+
 /** Items that were picked when an action took them. */
 let taken: ReadonlySet<number> = new Set();
 
