@@ -23,6 +23,7 @@ export interface Row {
   predicted?: string;
   kind?: string;
   flag?: string;
+  annotator?: string;
   tags?: string;
   confidence?: number;
   iou?: number;
@@ -52,7 +53,7 @@ export function streamOf(rows: readonly Row[], plane = ""): ArrayBuffer {
     predicted: words((row) => row.predicted),
     kind: words((row) => row.kind),
     flag: words((row) => row.flag),
-    annotator: words(() => ""),
+    annotator: words((row) => row.annotator),
     tags: words((row) => row.tags),
     confidence: amount((row) => row.confidence),
     iou: amount((row) => row.iou),

@@ -24,8 +24,8 @@ export interface Points {
   predicted: Words;
   kind: Words;
   flag: Words;
+  /** All that a row has are joined by a line feed, of these two. */
   annotator: Words;
-  /** Tags of a row are joined by a line feed. */
   tags: Words;
   /** In [0, 1], NaN for unknown. */
   confidence: Float32Array;
