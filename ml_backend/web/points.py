@@ -60,14 +60,24 @@ class _Tasks:
         column: NDArray[np.float64] = np.append(_numbers(self.table[name]), np.nan)
         return column[rows]
 
-    def annotator(self, rows: NDArray[np.int64]) -> pa.DictionaryArray:
-        """Return who made the newest annotation of each row's task."""
+    def annotators(self, rows: NDArray[np.int64]) -> pa.DictionaryArray:
+        """Return who made the annotations of each row's task, joined by line ends."""
         by = self.table["by"].combine_chunks()
         count = lengths(by)
-        last = np.cumsum(count) - 1
-        values = np.append(_numbers(by.flatten()), -1)
-        person = np.append(np.where(count > 0, values[last], -1), -1)
-        return self._named(person[rows])
+        start = np.cumsum(count) - count
+        people, code = np.unique(_numbers(by.flatten()), return_inverse=True)
+        # Few together label many tasks: who they are is put together once.
+        groups: list[tuple[int, ...]] = [()]
+        group = np.zeros(len(count) + 1, dtype=np.int64)
+        for place in range(int(count.max(initial=0))):
+            here = np.flatnonzero(count > place)
+            with_one_more = group[here] * len(people) + code[start[here] + place]
+            made, which = np.unique(with_one_more, return_inverse=True)
+            group[here] = len(groups) + which
+            for one in made.tolist():
+                others, person = divmod(one, len(people))
+                groups.append((*groups[others], int(people[person])))
+        return _dictionary(group[rows], [self._named(*some) for some in groups])
 
     def annotator_of(self, unit: NDArray[np.int64]) -> pa.DictionaryArray:
         """Return who made each annotation."""
@@ -75,12 +85,11 @@ class _Tasks:
         by = _numbers(self.table["by"].combine_chunks().flatten())
         order = np.argsort(units)
         place = _find(units[order], unit)
-        return self._named(np.append(by[order], -1)[place])
+        known, code = np.unique(np.append(by[order], -1)[place], return_inverse=True)
+        return _dictionary(code, [self._named(one) for one in known.tolist()])
 
-    def _named(self, person: NDArray[np.int64]) -> pa.DictionaryArray:
-        known, code = np.unique(person, return_inverse=True)
-        names = [self.people.get(one, str(one)) if one >= 0 else "" for one in known.tolist()]
-        return _dictionary(code, names)
+    def _named(self, *people: int) -> str:
+        return "\n".join(sorted({self.people.get(one, str(one)) for one in people if one >= 0}))
 
 
 def inputs(
@@ -109,6 +118,7 @@ def inputs(
     outlier = _numbers(found["outlier"])
     kind = found["kind"].combine_chunks().dictionary_encode()
     return _table(
+        plane,
         task=task,
         region=np.full(len(task), -1),
         x=x,
@@ -117,7 +127,7 @@ def inputs(
         predicted=_labels(found["predicted"], control),
         kind=_dictionary(_numbers(kind.indices), kind.dictionary.to_pylist()),
         flag=tasks.text("flag", rows),
-        annotator=tasks.annotator(rows),
+        annotator=tasks.annotators(rows),
         confidence=_numbers(found["confidence"]),
         iou=_numbers(found["iou"]),
         priority=_numbers(found["priority"]),
@@ -149,6 +159,7 @@ def regions(
     x, y, outlier = _places(plane, task, place)
     scored = ~np.isnan(_numbers(found["priority"]))[of]
     return _table(
+        plane,
         task=task,
         region=region,
         x=x,
@@ -235,7 +246,7 @@ def _with_region_tags(
     return _dictionary(code, words)
 
 
-def _table(**columns: Any) -> pa.Table:
+def _table(plane: Plane | None, **columns: Any) -> pa.Table:
     kinds = {
         **{"task": pa.int32(), "region": pa.int32(), "updated": pa.float64()},
         **{"false_positives": pa.uint8(), "false_negatives": pa.uint8()},
@@ -246,7 +257,7 @@ def _table(**columns: Any) -> pa.Table:
         else pa.array(np.asarray(column).astype(kinds.get(name, pa.float32()).to_pandas_dtype()))
         for name, column in columns.items()
     }
-    return pa.table(made)
+    return pa.table(made, metadata={"plane": "" if plane is None else plane.version})
 
 
 def _labels(column: pa.ChunkedArray | pa.Array, control: Control) -> pa.DictionaryArray:

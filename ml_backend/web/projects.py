@@ -21,7 +21,7 @@ from ml_backend.prediction.predicting import ControlPredictions
 from ml_backend.services import Services
 from ml_backend.settings import ProjectSettings, project_settings
 
-__all__ = ["OpenProject", "Projects"]
+__all__ = ["OpenProject", "Projects", "shown_version"]
 
 #: What a project is called, its config and its people change seldom.
 _HOLDS_S: Final = 15.0
@@ -141,3 +141,11 @@ class Projects:
             with self._lock:
                 self._kept[key] = value
         return value
+
+
+def shown_version(services: Services, project: int) -> str:
+    """Return what changes whenever a row of a project, its layout or its lessons change.
+
+    A run lays out at its very end, when no row changes any more.
+    """
+    return f"{services.page.version(project)}-{services.store.arrays_version(project)}"

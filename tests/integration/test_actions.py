@@ -19,9 +19,11 @@ from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from tests.integration.conftest import MODEL, Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_approve import unlabelled
-from tests.integration.test_page_api import act, done, ended, field, signed_in, undone
+from tests.integration.test_page_api import act, done, ended, field, points, signed_in, undone
 
 __all__ = ["signed_in"]
+
+GONE = "its regions are gone, or have changed since they were shown"
 
 
 @pytest.fixture(scope="module")
@@ -255,9 +257,32 @@ def test_a_region_that_is_gone_changes_nothing(bench: Bench, here, signed_in):
     }
     begun = signed_in.post(f"/api/projects/{project}/actions", json=body).json()
     said = ended(signed_in, project, begun["id"])["said"]
-    assert said == "1 task changed; 1 left out: its regions are not there any more"
+    assert said == f"1 task changed; 1 left out: {GONE}"
     assert field(bench, tasks[5], "tags").count("odd") == 2
     assert "odd" not in (field(bench, tasks[2], "tags") or "")
+
+
+def test_a_region_is_the_one_that_was_shown(bench: Bench, here, signed_in):
+    """A place means another region once somebody has deleted the one before it."""
+    project, tasks = here
+    seen = points(signed_in, project, "regions")
+    shown = [
+        [task, max(seen["updated"][row] for row in rows), len(rows)]
+        for task in tasks[:2]
+        for rows in [[row for row, one in enumerate(seen["task"]) if one == task]]
+    ]
+    (annotation,) = bench.task(tasks[1]).annotations
+    bench.client.annotations.update(id=annotation["id"], result=annotation["result"][1:])
+    body = {
+        "action": "tag",
+        "regions": [[tasks[0], 0], [tasks[1], 0]],
+        "shown": shown,
+        "options": {"control": "label", "tag": "meant"},
+    }
+    begun = signed_in.post(f"/api/projects/{project}/actions", json=body).json()
+    assert ended(signed_in, project, begun["id"])["said"] == f"1 task changed; 1 left out: {GONE}"
+    assert "meant" in field(bench, tasks[0], "tags")
+    assert "meant" not in (field(bench, tasks[1], "tags") or "")
 
 
 def test_a_dry_run_refuses_what_the_job_refuses(bench: Bench, signed_in):

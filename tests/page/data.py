@@ -46,11 +46,13 @@ class Project:
         tasks: number of tasks, ids 1 to N.
         flag, kind: per task, places in FLAGS and KINDS.
         tags: per task, those put there by somebody.
+        plane: names the map as it is laid out.
     """
 
     tasks: int
     seed: int = 3
     tags: dict[int, list[str]] = field(default_factory=dict)
+    plane: str = "p1"
 
     def __post_init__(self) -> None:
         random = np.random.default_rng(self.seed)
@@ -143,7 +145,7 @@ def points(project: Project, part: str) -> bytes:
         "false_positives": (project.kind[row] == 2).astype(np.uint8),
         "false_negatives": (project.kind[row] == 3).astype(np.uint8),
     }
-    table = pa.table(columns)
+    table = pa.table(columns, metadata={"plane": project.plane})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)

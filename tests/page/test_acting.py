@@ -441,12 +441,27 @@ def test_an_action_is_taken_back_in_activity_long_after(bench):
 def test_a_key_asks_what_its_button_asks(bench):
     # The whole plane, as the address has it.
     corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
-    bench.review("area=a" + "_".join(f"{x}000000_{y}000000" for x, y in corners))
+    area = "_".join(f"{x}000000_{y}000000" for x, y in corners)
+    bench.review(f"area=a{area}&plane={bench.server.project.plane}")
     expect(bench.page.locator(".action-target strong")).to_contain_text("in the area")
     count = bench.said().split()[0]
     assert int(count.replace(",", "")) > 1000
     bench.page.keyboard.press("f")
     expect(bench.page.get_by_role("dialog")).to_contain_text(f"Flag {count} tasks?")
+    assert bench.server.asked == []
+
+
+def test_a_key_asks_whether_the_area_is_meant_or_the_sample_at_the_cursor(bench):
+    bench.review()
+    page = bench.page
+    draw_box(page, 0.75, 0.3, 1, 0.6)
+    expect(page.locator(".action-target strong")).to_contain_text("in the area")
+    count = bench.said().split()[0]
+    assert 5 < int(count) < 1000
+    page.keyboard.press("g")
+    expect(page.locator(".tile-at")).to_have_count(1)
+    page.keyboard.press("f")
+    expect(page.get_by_role("dialog")).to_contain_text(f"Flag {count} tasks?")
     assert bench.server.asked == []
 
 
@@ -461,6 +476,11 @@ def test_regions_are_tagged_and_not_their_tasks(bench):
     assert "tasks" not in asked
     assert len(asked["regions"]) == count
     assert all(region >= 0 for _, region in asked["regions"])
+    # By it the server tells whether places mean what was seen here.
+    all_of = bench.table("regions")["task"].to_pylist()
+    assert [task for task, *_ in asked["shown"]] == sorted({task for task, _ in asked["regions"]})
+    for task, updated, count in asked["shown"]:
+        assert (updated, count) == (bench.server.project.updated[task - 1], all_of.count(task))
     assert asked["options"] == {"tag": "twin", "control": "digit"}
 
 

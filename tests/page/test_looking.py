@@ -198,12 +198,55 @@ def test_an_area_is_what_lies_within_it(bench):
     assert (within & wanted).sum() / within.sum() > 0.9
 
 
+def test_an_area_of_the_map_before_means_nothing(bench):
+    """Laid out anew, other points lie there: nobody knows of which one thought."""
+    bench.review()
+    page, server = bench.page, bench.server
+    draw_box(page, 0.75, 0.3, 1, 0.6)
+    said = page.locator(".action-target strong")
+    expect(said).to_contain_text("in the area")
+    address = page.url
+    server.project.plane = "p2"
+    server.cache.clear()
+    server.tell("points", {})
+    anew = "The map was laid out anew: draw the area again"
+    expect(said).to_have_text(anew)
+    expect(page.get_by_role("button", name=re.compile("^Flag"))).to_be_disabled()
+    page.keyboard.press("f")
+    expect(page.locator("polygon.area")).to_have_count(0)
+    # What is added to it is all of the area.
+    draw_box(page, 0.75, 0.3, 1, 0.6, "Shift")
+    expect(said).to_contain_text("in the area")
+    expect(page.locator("polygon.area")).to_have_count(1)
+    # The address that a colleague was shown, or a saved view.
+    page.goto(address)
+    expect(said).to_have_text(anew)
+    page.get_by_role("button", name="Go on without the area").click()
+    expect_count(bench, bench.table().num_rows)
+    assert server.asked == []
+
+
 def test_search_narrows_to_what_the_server_finds(bench):
     bench.review()
     bench.page.keyboard.press("/")
     bench.page.keyboard.type("149")
     found = [task for task in bench.server.project.ids() if "149" in str(task)]
     expect_count(bench, len(found))
+
+
+def test_a_range_that_is_shut_at_its_upper_end_is_opened_again(bench):
+    """Both handles lie on each other there, and the upper one has nowhere to go."""
+    bench.open("confidence=1_1")
+    low, high = (bench.page.get_by_label(f"Confidence: at {end}") for end in ("least", "most"))
+    low.scroll_into_view_if_needed()
+    box, mouse = low.bounding_box(), bench.page.mouse
+    middle = box["y"] + box["height"] / 2
+    mouse.move(box["x"] + box["width"] - 7, middle)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+    mouse.up()
+    expect(low).to_have_value(re.compile(r"0\.[45]"))
+    expect(high).to_have_value("1")
 
 
 def test_a_day_is_asked_for_and_let_go_of(bench):

@@ -1,7 +1,9 @@
 """A project at a glance, of what was scored and what reviewers have said of it."""
 
 import copy
+import math
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ from ml_backend.jobs.project.opened import OpenedProject
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.review.decide import CORRECTED, NEEDS_REVIEW
-from ml_backend.web.api.overview import _count
+from ml_backend.storage.plane import get_plane, put_plane
+from ml_backend.web.api.events import _Looker
+from ml_backend.web.api.overview import _count, _key
 from ml_backend.web.projects import Projects
 from tests import made_project
 from tests.integration.samples import right, scenes
-from tests.made_project import PROJECT, TASKS
+from tests.made_project import CONTROL, PROJECT, TASKS
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +107,17 @@ def test_what_verdicts_have_taught_holds_for_annotators_too(services):
     (expected,) = learnt.predict(["missing"], np.array([before]))
     assert after == pytest.approx(expected, abs=1e-6)
     assert after < before - 0.3
+
+
+def test_a_map_that_ends_a_run_is_told_and_counted(services):
+    """No row changes any more by then: only the arrays do."""
+    page, opened = _Looker(services, PROJECT), Projects(services).open(PROJECT)
+    page.news()
+    page.points_at = -math.inf
+    assert page.news() == []
+    rows, counts = services.page.version(PROJECT), _key(opened)
+    plane = get_plane(services.store, PROJECT, CONTROL, "inputs")
+    put_plane(services.store, PROJECT, CONTROL, "inputs", replace(plane, x=plane.y, y=plane.x))
+    assert services.page.version(PROJECT) == rows
+    assert [one.partition("\n")[0] for one in page.news()] == ["event: points"]
+    assert _key(opened) != counts

@@ -104,10 +104,33 @@ def test_inputs_are_points_with_typed_columns(columns):
     np.testing.assert_allclose(said["y"], [-0.2, NAN, 0.2], rtol=1e-6, equal_nan=True)
     assert said["label"] == ["", "", "cat"]
     assert said["flag"] == ["", "", "needs-review"]
-    assert said["annotator"] == ["", "", "bea"]
+    assert said["annotator"] == ["", "", "ann\nbea"]
     assert said["tags"] == ["", "", "late\nodd"]
     assert said["kind"] == ["", "mislabelled", "missing"]
     np.testing.assert_equal(said["outlier"], [0.5, NAN, 0.5])
+
+
+def test_all_who_labelled_a_task_are_named_once_each(columns):
+    by = {1: [5, 6, 5], 2: [6, 5], 3: [6], 4: [], 5: [-1, 7], 6: [-1]}
+    rows = [task(n, unit=list(range(len(some))), by=some) for n, some in by.items()]
+    columns.put_tasks(5, pa.Table.from_pylist(rows, schema=TASKS))
+    some = [found(n) for n in [*by, 8]]
+    columns.put_found(5, pa.Table.from_pylist(some, schema=FOUND))
+    said = read(points.inputs(columns, 5, BOX, None, {5: "bea", 6: "ann"})).to_pydict()
+    assert said["annotator"] == ["ann\nbea", "ann\nbea", "ann", "", "7", "", ""]
+
+
+def test_points_name_the_plane_that_they_lie_in(columns):
+    """By it an address tells whether an area that was drawn still means the same points."""
+
+    def named(x, tasks=(4, 9)):
+        at = plane(tasks, ["", ""], x, [3, 5])
+        return read(points.inputs(columns, 3, BOX, at, {})).schema.metadata[b"plane"]
+
+    assert named([0, 10]) == named([0, 10]) != named([0, 9])
+    assert named([0, 10]) != named([0, 10], [9, 4])
+    assert read(points.inputs(columns, 3, BOX, None, {})).schema.metadata == {b"plane": b""}
+    assert read(points.regions(columns, 3, BOX, None, {})).schema.metadata == {b"plane": b""}
 
 
 def test_what_lies_far_out_lies_on_the_edge(columns):

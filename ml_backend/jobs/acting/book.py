@@ -43,6 +43,8 @@ class Wish:
         action: flag, clear, tag, untag, batch, approve, sync, withdraw or take-back.
         tasks: with these tasks.
         regions: with these regions: task, and place in its list of human regions under ``control``.
+        shown: as what their tasks were seen: task, when its labels were written last, seconds since
+            1970, and how many regions it had under ``control``. Places hold for these alone.
         tag: the tag to set or to take away.
         to: where a batch goes, as ``jobs.batches.orders.Order`` has it.
         confidence: from where the model's word is enough to approve.
@@ -56,6 +58,7 @@ class Wish:
     action: str
     tasks: tuple[int, ...] = ()
     regions: tuple[tuple[int, int], ...] = ()
+    shown: tuple[tuple[int, float, int], ...] = ()
     tag: str = ""
     to: str = ""
     confidence: float = 1.0
@@ -167,7 +170,8 @@ class ActionBook:
             raise KeyError(f"there is no action {action!r}")
         said = _unpacked(packed)
         said["tasks"] = tuple(said["tasks"])
-        said["regions"] = tuple((task, region) for task, region in said["regions"])
+        for name in ("regions", "shown"):
+            said[name] = tuple(tuple(one) for one in said.get(name, ()))
         said["kinds"] = tuple(said.get("kinds", ()))
         return Wish(**said)
 

@@ -33,7 +33,7 @@ _ORDER: Final = ("hand", "priority", "kind", "reason", "seen", "tags", "flag")
 #: What tells whether somebody has changed what an action wrote.
 _TELLING: Final = ("flag", "hand", "tags")
 _CHANGED_SINCE: Final = "changed since"
-_NO_REGION: Final = "its regions are not there any more"
+_NO_REGION: Final = "its regions are gone, or have changed since they were shown"
 #: Tasks that events name at once.
 _NAMED: Final = 1000
 
@@ -51,6 +51,8 @@ class _Named:
         prefix: what the names of Relook's own fields begin with.
         tag: place of the control tag that regions are counted under.
         places: task id to the places of its regions that are meant.
+        shown: task id to when its labels were written last, and how many regions it had, as
+            somebody saw them who meant these places.
     """
 
     services: Services
@@ -58,22 +60,24 @@ class _Named:
     prefix: str
     tag: int
     places: Mapping[int, Sequence[int]]
+    shown: Mapping[int, tuple[float, int]]
 
     @classmethod
     def of(cls, services: Services, project: int, prefix: str, wish: Wish) -> Self:
         """Read what is needed to tell regions by their places."""
         if not wish.regions:
-            return cls(services, None, prefix, 0, {})
+            return cls(services, None, prefix, 0, {}, {})
         opened = read_project(services.client, project)
         names = [control.name for control in opened.config.controls]
         places: dict[int, list[int]] = defaultdict(list)
         for task, place in wish.regions:
             places[task].append(place)
         tag = names.index(wish.control) if wish.control in names else 0
-        return cls(services, opened, prefix, tag, places)
+        shown = {task: (at, count) for task, at, count in wish.shown}
+        return cls(services, opened, prefix, tag, places, shown)
 
     def among(self, tasks: Sequence[int]) -> _Regions:
-        """Read which regions of some tasks are meant; none where they are not there any more."""
+        """Read which regions of some tasks are meant; none where they are gone or changed."""
         named = [task for task in tasks if task in self.places]
         found: dict[int, list[tuple[int, str]]] = {task: [] for task in named}
         if self.project is None:
@@ -82,8 +86,10 @@ class _Named:
             labels = page.annotations.labels[self.tag]
             for row, task in enumerate(page.id.tolist()):
                 ids = region_ids(page, labels.annotation, labels.item, row)
-                there = [place for place in self.places[task] if place < len(ids)]
-                found[task] = [ids[place] for place in there if ids[place][1]]
+                stands = (float(page.labelled_at[row]), len(ids))
+                if self.shown.get(task, stands) == stands:
+                    there = [place for place in self.places[task] if place < len(ids)]
+                    found[task] = [ids[place] for place in there if ids[place][1]]
         return found
 
 

@@ -71,6 +71,13 @@ class ActionRequest(BaseModel):
     ]
     tasks: list[Id] = Field([], max_length=_MOST)
     regions: list[tuple[Id, Id]] = Field([], max_length=_MOST)
+    shown: list[tuple[Id, float, Id]] = Field(
+        [],
+        max_length=_MOST,
+        description="Of tasks of regions: the task, its points' `updated`, and how many regions of "
+        "it are points. One of which that does not hold any more is left out: its regions may have "
+        "other places. Tasks that are not named are taken as they stand.",
+    )
     queue: Queue | None = Field(None, description="Instead of tasks, for batch.")
     filter: dict[str, Any] | None = Field(
         None,
@@ -99,6 +106,7 @@ def wish_of(wanted: ActionRequest, sure: float | None) -> Wish:
         action=wanted.action,
         tasks=tuple(sorted(set(wanted.tasks))),
         regions=tuple(sorted(set(wanted.regions))),
+        shown=tuple(wanted.shown),
         tag=tag,
         to=options.to,
         confidence=sure or 1.0,

@@ -21,6 +21,7 @@ from ml_backend.jobs.acting.book import UNDER_WAY, Action, ActionBook
 from ml_backend.services import Services
 from ml_backend.web.access.permission import Access
 from ml_backend.web.numbers import Id
+from ml_backend.web.projects import shown_version
 from ml_backend.web.server import stopping
 from ml_backend.web.threads import Threads
 
@@ -60,7 +61,7 @@ class _Looker:
                 continue
         for action in reversed(self._actions()):
             found += self._news("action", action.id, asdict(action))
-        version = services.page.version(self.project)
+        version = shown_version(services, self.project)
         now = time.monotonic()
         if version != self.points and now - self.points_at >= _POINTS_S:
             if self.points:

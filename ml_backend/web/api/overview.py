@@ -25,7 +25,7 @@ from ml_backend.storage.labels import StoredLabels
 from ml_backend.storage.plane import Part, get_plane
 from ml_backend.web.access.permission import Access
 from ml_backend.web.numbers import Id
-from ml_backend.web.projects import OpenProject, Projects
+from ml_backend.web.projects import OpenProject, Projects, shown_version
 from ml_backend.web.threads import Threads
 
 __all__ = ["overview_api"]
@@ -201,7 +201,7 @@ def _cell(
 
 def _key(opened: OpenProject, *asked: Any) -> str:
     """Name numbers by what is asked and by the version of what they are counted of."""
-    said = (opened.id, *asked, opened.services.page.version(opened.id))
+    said = (opened.id, *asked, shown_version(opened.services, opened.id))
     return hashlib.blake2b(repr(said).encode()).hexdigest()
 
 

@@ -16,7 +16,7 @@ from ml_backend.storage.plane import Part, get_plane
 from ml_backend.web import points
 from ml_backend.web.access.permission import WHO, Access
 from ml_backend.web.numbers import Id
-from ml_backend.web.projects import OpenProject, Projects
+from ml_backend.web.projects import OpenProject, Projects, shown_version
 from ml_backend.web.threads import Threads
 
 __all__ = ["points_api"]
@@ -95,10 +95,9 @@ def points_api(projects: Projects, access: Access, threads: Threads) -> APIRoute
 
 
 def _version(opened: OpenProject, control: Control, part: Part, people: dict[int, str]) -> str:
-    services = opened.services
     said = (
         *(opened.id, control.name, control.labels, part, sorted(people.items())),
-        *(services.page.version(opened.id), services.store.arrays_version(opened.id)),
+        shown_version(opened.services, opened.id),
     )
     return hashlib.blake2b(repr(said).encode(), digest_size=12).hexdigest()
 

@@ -22,6 +22,7 @@ const FULL: View = {
     { how: "add", ring: [-0.5, -0.5, 0.25, -0.5, 0.1234, 0.5] },
     { how: "subtract", ring: [0, 0, 0.1, 0, 0.1, 0.1, 0, 0.1] },
   ],
+  plane: "5f0c",
   picked: [
     [12, -1],
     [13, 4],
@@ -57,5 +58,9 @@ describe("address", () => {
   test("areas and picked items need no escapes", () => {
     const query = writeView({ ...FIRST_VIEW, area: FULL.area, picked: FULL.picked });
     expect(query).not.toContain("%");
+  });
+
+  test("a plane is named for an area's sake alone", () => {
+    expect(writeView({ ...FIRST_VIEW, plane: "5f0c" })).toBe("");
   });
 });

@@ -97,6 +97,19 @@ describe("counting", () => {
     expect(tasks(all.count().passing)).toEqual([2, 4]);
   });
 
+  test("each annotator of a task counts, whoever came last", () => {
+    const rows = ["ann", "ann\nbea", "bea", ""].map((annotator, i) => ({ task: i + 1, annotator }));
+    const all = new Counting(pointsOf(rows), new Uint8Array(rows.length));
+    all.apply(NO_FILTERS);
+    expect([...all.count().words.annotator]).toEqual([
+      ["ann", 2],
+      ["bea", 2],
+      ["", 1],
+    ]);
+    all.apply(withWords(NO_FILTERS, "annotator", ["ann"]));
+    expect([...all.count().passing]).toEqual([0, 1]);
+  });
+
   test("mistakes are counted from a number on", () => {
     const { falsePositives } = counting().count();
     expect([...falsePositives.subarray(0, 4)]).toEqual([4, 2, 1, 0]);

@@ -23,6 +23,7 @@ export interface Row {
   predicted?: string;
   kind?: string;
   flag?: string;
+  annotator?: string;
   tags?: string;
   confidence?: number;
   iou?: number;
@@ -31,7 +32,7 @@ export interface Row {
   falsePositives?: number;
 }
 
-export function streamOf(rows: readonly Row[]): ArrayBuffer {
+export function streamOf(rows: readonly Row[], plane = ""): ArrayBuffer {
   const words = (read: (row: Row) => string | undefined) =>
     columnFromArray(
       rows.map((row) => read(row) ?? ""),
@@ -52,7 +53,7 @@ export function streamOf(rows: readonly Row[]): ArrayBuffer {
     predicted: words((row) => row.predicted),
     kind: words((row) => row.kind),
     flag: words((row) => row.flag),
-    annotator: words(() => ""),
+    annotator: words((row) => row.annotator),
     tags: words((row) => row.tags),
     confidence: amount((row) => row.confidence),
     iou: amount((row) => row.iou),
@@ -71,6 +72,7 @@ export function streamOf(rows: readonly Row[]): ArrayBuffer {
       uint8(),
     ),
   });
+  table.schema.metadata = new Map([["plane", plane]]);
   const bytes = tableToIPC(table, { format: "stream" }) as Uint8Array;
   return bytes.slice().buffer as ArrayBuffer;
 }

@@ -1,7 +1,7 @@
 import { tableFromArrays, tableToIPC } from "@uwdata/flechette";
 import { describe, expect, test } from "vitest";
-import { readPoints, tasksOf } from "../src/core/points";
-import { pointsOf } from "./made";
+import { readPoints, shownOf, tasksOf } from "../src/core/points";
+import { pointsOf, streamOf } from "./made";
 
 describe("points", () => {
   test("columns come as they were sent", () => {
@@ -20,6 +20,11 @@ describe("points", () => {
     expect(labels).toEqual(["cat", "dog"]);
   });
 
+  test("they name the plane that they lie in", () => {
+    expect(readPoints(streamOf([{ task: 1 }], "5f0c")).plane).toBe("5f0c");
+    expect(pointsOf([{ task: 1 }]).plane).toBe("");
+  });
+
   test("a column that is missing is named", () => {
     const table = tableFromArrays({ task: Int32Array.of(1) });
     const bytes = tableToIPC(table, { format: "stream" }) as Uint8Array;
@@ -34,5 +39,19 @@ describe("points", () => {
     ]);
     expect([...tasksOf(points, Uint32Array.of(0, 1, 2))]).toEqual([1, 3]);
     expect(tasksOf(points, Uint32Array.of())).toHaveLength(0);
+  });
+
+  test("tasks of regions are told as they were seen", () => {
+    const points = pointsOf([
+      { task: 1, region: 0, updated: 5 },
+      { task: 3, region: 0, updated: 1e9 },
+      { task: 3, region: 1, updated: 1e9 },
+      { task: 4, region: 0 },
+    ]);
+    expect(shownOf(points, Uint32Array.of(1, 2, 3))).toEqual([
+      [3, 1e9, 2],
+      [4, 0, 1],
+    ]);
+    expect(shownOf(points, Uint32Array.of(0))).toEqual([[1, 5, 1]]);
   });
 });

@@ -203,10 +203,15 @@ export type ActionName =
   | "withdraw"
   | "take-back";
 
+/** When the labels of a task were written last, seconds since 1970, and how many regions it has. */
+export type Shown = readonly [task: number, updated: number, regions: number];
+
 export interface ActionRequest {
   action: ActionName;
   tasks?: number[];
   regions?: readonly (readonly [task: number, region: number])[];
+  /** As what the tasks of regions were seen: once they have changed, places mean other regions. */
+  shown?: readonly Shown[];
   options: ActionOptions;
 }
 

@@ -28,6 +28,8 @@ export interface View {
   sort: Sort;
   filters: Filters;
   area: Area;
+  /** The plane that the area was drawn on: places in another one mean other points. */
+  plane: string;
   picked: readonly Item[];
   /** "More like this". */
   similar: Item | null;
@@ -46,6 +48,7 @@ export const FIRST_VIEW: View = {
   sort: { key: "priority", descending: true },
   filters: NO_FILTERS,
   area: [],
+  plane: "",
   picked: [],
   similar: null,
   cell: null,
@@ -85,6 +88,7 @@ export function writeView(view: View): string {
   put("q", filters.search, "");
   put("amid", filters.amid ? "1" : "", "");
   put("area", view.area.map(stepText).join(BETWEEN_STEPS), "");
+  put("plane", view.area.length > 0 ? view.plane : "", "");
   put("picked", view.picked.map(itemText).join(BETWEEN_PARTS), "");
   put("like", view.similar ? itemText(view.similar) : "", "");
   if (view.cell) writeCell(query, view.cell);
@@ -106,6 +110,7 @@ export function readView(search: string): View {
     sort: readSort(query.get("sort")),
     filters: readFilters(query),
     area: (query.get("area") ?? "").split(BETWEEN_STEPS).flatMap((text) => readStep(text) ?? []),
+    plane: query.get("plane") ?? "",
     picked: (query.get("picked") ?? "")
       .split(BETWEEN_PARTS)
       .flatMap((text) => asList(readItem(text))),

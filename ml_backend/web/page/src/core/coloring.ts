@@ -35,7 +35,7 @@ export function placesOf(
   wanted: ReadonlySet<string>,
 ): ReadonlyMap<string, number> {
   const places = new Map(ranked.slice(0, MOST_CLASSES).map((word, rank) => [word, rank]));
-  // Tags of one row are one word.
+  // All that a row has are one word.
   const isWanted = (word: string) => word.split("\n").some((one) => wanted.has(one));
   const spare = [...places.keys()].filter((word) => !isWanted(word));
   for (const word of ranked.slice(MOST_CLASSES).filter(isWanted)) {

@@ -11,10 +11,11 @@ import { type DayIndex, indexDays } from "./days";
 import {
   AMOUNT_FIELDS,
   type AmountField,
-  indexTags,
-  type TagIndex,
+  indexWords,
+  SEVERAL_FIELDS,
   WORD_FIELDS,
   type WordField,
+  type WordIndex,
 } from "./fields";
 import type { Filters } from "./filters";
 import type { Points, Words } from "./points";
@@ -59,7 +60,7 @@ export class Counting {
   readonly mask: Uint32Array;
   private readonly bins: Record<AmountField, Uint8Array>;
   readonly days: DayIndex;
-  private readonly tags: TagIndex;
+  private readonly several: Readonly<Partial<Record<WordField, WordIndex>>>;
   /** Per field, 1 for each code that any row has: a dictionary may hold words that none has. */
   private readonly used: Record<WordField, Uint8Array>;
   private filters: Filters | null = null;
@@ -71,7 +72,9 @@ export class Counting {
     private readonly amid: Uint8Array,
   ) {
     this.mask = new Uint32Array(points.length);
-    this.tags = indexTags(points.tags);
+    this.several = Object.fromEntries(
+      SEVERAL_FIELDS.map((field) => [field, indexWords(points[field])]),
+    );
     this.days = indexDays(points.updated);
     const used = WORD_FIELDS.map((field) => [field, usedCodes(points[field])]);
     this.used = Object.fromEntries(used) as Record<WordField, Uint8Array>;
@@ -181,9 +184,10 @@ export class Counting {
     if (!words) return null;
     const column = this.points[field];
     const wanted = new Set(words);
+    const several = this.several[field];
     const has = (word: string, code: number) =>
-      field === "tags"
-        ? this.tags.lists[code].some((tag) => wanted.has(this.tags.words[tag]))
+      several
+        ? several.lists[code].some((one) => wanted.has(several.words[one]))
         : wanted.has(word);
     const good = Uint8Array.from(column.words, (word, code) => Number(has(word, code)));
     const { codes } = column;
@@ -192,11 +196,12 @@ export class Counting {
 
   private byWord(field: WordField, counts: Uint32Array): ReadonlyMap<string, number> {
     const found = new Map<string, number>();
+    const several = this.several[field];
     const add = (word: string, n: number) => found.set(word, (found.get(word) ?? 0) + n);
     counts.forEach((n, code) => {
       if (!this.used[field][code]) return;
-      if (field !== "tags") add(this.points[field].words[code], n);
-      else for (const tag of this.tags.lists[code]) add(this.tags.words[tag], n);
+      if (!several) add(this.points[field].words[code], n);
+      else for (const one of several.lists[code]) add(several.words[one], n);
     });
     return found;
   }

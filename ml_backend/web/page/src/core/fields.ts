@@ -5,6 +5,9 @@ import type { Words } from "./points";
 export const WORD_FIELDS = ["label", "predicted", "kind", "flag", "annotator", "tags"] as const;
 export const AMOUNT_FIELDS = ["confidence", "iou", "priority", "outlier"] as const;
 
+/** Fields of which one row may have several words, joined by a line feed. */
+export const SEVERAL_FIELDS: readonly WordField[] = ["annotator", "tags"];
+
 export type WordField = (typeof WORD_FIELDS)[number];
 export type AmountField = (typeof AMOUNT_FIELDS)[number];
 export type Field = WordField | AmountField;
@@ -44,38 +47,38 @@ const NOTHING: Readonly<Record<WordField, string>> = {
   tags: "No tag",
 };
 
-/** How a word is shown; labels, people and tags as they are. */
+/** How a word is shown; labels, people and tags as they are, several of a row one by one. */
 export function wordTitle(field: WordField, word: string): string {
   if (word === "") return NOTHING[field];
   if (field === "kind" || field === "flag") return NAMES[word] ?? word.replaceAll("_", " ");
-  return field === "tags" ? word.replaceAll("\n", ", ") : word;
+  return wordsOf(field, word).join(", ");
 }
 
-/** What a legend's word is filtered by: the tags of a row are one word there. */
+/** What a legend's word is filtered by: all that a row has is one word there. */
 export function wordsOf(field: WordField, word: string): string[] {
-  return field === "tags" ? word.split("\n") : [word];
+  return SEVERAL_FIELDS.includes(field) ? word.split("\n") : [word];
 }
 
 export function isWordField(field: Field): field is WordField {
   return (WORD_FIELDS as readonly string[]).includes(field);
 }
 
-/** Each tag of a row counts, so tags are read as lists of codes per distinct text. */
-export interface TagIndex {
+/** Each word of a row counts, so they are read as lists of codes per distinct text. */
+export interface WordIndex {
   words: readonly string[];
-  /** Codes of the tags in each distinct text of the column. */
+  /** Codes of the words in each distinct text of the column. */
   lists: readonly (readonly number[])[];
 }
 
-export function indexTags(column: Words): TagIndex {
+export function indexWords(column: Words): WordIndex {
   const words: string[] = [];
   const known = new Map<string, number>();
   const lists = column.words.map((text) =>
-    text.split("\n").map((tag) => {
-      const code = known.get(tag);
+    text.split("\n").map((word) => {
+      const code = known.get(word);
       if (code !== undefined) return code;
-      known.set(tag, words.length);
-      return words.push(tag) - 1;
+      known.set(word, words.length);
+      return words.push(word) - 1;
     }),
   );
   return { words, lists };

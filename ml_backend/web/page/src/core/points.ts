@@ -1,6 +1,7 @@
 /** The points of one control tag as columns, one row per input or region, by task. */
 
 import { type Column, tableFromIPC } from "@uwdata/flechette";
+import type { Shown } from "../api/contract";
 
 /** Texts as numbers: row i says words[codes[i]]. */
 export interface Words {
@@ -11,6 +12,8 @@ export interface Words {
 export interface Points {
   /** Number of rows. */
   length: number;
+  /** Names the plane that they lie in, "" for none: laid out anew, it is another one. */
+  plane: string;
   task: Int32Array;
   /** Index into the task's human regions, -1 for a whole input. */
   region: Int32Array;
@@ -21,8 +24,8 @@ export interface Points {
   predicted: Words;
   kind: Words;
   flag: Words;
+  /** All that a row has are joined by a line feed, of these two. */
   annotator: Words;
-  /** Tags of a row are joined by a line feed. */
   tags: Words;
   /** In [0, 1], NaN for unknown. */
   confidence: Float32Array;
@@ -48,6 +51,7 @@ export function readPoints(stream: ArrayBuffer): Points {
   const words = (name: string) => readWords(column(name));
   return {
     length: table.numRows,
+    plane: table.schema.metadata?.get("plane") ?? "",
     task: numbers<Int32Array>("task"),
     region: numbers<Int32Array>("region"),
     x: numbers<Float32Array>("x"),
@@ -102,6 +106,21 @@ export function tasksOf({ task }: Points, rows: Uint32Array): Int32Array {
     if (n === 0 || task[row] !== found[n - 1]) found[n++] = task[row];
   }
   return found.subarray(0, n);
+}
+
+/** As what the tasks of some regions are seen, by which their places hold. */
+export function shownOf({ task, updated }: Points, rows: Uint32Array): Shown[] {
+  const found: Shown[] = [];
+  for (const row of rows) {
+    const of = task[row];
+    if (found.at(-1)?.[0] === of) continue;
+    let first = row;
+    let end = row + 1;
+    while (task[first - 1] === of) first--;
+    while (task[end] === of) end++;
+    found.push([of, updated[row] || 0, end - first]);
+  }
+  return found;
 }
 
 /** Fill a column. Its own `from` takes ten times as long: it makes a list of the numbers first. */

@@ -40,7 +40,7 @@ export class Plot {
   private frame = { width: 1, height: 1, ratio: 1 };
   private pending = 0;
   private still: ReturnType<typeof setTimeout> | undefined;
-  /** What drawing all points takes, milliseconds. */
+  /** What drawing all points takes, milliseconds; of a graphics card, what telling it takes. */
   private cost = 0;
   private moving = false;
   private readonly watcher: ResizeObserver;

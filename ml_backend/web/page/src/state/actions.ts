@@ -8,16 +8,17 @@ import type {
   ActionRequest,
   ActionState,
   DryRun,
+  Shown,
 } from "../api/contract";
 import { newestOf } from "../core/action_titles";
 import { countFilters } from "../core/filters";
 import { plural } from "../core/format";
-import { tasksOf } from "../core/points";
+import { shownOf, tasksOf } from "../core/points";
 import { type Item, keyOf } from "../core/selection";
 import { unanswered } from "./asked";
 import { readProject } from "./control";
 import { focused } from "./focus";
-import { answer, control, currentData, mayChange, part } from "./project";
+import { answer, areaIsStale, control, currentData, mayChange, part } from "./project";
 import { changeView, projectId, view } from "./route";
 import { noteSignedOut, session } from "./session";
 
@@ -28,6 +29,7 @@ export interface Chosen {
   tasks: Int32Array;
   /** Empty where points are whole inputs. */
   regions: readonly Item[];
+  shown: readonly Shown[];
 }
 
 export interface Target {
@@ -54,6 +56,9 @@ const pickedRows = computed(() => {
 export const target = computed<Target>(() => {
   const now = answer.value;
   if (!now || unanswered.value) return NOTHING;
+  if (areaIsStale.value) {
+    return { ...NOTHING, said: "The map was laid out anew: draw the area again" };
+  }
   const { points } = now.data;
   const { picked, filters, similar, cell } = view.value;
   const chosen = picked.length > 0 ? pickedRows.value : now.counts.passing;
@@ -80,8 +85,9 @@ const MANY = 1000;
 
 function chosen({ tasks, rows }: Target): Chosen {
   const points = answer.peek()?.data.points;
-  if (part.peek() !== "regions" || !points) return { tasks, regions: [] };
-  return { tasks, regions: Array.from(rows, (row) => [points.task[row], points.region[row]]) };
+  if (part.peek() !== "regions" || !points) return { tasks, regions: [], shown: [] };
+  const regions = Array.from(rows, (row) => [points.task[row], points.region[row]] as const);
+  return { tasks, regions, shown: shownOf(points, rows) };
 }
 
 /** Ask before an action is begun; what the project says of it may have changed. */
@@ -105,6 +111,16 @@ export function atHand(): Target {
   const row = focused.peek();
   const rows = row < 0 ? NO_ROWS : Uint32Array.of(row);
   return { ...NOTHING, tasks: tasksOf(now.data.points, rows), rows };
+}
+
+/** Of more, a key asks whether the area is meant, or the one sample of it at the cursor. */
+const HANDFUL = 5;
+
+/** As a button does; only that with the cursor in an area a key may mean either. */
+export function performOrAskByKey(action: ActionName, now: Target): void {
+  const isUnsure = focused.peek() >= 0 && view.peek().picked.length === 0;
+  if (isUnsure && now.tasks.length > HANDFUL) ask(action, now);
+  else performOrAsk(action, now);
 }
 
 /** Items that were picked when an action took them. */
@@ -188,13 +204,13 @@ export function dismiss({ id, ended }: ActionState): void {
 
 function requestOf(
   action: ActionName,
-  { tasks, regions }: Chosen,
+  { tasks, regions, shown }: Chosen,
   options: ActionOptions,
 ): ActionRequest {
   const ofTasks = regions.length === 0 || action === "batch" || action === "approve";
   if (ofTasks) return { action, tasks: Array.from(tasks), options };
   const name = control.peek()?.name ?? "";
-  return { action, regions, options: { ...options, control: name } };
+  return { action, regions, shown, options: { ...options, control: name } };
 }
 
 export async function perform(

@@ -120,12 +120,22 @@ const order = computed(() => {
   return points ? sortRows(points, sort) : null;
 });
 
+/** Whether the area was drawn on another plane: nobody knows which points are meant in this one. */
+export const areaIsStale = computed(() => {
+  const now = currentData.value;
+  const { area, plane } = view.value;
+  return now !== null && area.length > 0 && plane !== now.points.plane;
+});
+
 // A new view is a new object each time: only another area may set its bits anew.
 const areaText = computed(() => JSON.stringify(view.value.area));
 const within = computed(() => {
   const now = currentData.value;
   void areaText.value;
-  return now ? rowsOfArea(view.peek().area, now.space) : null;
+  if (!now) return null;
+  return areaIsStale.value
+    ? new Uint8Array(now.points.length)
+    : rowsOfArea(view.peek().area, now.space);
 });
 
 const pickedText = computed(() => JSON.stringify(view.value.picked));

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { keyName } from "../core/keys";
-import { ask, atHand, performOrAsk, takeBackNewest } from "../state/actions";
+import { ask, atHand, performOrAskByKey, takeBackNewest } from "../state/actions";
 import { focused, keysOpen, sidebarOpen } from "../state/focus";
 import { answer, mayChange } from "../state/project";
 import { changeView, view } from "../state/route";
@@ -15,7 +15,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["Space", "Pick the sample, or put it back"],
   ["Shift + arrows", "Pick on the way"],
   ["Enter", "Open the task in Label Studio"],
-  ["F", "Flag what is picked, else the sample at the cursor"],
+  ["F", "Flag what is picked, else the whole area, else the sample at the cursor"],
   ["A", "Approve it"],
   ["T", "Tag it"],
   ["U", "Undo what you did last, while its note is there"],
@@ -100,7 +100,7 @@ function moveOn(key: string): boolean {
 function actOnTasks(key: string): boolean {
   const now = atHand();
   if (now.tasks.length === 0 || !mayChange.peek()) return false;
-  if (key === "f") performOrAsk("flag", now);
+  if (key === "f") performOrAskByKey("flag", now);
   else if (key === "a") ask("approve", now);
   else if (key === "t") ask("tag", now);
   else return false;

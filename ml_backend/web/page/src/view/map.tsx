@@ -1,17 +1,25 @@
 /** The projector: the scatter plot, its tools, what is laid over it, and its legend. */
 
-import { computed, effect } from "@preact/signals";
+import { computed, effect, untracked } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "../core/format";
 import { keyName } from "../core/keys";
 import type { Rgb } from "../core/palette";
 import { filled } from "../core/points";
-import { drawn, type How, toggleItem } from "../core/selection";
+import { type Area, drawn, type How, toggleItem } from "../core/selection";
 import { layersOf } from "../scatter/layers";
 import { Plot, type Tool } from "../scatter/plot";
 import { gather, type Scene, shuffledRows } from "../scatter/scene";
 import { areaHow, focusRow, hovered, marked, showAmid } from "../state/focus";
-import { type Answer, answer, coloring, control, currentData, part } from "../state/project";
+import {
+  type Answer,
+  answer,
+  areaIsStale,
+  coloring,
+  control,
+  currentData,
+  part,
+} from "../state/project";
 import { changeView, projectId, view } from "../state/route";
 import { isDark } from "../state/theme";
 import { HoverCard } from "./hover_card";
@@ -176,7 +184,7 @@ interface MarksProps {
 function Marks({ plot, ring }: MarksProps) {
   const points = currentData.value?.points;
   if (!plot || !points) return null;
-  const area = view.value.area.map(({ how, ring: corners }) => ({
+  const area = areaInPlane().map(({ how, ring: corners }) => ({
     how,
     text: pixelText(plot, corners),
   }));
@@ -199,8 +207,12 @@ function pixelText(plot: Plot, ring: readonly number[]): string {
   return places.join(" ");
 }
 
+/** The area as far as it was drawn on the plane that is seen. */
+const areaInPlane = (): Area => (areaIsStale.value ? [] : view.value.area);
+
 function drawArea(ring: number[], how: How): void {
-  changeView({ area: drawn(view.peek().area, how, ring), picked: [] });
+  const plane = currentData.peek()?.points.plane ?? "";
+  changeView({ area: drawn(untracked(areaInPlane), how, ring), plane, picked: [] });
 }
 
 function clickRow(row: number, how: How | null): void {

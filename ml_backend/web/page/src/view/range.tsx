@@ -48,6 +48,8 @@ export function RangeFilter({ title, spread, value, change }: RangeProps) {
           max={1}
           step={STEP}
           value={low}
+          // Where both meet at the upper end, this one alone can be dragged away.
+          style={{ zIndex: low > 0.5 ? 1 : 0 }}
           aria-label={`${title}: at least`}
           onInput={(event) => setDragged([Math.min(event.currentTarget.valueAsNumber, high), high])}
         />

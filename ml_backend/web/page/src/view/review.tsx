@@ -6,7 +6,7 @@ import { countFilters } from "../core/filters";
 import type { SortKey } from "../core/sorting";
 import { unanswered } from "../state/asked";
 import { showHuman, showModel, sidebarOpen, type Tile, tile } from "../state/focus";
-import { answer, control, data, fetchPointsAgain, part } from "../state/project";
+import { answer, areaIsStale, control, data, fetchPointsAgain, part } from "../state/project";
 import { changeView, OTHER_ITEMS, view } from "../state/route";
 import { ActionBar, clearEverything } from "./action_bar";
 import { ControlTag } from "./control_tag";
@@ -230,10 +230,22 @@ function NoRegions() {
   );
 }
 
+function StaleArea() {
+  return (
+    <Empty title="The map was laid out anew">
+      <p>The area was drawn on the map before. Draw it again.</p>
+      <button type="button" class="button" onClick={() => changeView({ area: [] })}>
+        Go on without the area
+      </button>
+    </Empty>
+  );
+}
+
 function GridOrNothing() {
   const open = unanswered.value;
   if (open?.failed) return <Failed title={open.title} message={open.message} retry={open.again} />;
   if (answer.value?.data.points.length === 0 && part.value === "regions") return <NoRegions />;
+  if (areaIsStale.value) return <StaleArea />;
   if (answer.value?.rows.length === 0) {
     return (
       <Empty title="Nothing matches">
