@@ -118,7 +118,8 @@ def _approve(action: Action, book: ActionBook, wish: Wish) -> str:
 
 def _take_back(action: Action, book: ActionBook, batch: str) -> str:
     taken, kept = take_back(services(), action, book, batch, let_others)
-    return _sentence(taken, {"edited or deleted since": kept}, "without a label again")
+    left = {"edited or deleted since, or a draft lies on it": kept}
+    return _sentence(taken, left, "without a label again")
 
 
 def _sentence(count: int, left: Mapping[str, int], what: str) -> str:

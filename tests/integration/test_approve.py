@@ -192,6 +192,33 @@ def test_the_undo_takes_back_what_nobody_has_edited(bench: Bench):
     assert here.approve(batch="b3").approved == count - 4
 
 
+def test_the_undo_keeps_an_approval_that_somebody_has_begun_to_edit(bench: Bench):
+    here = unlabelled(bench, 6, seed=90)
+    count = here.approve().approved
+    assert count > 1
+    task = here.labelled()[0]
+    (annotation,) = here.annotations(task)
+    asking = bench.client._client_wrapper.httpx_client
+    # As the editor does by itself, a moment after each change.
+    made = asking.request(
+        f"api/tasks/{task}/annotations/{annotation['id']}/drafts",
+        method="POST",
+        json={"result": annotation["result"][:-1]},
+    )
+    made.raise_for_status()
+    draft = f"api/drafts/{made.json()['id']}/"
+    assert here.undo() == count - 1
+    assert here.labelled() == [task]
+    asking.request(draft, method="GET").raise_for_status()
+    # It is the model's word still, and of this batch alone.
+    assert [batch_of(p.model_version) for p in bench.predictions(task)] == ["b1"]
+    assert approvals.tasks_of_batch(bench.client, here.project, "b1").tolist() == [task]
+    asking.request(draft, method="DELETE").raise_for_status()
+    assert here.undo("b1") == 1
+    assert here.labelled() == []
+    assert approvals.batches(bench.client, here.project) == {}
+
+
 def test_a_batch_of_the_page_is_older_than_one_that_came_after_it(bench: Bench):
     here = unlabelled(bench, 4, seed=83)
     book = ActionBook(bench.redis)

@@ -13,6 +13,7 @@ from ml_backend.errors import SettingsError
 from ml_backend.jobs.approvals.work import Tally
 from ml_backend.labelstudio import approvals
 from ml_backend.labelstudio.tasks.reader import Project, read_project, read_tasks
+from ml_backend.labelstudio.writer import delete_predictions
 from ml_backend.services import Services
 
 __all__ = ["count", "undo"]
@@ -45,6 +46,9 @@ def undo(
     before: Callable[[Tally], None] = lambda _: None,
 ) -> tuple[str, int, Iterator[Tally]]:
     """Take back one batch of approvals, all of it that nobody has edited since.
+
+    A task with a draft keeps its approval, and the batch that one: Label Studio deletes a draft
+    with the annotation that it changes.
 
     Args:
         services: this process's parts.
@@ -82,11 +86,21 @@ def _undo(
     versions: Sequence[str],
     before: Callable[[Tally], None],
 ) -> Iterator[Tally]:
+    obsolete, kept = list[int](), False
     for start in range(0, len(tasks), _UNDO_PAGE):
         for page in read_tasks(client, project, "", tasks[start : start + _UNDO_PAGE]):
             ours = page.approvals.take(np.isin(page.approvals.version, versions))
-            tally = Tally(looked_at=len(page), approved=len(ours.id))
+            drafted = page.drafted[ours.task]
+            stays = np.isin(page.standing.task, ours.task[drafted])
+            obsolete += page.standing.id[np.isin(page.standing.version, versions) & ~stays].tolist()
+            kept |= bool(drafted.any())
+            free = ours.take(~drafted)
+            tally = Tally(looked_at=len(page), approved=len(free.id))
             before(tally)
-            approvals.take_back(client, ours)
+            approvals.take_back(client, free)
             yield tally
-    approvals.forget_batch(client, project.id, versions)
+    if kept:
+        # Without its prediction, what stays would count as a person's word.
+        delete_predictions(client, obsolete)
+    else:
+        approvals.forget_batch(client, project.id, versions)

@@ -150,6 +150,12 @@ class TaskPage:
         """int64 (T,), Label Studio's task ids."""
         return self.inputs.id
 
+    @property
+    def drafted(self) -> NDArray[np.bool_]:
+        """Whether somebody's unsaved work lies on the task, bool (T,)."""
+        drafts = (body.get("draft_exists") for body in self.inputs.body)
+        return np.fromiter(map(bool, drafts), dtype=np.bool_)
+
     def said(self, name: str) -> NDArray[np.str_]:
         """Return one of ``own`` as texts, str (T,): "" where there is none, or no text."""
         return np.array([_text(value) for value in self.own[name]], dtype=np.str_)
