@@ -225,12 +225,19 @@ def _forget_gone(project: int) -> bool:
     return False
 
 
-def tend_batches(project: int) -> None:
-    """Find lost answers of a project's relabel batches, and send the next batch if it is time."""
+def tend_batches(project: int, *, scored: bool = False) -> None:
+    """Find lost answers of a project's relabel batches, and send the next batch if it is time.
+
+    Args:
+        project: the source project.
+        scored: whether a run has just scored all of it. While one is still at it, the top of the
+            queue is not yet the project's: nothing is sent.
+    """
     try:
         batches = Batches(services(), project, let_others)
         batches.tend()
-        batches.send_when_full(secrets.token_hex(3))
+        if scored or not services().runs.under_way(project):
+            batches.send_when_full(secrets.token_hex(3))
     except (BatchError, ConfigError, SettingsError, ProjectGoneError) as error:
         _log.warning("project %s: its relabel batches are not looked after: %s", project, error)
 

@@ -212,7 +212,7 @@ def finish(run: Run, _: int) -> None:
             # Asked last: a look may come in while they are compared.
             if unlearnt.any_looked(services().mailbox.redis, run.project):
                 work.comparison.unsettle()
-        tend_batches(run.project)
+        tend_batches(run.project, scored=True)
     services().graph.go_on(run, "finishing")
 
 

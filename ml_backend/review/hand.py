@@ -7,6 +7,7 @@ they are a person's word about the same labels, and wait for their answer in the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 
 from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS, Decision, State
 
-__all__ = ["CLEARED", "Honoured", "honour"]
+__all__ = ["CLEARED", "Honoured", "honour", "join_reason", "kept_reason", "split_reason"]
 
 #: What stands in the field where somebody said that nothing needs review; else ``NEEDS_REVIEW``.
 CLEARED: Final = "clear"
+#: Stands in a reason before the regions that somebody flagged.
+_OF_REGIONS: Final = "flagged by hand: region "
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,26 @@ def honour(state: State, decision: Decision, hand: NDArray[np.str_]) -> Honoured
         resolved=(decision.resolved & ~flagged) | cleared,
     )
     return Honoured(honoured, (hand != "") & ~ours)
+
+
+def split_reason(reason: str) -> tuple[str, list[str]]:
+    """Return a reason without what a hand has said of regions, and their ids."""
+    words, _, regions = reason.partition(_OF_REGIONS)
+    return words.removesuffix("; "), regions.split(", ") if regions else []
+
+
+def join_reason(reason: str, regions: Sequence[str]) -> str:
+    """Return a reason and beside it the ids of the regions that somebody flagged."""
+    named = f"{_OF_REGIONS}{', '.join(regions)}" if regions else ""
+    return "; ".join(filter(None, [reason, named]))
+
+
+def kept_reason(scored: str, stands: str, hand: str) -> str:
+    """Return a reason as it was just scored, beside what a hand has said of regions.
+
+    Args:
+        scored: the reason.
+        stands: the one that stands on the task.
+        hand: what stands in the field, see ``honour``.
+    """
+    return join_reason(scored, split_reason(stands)[1]) if hand == NEEDS_REVIEW else scored

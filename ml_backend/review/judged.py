@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.findings import NONE
 from ml_backend.labelstudio.tasks.authorship import Authored
-from ml_backend.review.decide import CORRECTED, VERDICTS
+from ml_backend.review.decide import CORRECTED, NEEDS_REVIEW, VERDICTS
 
 __all__ = ["RIGHT", "WRONG", "Judged", "judged"]
 
@@ -37,8 +37,9 @@ class Judged:
 def judged(work: Authored) -> Judged:
     """Tell what review has said of each annotation.
 
-    What came out of a relabel batch is a review. So is the newest annotation of a task with a
-    verdict, where it holds more than its overlap asks for. It says what is right: whoever said the
+    What came out of a relabel batch is a review. So is, of a task with a flag or a verdict that
+    holds more than its overlap asks for, what was made beyond that: a reviewer may need more than
+    one; and of one with a verdict the newest. The last says what is right: whoever said the
     same before is right, all else was wrong. Where the label itself was saved again, the one saved
     last is what the verdict is of; where none was, the wrong one was deleted, and the newest is the
     reviewer's. Of what came after the review nothing is said, nor of a task without a verdict.
@@ -59,7 +60,8 @@ def judged(work: Authored) -> Judged:
     last = last_of(np.full(count, True))
     reviewed, corrected = np.isin(work.flag, VERDICTS), work.flag == CORRECTED
     several = np.repeat(sizes, sizes) > work.overlap
-    review = work.answers | (reviewed & several & (rows == last))
+    flagged = reviewed | (work.flag == NEEDS_REVIEW)
+    review = work.answers | (flagged & _beyond(work)) | (reviewed & several & (rows == last))
     answer, mended = last_of(review), last_of(work.edited)
     answered, in_place = answer != NONE, corrected & (mended != NONE)
     review |= corrected & ~answered & ~in_place & (rows == last)
@@ -69,3 +71,12 @@ def judged(work: Authored) -> Judged:
     wrong = corrected & np.where(answered, work.digest != work.digest[answer], rows == mended)
     verdict = np.where(said, np.where(wrong, WRONG, RIGHT), NONE)
     return Judged(review, verdict, np.where(answered & said, answer, NONE))
+
+
+def _beyond(work: Authored) -> NDArray[np.bool_]:
+    """Where as many were made before it as its task asks for, bool (N,)."""
+    order = np.lexsort((work.id, work.made, work.task))
+    place = np.arange(len(work)) - np.searchsorted(work.task, work.task)
+    beyond = np.zeros(len(work), dtype=np.bool_)
+    beyond[order] = place >= work.overlap[order]
+    return beyond

@@ -14,6 +14,7 @@ from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION, Fix, 
 from ml_backend.labelstudio.tasks.reader import TaskPage
 from ml_backend.labelstudio.writer import write_field
 from ml_backend.review.decide import Decision
+from ml_backend.review.hand import kept_reason
 
 __all__ = ["Create", "Delete", "publish"]
 
@@ -76,11 +77,14 @@ def publish(
     # Two decimals: few distinct values mean few calls, and nobody reads a third.
     priority = {row: round(float(found.priority[row]), 2) for row in described}
     marks = dict(enumerate(decision.mark.tolist()))
-    reason = {row: found.placed[row] for row in described} | dict.fromkeys(emptied, "")
+    stood, hand = page.said("reason"), page.said("hand")
+    reason = {
+        row: kept_reason(found.placed[row], str(stood[row]), str(hand[row])) for row in described
+    }
     wanted: dict[str, dict[int, str | float]] = {
         "priority": {**priority, **dict.fromkeys(emptied, 0.0)},
         "kind": {**{r: found.kind[r] for r in described}, **dict.fromkeys(emptied, "")},
-        "reason": {**reason, **changed},
+        "reason": {**reason, **dict.fromkeys(emptied, ""), **changed},
     }
     steps = [
         *wanted.items(),

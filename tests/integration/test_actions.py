@@ -295,6 +295,18 @@ def test_a_dry_run_refuses_what_the_job_refuses(bench: Bench, signed_in):
     assert "no model answers for 'note'" in would.json()["detail"]
 
 
+def test_a_dry_run_for_regions_refuses_by_task_what_the_job_refuses(bench: Bench, signed_in, here):
+    project, tasks = here
+    body = {"action": "clear", "regions": [[tasks[3], 0]], "options": {"control": "label"}}
+    path = f"/api/projects/{project}/actions"
+    wanted = {**body, "options": {**body["options"], "dry_run": True}}
+    would = signed_in.post(path, json=wanted).json()
+    assert (would["count"], would["left_out"]) == (0, {"does not need review": 1})
+    begun = signed_in.post(path, json=body).json()
+    said = ended(signed_in, project, begun["id"])["said"]
+    assert said == "0 tasks changed; 1 left out: does not need review"
+
+
 def test_an_action_says_who_asked_for_it(bench: Bench, here, signed_in):
     project, tasks = here
     found = done(signed_in, project, "tag", tasks[:1], tag="signed")

@@ -15,6 +15,8 @@ from ml_backend.jobs.batches import work
 from ml_backend.jobs.batches.take_back import held_answers
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.changes.reconcile import find_lost_events
+from ml_backend.jobs.project.outgoing import Outgoing
+from ml_backend.labelstudio.tasks.reader import read_project
 from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.labelstudio.writer import write_field
 from tests.integration.conftest import Bench, new_order, wait_for
@@ -40,6 +42,25 @@ def relabel_tasks(bench: Bench, batch: str) -> dict[int, Any]:
     project = int(batch.split("-", maxsplit=1)[0])
     tasks = bench.client.tasks.list(project=project, fields="all", page_size=100)
     return {task.data["relook_source_task"]: task for task in tasks}
+
+
+def set_batches(bench: Bench, project: int, **params: Any) -> None:
+    """Have batches go out by themselves from now on."""
+    connection = bench.client.ml.list(project=project)[0]
+    bench.client.ml.update(
+        id=str(connection.id),
+        url=bench.stack.url,
+        project=project,
+        extra_params={"model": "digits-detect.pt", **params},
+    )
+    bench.settle(project)
+
+
+def tended(bench: Bench, project: int) -> list[dict[str, Any]]:
+    """The batches after a worker has looked after them."""
+    bench.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
+    bench.settle(project)
+    return listed(bench, project)
 
 
 def payloads(bench: Bench, project: int) -> list[bool | None]:
@@ -183,8 +204,9 @@ def test_a_cancelled_batch_keeps_what_people_did(bench, annotator):
     assert len(bench.task(answered).annotations) == 2
     assert set(relabel_tasks(bench, batch)) == {answered, skipped, begun}
     assert batches_of(bench, project).cancel(batch) == (0, 0)
-    with pytest.raises(BatchError, match="no batch 'none'"):
-        batches_of(bench, project).cancel("none")
+    for _ in range(2):
+        with pytest.raises(BatchError, match="no batch 'none'"):
+            batches_of(bench, project).cancel("none")
     # What was withdrawn or skipped can go out again.
     assert send(bench, project)["sent"] == 2
     again = relabel_tasks(bench, batch)
@@ -432,27 +454,43 @@ def test_batches_go_out_by_themselves(bench):
     assert row["sent"] == 2
 
 
+def test_nothing_goes_out_by_itself_while_a_run_is_under_way(bench):
+    project, _ = flagged(bench, 2, seed=77)
+    run = bench.runs.open(project)
+    set_batches(bench, project, batch_every=1)
+    assert tended(bench, project) == []
+    bench.runs.close(run.id, "cancelled")
+    (row,) = tended(bench, project)
+    assert row["sent"] == 2
+
+
+def test_a_batch_takes_along_the_suggestions_that_a_run_has_left_to_be_sent(bench):
+    project, (task, _) = flagged(bench, 2, seed=78)
+    (suggestion,) = bench.predictions(task, "relook-suggestion")
+    bench.client.predictions.delete(id=suggestion.id)
+    services = bench.services
+    outgoing = Outgoing(
+        services.store.tables,
+        services.client,
+        read_project(services.client, project),
+        services.mailbox.lock(project, "outgoing"),
+    )
+    outgoing.put("relook-suggestion", {task: (suggestion.result, suggestion.score)})
+    copy = relabel_tasks(bench, send(bench, project, tasks=(task,))["batch"])[task]
+    (sent,) = [p for p in copy.predictions if p.model_version == "relook-suggestion"]
+    assert sent.result == suggestion.result != current_label(copy)
+
+
 def test_the_settings_alone_send_nothing_into_anothers_project(bench):
     project, (first, _) = flagged(bench, 2, seed=74)
     config = bench.client.projects.get(id=project).label_config
     other = int(bench.client.projects.create(title="Another's", label_config=config).id)
-    connection = bench.client.ml.list(project=project)[0]
-    params = {"model": "digits-detect.pt", "batch_every": 1, "batch_to": str(other)}
-    bench.client.ml.update(
-        id=str(connection.id), url=bench.stack.url, project=project, extra_params=params
-    )
-    bench.settle(project)
-
-    def tend() -> list[dict[str, Any]]:
-        bench.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
-        bench.settle(project)
-        return listed(bench, project)
-
-    assert tend() == []
+    set_batches(bench, project, batch_every=1, batch_to=str(other))
+    assert tended(bench, project) == []
     assert not bench.client.projects.get(id=other).description
     # By somebody's order the project is chosen; from then on batches find it by themselves.
     assert send(bench, project, tasks=(first,))["sent"] == 1
-    (one, more) = tend()
+    (one, more) = tended(bench, project)
     assert {one["sent"], more["sent"]} == {1}
 
 

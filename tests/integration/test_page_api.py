@@ -276,13 +276,17 @@ def test_a_flag_set_by_hand_stands_in_label_studio_and_later_runs_keep_it(
     task, wrong = analysed.tasks[7], analysed.tasks[WRONG]
     would = act(signed_in, analysed.id, "flag", [task, wrong, 10**9], dry_run=True)
     assert would.status_code == 200
-    assert (would.json()["count"], would.json()["examples"]) == (1, [task])
-    assert sorted(would.json()["left_out"].values()) == [1, 1]
+    assert (would.json()["count"], would.json()["examples"]) == (2, [task, wrong])
+    assert list(would.json()["left_out"].values()) == [1]
     assert bench.flag(task) in (None, "")
 
     found = done(signed_in, analysed.id, "flag", [task, wrong])
-    assert found["said"] == "1 task changed; 1 left out: needs review already"
+    assert found["said"] == "2 tasks changed"
+    again = act(signed_in, analysed.id, "flag", [task, wrong], dry_run=True).json()
+    assert (again["count"], again["left_out"]) == (0, {"needs review already": 2})
     bench.settle(analysed.id)
+    assert field(bench, wrong, "hand") == "needs-review"
+    assert "flagged by hand" not in field(bench, wrong, "reason")
     assert (bench.flag(task), field(bench, task, "hand")) == ("needs-review", "needs-review")
     assert field(bench, task, "reason") == "flagged by hand"
     shown = points(signed_in, analysed.id)

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from ml_backend.demo.projects import CONFIGS
+from ml_backend.labelstudio.relabel.tabs import BatchTab, batch_tabs, open_tab
 from ml_backend.labelstudio.views import ensure_tabs, review_tabs
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import one_missing, right, scenes, wrong_class
@@ -121,3 +123,21 @@ def test_a_tab_sorted_otherwise_is_a_queue_again_after_the_next_run(bench, analy
     bench.client.views.update(id=str(reviewed.id), project=project, data=data)
     assert bench.analyze(project).state == "done"
     assert views(bench, project)["Reviewed"].data["ordering"] == ["-tasks:updated_at"]
+
+
+def test_a_batchs_tab_stays_one_whatever_somebody_makes_of_it(bench):
+    config = CONFIGS["detection"]
+    project = int(bench.client.projects.create(title="Tabs", label_config=config).id)
+    tab = open_tab(bench.client, project, "relook", "ab12cd", [], {})
+    ours = [BatchTab(tab, "ab12cd")]
+    assert batch_tabs(bench.client, project, "relook", {}) == ours
+    (data,) = [one.data for one in bench.client.views.list(project=project) if one.id == tab]
+    more = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": 0}
+    items = [*data["filters"]["items"], more]
+    data = data | {"filters": {"conjunction": "and", "items": items}}
+    bench.client.views.update(id=str(tab), project=project, data=data)
+    for known in ({}, {tab: "ab12cd"}):
+        assert batch_tabs(bench.client, project, "relook", known) == ours
+    bench.client.views.update(id=str(tab), project=project, data=data | {"title": "Mine"})
+    assert batch_tabs(bench.client, project, "relook", {tab: "ab12cd"}) == ours
+    assert batch_tabs(bench.client, project, "relook", {}) == []

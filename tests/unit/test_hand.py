@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml_backend.jobs.acting.field_changes import FIELD_CHANGES
+from ml_backend.jobs.acting.field_changes import FIELD_CHANGES, Refused
 from ml_backend.marks import Mark
 from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, State, decide
-from ml_backend.review.hand import CLEARED, honour
+from ml_backend.review.hand import CLEARED, honour, kept_reason
 
 
 def one(flag, mark, digest="d", at=5.0, priority=0.1, created=0.0):
@@ -78,6 +78,41 @@ def test_what_scoring_has_found_is_still_said_of_a_task_that_is_flagged():
     found = FIELD_CHANGES["flag"]({"flag": "", "kind": "missing", "reason": "a car"}, "", [])
     assert (found["kind"], found["reason"]) == ("missing", "a car")
     assert not {"seen", "priority"} & set(found)
+
+
+def test_a_flag_on_what_relook_has_flagged_is_a_hands_from_then_on():
+    stood = {"flag": NEEDS_REVIEW, "kind": "missing", "reason": "a car", "seen": mark()}
+    made = stood | FIELD_CHANGES["flag"](stood, "", [])
+    assert (made["hand"], made["kind"], made["reason"]) == (NEEDS_REVIEW, "missing", "a car")
+    # A later model finds nothing.
+    assert kept(one(made["flag"], made["seen"]), "")[0] == ""
+    assert kept(one(made["flag"], made["seen"]), made["hand"])[0] == NEEDS_REVIEW
+    assert FIELD_CHANGES["flag"](made, "", []) == Refused("needs review already")
+
+
+def test_regions_that_were_flagged_are_named_beside_what_scoring_says():
+    own = {"flag": NEEDS_REVIEW, "kind": "missing", "reason": "a car"}
+    own |= FIELD_CHANGES["flag"](own, "", [(3, "r1")])
+    assert own["reason"] == "a car; flagged by hand: region r1"
+    own |= FIELD_CHANGES["flag"](own, "", [(3, "r2")])
+    assert own["reason"] == "a car; flagged by hand: region r1, r2"
+    assert FIELD_CHANGES["flag"](own, "", [(3, "r1")]) == Refused("needs review already")
+    assert kept_reason("a bus", own["reason"], own["hand"]) == (
+        "a bus; flagged by hand: region r1, r2"
+    )
+    # Of a flag that is not a hand's any more nothing is left.
+    assert kept_reason("a bus", own["reason"], "") == "a bus"
+
+
+def test_a_region_of_a_task_that_was_answered_or_flagged_as_a_whole_is_named_alone():
+    whole = {"flag": NEEDS_REVIEW, "hand": NEEDS_REVIEW, "reason": "flagged by hand"}
+    answered = {"flag": CONFIRMED, "kind": "missing", "reason": "a car"}
+    for own in (whole, answered):
+        made = FIELD_CHANGES["flag"](own, "", [(3, "r1")])
+        assert made["reason"] == "flagged by hand: region r1"
+    assert kept_reason("a car", made["reason"], made["hand"]) == (
+        "a car; flagged by hand: region r1"
+    )
 
 
 def test_a_suspicion_is_described_beside_a_flag():

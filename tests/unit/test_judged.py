@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ml_backend.labelstudio.tasks.authorship import Authored
@@ -44,6 +46,25 @@ def test_a_reviewers_annotation_says_what_is_right():
     assert found.review.tolist() == [False, True]
     assert found.verdict.tolist() == [WRONG, OPEN]
     assert found.answer.tolist() == [1, -1]
+
+
+def test_a_reviewer_who_needs_more_than_one_annotation_is_no_annotator():
+    said = ("a", "b", "c")
+    found = judged(work(*[(1, "corrected", one, False) for one in said]))
+    assert found.review.tolist() == [False, True, True]
+    assert found.verdict.tolist() == [WRONG, OPEN, OPEN]
+    assert found.answer.tolist() == [2, -1, -1]
+    # Between the two the task waits, and has no verdict.
+    found = judged(work(*[(1, "needs-review", one, False) for one in said[:2]]))
+    assert (found.review.tolist(), found.verdict.tolist()) == ([False, True], [OPEN, OPEN])
+    # Where nothing was flagged, nobody has reviewed.
+    assert not judged(work(*[(1, "", one, False) for one in said])).review.any()
+
+
+def test_what_an_annotator_saved_again_after_the_review_stays_his():
+    rows = [(1, "needs-review", said, False) for said in ("b", "a")]
+    given = replace(work(*rows), made=np.array([9.0, 3.0]))
+    assert judged(given).review.tolist() == [True, False]
 
 
 def test_of_two_annotators_only_who_said_something_else_was_wrong():

@@ -9,7 +9,7 @@ from typing import Final
 from ml_backend.labelstudio.tasks.own_fields import OwnFields
 from ml_backend.labelstudio.tasks.tags import join_tags, split_tags
 from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS
-from ml_backend.review.hand import CLEARED
+from ml_backend.review.hand import CLEARED, join_reason, split_reason
 from ml_backend.settings import QueueKind
 
 __all__ = ["FIELD_CHANGES", "Refused"]
@@ -31,21 +31,21 @@ Change = Callable[[OwnFields, str, Regions], OwnFields | Refused]
 
 
 def _flag(own: OwnFields, _: str, regions: Regions) -> OwnFields | Refused:
-    if own.get("flag") == NEEDS_REVIEW:
-        return Refused("needs review already")
     fresh: OwnFields = {}
     if own.get("flag") in VERDICTS:
         # What was answered is no reason to look again, and its score no lesson of the next answer.
         fresh = {"priority": 0.0, "kind": "", "reason": "", "seen": ""}
     stood = own | fresh
-    reason = stood.get("reason") or _REASON
-    if regions:
-        # The flag is the task's; what it is about is said.
-        reason = f"{_REASON}: region {', '.join(region for _, region in regions)}"
+    # The flag is the task's; what it is about is said.
+    words, named = split_reason(str(stood.get("reason") or ""))
+    new = [region for _, region in regions if region not in named]
+    if own.get("flag") == own.get("hand") == NEEDS_REVIEW and not new:
+        return Refused("needs review already")
+    about = [*named, *new]
     return fresh | {
         "hand": NEEDS_REVIEW,
         "kind": stood.get("kind") or _KIND,
-        "reason": reason,
+        "reason": join_reason("" if words == _REASON else words, about) or _REASON,
         "flag": NEEDS_REVIEW,
     }
 

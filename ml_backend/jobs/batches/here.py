@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from ml_backend.review.decide import VERDICTS
 from ml_backend.services import Services
 
 __all__ = ["HereBatches", "tabs_here"]
+
+#: What the names of batches' tabs begin with.
+_NAMED: Final = "batch "
 
 
 class HereBatches:
@@ -57,10 +61,10 @@ class HereBatches:
         """
         self._put_into(order.token, tasks, order)
         project, keys = self._source.id, self._source.config.data_keys
-        known = self._mailbox.tabs_of(project).values()
+        known = _known(self._services, project)
         tab = open_tab(self._client, project, self._prefix, order.token, keys, known)
         # Its title is people's to change from now on.
-        self._mailbox.remember_tabs(project, {f"batch {order.token}": tab})
+        self._mailbox.remember_tabs(project, {f"{_NAMED}{order.token}": tab})
 
     def cancel(self, batch: str, earlier: int) -> int | None:
         """Take the tasks out of a batch and close its tab.
@@ -101,5 +105,10 @@ def tabs_here(services: Services, project: int, prefix: str) -> list[BatchTab]:
     Raises:
         LabelStudioError: when they cannot be listed.
     """
-    known = services.mailbox.tabs_of(project).values()
-    return batch_tabs(services.client, project, prefix, known)
+    return batch_tabs(services.client, project, prefix, _known(services, project))
+
+
+def _known(services: Services, project: int) -> dict[int, str]:
+    """Return the tabs that were made for batches, and those."""
+    tabs = services.mailbox.tabs_of(project).items()
+    return {tab: name.removeprefix(_NAMED) for name, tab in tabs if name.startswith(_NAMED)}

@@ -18,6 +18,7 @@ __all__ = [
     "Dispatch",
     "Order",
     "cancel",
+    "forget_cancelled",
     "require_wanted",
     "withdrawing",
 ]
@@ -83,6 +84,11 @@ def cancel(connection: redis.Redis, project: int, batch: str) -> int | None:
     if connection.set(key, 0, ex=_CANCELLED_S, nx=True):
         return None
     return int(cast(bytes | None, connection.get(key)) or 0)
+
+
+def forget_cancelled(connection: redis.Redis, project: int, batch: str) -> None:
+    """Take back the note that a batch is cancelled: there is none of that name."""
+    connection.delete(_cancelled(project, batch))
 
 
 @contextmanager

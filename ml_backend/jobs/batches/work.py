@@ -24,6 +24,7 @@ from ml_backend.jobs.batches.orders import (
     NEW,
     Dispatch,
     Order,
+    forget_cancelled,
     require_wanted,
     withdrawing,
 )
@@ -36,6 +37,7 @@ from ml_backend.jobs.batches.take_back import (
     take_back_beside,
 )
 from ml_backend.jobs.changes.reconcile import find_lost_events
+from ml_backend.jobs.project.prelabelling import send_waiting
 from ml_backend.jobs.queues.locks import LOCK_WAIT_S, LivingLock
 from ml_backend.labelstudio.relabel.batches import (
     adopt_project,
@@ -180,6 +182,7 @@ class Batches:
                 # Label Studio may have withdrawn it all, and its answer was lost.
                 with withdrawing(self._services.mailbox.redis, self._source.id, batch, earlier):
                     return 0, earlier
+        forget_cancelled(self._services.mailbox.redis, self._source.id, batch)
         raise BatchError(
             f"project {self._source.id} has no batch {batch!r}; `relook batches "
             f"{self._source.id}` lists them. One of which nothing is left is not listed."
@@ -215,6 +218,9 @@ class Batches:
         found = find_relabel_projects(self._client, self._source.id)
         target, sent = self._begun(order.token, found)
         (chosen, gone), count, warning = self._chosen(order, sent, found), len(sent), ""
+        if len(chosen):
+            # A copy takes its suggestion along, which a run leaves to be sent behind the flag.
+            send_waiting(self._services, self._source)
         for page in self._pages(chosen):
             if not (rows := self._wanted(order, page)):
                 continue

@@ -73,12 +73,16 @@ def annotators(services: Services, project: int) -> Report:
     again = np.isnan(now) & (work.digest == work.digest[newest])
     now = np.where(again, now[newest], now)
     suspicious = np.isin(work.id, scored.annotation[scored.needs_review])
-    waits = (work.flag == NEEDS_REVIEW) & suspicious
-    suspected = _alone(work, said) | np.where(again, suspicious[newest], suspicious)
+    alone = _alone(work, said)
+    # A reviewer has mended some of it: only what he made is scored, and the finding is not his.
+    half_mended = (work.flag == NEEDS_REVIEW) & alone & np.isnan(now)
+    half_mended &= np.isin(work.task, work.task[said.review])
+    waits = (work.flag == NEEDS_REVIEW) & (suspicious | half_mended)
+    suspected = alone | np.where(again, suspicious[newest], suspicious)
     # A verdict is on the label as it was flagged, not on what it was mended to.
     flagged = opened.lessons.worth(work.kind.tolist(), work.score).astype(np.float64)
     of_flag = (said.verdict == WRONG) | ((said.verdict == RIGHT) & (suspected | np.isnan(now)))
-    probability = np.where(of_flag, flagged, now)
+    probability = np.where(of_flag | half_mended, flagged, now)
     rows = Labelled(work.task, work.author, work.made, waits, suspected, probability, said)
     controls = opened.controls
     mixes = [

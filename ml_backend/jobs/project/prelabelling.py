@@ -14,12 +14,13 @@ from ml_backend.jobs.project.outgoing import Outgoing
 from ml_backend.labelstudio.clearing import clear_tasks, clearable
 from ml_backend.labelstudio.regions.results import Result
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
-from ml_backend.labelstudio.tasks.reader import TaskPage
+from ml_backend.labelstudio.tasks.reader import Project, TaskPage
 from ml_backend.labelstudio.writer import create_predictions, delete_predictions
 from ml_backend.prediction.predicting import PredictedTasks
 from ml_backend.prediction.prelabels import prelabels
+from ml_backend.services import Services
 
-__all__ = ["Prelabelling", "refusal"]
+__all__ = ["Prelabelling", "refusal", "send_waiting"]
 
 #: Of fewer tasks, predictions are sooner deleted one by one than all of them, and some sent again.
 _MANY: Final = 8
@@ -37,8 +38,7 @@ class Prelabelling:
         services, project = opened.services, opened.project
         self._opened = opened
         self._in_bulk = in_bulk
-        lock = services.mailbox.lock(project.id, "outgoing")
-        self._outgoing = Outgoing(services.store.tables, services.client, project, lock)
+        self._outgoing = _outgoing(services, project)
 
     def waiting(self, tasks: NDArray[np.int64]) -> set[int]:
         """Return which of some tasks have predictions on their way."""
@@ -165,13 +165,27 @@ class Prelabelling:
 
     def send(self, least: int = 1) -> dict[str, str]:
         """Send what waits, if it is as much; return what is wrong."""
-        refused = self._outgoing.send(least)
-        looks = self._opened.services.looks
-        looks.forget(self._opened.project.id, np.array(list(refused), dtype=np.int64))
-        return {
-            str(task): refusal(task, "suggestion" if one == SUGGESTION_VERSION else "prediction")
-            for task, one in refused.items()
-        }
+        return send_waiting(self._opened.services, self._opened.project, least)
+
+
+def send_waiting(services: Services, project: Project, least: int = 1) -> dict[str, str]:
+    """Send a project's predictions that wait, if there are as many; return what is wrong.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses a whole request.
+        LockNotOwnedError: when another job has sent while this one was away.
+    """
+    refused = _outgoing(services, project).send(least)
+    services.looks.forget(project.id, np.array(list(refused), dtype=np.int64))
+    return {
+        str(task): refusal(task, "suggestion" if one == SUGGESTION_VERSION else "prediction")
+        for task, one in refused.items()
+    }
+
+
+def _outgoing(services: Services, project: Project) -> Outgoing:
+    lock = services.mailbox.lock(project.id, "outgoing")
+    return Outgoing(services.store.tables, services.client, project, lock)
 
 
 def refusal(task: int, what: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -39,7 +39,7 @@ def open_tab(
     prefix: str,
     batch: str,
     data_keys: Sequence[str],
-    known: Collection[int],
+    known: Mapping[int, str],
 ) -> int:
     """Make the tab of a batch, unless it is there already; return its id.
 
@@ -49,7 +49,7 @@ def open_tab(
         prefix: what the names of Relook's own fields begin with.
         batch: the batch.
         data_keys: keys of the task's data that need no place beside the editor.
-        known: tabs of the project that are Relook's.
+        known: tabs of batches, whatever they are called and show by now, and their batches.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
@@ -67,18 +67,18 @@ def open_tab(
 
 
 def batch_tabs(
-    client: LabelStudio, project: int, prefix: str, known: Collection[int]
+    client: LabelStudio, project: int, prefix: str, known: Mapping[int, str]
 ) -> list[BatchTab]:
     """Return the tabs of batches.
 
-    A tab with such a filter can be somebody's own, who looks at the same batch. Ours are known;
-    should that be lost, the title that we gave tells.
+    A tab that shows a batch can be somebody's own. Ours are known, also where somebody has added
+    to the filter; should that be lost, the title that we gave tells.
 
     Args:
         client: a signed-in client.
         project: the project.
         prefix: what the names of Relook's own fields begin with.
-        known: tabs of the project that are Relook's, whatever they are called.
+        known: tabs of batches, whatever they are called and show by now, and their batches.
 
     Raises:
         LabelStudioError: when they cannot be listed.
@@ -89,9 +89,8 @@ def batch_tabs(
     for view in views:
         data = view.data if isinstance(view.data, dict) else cast(Any, view.data).model_dump()
         filters = json.loads(json.dumps(data.get("filters") or {}, default=vars))
-        batch = _shown(filters.get("items") or [], prefix)
-        if batch and (int(view.id) in known or data.get("title") == f"{_TITLE}{batch}"):
-            found.append(BatchTab(int(view.id), batch))
+        batch = known.get(int(view.id)) or _titled(data, filters.get("items") or [], prefix)
+        found += [BatchTab(int(view.id), batch)] if batch else []
     return found
 
 
@@ -130,10 +129,11 @@ def remove_tab(client: LabelStudio, project: int, tab: BatchTab) -> None:
         client.views.delete(id=str(tab.id))
 
 
-def _shown(items: Sequence[Mapping[str, Any]], prefix: str) -> str:
-    """Return the batch that a tab's filter shows; "" where it shows anything else."""
-    batch = str(items[0].get("value") or "") if len(items) == 1 else ""
-    return batch if items == [_is_in(prefix, batch)] else ""
+def _titled(data: Mapping[str, Any], items: Sequence[Mapping[str, Any]], prefix: str) -> str:
+    """Return the batch that a tab is called by and shows; "" of any other tab."""
+    title = str(data.get("title") or "")
+    batch = title.removeprefix(_TITLE)
+    return batch if batch != title and _is_in(prefix, batch) in items else ""
 
 
 def _is_in(prefix: str, batch: str) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
             left_out=found.left,
             notes=[note for note in [of_unknown(found.unknown)] if note],
         )
-    rows = projects.services.page.tasks(project, tasks, ("task", "flag", "tags"))
+    rows = projects.services.page.tasks(project, tasks, ("task", "flag", "hand", "tags"))
     out: set[int] = set()
     if wish.action == "batch":
         out = Batches(projects.services, project).out(wish.tasks)
@@ -209,12 +209,14 @@ def _dry_run(projects: Projects, project: int, wish: Wish) -> DryRun:
     if len(tasks) > len(rows):
         left["not in this project, or not read yet"] = len(tasks) - len(rows)
     kept = []
-    change = FIELD_CHANGES.get(wish.action)
-    for task, flag, tags in zip(
+    # Which regions hold a tag or a flag is not known here; a clearance is the whole task's.
+    unknown = wish.regions and wish.action != "clear"
+    change = None if unknown else FIELD_CHANGES.get(wish.action)
+    for task, flag, hand, tags in zip(
         *(rows[name].to_pylist() for name in rows.schema.names), strict=True
     ):
-        own = {"flag": flag, "tags": ", ".join(tags.split("\n"))}
-        made = change(own, wish.tag, []) if change and not wish.regions else {}
+        own = {"flag": flag, "hand": hand, "tags": ", ".join(tags.split("\n"))}
+        made = change(own, wish.tag, []) if change else {}
         if isinstance(made, Refused):
             left[made.why] += 1
         elif task in out:
