@@ -9,9 +9,20 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.marks import SEPARATOR
+from ml_backend.marks import SEPARATOR, Mark
+from ml_backend.review.decide import CONFIRMED, CORRECTED, NEEDS_REVIEW, VERDICTS
 
-__all__ = ["Answers", "Fate", "Originals", "Sent", "Waiting", "choose", "confirmed", "fates"]
+__all__ = [
+    "Answers",
+    "Fate",
+    "Originals",
+    "Sent",
+    "Waiting",
+    "choose",
+    "confirmed",
+    "fate_here",
+    "fates",
+]
 
 
 class Fate(StrEnum):
@@ -42,11 +53,13 @@ class Waiting:
         task: int64 (T,), task ids.
         priority: float64 (T,), higher is more urgent.
         kind: str (T,), the kind of suspicion.
+        mark: str (T,), the mark beside the flag.
     """
 
     task: NDArray[np.int64]
     priority: NDArray[np.float64]
     kind: NDArray[np.str_]
+    mark: NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,29 @@ def fates(sent: Sent, answers: Answers, now: Originals) -> NDArray[np.str_]:
     fate[answers.skipped] = Fate.SKIPPED
     fate[~now.there] = Fate.GONE
     return fate
+
+
+def fate_here(flag: str, chosen: Mark | None, labels: Mark) -> str:
+    """Tell what became of one task of a batch that stayed in its project.
+
+    A flag waits for its verdict. A task that had none when somebody chose it gets no verdict
+    either: there, a label that was saved since is the answer.
+
+    Args:
+        flag: the flag that stands.
+        chosen: the labels as they were sent; None of a task that was flagged.
+        labels: the labels as they are.
+
+    Returns:
+        a verdict, ``Fate.OPEN``, or ``Fate.SKIPPED`` where the flag was cleared without an answer.
+    """
+    if flag == NEEDS_REVIEW:
+        return Fate.OPEN
+    if chosen is None:
+        return flag if flag in VERDICTS else Fate.SKIPPED
+    if labels.labelled_at <= chosen.labelled_at:
+        return Fate.OPEN
+    return CONFIRMED if labels.digests <= chosen.digests else CORRECTED
 
 
 def confirmed(sent: Sent, answers: Answers) -> NDArray[np.bool_]:

@@ -185,7 +185,8 @@ class ProjectSettings(BaseModel):
         0,
         ge=0,
         description="As soon as so many flagged tasks are in no relabel batch, they are sent as "
-        "one. 0: only by relook batch.",
+        "one. What was in a batch before, skipped or withdrawn, waits until its labels change. "
+        "0: only by relook batch.",
     )
     batch_size: int = Field(
         0,

@@ -367,7 +367,16 @@ def test_a_batch_can_stay_in_the_project(bench, reviewer):
     chosen = send(bench, project, to="here", tasks=(unflagged,))
     assert chosen["sent"] == 1
     assert send(bench, project, tasks=(unflagged,))["sent"] == 0
-    assert batches_of(bench, project).cancel(chosen["batch"]) == (0, 1)
+    (row,) = [one for one in listed(bench, project) if one["batch"] == chosen["batch"]]
+    assert (row["open"], row["done"]) == (1, 0)
+    # Without a flag it gets no verdict: its label, saved again, is the answer.
+    (annotation,) = bench.task(unflagged).annotations
+    reviewer.update(annotation["id"], annotation["result"])
+    bench.settle(project)
+    (row,) = [one for one in listed(bench, project) if one["batch"] == chosen["batch"]]
+    assert (row["open"], row["done"], row["confirmed"]) == (0, 1, 1)
+    assert not bench.flag(unflagged)
+    assert batches_of(bench, project).cancel(chosen["batch"]) == (0, 0)
     assert batches_of(bench, project).cancel(batch) == (0, 0)
     left = {one.id for one in bench.client.views.list(project=project)}
     assert (theirs in left, tab.id in left) == (True, False)
@@ -452,6 +461,18 @@ def test_batches_go_out_by_themselves(bench):
     project, _ = flagged(bench, 2, seed=68, batch_every=2)
     (row,) = wait_for(lambda: listed(bench, project), "the batch")
     assert row["sent"] == 2
+
+
+def test_what_was_skipped_or_withdrawn_goes_out_by_itself_no_more(bench, annotator):
+    project, (skipped, _) = flagged(bench, 2, seed=79)
+    set_batches(bench, project, batch_every=1)
+    (row,) = tended(bench, project)
+    assert row["sent"] == 2
+    annotator.submit(relabel_tasks(bench, row["batch"])[skipped].id, [], was_cancelled=True)
+    assert batches_of(bench, project).cancel(row["batch"]) == (0, 1)
+    (left,) = tended(bench, project)
+    assert (left["batch"], left["sent"], left["skipped"]) == (row["batch"], 1, 1)
+    assert send(bench, project)["sent"] == 2
 
 
 def test_nothing_goes_out_by_itself_while_a_run_is_under_way(bench):

@@ -9,9 +9,20 @@ import pytest
 
 from ml_backend.labelstudio.relabel import batches, corrections
 from ml_backend.labelstudio.relabel.batches import readable
-from ml_backend.review.batch import Answers, Originals, Sent, Waiting, choose, confirmed, fates
+from ml_backend.marks import Mark
+from ml_backend.review.batch import (
+    Answers,
+    Originals,
+    Sent,
+    Waiting,
+    choose,
+    confirmed,
+    fate_here,
+    fates,
+)
 
 SENT, SAID, OTHER = "aa", "bb", "cc"
+BEFORE = Mark(frozenset({"a", "b"}), 5.0)
 
 
 def waiting(priority: list[float], kind: list[str] | None = None) -> Waiting:
@@ -20,6 +31,7 @@ def waiting(priority: list[float], kind: list[str] | None = None) -> Waiting:
         np.arange(1, count + 1),
         np.array(priority, dtype=np.float64),
         np.array(kind or ["missing"] * count, dtype=np.str_),
+        np.array([f"m{task}" for task in range(1, count + 1)], dtype=np.str_),
     )
 
 
@@ -235,3 +247,25 @@ def test_a_file_in_a_cloud_storage_is_opened_through_the_source_project():
 def test_the_mark_of_a_relabel_project_is_read_as_it_was_written():
     said = f"Ours {batches._mark(7)} {batches._mark(12)} [relook: relabels -3]"
     assert batches._MARKED.findall(said) == ["7", "12"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "flag", "chosen", "labels"),
+    [
+        ("open", "needs-review", None, Mark()),
+        ("corrected", "corrected", None, Mark()),
+        ("skipped", "", None, Mark()),
+        # Chosen without a flag: it waits for a label, whatever verdict it had before.
+        ("open", "", BEFORE, BEFORE),
+        ("open", "confirmed", BEFORE, BEFORE),
+        ("confirmed", "", BEFORE, Mark(frozenset("a"), 9.0)),
+        ("confirmed", "confirmed", BEFORE, Mark(frozenset("a"), 9.0)),
+        ("corrected", "", BEFORE, Mark(frozenset("c"), 9.0)),
+        ("corrected", "", Mark(), Mark(frozenset("c"), 9.0)),
+        ("open", "", BEFORE, Mark()),
+        # Its new label is suspicious.
+        ("open", "needs-review", BEFORE, Mark(frozenset("c"), 9.0)),
+    ],
+)
+def test_the_fate_of_a_task_that_stayed_in_its_project(expected, flag, chosen, labels):
+    assert fate_here(flag, chosen, labels) == expected

@@ -43,6 +43,7 @@ class Order:
         top: how many from the top of the queue; None for as many as the settings say.
         kinds: only these kinds of suspicion; empty for all.
         tasks: these tasks instead of the queue's; empty for the queue.
+        by_itself: whether nobody asked for it: what was sent before waits for somebody's order.
     """
 
     token: str
@@ -50,6 +51,7 @@ class Order:
     top: int | None = None
     kinds: tuple[str, ...] = ()
     tasks: tuple[int, ...] = ()
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from ml_backend.jobs.batches.here import tabs_here
+from ml_backend.jobs.batches.here import fates_here, tabs_here
 from ml_backend.jobs.batches.take_back import held_answers, read_originals
 from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 from ml_backend.labelstudio.relabel.corrections import Relabelled, read_relabelled
-from ml_backend.labelstudio.relabel.tabs import read_flags
 from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.labelstudio.tasks.own_fields import read_own_fields
 from ml_backend.labelstudio.tasks.reader import Project, read_tasks
@@ -38,7 +37,8 @@ class Progress:
         batch: its name.
         project: where its tasks are; the source project for one that stayed there.
         open: nobody has answered yet.
-        skipped: whoever looked at it skipped it; it can go out again.
+        skipped: whoever looked at it skipped it, or, where it stayed in the project, its flag was
+            cleared without an answer; it can go out again.
         ready: answered, and on the way back.
         done: corrected or confirmed.
         superseded: never written back, and sent again since.
@@ -81,7 +81,7 @@ def read_progress(services: Services, source: Project, prefix: str) -> list[Prog
             sent, answers, now = zip(*pages, strict=True)
             copies = _joined(sent), _joined(answers), _joined(now)
             _count(source.id, target, copies, held_answers(mailbox, target), found)
-    return [*found.values(), *_read_progress_here(services, source.id, prefix)]
+    return [*found.values(), *_read_progress_here(services, source, prefix)]
 
 
 def _read_copies(
@@ -165,20 +165,21 @@ def _count(
             )
 
 
-def _read_progress_here(services: Services, project: int, prefix: str) -> list[Progress]:
+def _read_progress_here(services: Services, source: Project, prefix: str) -> list[Progress]:
     """Return how the batches that stayed in the project stand."""
     found = []
-    for tab in tabs_here(services, project, prefix):
-        flags = list(read_flags(services.client, project, prefix, tab.batch).values())
-        done = flags.count(CORRECTED) + flags.count(CONFIRMED)
+    for tab in tabs_here(services, source.id, prefix):
+        stand = list(fates_here(services, source, prefix, tab.batch).values())
+        corrected, confirmed = stand.count(CORRECTED), stand.count(CONFIRMED)
         found.append(
             Progress(
-                *(tab.batch, project),
-                sent=len(flags),
-                open=len(flags) - done,
-                done=done,
-                corrected=flags.count(CORRECTED),
-                confirmed=flags.count(CONFIRMED),
+                *(tab.batch, source.id),
+                sent=len(stand),
+                open=stand.count(Fate.OPEN),
+                skipped=stand.count(Fate.SKIPPED),
+                done=corrected + confirmed,
+                corrected=corrected,
+                confirmed=confirmed,
             )
         )
     return found

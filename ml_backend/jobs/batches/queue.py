@@ -7,15 +7,14 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_backend.jobs.batches.here import tabs_here
+from ml_backend.jobs.batches.here import fates_here, tabs_here
 from ml_backend.jobs.batches.take_back import read_originals
 from ml_backend.labelstudio.relabel.corrections import read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_out, read_waiting
-from ml_backend.labelstudio.relabel.tabs import read_flags
 from ml_backend.labelstudio.tasks.reader import Project, TaskPage, read_tasks
 from ml_backend.marks import Mark
 from ml_backend.review.batch import Fate, Waiting, fates
-from ml_backend.review.decide import NEEDS_REVIEW, VERDICTS
+from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
 __all__ = ["read_queue"]
@@ -31,7 +30,8 @@ def read_queue(
     """Return the queue, and which of it and of chosen tasks are out.
 
     A task is out from when it is sent until its answer is written back and scored; one in a batch
-    that stayed in the project is so until its verdict, or until the batch's tab is gone.
+    that stayed in the project is so until it is answered or its flag is cleared, or until the
+    batch's tab is gone.
 
     Args:
         services: this process' parts.
@@ -46,8 +46,8 @@ def read_queue(
     client = services.client
     waiting, out = read_waiting(client, source.id, prefix), set[int]()
     for tab in tabs_here(services, source.id, prefix):
-        flags = read_flags(client, source.id, prefix, tab.batch)
-        out |= {task for task, flag in flags.items() if flag not in VERDICTS}
+        stand = fates_here(services, source, prefix, tab.batch)
+        out |= {task for task, fate in stand.items() if fate == Fate.OPEN}
     asked = {*waiting.task.tolist(), *chosen}
     for target in targets:
         unanswered, answered = read_out(client, target, source.id)

@@ -31,6 +31,7 @@ from ml_backend.jobs.batches.orders import (
 from ml_backend.jobs.batches.orders import cancel as note_cancelled
 from ml_backend.jobs.batches.progress import Progress, read_progress
 from ml_backend.jobs.batches.queue import read_queue
+from ml_backend.jobs.batches.sent_before import note_sent, sent_before
 from ml_backend.jobs.batches.take_back import (
     look_again,
     remember_relabel_project,
@@ -53,7 +54,7 @@ from ml_backend.labelstudio.relabel.sent_tasks import read_batch
 from ml_backend.labelstudio.tasks.listing import those_there
 from ml_backend.labelstudio.tasks.reader import TaskPage, read_project, read_tasks
 from ml_backend.labelstudio.webhooks import copy_webhook
-from ml_backend.review.batch import choose
+from ml_backend.review.batch import Waiting, choose
 from ml_backend.review.decide import NEEDS_REVIEW
 from ml_backend.services import Services
 
@@ -117,7 +118,8 @@ class Batches:
                 # A batch goes out at this moment: what it leaves is counted the next time.
                 return Dispatch()
             found = find_relabel_projects(self._client, self._source.id)
-            waiting, out = read_queue(self._services, self._source, self._prefix, found)
+            order = Order(token, by_itself=True)
+            waiting, out = self._queue(order, found)
             if len(choose(waiting, out)) < least:
                 return Dispatch()
             # Who writes a project's settings may have no rights in the project that they name.
@@ -127,7 +129,7 @@ class Batches:
                     "has sent a batch there: on the review page, or `relook batch "
                     f"{self._source.id} --to {to}`"
                 )
-            return self._send(Order(token))
+            return self._send(order)
 
     def tend(self) -> None:
         """See to it that answers whose events never arrived are looked at."""
@@ -230,6 +232,8 @@ class Batches:
             batch = f"{target}-{order.token}"
             tasks = [self._copy(page, row, batch) for row in rows]
             send_tasks(self._client, target, tasks)
+            marks = dict(zip(page.id[rows].tolist(), page.said("seen")[rows].tolist(), strict=True))
+            note_sent(self._services.mailbox.redis, self._source.id, marks)
             count += len(tasks)
             self._meanwhile(0)
         return Dispatch(f"{target}-{order.token}" if count else "", count, warning, gone)
@@ -245,7 +249,7 @@ class Batches:
         self, order: Order, sent: Collection[int], found: Iterable[int]
     ) -> tuple[NDArray[np.int64], int]:
         """Return what an order has still to send, in this order, and how many tasks are gone."""
-        waiting, out = read_queue(self._services, self._source, self._prefix, found, order.tasks)
+        waiting, out = self._queue(order, found)
         out |= set(sent)
         if order.tasks:
             there = those_there(self._client, self._source.id, order.tasks)
@@ -254,6 +258,13 @@ class Batches:
         chosen = choose(waiting, out, order.top, order.kinds)
         size = self._settings.batch_size
         return chosen if order.top or not size else chosen[: max(size - len(sent), 0)], 0
+
+    def _queue(self, order: Order, found: Iterable[int]) -> tuple[Waiting, set[int]]:
+        """Return the queue, and which of it and of an order's tasks are not to be sent."""
+        waiting, out = read_queue(self._services, self._source, self._prefix, found, order.tasks)
+        if order.by_itself:
+            out |= sent_before(self._services.mailbox.redis, self._source.id, waiting)
+        return waiting, out
 
     def _target(self, order: Order, begun: int, found: Mapping[int, str]) -> tuple[int, str]:
         """Return the project that an order's tasks go to, and what is to be known of it."""

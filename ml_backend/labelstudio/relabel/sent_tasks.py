@@ -29,9 +29,10 @@ def read_waiting(client: LabelStudio, project: int, prefix: str) -> Waiting:
         # Page by page: of a text, the data can be many times as large.
         found = [(int(task.id), *_place(task.data, prefix)) for task in tasks]
     return Waiting(
-        np.array([task for task, _, _ in found], dtype=np.int64),
-        np.array([priority for _, priority, _ in found], dtype=np.float64),
-        np.array([kind for _, _, kind in found], dtype=np.str_),
+        np.array([task for task, *_ in found], dtype=np.int64),
+        np.array([priority for _, priority, *_ in found], dtype=np.float64),
+        np.array([kind for *_, kind, _ in found], dtype=np.str_),
+        np.array([mark for *_, mark in found], dtype=np.str_),
     )
 
 
@@ -74,5 +75,6 @@ def _copies(
     return {copy: task for copy, task in found.items() if task > 0}
 
 
-def _place(data: dict[str, Any], prefix: str) -> tuple[float, str]:
-    return number(data.get(f"{prefix}_priority")), str(data.get(f"{prefix}_kind") or "")
+def _place(data: dict[str, Any], prefix: str) -> tuple[float, str, str]:
+    kind, mark = (str(data.get(f"{prefix}_{name}") or "") for name in ("kind", "seen"))
+    return number(data.get(f"{prefix}_priority")), kind, mark
