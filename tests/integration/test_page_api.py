@@ -276,7 +276,7 @@ def test_a_flag_set_by_hand_stands_in_label_studio_and_later_runs_keep_it(
     task, wrong = analysed.tasks[7], analysed.tasks[WRONG]
     would = act(signed_in, analysed.id, "flag", [task, wrong, 10**9], dry_run=True)
     assert would.status_code == 200
-    assert (would.json()["count"], would.json()["examples"]) == (2, [task, wrong])
+    assert (would.json()["count"], would.json()["examples"]) == (2, [wrong, task])
     assert list(would.json()["left_out"].values()) == [1]
     assert bench.flag(task) in (None, "")
 
