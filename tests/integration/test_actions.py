@@ -297,7 +297,7 @@ def test_a_dry_run_refuses_what_the_job_refuses(bench: Bench, signed_in):
 
 def test_a_dry_run_for_regions_refuses_by_task_what_the_job_refuses(bench: Bench, signed_in, here):
     project, tasks = here
-    body = {"action": "clear", "regions": [[tasks[3], 0]], "options": {"control": "label"}}
+    body = {"action": "clear", "regions": [[tasks[0], 0]], "options": {"control": "label"}}
     path = f"/api/projects/{project}/actions"
     # Whatever others have left there.
     ended(signed_in, project, signed_in.post(path, json=body).json()["id"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import redis
 from rq import Worker
@@ -267,7 +268,9 @@ class Standing:
 
     def workers(self) -> list[int]:
         """The process ids of all workers."""
-        return [int(one.pid) for one in Worker.all(connection=self.redis)]
+        known = (int(one.pid) for one in Worker.all(connection=self.redis))
+        # Redis knows one that was killed a while longer.
+        return [one for one in known if psutil.pid_exists(one)]
 
     def run(self, command: str, project: int) -> str:
         """A run that the command is about: one to end, one that was ended, or the newest."""

@@ -222,7 +222,9 @@ def test_a_short_outage_leaves_nothing_behind(bench):
 
     def fail_once(route: Route) -> None:
         if len(failed) < 1:
-            failed.append(route.abort())
+            # First: while it is aborted, the next request is asked about.
+            failed.append(route)
+            route.abort()
         else:
             route.continue_()
 
