@@ -73,11 +73,11 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
             return
         except _ChangedMeanwhile:
             services().graph.begin_anew(run)
-        except redis.RedisError as error:
-            # There is nowhere to write it; the job is found unfinished when Redis is back.
-            if not isinstance(error, LockError):
-                raise
+        except LockError as error:
             _note_failure(run, stage, shard, error)
+        except redis.RedisError:
+            # There is nowhere to write it; the job is found unfinished when Redis is back.
+            raise
         except (Exception, OutOfTime) as error:
             _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
             _note_failure(run, stage, shard, error)

@@ -282,12 +282,18 @@ def test_a_job_that_hangs_where_no_python_runs_ends_with_its_process(engine):
     assert "in lock_twice" in said
 
 
-def test_the_listing_of_a_run_that_was_cancelled_ends_at_its_next_page(engine):
-    engine.redis.set("t:pages", 60)
-    engine.redis.set("t:slow:listing", 0.3)
+def listing(engine, pages, seconds):
+    """Begin a run whose listing is of so many pages, each of so many seconds; it is at one."""
+    engine.redis.set("t:pages", pages)
+    engine.redis.set("t:slow:listing", seconds)
     engine.work()
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("listing"), "the run's first page")
+    return run
+
+
+def test_the_listing_of_a_run_that_was_cancelled_ends_at_its_next_page(engine):
+    run = listing(engine, pages=60, seconds=0.3)
     engine.graph.cancel(run.id)
     assert engine.ended(engine.graph.start(8, Selection("tasks 3", tasks=[3])), 60).state == "done"
     assert len(engine.seen("listing")) < 120
@@ -332,11 +338,7 @@ def test_events_that_never_end_do_not_hold_up_a_run(engine):
 
 
 def test_an_event_overtakes_the_listing_of_a_project(engine):
-    engine.redis.set("t:pages", 20)
-    engine.redis.set("t:slow:listing", 0.5)
-    engine.work()
-    run = engine.graph.start(7)
-    wait_for(lambda: engine.seen("listing"), "the run's first page")
+    run = listing(engine, pages=20, seconds=0.5)
     engine.mailbox.pending.add(9, [5000])
     wait_for(lambda: 5000 in engine.seen("scoring"), "the event's work")
     assert len(engine.seen("listing")) < 20
