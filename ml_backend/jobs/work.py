@@ -131,7 +131,8 @@ def plan(run: Run, _: int) -> None:
             changed = states.task[work.comparison.changed(states)]
             if over := book.over(run.id):
                 changed = np.intersect1d(changed, _choose(run, over, states.task))
-            graph.prepare(run, opened.basis, states.task, shards_of(changed))
+            if not graph.prepare(run, opened.basis, states.task, shards_of(changed)):
+                raise _EndedMeanwhile
     if book.goes_on(run):
         graph.begin(run, "predicting" if from_start else run.stage)
 
@@ -176,8 +177,8 @@ def fit(run: Run, _: int) -> None:
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
-        book.note_flagged(run.id, flagged)
-        graph.checkpoints(run).keep("scoring", shards_of(np.concatenate(again)))
+        if not graph.prepare_scoring(run, flagged, shards_of(np.concatenate(again))):
+            raise _EndedMeanwhile
     graph.go_on(run, "fitting")
 
 

@@ -167,8 +167,18 @@ class Bench:
         events = self.mailbox.events
         return not pending and not events.count and not events.started_job_registry.count
 
-    def settle(self, project: int) -> None:
-        wait_for(lambda: self.idle(project), "an idle queue")
+    def settle(self, *projects: int, timeout: float = 60.0) -> None:
+        """Wait until every event of the projects has been worked on."""
+
+        def still() -> bool:
+            # A job on its way from the queue to its worker is nowhere to be seen.
+            for _ in range(3):
+                if not all(map(self.idle, projects)):
+                    return False
+                time.sleep(0.05)
+            return True
+
+        wait_for(still, "an idle queue", timeout)
 
     def rest(self, project: int) -> None:
         """Wait until no job of the project is left, nor one for later.

@@ -58,7 +58,9 @@ def set_batches(bench: Bench, project: int, **params: Any) -> None:
 
 def tended(bench: Bench, project: int) -> list[dict[str, Any]]:
     """The batches after a worker has looked after them."""
-    bench.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
+    job = bench.mailbox.events.enqueue("ml_backend.jobs.events.tend_batches", project)
+    # A job on its way from the queue to its worker is nowhere to be seen.
+    wait_for(lambda: job.get_status() == "finished", "a look after the batches")
     bench.settle(project)
     return listed(bench, project)
 
@@ -172,7 +174,7 @@ def test_a_label_that_changed_meanwhile_is_not_overwritten(bench, annotator, rev
     (original,) = bench.task(task).annotations
     reviewer.update(original["id"], original["result"][1:])
     annotator.submit(copy.id, original["result"])
-    wait_for(lambda: bench.idle(project) and bench.idle(copy.project), "quiet")
+    bench.settle(project, copy.project)
     (row,) = listed(bench, project)
     assert list(row["conflicts"]) == [task]
     assert f"relook batch {project} --task {task}" in next(iter(row["conflicts"].values()))
@@ -272,7 +274,7 @@ def test_what_is_deleted_outside_breaks_nothing(bench, annotator):
     bench.client.tasks.delete(id=str(source_gone))
     bench.client.tasks.delete(id=str(copies[copy_gone].id))
     annotator.submit(copies[source_gone].id, [])
-    wait_for(lambda: bench.idle(project) and bench.idle(copies[left].project), "quiet")
+    bench.settle(project, copies[left].project)
     (row,) = listed(bench, project)
     assert (row["sent"], row["gone"], row["done"]) == (2, 1, 1)
     assert send(bench, project)["sent"] == 1, "a copy that was deleted goes out again"
@@ -544,7 +546,7 @@ def test_a_batch_of_many_goes_out_and_comes_back_whole(bench, annotator):
         lambda: bench.client.projects.get(id=project).total_annotations_number == 200,
         *("all answers back", 180),
     )
-    wait_for(lambda: bench.idle(project), "all answers scored", 180)
+    bench.settle(project, relabel, timeout=180)
     (row,) = listed(bench, project)
     assert (row["done"], row["confirmed"]) == (100, 100)
     assert payloads(bench, project) == [True]

@@ -22,7 +22,8 @@ def test_a_slow_press_chooses_the_tile_under_it(bench):
     grid = page.locator("#grid")
     page.mouse.move(*middle(grid))
     page.mouse.wheel(0, 2000)
-    page.wait_for_function("document.getElementById('grid').scrollTop > 1900")
+    while grid.evaluate("grid => grid.scrollTop") < 1900:
+        page.wait_for_timeout(50)
     page.wait_for_timeout(300)
     # Two lines lie above what is seen, and of the third a part.
     tile = page.locator(".tile").nth(3 * int(grid.get_attribute("aria-colcount")))

@@ -93,7 +93,8 @@ def test_a_run_as_everyone_sees_it(mailbox):
     book = RunBook(mailbox.redis)
     run = book.open(7)
     assert (run.state, run.stage, run.project) == ("queued", "listing", 7)
-    assert book.begin_stage(run.id, "scoring", 0, 10)
+    assert book.begin_stage(run, "scoring", 0, 10, first=True)
+    assert not book.begin_stage(run, "scoring", 0, 10, first=True), "another job has begun it"
     checkpoints = Checkpoints(mailbox.redis, run.id)
     assert checkpoints.check_off("scoring", 0, tasks=4, flagged=2)
     assert not checkpoints.check_off("scoring", 0, tasks=4, flagged=2), "a shard counts once"
@@ -105,7 +106,7 @@ def test_a_run_as_everyone_sees_it(mailbox):
     assert now.log[0].endswith("half way")
     assert book.close(run.id, "done")
     assert not book.close(run.id, "failed"), "a run ends once"
-    assert not book.begin_stage(run.id, "scoring", 0, 10), "a run that has ended begins nothing"
+    assert not book.begin_stage(run, "scoring", 0, 10, first=False), "it has ended"
     assert book.read(run.id).ended > 0
     assert not book.is_current(book.read(run.id))
 

@@ -220,10 +220,12 @@ def test_a_run_whose_place_another_took_is_no_whole_run(mailbox, book):
 def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph):
     run, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
     checkpoints = graph.checkpoints(run)
-    checkpoints.keep_all(tasks)
     checkpoints.keep_chosen(tasks)
-    for stage in ("predicting", "scoring"):
-        checkpoints.keep(stage, {0: tasks[:1], 1: tasks[1:2], 2: tasks[2:]})
+    with mailbox.redis.pipeline() as pipe:
+        checkpoints.keep_all(tasks, pipe)
+        for stage in ("predicting", "scoring"):
+            checkpoints.keep(stage, {0: tasks[:1], 1: tasks[1:2], 2: tasks[2:]}, pipe)
+        pipe.execute()
     checkpoints.give_up("predicting", 0)
     checkpoints.give_up("predicting", 1)
     checkpoints.check_off("predicting", 2)
@@ -244,6 +246,29 @@ def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph)
     # The run itself outlives them.
     assert mailbox.redis.ttl(f"relook:run:{run.id}") > 20 * day
     assert checkpoints.waiting("predicting") == [0, 1]
+
+
+def test_a_jobs_twin_that_comes_late_changes_nothing(book, graph):
+    """A queue may lose a job on its way to a worker: enqueued again, it is done twice at once."""
+    queued, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
+    assert graph.prepare(queued, 1, tasks, {0: tasks})
+    graph.begin(queued, "predicting")
+    assert not graph.prepare(queued, 2, tasks, {})
+    graph.begin(queued, "predicting")
+    assert (book.basis(queued.id), graph.checkpoints(queued).waiting("predicting")) == (1, [0])
+    graph.shard_done(queued, "predicting", 0, 4)
+    fitting = book.read(queued.id)
+    assert fitting.stage == "fitting"
+    graph.begin(queued, "predicting")
+    assert book.read(queued.id).stage == "fitting"
+    assert graph.prepare_scoring(fitting, 0, {0: tasks})
+    graph.go_on(fitting, "fitting")
+    graph.shard_done(fitting, "scoring", 0, 4, flagged=3)
+    assert not graph.prepare_scoring(fitting, 0, {0: tasks})
+    graph.go_on(fitting, "fitting")
+    now = book.read(queued.id)
+    assert (now.stage, now.flagged, now.total) == ("finishing", 3, 4)
+    assert not graph.checkpoints(now).waiting("scoring")
 
 
 def begun(mailbox, xml):

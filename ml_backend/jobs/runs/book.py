@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final, cast
 
@@ -103,9 +103,34 @@ class RunBook:
             self._renew(keys=keys, args=[" ".join(ENDED), run.attempt, STAGES[0], self.now()])
         )
 
-    def found(self, run: str, basis: int) -> None:
+    def while_at(self, run: Run, write: Callable[[Pipeline], None]) -> bool:
+        """Write what a stage has found, all at once, while the run is still where a job began.
+
+        A job may have a twin: its worker is taken for dead, or its queue lost it on the way.
+
+        Args:
+            run: the run as the job read it when it began.
+            write: gives the commands to a transaction.
+
+        Returns:
+            false when the run has gone on or ended; nothing is written then.
+        """
+        began, there = [run.state, run.stage, str(run.attempt)], False
+
+        def exchange(pipe: Pipeline) -> None:
+            nonlocal there
+            said = cast(list[bytes], pipe.hmget(_run(run.id), "state", "stage", "attempt"))
+            there = [one.decode() for one in said] == began
+            pipe.multi()
+            if there:
+                write(pipe)
+
+        self._redis.transaction(exchange, _run(run.id))
+        return there
+
+    def found(self, run: str, basis: int, pipe: Pipeline) -> None:
         """Note what a run rests on, and that it has found nothing yet."""
-        self._redis.hset(_run(run), mapping={"basis": basis, "done": 0, "flagged": 0})
+        pipe.hset(_run(run), mapping={"basis": basis, "done": 0, "flagged": 0})
 
     def basis(self, run: str) -> int | None:
         """Return what a run rests on; None before it began."""
@@ -133,26 +158,35 @@ class RunBook:
             return False
         return self.read(current).stage != "projecting"
 
-    def begin_stage(self, run: str, stage: str, done: int, total: int) -> bool:
+    def begin_stage(self, run: Run, stage: str, done: int, total: int, *, first: bool) -> bool:
         """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
 
-        Returns:
-            false when the run has ended.
-        """
-        ended = " ".join(ENDED)
-        return bool(self._begin(keys=[_run(run)], args=[ended, stage, done, total, self.now()]))
+        Args:
+            run: the run.
+            stage: the stage.
+            done: tasks that need nothing more of it.
+            total: tasks of the project.
+            first: whether it is the first of this attempt, which was waiting until now.
 
-    def note_flagged(self, run: str, flagged: int) -> None:
+        Returns:
+            false when the run has ended, or another job has begun it.
+        """
+        state = "queued" if first else "running"
+        args = (state, run.attempt, stage, done, total, self.now())
+        return bool(self._begin(keys=[_run(run.id)], args=args))
+
+    def note_flagged(self, run: str, flagged: int, pipe: Pipeline) -> None:
         """Note how many tasks need review, of those that the run leaves as they are."""
-        self._redis.hset(_run(run), "flagged", str(flagged))
+        pipe.hset(_run(run), "flagged", str(flagged))
 
     def touch(self, run: str) -> None:
         """Note that somebody has seen to the run."""
         self._redis.hset(_run(run), "moved", str(self.now()))
 
-    def step(self, run: str, stage: str, following: str) -> bool:
+    def step(self, run: Run, stage: str, following: str) -> bool:
         """Go on from one stage to another; false when another job has done so."""
-        return bool(self._step(keys=[_run(run)], args=[stage, following, self.now()]))
+        args = (stage, run.attempt, following, self.now())
+        return bool(self._step(keys=[_run(run.id)], args=args))
 
     def note_errors(self, run: str, errors: Mapping[str, str]) -> None:
         """Note what is wrong with single tasks; the run goes on."""

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import numpy as np
 import redis
 from numpy.typing import NDArray
+from redis.client import Pipeline
 
 __all__ = ["SHARDED", "Checkpoints"]
 
@@ -44,15 +45,17 @@ class Checkpoints:
         self._run = run
         self._check_off = connection.register_script(_CHECK_OFF)
 
-    def keep_all(self, tasks: NDArray[np.int64]) -> None:
+    def keep_all(self, tasks: NDArray[np.int64], pipe: Pipeline) -> None:
         """Keep the ids of all tasks of the project, ascending. A run keeps them to its end."""
         pieces = range(0, len(tasks), _PIECE)
         kept = {str(start): tasks[start : start + _PIECE].tobytes() for start in pieces}
-        self._keep(self._key("tasks"), kept)
+        _keep(pipe, self._key("tasks"), kept)
 
     def keep_chosen(self, tasks: NDArray[np.int64]) -> None:
         """Keep the ids of the tasks that a run over some of a project is over."""
-        self._keep(self._key("chosen"), {"0": tasks.tobytes()})
+        with self._redis.pipeline() as pipe:
+            _keep(pipe, self._key("chosen"), {"0": tasks.tobytes()})
+            pipe.execute()
 
     def chosen(self) -> NDArray[np.int64]:
         """Return the ids of the tasks that were chosen, ascending."""
@@ -67,15 +70,15 @@ class Checkpoints:
         """Whether the run's tasks are kept; those of a project without tasks never are."""
         return bool(self._redis.exists(self._key("tasks")))
 
-    def forget(self) -> None:
+    def forget(self, pipe: Pipeline) -> None:
         """Forget what the stages have to do, and what of it is done."""
-        self._redis.delete(*self._of_stages())
+        pipe.delete(*self._of_stages())
 
-    def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]]) -> None:
+    def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]], pipe: Pipeline) -> None:
         """Keep what a stage has to do, shard number to task ids; forget what it did before."""
-        self._redis.delete(self._key("done", stage), self._key("lost", stage))
+        pipe.delete(self._key("done", stage), self._key("lost", stage))
         kept = {str(number): tasks.tobytes() for number, tasks in shards.items()}
-        self._keep(self._key("shards", stage), kept)
+        _keep(pipe, self._key("shards", stage), kept)
 
     def tasks(self, stage: str, shard: int) -> NDArray[np.int64]:
         """Return the task ids of one shard, ascending."""
@@ -144,14 +147,6 @@ class Checkpoints:
             self._redis.expire(key, _KEPT_S)
         return first
 
-    def _keep(self, key: str, kept: Mapping[str, bytes]) -> None:
-        with self._redis.pipeline() as pipe:
-            pipe.delete(key)
-            if kept:
-                pipe.hset(key, mapping=cast(Any, kept))
-                pipe.expire(key, _KEPT_S)
-            pipe.execute()
-
     def _every(self) -> list[str]:
         return [self._key("tasks"), self._key("chosen"), *self._of_stages()]
 
@@ -161,3 +156,10 @@ class Checkpoints:
 
     def _key(self, *parts: str) -> str:
         return ":".join(("relook:run", self._run, *parts))
+
+
+def _keep(pipe: Pipeline, key: str, kept: Mapping[str, bytes]) -> None:
+    pipe.delete(key)
+    if kept:
+        pipe.hset(key, mapping=cast(Any, kept))
+        pipe.expire(key, _KEPT_S)

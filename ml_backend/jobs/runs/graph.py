@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from redis.client import Pipeline
 from rq import Queue
 from rq.job import Job
 
@@ -124,7 +125,7 @@ class RunGraph:
         basis: int,
         tasks: NDArray[np.int64],
         changed: Mapping[int, NDArray[np.int64]],
-    ) -> None:
+    ) -> bool:
         """Write down a run's tasks and what it rests on; nothing of it is done yet.
 
         Args:
@@ -132,13 +133,39 @@ class RunGraph:
             basis: stands for all that decides what becomes of a task.
             tasks: ids of all tasks of the project, ascending.
             changed: those that must be predicted, shard number to task ids.
+
+        Returns:
+            false when another job has done so and the run has gone on.
         """
         checkpoints = self.checkpoints(run)
-        checkpoints.forget()
-        checkpoints.keep_all(tasks)
-        checkpoints.keep("predicting", changed)
-        # Last: a plan that dies before is begun again from here.
-        self._book.found(run.id, basis)
+
+        def write(pipe: Pipeline) -> None:
+            checkpoints.forget(pipe)
+            checkpoints.keep_all(tasks, pipe)
+            checkpoints.keep("predicting", changed, pipe)
+            self._book.found(run.id, basis, pipe)
+
+        return self._book.while_at(run, write)
+
+    def prepare_scoring(
+        self, run: Run, flagged: int, other: Mapping[int, NDArray[np.int64]]
+    ) -> bool:
+        """Write down what was learnt from the whole project.
+
+        Args:
+            run: the run.
+            flagged: how many tasks need review, of those of which nothing else is to be said.
+            other: those that must be scored, shard number to task ids.
+
+        Returns:
+            false when another job has done so and the run has gone on.
+        """
+
+        def write(pipe: Pipeline) -> None:
+            self._book.note_flagged(run.id, flagged, pipe)
+            self.checkpoints(run).keep("scoring", other, pipe)
+
+        return self._book.while_at(run, write)
 
     def begin_anew(self, run: Run) -> None:
         """Begin a run from its beginning, because what it rests on has changed under it."""
@@ -184,10 +211,16 @@ class RunGraph:
             time.sleep(_POLL_S)
         return False
 
-    def begin(self, run: Run, stage: str) -> None:
-        """Begin a stage, or go on with it: enqueue what is left of it."""
+    def begin(self, run: Run, stage: str, *, first: bool = True) -> None:
+        """Begin a stage, or go on with it: enqueue what is left of it.
+
+        Args:
+            run: the run.
+            stage: the stage.
+            first: whether the run was waiting until now.
+        """
         done, total = self.checkpoints(run).count(stage)
-        if not self._book.begin_stage(run.id, stage, done, total):
+        if not self._book.begin_stage(run, stage, done, total, first=first):
             return
         self._book.log(run.id, f"{stage}: {total - done} of {total} tasks")
         waiting = self._wanted(run, stage)
@@ -223,8 +256,8 @@ class RunGraph:
             self._book.close(run.id, "done")
             if not self.checkpoints(run).any_lost():
                 self.checkpoints(run).drop()
-        elif self._book.step(run.id, stage, following):
-            self.begin(run, following)
+        elif self._book.step(run, stage, following):
+            self.begin(run, following, first=False)
 
     def fail(self, run: Run, reason: str) -> None:
         """End a run that a person must mend."""

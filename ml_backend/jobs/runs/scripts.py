@@ -39,12 +39,12 @@ end
 return 1
 """
 
-#: A run that was cancelled meanwhile begins nothing.
+#: A run that was cancelled meanwhile begins nothing, nor one that another job has begun.
 BEGIN: Final = """
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[2], 'done', ARGV[3],
-  'total', ARGV[4], 'stage_base', ARGV[3], 'stage_began', ARGV[5], 'moved', ARGV[5])
+if redis.call('HGET', KEYS[1], 'state') ~= ARGV[1] then return 0 end
+if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[3], 'done', ARGV[4],
+  'total', ARGV[5], 'stage_base', ARGV[4], 'stage_began', ARGV[6], 'moved', ARGV[6])
 return 1
 """
 
@@ -62,6 +62,7 @@ return redis.call('HINCRBY', KEYS[1], 'renewed', 1)
 #: Of two jobs that both find a stage complete, one begins the next.
 STEP: Final = """
 if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'stage', ARGV[2], 'moved', ARGV[3])
+if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'stage', ARGV[3], 'moved', ARGV[4])
 return 1
 """

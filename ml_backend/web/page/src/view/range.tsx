@@ -28,7 +28,8 @@ export function RangeFilter({ title, spread, value, change }: RangeProps) {
     if (!dragged) return;
     const frame = requestAnimationFrame(() => {
       change(dragged);
-      setDragged(null);
+      // Moved again before this frame, it has a frame of its own to come.
+      setDragged((now) => (now === dragged ? null : now));
     });
     return () => cancelAnimationFrame(frame);
   }, [dragged]);
