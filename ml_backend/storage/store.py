@@ -185,6 +185,18 @@ class Store:
         parts = [self._labels_of(project, control, some).of(some) for _, _, some in _pieces(tasks)]
         return StoredLabels.concatenate(parts)
 
+    def labels_kept(
+        self, project: int, control: Tag, tasks: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return of which tasks ``get_labels`` knows the labels, be it that they hold none."""
+        name, columns = named("labels", LABELS, project), pa.schema([LABELS.field("task")])
+        pieces = [
+            self.tables.read(name, columns, of_tag(control), one) for *_, one in _pieces(tasks)
+        ]
+        known = pa.concat_tables([columns.empty_table(), *pieces])
+        kept: NDArray[np.bool_] = np.isin(tasks, known["task"].to_numpy())
+        return kept
+
     def tasks_holding(self, project: int, annotations: Collection[int]) -> NDArray[np.int64]:
         """Return the tasks that held these annotations when they were last read, ascending."""
         columns = pa.schema([LABELS.field("task"), LABELS.field("held")])

@@ -16,6 +16,8 @@ from ml_backend.jobs.project.comparison import Comparison
 from ml_backend.jobs.project.opened import OpenedProject
 from ml_backend.labelstudio.tasks.filters import condition, either, every
 from ml_backend.services import Services
+from ml_backend.storage.store import LABELS
+from ml_backend.storage.tables import named
 from tests.integration.conftest import Bench
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_cli import relook
@@ -136,6 +138,15 @@ def test_a_priority_that_hardly_moved_is_not_written_anew(bench: Bench, analysed
     opened = OpenedProject.open(services, project)
     _, other = Comparison(opened).compare(looks.task, settled=False)
     assert other.tolist() == [written and bench.flag(task) is not None for task in ids]
+
+
+def test_a_task_whose_kept_labels_are_lost_is_read_again(bench: Bench, analysed):
+    """It would seem to be without labels, of which there is nothing to say."""
+    project, ids = analysed
+    services, tasks = Services(bench.settings), np.array(ids)
+    services.store.tables.delete(named("labels", LABELS, project), tasks[4:5])
+    _, other = Comparison(OpenedProject.open(services, project)).compare(tasks, settled=False)
+    assert tasks[other].tolist() == [ids[4]]
 
 
 def test_a_task_that_is_added_or_deleted_is_seen(bench: Bench, analysed):

@@ -101,6 +101,8 @@ def test_a_task_that_lost_its_labels_has_none(store):
     store.put_labels(1, BOX, np.array([3, 5]), labels([3, 5], [30, 50], [30, 50]))
     store.put_labels(1, BOX, np.array([3, 5]), labels([5], [50], [50]))
     assert store.get_labels(1, BOX).unit.tolist() == [50]
+    assert store.labels_kept(1, BOX, np.array([3, 4, 5])).tolist() == [True, False, True]
+    assert not store.labels_kept(2, BOX, np.array([3])).any()
 
 
 def test_what_the_model_gave_is_kept_and_told_from_what_people_gave(store):

@@ -47,13 +47,15 @@ class _Stored:
 
     page: TaskPage
     tables: Sequence[ControlPredictions]
+    kept: Sequence[NDArray[np.bool_]]
     nearby: Sequence[Nearby | None]
     scores: PageScores
 
     @property
     def lost(self) -> NDArray[np.bool_]:
-        """Bool (T,), of which tasks predictions are lacking."""
-        lost: NDArray[np.bool_] = ~np.logical_and.reduce([one.found for one in self.tables])
+        """Bool (T,), of which tasks predictions or labels are lacking."""
+        found = [*(one.found for one in self.tables), *self.kept]
+        lost: NDArray[np.bool_] = ~np.logical_and.reduce(found)
         return lost
 
 
@@ -130,9 +132,10 @@ class Comparison:
         opened = self._opened
         tables = [opened.stored(control, tasks) for control in opened.controls]
         labels = [self._store.get_labels(self._id, one, tasks) for one in opened.controls]
+        kept = [self._store.labels_kept(self._id, one, tasks) for one in opened.controls]
         page = stored_page(tasks, labels)
         nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
-        return _Stored(page, tables, nearby, scores(opened, page, tables, nearby, policy))
+        return _Stored(page, tables, kept, nearby, scores(opened, page, tables, nearby, policy))
 
     def settled(self, tasks: NDArray[np.int64]) -> bool:
         """Whether all tasks are as they were when a run last ended with nothing left to say."""
