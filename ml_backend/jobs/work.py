@@ -24,7 +24,8 @@ from ml_backend.jobs.queues.limit import OutOfTime, allow, tries_left
 from ml_backend.jobs.queues.ranges import SHARD, shards_of
 from ml_backend.jobs.runs import unlearnt
 from ml_backend.jobs.runs.checkpoints import SHARDED
-from ml_backend.jobs.runs.graph import JOBS, step_name
+from ml_backend.jobs.runs.graph import step_name
+from ml_backend.jobs.runs.jobs import JOBS
 from ml_backend.jobs.runs.pages import Pager
 from ml_backend.jobs.runs.run import Run
 from ml_backend.jobs.shards import compare_tasks, predict_tasks, score_tasks, services
@@ -60,8 +61,7 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
     @wraps(job)
     def guarded(run_id: str, shard: int = 0) -> None:
         run, stage = services().runs.read(run_id), _STAGES[job.__name__]
-        # A run that is taken up again is queued at the stage where it stopped; plan leads there.
-        if not services().runs.is_current(run) or stage != _at(run):
+        if not services().runs.is_current(run) or stage != run.at:
             return
         if services().graph.checkpoints(run).is_done(stage, shard):
             # Its worker died between the check mark and what follows from it.
@@ -83,10 +83,6 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
             _note_failure(run, stage, shard, error)
 
     return guarded
-
-
-def _at(run: Run) -> str:
-    return "listing" if run.state == "queued" else run.stage
 
 
 def _note_failure(run: Run, stage: str, shard: int, error: BaseException) -> None:

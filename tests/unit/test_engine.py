@@ -460,7 +460,7 @@ def test_no_number_of_stops_ends_a_run(engine, stage):
         wait_for(lambda: len(engine.seen(stage)) > before, "work")  # noqa: B023
         *_, process = engine.workers.pop(0)
         os.kill(process.pid, signal.SIGTERM)
-        wait_for(lambda: not process.running, "the worker's end", 5)  # noqa: B023
+        wait_for(lambda: not process.running, "the worker's end", 15)  # noqa: B023
     engine.redis.delete(f"t:slow:{stage}", "t:pages")
     engine.work()
     assert_complete(engine, engine.ended(run))

@@ -1,6 +1,8 @@
 """How runs are written down: one is current, whatever dies, and what begins them is never lost."""
 
+import time
 from contextlib import suppress
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -166,8 +168,23 @@ def test_a_run_takes_away_the_jobs_of_older_runs_and_of_no_newer_one(mailbox, gr
     older = graph.start(7)
     newer = graph.start(7)
     # The older one was slow to look what it supersedes.
-    graph._clear_older(older)
+    graph._remove_older(older)
     assert {job.split("-")[0] for job in mailbox.runs.job_ids} == {newer.id}
+
+
+def test_a_job_on_its_way_to_a_worker_is_not_taken_for_lost(mailbox, graph):
+    graph.start(7)
+    registry = mailbox.runs.started_job_registry
+    job = mailbox.redis.lpop(mailbox.runs.key).decode()
+    beginning = Timer(0.2, mailbox.redis.zadd, (registry.key, {f"{job}:1": time.time() + 60}))
+    beginning.start()
+    graph.heal(-1)
+    beginning.join()
+    assert registry.get_job_ids() == [job]
+    assert not mailbox.runs.job_ids
+    mailbox.redis.delete(registry.key)
+    graph.heal(-1)
+    assert mailbox.runs.job_ids == [job]
 
 
 def test_a_run_that_had_left_the_list_is_on_it_again_once_it_is_taken_up(book):

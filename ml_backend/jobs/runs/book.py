@@ -103,6 +103,11 @@ class RunBook:
             self._renew(keys=keys, args=[" ".join(ENDED), run.attempt, STAGES[0], self.now()])
         )
 
+    def is_at(self, run: Run) -> bool:
+        """Whether a run is still where it was when it was read."""
+        now = self.read(run.id)
+        return (now.state, now.stage, now.attempt) == (run.state, run.stage, run.attempt)
+
     def while_at(self, run: Run, write: Callable[[Pipeline], None]) -> bool:
         """Write what a stage has found, all at once, while the run is still where a job began.
 

@@ -15,36 +15,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from redis.client import Pipeline
-from rq import Queue
-from rq.job import Job
 
 from ml_backend.errors import RunError
 from ml_backend.jobs.queues.crashes import Crashes, opening
-from ml_backend.jobs.queues.limit import allow, retry
+from ml_backend.jobs.queues.limit import allow
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.queues.pulse import LAPSE_S
 from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.checkpoints import SHARDED, Checkpoints
+from ml_backend.jobs.runs.jobs import RunJobs, job_id
 from ml_backend.jobs.runs.run import ENDED, STAGES, Run
 from ml_backend.labelstudio.tasks.selection import Selection
 
-__all__ = ["JOBS", "RunGraph", "step_name"]
-
-#: Stage to the job of ``jobs.work`` that does it.
-JOBS: Final = {
-    "listing": "plan",
-    "predicting": "predict",
-    "fitting": "fit",
-    "scoring": "score",
-    "finishing": "finish",
-    "projecting": "lay_out",
-}
+__all__ = ["RunGraph", "step_name"]
 
 _FOLLOWING: Final = dict(pairwise(STAGES))
-_AT_ONCE: Final = 500
 #: A run that is begun anew more often than this never ends.
 _MOST_CHANGES: Final = 5
 _POLL_S: Final = 0.2
+#: For so long a worker may have taken a job out of the queue without having begun it.
+_ON_ITS_WAY_S: Final = 0.5
 
 
 class RunGraph:
@@ -56,7 +46,7 @@ class RunGraph:
     """
 
     def __init__(self, mailbox: Mailbox, book: RunBook) -> None:
-        self._queue = mailbox.runs
+        self._jobs = RunJobs(mailbox.runs)
         self._book = book
         self._redis = mailbox.redis
 
@@ -66,8 +56,8 @@ class RunGraph:
         It takes the place of the project's run that is under way.
         """
         run = self._book.open(project, over)
-        self._clear_older(run)
-        self._enqueue(run, run.stage, [0])
+        self._remove_older(run)
+        self._jobs.enqueue(run, run.stage, [0])
         return run
 
     def find(self, run_id: str) -> Run:
@@ -91,7 +81,7 @@ class RunGraph:
         if not self._book.close(run.id, "cancelled"):
             raise RunError(f"run {run.id} has ended already ({run.state}): nothing to cancel")
         self._book.log(run.id, "cancelled")
-        self._clear([run.id])
+        self._jobs.remove([run.id])
         return self._book.read(run.id)
 
     def retry(self, run_id: str) -> Run:
@@ -114,9 +104,9 @@ class RunGraph:
         crashes.forgive(opening(run.project), *(step_name(run, each) for each in STAGES))
         run = self._book.reopen(run.id, stage)
         self._book.log(run.id, f"taken up again at {stage}")
-        self._clear_older(run)
+        self._remove_older(run)
         # Through the first job again: it waits for what the project's runs still have at work.
-        self._enqueue(run, STAGES[0], [0])
+        self._jobs.enqueue(run, STAGES[0], [0])
         return run
 
     def prepare(
@@ -180,8 +170,8 @@ class RunGraph:
             )
             return
         self._book.log(run.id, "config, settings or model changed: begun anew")
-        self._clear([run.id])
-        self._enqueue(self._book.read(run.id), STAGES[0], [0])
+        self._jobs.remove([run.id])
+        self._jobs.enqueue(self._book.read(run.id), STAGES[0], [0])
 
     def checkpoints(self, run: Run) -> Checkpoints:
         """Return what of a run is done."""
@@ -200,10 +190,7 @@ class RunGraph:
             that waits would wait for it in turn.
         """
         while self._book.goes_on(run):
-            # A killed worker's job leaves the registry when its signs of life have lapsed.
-            working = self._queue.started_job_registry.get_job_ids(cleanup=False)
-            runs = set(self._book.ids_of(run.project))
-            if not any(_run_of(job) in runs for job in working if job != job_id):
+            if not self._jobs.at_work(self._book.ids_of(run.project), but=job_id):
                 return True
             # What is waited for has a limit of its own.
             allow()
@@ -224,7 +211,7 @@ class RunGraph:
             return
         self._book.log(run.id, f"{stage}: {total - done} of {total} tasks")
         waiting = self._wanted(run, stage)
-        self._enqueue(run, stage, waiting)
+        self._jobs.enqueue(run, stage, waiting)
         if not waiting:
             self.go_on(run, stage)
 
@@ -264,7 +251,7 @@ class RunGraph:
         self._book.note_failure(run.id, "run", reason)
         self._book.log(run.id, f"failed: {reason}")
         self._book.close(run.id, "failed")
-        self._clear([run.id])
+        self._jobs.remove([run.id])
 
     def heal(self, after_s: float = LAPSE_S) -> None:
         """Enqueue again what runs that stand still have lost: jobs vanish with a Redis' last words.
@@ -272,63 +259,39 @@ class RunGraph:
         Args:
             after_s: seconds without a move after which a run is looked at.
         """
-        for run in self._book.quiet(after_s):
-            if not self._book.is_current(run):
-                # Of an older version, which could die between the new run and the old one's end.
-                self._book.close(run.id, "superseded")
-                continue
-            stage = run.stage if run.state == "running" else STAGES[0]
-            alive = set(self._queue.job_ids) | set(self._queue.scheduled_job_registry.get_job_ids())
-            alive |= set(self._queue.started_job_registry.get_job_ids(cleanup=False))
-            wanted = self._wanted(run, stage)
-            lost = [shard for shard in wanted if _job_id(run, stage, shard) not in alive]
-            self._book.touch(run.id)
-            if lost:
-                self._book.log(run.id, f"{stage}: {len(lost)} lost jobs enqueued again")
-                self._enqueue(run, stage, lost)
-            elif not wanted:
-                self.go_on(run, stage)
+        suspects = [run for run in self._book.quiet(after_s) if self._seems_stuck(run)]
+        if suspects:
+            time.sleep(_ON_ITS_WAY_S)
+        for run in suspects:
+            if lost := self._lost(run):
+                self._book.log(run.id, f"{run.at}: {len(lost)} lost jobs enqueued again")
+                self._jobs.enqueue(run, run.at, lost)
+
+    def _seems_stuck(self, run: Run) -> bool:
+        if not self._book.is_current(run):
+            # Of an older version, which could die between the new run and the old one's end.
+            self._book.close(run.id, "superseded")
+            return False
+        self._book.touch(run.id)
+        if not self._wanted(run, run.at):
+            self.go_on(run, run.stage)
+        return bool(self._lost(run))
+
+    def _lost(self, run: Run) -> list[int]:
+        """Return which shards of a run's stage are neither done nor have a job."""
+        # Asked first: what a job does is written down before the job is gone.
+        left = self._jobs.left()
+        if not self._book.is_at(run):
+            return []
+        return [one for one in self._wanted(run, run.at) if job_id(run, run.at, one) not in left]
 
     def _wanted(self, run: Run, stage: str) -> list[int]:
         return self.checkpoints(run).waiting(stage) if stage in SHARDED else [0]
 
-    def _enqueue(self, run: Run, stage: str, shards: list[int]) -> None:
-        for start in range(0, len(shards), _AT_ONCE):
-            jobs = [
-                Queue.prepare_data(
-                    f"ml_backend.jobs.work.{JOBS[stage]}",
-                    args=(run.id, shard) if stage in SHARDED else (run.id,),
-                    job_id=_job_id(run, stage, shard),
-                    retry=retry(),
-                )
-                for shard in shards[start : start + _AT_ONCE]
-            ]
-            self._queue.enqueue_many(jobs)
-
-    def _clear_older(self, run: Run) -> None:
+    def _remove_older(self, run: Run) -> None:
         """Take away the jobs of the runs that this one supersedes, but of none that came after."""
         ids = self._book.ids_of(run.project)
-        self._clear(ids[ids.index(run.id) + 1 :] if run.id in ids else [])
-
-    def _clear(self, runs: list[str]) -> None:
-        later = self._queue.scheduled_job_registry
-        for waiting in (self._queue.job_ids, later.get_job_ids()):
-            with self._redis.pipeline() as pipe:
-                for job_id in waiting:
-                    if _run_of(job_id) in runs:
-                        self._queue.remove(job_id, pipeline=pipe)
-                        later.remove(job_id, pipeline=pipe)
-                        pipe.delete(Job.key_for(job_id))
-                pipe.execute()
-
-
-def _job_id(run: Run, stage: str, shard: int) -> str:
-    # An attempt's jobs have ids of their own: one of an earlier attempt may still be at work.
-    return f"{run.id}-{run.attempt}-{stage}-{shard}"
-
-
-def _run_of(job_id: str) -> str:
-    return job_id.split("-", 1)[0]
+        self._jobs.remove(ids[ids.index(run.id) + 1 :] if run.id in ids else [])
 
 
 def step_name(run: Run, stage: str) -> str:

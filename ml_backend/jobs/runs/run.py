@@ -53,6 +53,11 @@ class Run:
     errors: Mapping[str, str]
     log: tuple[str, ...]
 
+    @property
+    def at(self) -> str:
+        """The stage whose jobs move it: one that is taken up where it stopped is listed first."""
+        return STAGES[0] if self.state == "queued" else self.stage
+
     @classmethod
     def of(
         cls,
