@@ -19,7 +19,14 @@ from typing import Final, Self
 
 from ml_backend.errors import StartError
 
-__all__ = ["ChildProcess", "Started", "free_port", "remembered_port", "stop_in_order"]
+__all__ = [
+    "ChildProcess",
+    "Started",
+    "free_port",
+    "remembered_port",
+    "spare_loopback_the_proxy",
+    "stop_in_order",
+]
 
 _PR_SET_PDEATHSIG: Final = 1
 _OUTGOING_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -27,6 +34,7 @@ _OUTGOING_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST_DYNAMIC_PORT: Final = 49152
 _LOWEST_PORT: Final = 20_000
 _TRIES: Final = 100
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def free_port() -> int:
@@ -40,6 +48,13 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise StartError(f"{_TRIES} ports of 127.0.0.1 were tried and all are in use")
+
+
+def spare_loopback_the_proxy() -> None:
+    """Have this process and its children ask no proxy for what is on this machine."""
+    # Of the two spellings the small one counts.
+    named = os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(",")
+    os.environ["no_proxy"] = ",".join(dict.fromkeys(filter(None, (*named, *_LOOPBACK))))
 
 
 def _first_outgoing_port() -> int:

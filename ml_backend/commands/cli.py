@@ -22,7 +22,7 @@ from ml_backend.commands.choosing import FilterOption, TaskOption, filter_of, id
 from ml_backend.commands.doctor import doctor
 from ml_backend.errors import RelookError
 from ml_backend.privacy import keep_private
-from ml_backend.processes import stop_in_order
+from ml_backend.processes import spare_loopback_the_proxy, stop_in_order
 from ml_backend.settings import ServiceSettings, service_settings
 
 # Label Studio's SDK takes seconds of a core to import: a probe asks `relook worker --check` often,
@@ -227,6 +227,7 @@ def _follow(asked: Backend, run: Run) -> None:
 
 def main() -> None:
     """Run the command line; our own errors are said in one line, without a traceback."""
+    spare_loopback_the_proxy()
     try:
         app()
     except RelookError as error:

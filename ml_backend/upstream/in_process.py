@@ -116,9 +116,11 @@ def _load(name: str) -> Any:
         missing = error.__cause__
         if isinstance(missing, ModuleNotFoundError) and missing.name:
             package = missing.name.partition(".")[0]
-            ours = package == "label_studio_ml"
-            wanted = "relook[label-studio-ml]" if ours else package
-            raise ModelError(f"{error}; `pip install {wanted}` where Relook runs") from missing
+            if package == module.partition(".")[0]:
+                mend = "install it where Relook runs, or name its folder in PYTHONPATH"
+            else:
+                mend = f"`pip install {package.replace('_', '-')}` where Relook runs"
+            raise ModelError(f"{error}; {mend}") from missing
         raise
 
 
