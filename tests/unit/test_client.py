@@ -21,8 +21,8 @@ PROJECT = {"id": 1, "title": "One"}
 class Server(ThreadingHTTPServer):
     """Answers the requests in turn as ``script`` says, then with the project."""
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", free_port()), Handler)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port or free_port()), Handler)
         self.script, self.got, self.busy, self.most_busy = [], [], 0, 0
         self.slow = 0.0
         self.guard = threading.Lock()
@@ -114,24 +114,20 @@ def test_what_was_put_off_is_sent_again_after_the_time_it_names(server, status):
     assert len(server.got) == 2
 
 
-def test_a_request_that_never_left_is_sent_again(server):
-    address = server.server_address
+def test_a_request_that_never_left_is_sent_again(server, monkeypatch):
+    client, came_back = client_of(server), []
     server.shutdown()
     server.server_close()
-    client, came_back = client_of(server), []
 
-    def come_back():
-        time.sleep(0.3)
-        again = ThreadingHTTPServer(address, Handler)
-        again.script, again.got, again.busy, again.most_busy = [(201, {"created": 1})], [], 0, 0
-        again.slow, again.guard = 0.0, threading.Lock()
-        came_back.append(again)
-        again.handle_request()
+    def come_back(_):
+        if not came_back:
+            came_back.append(Server(server.server_port))
+            came_back[0].script = [(201, {"created": 1})]
 
-    thread = threading.Thread(target=come_back)
-    thread.start()
+    monkeypatch.setattr(transport, "_let_go", come_back)
     assert write(client).created == 1
-    thread.join()
+    assert len(came_back[0].got) == 1
+    came_back[0].shutdown()
     came_back[0].server_close()
 
 
