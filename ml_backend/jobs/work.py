@@ -65,7 +65,7 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
             return
         if services().graph.checkpoints(run).is_done(stage, shard):
             # Its worker died between the check mark and what follows from it.
-            services().graph.go_on_if_complete(run, stage)
+            services().graph.go_on_if_complete(run)
             return
         try:
             job(run, shard)
@@ -96,7 +96,7 @@ def _note_failure(run: Run, stage: str, shard: int, error: BaseException) -> Non
         tasks = graph.checkpoints(run).tasks(stage, shard)
         named = f"tasks {tasks[0]} to {tasks[-1]}"
         services().runs.note_failure(run.id, named, f"{named} are given up: {error}")
-        graph.shard_given_up(run, stage, shard)
+        graph.shard_given_up(run, shard)
     else:
         graph.fail(run, str(error))
 
@@ -121,16 +121,16 @@ def plan(run: Run, _: int) -> None:
             book.log(run.id, said)
         for tag in opened.project.config.left:
             book.log(run.id, tag[1])
-        from_start = run.stage == "listing" or book.basis(run.id) != opened.basis
-        if from_start:
+        if run.stage != "listing" and book.basis(run.id) == opened.basis:
+            begin = partial(graph.resume, run)
+        else:
             states = read_states(services().client, run.project, partial(_let_others, run))
-            changed = states.task[work.comparison.changed(states)]
+            changed, chosen = states.task[work.comparison.changed(states)], None
             if over := book.over(run.id):
-                changed = np.intersect1d(changed, _choose(run, over, states.task))
-            if not graph.prepare(run, opened.basis, states.task, shards_of(changed)):
-                raise _EndedMeanwhile
-    if book.goes_on(run):
-        graph.begin(run, "predicting" if from_start else run.stage)
+                chosen = _choose(run, over, states.task)
+                changed = np.intersect1d(changed, chosen)
+            begin = partial(graph.begin, run, opened.basis, states.task, shards_of(changed), chosen)
+    begin()
 
 
 @_of_current_run
@@ -144,7 +144,7 @@ def predict(run: Run, shard: int) -> None:
         errors.update(predict_tasks(work, page))
     errors.update(work.prelabelling.send_lot())
     services().runs.note_errors(run.id, errors)
-    graph.shard_done(run, "predicting", shard, len(tasks))
+    graph.shard_done(run, shard, len(tasks))
 
 
 @_of_current_run
@@ -173,9 +173,10 @@ def fit(run: Run, _: int) -> None:
             again.append(page[other])
             flagged += int(looks.flagged[~other].sum())
             _let_others(run)
-        if not graph.prepare_scoring(run, flagged, shards_of(np.concatenate(again))):
-            raise _EndedMeanwhile
-    graph.go_on(run, "fitting")
+    if not graph.begin_scoring(run, flagged, shards_of(np.concatenate(again))):
+        # Who went on did so by what was learnt before: that this is other must not be forgotten.
+        unlearnt.note(services().mailbox.redis, run.project)
+        work.comparison.unsettle()
 
 
 @_of_current_run
@@ -191,7 +192,7 @@ def score(run: Run, shard: int) -> None:
         errors.update(said)
     errors.update(work.prelabelling.send_lot())
     services().runs.note_errors(run.id, errors)
-    graph.shard_done(run, "scoring", shard, len(tasks), flagged)
+    graph.shard_done(run, shard, len(tasks), flagged)
 
 
 @_of_current_run
@@ -204,13 +205,14 @@ def finish(run: Run, _: int) -> None:
         work.keep_model_version()
         work.tidy(tasks)
         # Of what was left out, something may be left to say.
-        if not run.over and not services().runs.read(run.id).errors:
+        book = services().runs
+        if not run.over and book.is_at(run) and not book.read(run.id).errors:
             work.comparison.settle(tasks)
             # Asked last: a look may come in while they are compared.
             if unlearnt.any_looked(services().mailbox.redis, run.project):
                 work.comparison.unsettle()
         tend_batches(run.project, scored=True)
-    services().graph.go_on(run, "finishing")
+    services().graph.go_on(run)
 
 
 @_of_current_run
@@ -225,7 +227,7 @@ def lay_out(run: Run, _: int) -> None:
     except (Exception, OutOfTime) as error:
         _log.warning("run %s: %s", run.id, error, exc_info=not isinstance(error, RelookError))
         services().runs.log(run.id, f"projecting: left as it was: {error}")
-    graph.go_on(run, "projecting")
+    graph.go_on(run)
 
 
 def _open(run: Run, *, in_bulk: bool = False) -> ProjectWork:
@@ -249,7 +251,6 @@ def _all_tasks(run: Run) -> NDArray[np.int64]:
 def _choose(run: Run, over: Selection, tasks: NDArray[np.int64]) -> NDArray[np.int64]:
     """Find what a run is over; once, because its own work may change what a filter finds."""
     found = choose(services().client, run.project, over, tasks, partial(_let_others, run))
-    services().graph.checkpoints(run).keep_chosen(found)
     services().runs.log(run.id, f"over {run.over}: {len(found)} of {len(tasks)} tasks")
     return found
 

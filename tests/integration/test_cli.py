@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import httpx
 import pytest
@@ -61,7 +62,7 @@ def test_a_run_that_fails_says_why(bench: Bench):
 def test_a_run_is_shown_with_its_log_and_what_is_wrong_with_which_task(bench: Bench):
     project, _ = bench.project("detection", [right(scenes(1, seed=51)[0])])
     run = bench.runs.open(project)
-    bench.runs.begin_stage(run, "scoring", 0, 10, first=True)
+    bench.runs.while_at(run, partial(bench.runs.begin_stage, run.id, "scoring", 0, 10))
     bench.runs.log(run.id, "scoring: 10 of 10 tasks")
     bench.runs.log(run.id, "model [tiny] has no class 'cab'")
     bench.runs.note_errors(run.id, {"5": "task 5: its image cannot be read"})

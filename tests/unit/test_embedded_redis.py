@@ -1,6 +1,7 @@
 import os
 import stat
 import time
+from functools import partial
 
 import pytest
 import redis
@@ -93,8 +94,10 @@ def test_a_run_as_everyone_sees_it(mailbox):
     book = RunBook(mailbox.redis)
     run = book.open(7)
     assert (run.state, run.stage, run.project) == ("queued", "listing", 7)
-    assert book.begin_stage(run, "scoring", 0, 10, first=True)
-    assert not book.begin_stage(run, "scoring", 0, 10, first=True), "another job has begun it"
+    assert book.while_at(run, partial(book.begin_stage, run.id, "scoring", 0, 10))
+    assert not book.while_at(run, partial(book.begin_stage, run.id, "scoring", 0, 10)), (
+        "it has begun"
+    )
     checkpoints = Checkpoints(mailbox.redis, run.id)
     assert checkpoints.check_off("scoring", 0, tasks=4, flagged=2)
     assert not checkpoints.check_off("scoring", 0, tasks=4, flagged=2), "a shard counts once"
@@ -104,9 +107,9 @@ def test_a_run_as_everyone_sees_it(mailbox):
     assert (now.state, now.done, now.total, now.flagged) == ("running", 4, 10, 2)
     assert now.errors == {"5": "task 5: broken"}
     assert now.log[0].endswith("half way")
-    assert book.close(run.id, "done")
+    assert not book.close_at(run, "done"), "it has gone on"
+    assert book.close_at(now, "done")
     assert not book.close(run.id, "failed"), "a run ends once"
-    assert not book.begin_stage(run, "scoring", 0, 10, first=False), "it has ended"
     assert book.read(run.id).ended > 0
     assert not book.is_current(book.read(run.id))
 

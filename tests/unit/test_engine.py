@@ -496,8 +496,8 @@ def test_a_run_knows_its_rate_and_time_left(engine):
     with engine.redis.pipeline() as pipe:
         checkpoints.keep_all(tasks, pipe)
         checkpoints.keep("scoring", {0: tasks[:25], 1: tasks[25:]}, pipe)
+        book.begin_stage(run.id, "scoring", 0, 100, pipe)
         pipe.execute()
-    book.begin_stage(run, "scoring", *checkpoints.count("scoring"), first=True)
     checkpoints.check_off("scoring", 0, tasks=25)
     time.sleep(1.2)
     now = book.read(run.id)

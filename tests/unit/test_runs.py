@@ -1,5 +1,6 @@
 """How runs are written down: one is current, whatever dies, and what begins them is never lost."""
 
+import sys
 import time
 from contextlib import suppress
 from threading import Timer
@@ -13,6 +14,7 @@ from ml_backend.jobs.queues.embedded_redis import EmbeddedRedis
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
+from ml_backend.jobs.runs.jobs import RunJobs
 from ml_backend.jobs.runs.run import ENDED
 from ml_backend.jobs.runs.schedule import begin_if_changed, begin_if_due
 from ml_backend.labelstudio.tasks.selection import Selection
@@ -237,8 +239,8 @@ def test_a_run_whose_place_another_took_is_no_whole_run(mailbox, book):
 def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph):
     run, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
     checkpoints = graph.checkpoints(run)
-    checkpoints.keep_chosen(tasks)
     with mailbox.redis.pipeline() as pipe:
+        checkpoints.keep_chosen(tasks, pipe)
         checkpoints.keep_all(tasks, pipe)
         for stage in ("predicting", "scoring"):
             checkpoints.keep(stage, {0: tasks[:1], 1: tasks[1:2], 2: tasks[2:]}, pipe)
@@ -268,24 +270,54 @@ def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph)
 def test_a_jobs_twin_that_comes_late_changes_nothing(book, graph):
     """A queue may lose a job on its way to a worker: enqueued again, it is done twice at once."""
     queued, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
-    assert graph.prepare(queued, 1, tasks, {0: tasks})
-    graph.begin(queued, "predicting")
-    assert not graph.prepare(queued, 2, tasks, {})
-    graph.begin(queued, "predicting")
-    assert (book.basis(queued.id), graph.checkpoints(queued).waiting("predicting")) == (1, [0])
-    graph.shard_done(queued, "predicting", 0, 4)
+    assert graph.begin(queued, 1, tasks, {0: tasks}, tasks[:2])
+    checkpoints = graph.checkpoints(queued)
+    assert not graph.begin(queued, 2, tasks, {}, tasks[:0])
+    assert (book.basis(queued.id), checkpoints.waiting("predicting")) == (1, [0])
+    assert checkpoints.chosen().tolist() == [1, 2]
+    graph.shard_done(book.read(queued.id), 0, 4)
     fitting = book.read(queued.id)
-    assert fitting.stage == "fitting"
-    graph.begin(queued, "predicting")
-    assert book.read(queued.id).stage == "fitting"
-    assert graph.prepare_scoring(fitting, 0, {0: tasks})
-    graph.go_on(fitting, "fitting")
-    graph.shard_done(fitting, "scoring", 0, 4, flagged=3)
-    assert not graph.prepare_scoring(fitting, 0, {0: tasks})
-    graph.go_on(fitting, "fitting")
+    assert (fitting.stage, fitting.total) == ("fitting", 4)
+    assert not graph.begin(queued, 2, tasks, {}, None)
+    assert not graph.resume(queued)
+    assert graph.begin_scoring(fitting, 0, {0: tasks})
+    graph.shard_done(book.read(queued.id), 0, 4, flagged=3)
+    assert not graph.begin_scoring(fitting, 0, {0: tasks})
+    graph.go_on(fitting)
+    graph.fail(fitting, "too late")
+    graph.begin_anew(fitting)
     now = book.read(queued.id)
-    assert (now.stage, now.flagged, now.total) == ("finishing", 3, 4)
-    assert not graph.checkpoints(now).waiting("scoring")
+    assert (now.state, now.stage, now.flagged, now.errors) == ("running", "finishing", 3, {})
+    assert not checkpoints.waiting("scoring")
+
+
+def test_an_attempt_that_was_cancelled_does_not_end_the_next_one(book, graph):
+    run, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
+    assert graph.begin(run, 1, tasks, {0: tasks}, None)
+    graph.shard_given_up(book.read(run.id), 0)
+    assert graph.begin_scoring(book.read(run.id), 0, {})
+    graph.go_on(book.read(run.id))
+    last = book.read(run.id)
+    assert last.stage == "projecting"
+    graph.cancel(run.id)
+    again = graph.retry(run.id)
+    graph.go_on(last)
+    assert book.read(run.id).state == "queued"
+    assert graph.checkpoints(run).waiting("predicting") == [0]
+    assert graph.resume(again)
+    assert (book.read(run.id).stage, book.read(run.id).done) == ("predicting", 0)
+
+
+def test_a_run_whose_worker_dies_as_a_stage_begins_is_found_without_jobs(
+    mailbox, book, graph, monkeypatch
+):
+    run, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
+    monkeypatch.setattr(RunJobs, "enqueue", lambda *_: sys.exit())
+    with pytest.raises(SystemExit):
+        graph.begin(run, 1, tasks, {0: tasks}, None)
+    monkeypatch.undo()
+    graph.heal(-1)
+    assert [job.split("-", 1)[1] for job in mailbox.runs.job_ids] == ["0-predicting-0"]
 
 
 def begun(mailbox, xml):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ml_backend.jobs.project.learning import scores
 from ml_backend.jobs.project.opened import OpenedProject
+from ml_backend.jobs.runs import unlearnt
 from ml_backend.labelstudio.tasks.changes import TaskStates
 from ml_backend.labelstudio.tasks.reader import TaskPage
 from ml_backend.prediction.predicting import ControlPredictions
@@ -47,15 +48,13 @@ class _Stored:
 
     page: TaskPage
     tables: Sequence[ControlPredictions]
-    kept: Sequence[NDArray[np.bool_]]
     nearby: Sequence[Nearby | None]
     scores: PageScores
 
     @property
     def lost(self) -> NDArray[np.bool_]:
-        """Bool (T,), of which tasks predictions or labels are lacking."""
-        found = [*(one.found for one in self.tables), *self.kept]
-        lost: NDArray[np.bool_] = ~np.logical_and.reduce(found)
+        """Bool (T,), of which tasks predictions are lacking."""
+        lost: NDArray[np.bool_] = ~np.logical_and.reduce([one.found for one in self.tables])
         return lost
 
 
@@ -98,7 +97,11 @@ class Comparison:
         priority = self._opened.lessons.priority(stored.scores)
         now = told(stored.scores)
         moved = (now != QUIET) & (np.abs(priority - looks.priority) > _NOTICED)
-        other = (now != looks.told) | moved | (looks.stamp == 0) | stored.lost
+        unread = ~self._labels_kept(tasks)
+        if unread.any():
+            # Nothing was learnt from them either.
+            unlearnt.note(self._opened.services.mailbox.redis, self._id)
+        other = (now != looks.told) | moved | (looks.stamp == 0) | stored.lost | unread
         stands = ~other & (now != QUIET)
         shown = replace(stored.scores, priority=np.where(stands, looks.priority, priority))
         self._opened.noting.scored(stored.page, stored.tables, shown, stored.nearby)
@@ -132,10 +135,15 @@ class Comparison:
         opened = self._opened
         tables = [opened.stored(control, tasks) for control in opened.controls]
         labels = [self._store.get_labels(self._id, one, tasks) for one in opened.controls]
-        kept = [self._store.labels_kept(self._id, one, tasks) for one in opened.controls]
         page = stored_page(tasks, labels)
         nearby = [opened.neighborhood.of_tasks(control, tasks) for control in opened.controls]
-        return _Stored(page, tables, kept, nearby, scores(opened, page, tables, nearby, policy))
+        return _Stored(page, tables, nearby, scores(opened, page, tables, nearby, policy))
+
+    def _labels_kept(self, tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
+        controls = self._opened.controls
+        kept = [self._store.labels_kept(self._id, one, tasks) for one in controls]
+        every: NDArray[np.bool_] = np.logical_and.reduce(kept)
+        return every
 
     def settled(self, tasks: NDArray[np.int64]) -> bool:
         """Whether all tasks are as they were when a run last ended with nothing left to say."""

@@ -39,9 +39,6 @@ class RunBook:
         self._redis = connection
         self._take_place = connection.register_script(scripts.TAKE_PLACE)
         self._close = connection.register_script(scripts.CLOSE)
-        self._begin = connection.register_script(scripts.BEGIN)
-        self._step = connection.register_script(scripts.STEP)
-        self._renew = connection.register_script(scripts.RENEW)
 
     def now(self) -> float:
         """Return the time by Redis' clock, seconds since 1970."""
@@ -96,19 +93,26 @@ class RunBook:
         """Queue a run anew from its beginning, as another attempt.
 
         Returns:
-            how often that has happened to it; 0 when another job has done so or the run has ended.
+            how often that has happened to it; 0 when it is no longer where a job began.
         """
-        keys = [_run(run.id), _errors(run.id)]
-        return int(
-            self._renew(keys=keys, args=[" ".join(ENDED), run.attempt, STAGES[0], self.now()])
-        )
+        queued = {"state": "queued", "stage": STAGES[0], "moved": self.now()}
+
+        def write(pipe: Pipeline) -> None:
+            pipe.hset(_run(run.id), mapping=cast(Any, queued))
+            pipe.hincrby(_run(run.id), "attempt", 1)
+            pipe.hincrby(_run(run.id), "renewed", 1)
+            pipe.delete(_errors(run.id))
+
+        if not self.while_at(run, write):
+            return 0
+        return int(cast(bytes, self._redis.hget(_run(run.id), "renewed")))
 
     def is_at(self, run: Run) -> bool:
         """Whether a run is still where it was when it was read."""
         now = self.read(run.id)
         return (now.state, now.stage, now.attempt) == (run.state, run.stage, run.attempt)
 
-    def while_at(self, run: Run, write: Callable[[Pipeline], None]) -> bool:
+    def while_at(self, run: Run, write: Callable[[Pipeline], object]) -> bool:
         """Write what a stage has found, all at once, while the run is still where a job began.
 
         A job may have a twin: its worker is taken for dead, or its queue lost it on the way.
@@ -135,7 +139,7 @@ class RunBook:
 
     def found(self, run: str, basis: int, pipe: Pipeline) -> None:
         """Note what a run rests on, and that it has found nothing yet."""
-        pipe.hset(_run(run), mapping={"basis": basis, "done": 0, "flagged": 0})
+        pipe.hset(_run(run), mapping={"basis": basis, "flagged": 0})
 
     def basis(self, run: str) -> int | None:
         """Return what a run rests on; None before it began."""
@@ -163,22 +167,14 @@ class RunBook:
             return False
         return self.read(current).stage != "projecting"
 
-    def begin_stage(self, run: Run, stage: str, done: int, total: int, *, first: bool) -> bool:
-        """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt.
-
-        Args:
-            run: the run.
-            stage: the stage.
-            done: tasks that need nothing more of it.
-            total: tasks of the project.
-            first: whether it is the first of this attempt, which was waiting until now.
-
-        Returns:
-            false when the run has ended, or another job has begun it.
-        """
-        state = "queued" if first else "running"
-        args = (state, run.attempt, stage, done, total, self.now())
-        return bool(self._begin(keys=[_run(run.id)], args=args))
+    def begin_stage(self, run: str, stage: str, done: int, total: int, pipe: Pipeline) -> None:
+        """Note that a stage begins, with ``done`` of ``total`` tasks done by an earlier attempt."""
+        now = self.now()
+        fields = {
+            **{"state": "running", "stage": stage, "done": done, "total": total},
+            **{"stage_base": done, "stage_began": now, "moved": now},
+        }
+        pipe.hset(_run(run), mapping=cast(Any, fields))
 
     def note_flagged(self, run: str, flagged: int, pipe: Pipeline) -> None:
         """Note how many tasks need review, of those that the run leaves as they are."""
@@ -187,11 +183,6 @@ class RunBook:
     def touch(self, run: str) -> None:
         """Note that somebody has seen to the run."""
         self._redis.hset(_run(run), "moved", str(self.now()))
-
-    def step(self, run: Run, stage: str, following: str) -> bool:
-        """Go on from one stage to another; false when another job has done so."""
-        args = (stage, run.attempt, following, self.now())
-        return bool(self._step(keys=[_run(run.id)], args=args))
 
     def note_errors(self, run: str, errors: Mapping[str, str]) -> None:
         """Note what is wrong with single tasks; the run goes on."""
@@ -215,9 +206,12 @@ class RunBook:
             pipe.execute()
 
     def close(self, run: str, state: str) -> bool:
-        """End a run; false when it had ended before."""
-        keys = [_run(run), _OPEN, _WHOLE]
-        return bool(self._close(keys=keys, args=[" ".join(ENDED), state, self.now(), run]))
+        """End a run, wherever it is; false when it had ended before."""
+        return bool(self._end(run, state, self._redis))
+
+    def close_at(self, run: Run, state: str) -> bool:
+        """End a run while it is still where a job began, see ``while_at``."""
+        return self.while_at(run, lambda pipe: self._end(run.id, state, pipe))
 
     def last_whole(self, project: int) -> float:
         """Return when the newest run over all of a project that came to an end began.
@@ -261,6 +255,10 @@ class RunBook:
     def _keep_errors(self, run: str, errors: Mapping[str, str]) -> None:
         self._redis.hset(_errors(run), mapping=cast(Any, dict(errors)))
         self._redis.expire(_errors(run), _KEPT_S)
+
+    def _end(self, run: str, state: str, connection: redis.Redis) -> object:
+        keys, args = [_run(run), _OPEN, _WHOLE], (" ".join(ENDED), state, self.now(), run)
+        return self._close(keys, args, client=connection)
 
     def _make_current(self, pipe: Pipeline, run: str, project: int, now: float) -> None:
         keys = [_run_of(project), _OPEN, _runs_of(project)]

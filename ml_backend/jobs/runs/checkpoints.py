@@ -51,11 +51,9 @@ class Checkpoints:
         kept = {str(start): tasks[start : start + _PIECE].tobytes() for start in pieces}
         _keep(pipe, self._key("tasks"), kept)
 
-    def keep_chosen(self, tasks: NDArray[np.int64]) -> None:
+    def keep_chosen(self, tasks: NDArray[np.int64], pipe: Pipeline) -> None:
         """Keep the ids of the tasks that a run over some of a project is over."""
-        with self._redis.pipeline() as pipe:
-            _keep(pipe, self._key("chosen"), {"0": tasks.tobytes()})
-            pipe.execute()
+        _keep(pipe, self._key("chosen"), {"0": tasks.tobytes()})
 
     def chosen(self) -> NDArray[np.int64]:
         """Return the ids of the tasks that were chosen, ascending."""

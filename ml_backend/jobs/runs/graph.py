@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -109,23 +110,25 @@ class RunGraph:
         self._jobs.enqueue(run, STAGES[0], [0])
         return run
 
-    def prepare(
+    def begin(
         self,
         run: Run,
         basis: int,
         tasks: NDArray[np.int64],
         changed: Mapping[int, NDArray[np.int64]],
+        chosen: NDArray[np.int64] | None,
     ) -> bool:
-        """Write down a run's tasks and what it rests on; nothing of it is done yet.
+        """Write down a run's tasks and what it rests on, and have them predicted.
 
         Args:
-            run: the run.
+            run: the run as its first job read it, as in all that moves a run.
             basis: stands for all that decides what becomes of a task.
             tasks: ids of all tasks of the project, ascending.
             changed: those that must be predicted, shard number to task ids.
+            chosen: those that the run is over, ascending; None for all.
 
         Returns:
-            false when another job has done so and the run has gone on.
+            false when the run is not where its job began: another has moved it, or it has ended.
         """
         checkpoints = self.checkpoints(run)
 
@@ -133,29 +136,35 @@ class RunGraph:
             checkpoints.forget(pipe)
             checkpoints.keep_all(tasks, pipe)
             checkpoints.keep("predicting", changed, pipe)
+            if chosen is not None:
+                checkpoints.keep_chosen(chosen, pipe)
             self._book.found(run.id, basis, pipe)
 
-        return self._book.while_at(run, write)
+        done = len(tasks) - sum(map(len, changed.values()))
+        return self._advance(run, "predicting", done, len(tasks), write)
 
-    def prepare_scoring(
-        self, run: Run, flagged: int, other: Mapping[int, NDArray[np.int64]]
-    ) -> bool:
-        """Write down what was learnt from the whole project.
+    def begin_scoring(self, run: Run, flagged: int, other: Mapping[int, NDArray[np.int64]]) -> bool:
+        """Have what was learnt from the whole project told.
 
         Args:
-            run: the run.
+            run: the run as the job read it that has learnt.
             flagged: how many tasks need review, of those of which nothing else is to be said.
             other: those that must be scored, shard number to task ids.
 
         Returns:
-            false when another job has done so and the run has gone on.
+            false when the run is not where its job began.
         """
 
         def write(pipe: Pipeline) -> None:
             self._book.note_flagged(run.id, flagged, pipe)
             self.checkpoints(run).keep("scoring", other, pipe)
 
-        return self._book.while_at(run, write)
+        done = run.total - sum(map(len, other.values()))
+        return self._advance(run, "scoring", done, run.total, write)
+
+    def resume(self, run: Run) -> bool:
+        """Take a run up at the stage where it stopped; false when another job has moved it."""
+        return self._advance(run, run.stage, *self.checkpoints(run).count(run.stage))
 
     def begin_anew(self, run: Run) -> None:
         """Begin a run from its beginning, because what it rests on has changed under it."""
@@ -164,7 +173,7 @@ class RunGraph:
             return
         if times > _MOST_CHANGES:
             self.fail(
-                run,
+                self._book.read(run.id),
                 f"config, settings or model changed {times} times while the run was under way, or "
                 "the workers' machines hold different models. Retry the run when they are settled.",
             )
@@ -198,59 +207,39 @@ class RunGraph:
             time.sleep(_POLL_S)
         return False
 
-    def begin(self, run: Run, stage: str, *, first: bool = True) -> None:
-        """Begin a stage, or go on with it: enqueue what is left of it.
-
-        Args:
-            run: the run.
-            stage: the stage.
-            first: whether the run was waiting until now.
-        """
-        done, total = self.checkpoints(run).count(stage)
-        if not self._book.begin_stage(run, stage, done, total, first=first):
-            return
-        self._book.log(run.id, f"{stage}: {total - done} of {total} tasks")
-        waiting = self._wanted(run, stage)
-        self._jobs.enqueue(run, stage, waiting)
-        if not waiting:
-            self.go_on(run, stage)
-
-    def shard_done(self, run: Run, stage: str, shard: int, tasks: int, flagged: int = 0) -> None:
+    def shard_done(self, run: Run, shard: int, tasks: int, flagged: int = 0) -> None:
         """Check a shard off; the last one of a stage begins the next stage."""
         if self._book.read(run.id).attempt != run.attempt:
             return
-        self.checkpoints(run).check_off(stage, shard, tasks, flagged)
+        self.checkpoints(run).check_off(run.stage, shard, tasks, flagged)
         self._book.touch(run.id)
-        self.go_on_if_complete(run, stage)
+        self.go_on_if_complete(run)
 
-    def shard_given_up(self, run: Run, stage: str, shard: int) -> None:
+    def shard_given_up(self, run: Run, shard: int) -> None:
         """Leave a shard out: it must not hold back the rest of the project."""
-        self.checkpoints(run).give_up(stage, shard)
-        self.go_on_if_complete(run, stage)
+        self.checkpoints(run).give_up(run.stage, shard)
+        self.go_on_if_complete(run)
 
-    def go_on_if_complete(self, run: Run, stage: str) -> None:
+    def go_on_if_complete(self, run: Run) -> None:
         """Begin the next stage if this one has nothing left to do."""
-        if self.checkpoints(run).complete(stage):
-            now = self._book.read(run.id)
-            # The last shard of a cancelled attempt leaves the rest to the next attempt.
-            if now.state == "running" and now.attempt == run.attempt:
-                self.go_on(run, stage)
+        if self.checkpoints(run).complete(run.stage):
+            self.go_on(run)
 
-    def go_on(self, run: Run, stage: str) -> None:
-        """Begin the next stage, unless another job has done so."""
-        following = _FOLLOWING.get(stage)
-        if following is None:
-            self._book.close(run.id, "done")
-            if not self.checkpoints(run).any_lost():
-                self.checkpoints(run).drop()
-        elif self._book.step(run, stage, following):
-            self.begin(run, following, first=False)
+    def go_on(self, run: Run) -> None:
+        """Begin the next stage, or end the run after the last; unless another job has done so."""
+        following = _FOLLOWING.get(run.stage)
+        if following is not None:
+            self._advance(run, following, *self.checkpoints(run).count(following))
+        elif self._book.close_at(run, "done") and not self.checkpoints(run).any_lost():
+            self.checkpoints(run).drop()
 
     def fail(self, run: Run, reason: str) -> None:
-        """End a run that a person must mend."""
+        """End a run that a person must mend, unless it has gone on meanwhile."""
+        if not self._book.is_at(run):
+            return
         self._book.note_failure(run.id, "run", reason)
         self._book.log(run.id, f"failed: {reason}")
-        self._book.close(run.id, "failed")
+        self._book.close_at(run, "failed")
         self._jobs.remove([run.id])
 
     def heal(self, after_s: float = LAPSE_S) -> None:
@@ -273,8 +262,8 @@ class RunGraph:
             self._book.close(run.id, "superseded")
             return False
         self._book.touch(run.id)
-        if not self._wanted(run, run.at):
-            self.go_on(run, run.stage)
+        if not self._wanted(run):
+            self.go_on(run)
         return bool(self._lost(run))
 
     def _lost(self, run: Run) -> list[int]:
@@ -283,10 +272,36 @@ class RunGraph:
         left = self._jobs.left()
         if not self._book.is_at(run):
             return []
-        return [one for one in self._wanted(run, run.at) if job_id(run, run.at, one) not in left]
+        return [one for one in self._wanted(run) if job_id(run, run.at, one) not in left]
 
-    def _wanted(self, run: Run, stage: str) -> list[int]:
-        return self.checkpoints(run).waiting(stage) if stage in SHARDED else [0]
+    def _wanted(self, run: Run) -> list[int]:
+        return self.checkpoints(run).waiting(run.at) if run.at in SHARDED else [0]
+
+    def _advance(
+        self,
+        run: Run,
+        stage: str,
+        done: int,
+        total: int,
+        write: Callable[[Pipeline], None] = lambda _: None,
+    ) -> bool:
+        """Begin a stage with what there is to do in it, and enqueue that, see ``begin``."""
+
+        def exchange(pipe: Pipeline) -> None:
+            write(pipe)
+            self._book.begin_stage(run.id, stage, done, total, pipe)
+
+        # All at once: of two jobs that come to it one is the first, and one that dies leaves a run
+        # that is found without jobs.
+        if not self._book.while_at(run, exchange):
+            return False
+        now = replace(run, state="running", stage=stage, total=total)
+        self._book.log(run.id, f"{stage}: {total - done} of {total} tasks")
+        waiting = self._wanted(now)
+        self._jobs.enqueue(now, stage, waiting)
+        if not waiting:
+            self.go_on(now)
+        return True
 
     def _remove_older(self, run: Run) -> None:
         """Take away the jobs of the runs that this one supersedes, but of none that came after."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BEGIN", "CLOSE", "RENEW", "STEP", "TAKE_PLACE"]
+__all__ = ["CLOSE", "TAKE_PLACE"]
 
 #: A run becomes its project's current one, and supersedes that which was, all at once: a process
 #: that dies leaves no run that neither goes on nor ends. Done twice, it is as done once.
@@ -36,33 +36,5 @@ local said = redis.call('HMGET', KEYS[1], 'over', 'started', 'project')
 if said[1] == '' and ARGV[2] ~= 'superseded' then
   redis.call('ZADD', KEYS[3], 'GT', said[2], said[3])
 end
-return 1
-"""
-
-#: A run that was cancelled meanwhile begins nothing, nor one that another job has begun.
-BEGIN: Final = """
-if redis.call('HGET', KEYS[1], 'state') ~= ARGV[1] then return 0 end
-if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'running', 'stage', ARGV[3], 'done', ARGV[4],
-  'total', ARGV[5], 'stage_base', ARGV[4], 'stage_began', ARGV[6], 'moved', ARGV[6])
-return 1
-"""
-
-#: Of many jobs that find the run's ground changed, one begins it anew.
-RENEW: Final = """
-local state = redis.call('HGET', KEYS[1], 'state')
-if state == false or string.find(ARGV[1], state, 1, true) then return 0 end
-if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'state', 'queued', 'stage', ARGV[3], 'moved', ARGV[4])
-redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-redis.call('DEL', KEYS[2])
-return redis.call('HINCRBY', KEYS[1], 'renewed', 1)
-"""
-
-#: Of two jobs that both find a stage complete, one begins the next.
-STEP: Final = """
-if redis.call('HGET', KEYS[1], 'stage') ~= ARGV[1] then return 0 end
-if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'stage', ARGV[3], 'moved', ARGV[4])
 return 1
 """

@@ -11,18 +11,23 @@ from contextlib import contextmanager
 
 import redis
 
-__all__ = ["any_looked", "learning_begins", "looking"]
+__all__ = ["any_looked", "learning_begins", "looking", "note"]
 
 
 @contextmanager
 def looking(connection: redis.Redis, project: int) -> Iterator[None]:
     """Note that the body looks at what events named."""
     # Before, should this process die in it; and after, should a run begin to learn in it.
-    connection.set(_key(project), 1)
+    note(connection, project)
     try:
         yield
     finally:
-        connection.set(_key(project), 1)
+        note(connection, project)
+
+
+def note(connection: redis.Redis, project: int) -> None:
+    """Note that something is kept that no run has learnt from."""
+    connection.set(_key(project), 1)
 
 
 def learning_begins(connection: redis.Redis, project: int) -> None:
