@@ -26,7 +26,7 @@ import redis
 from rq import Worker
 
 from ml_backend.demo.labelstudio import LabelStudioServer
-from ml_backend.demo.projects import connect_backend, create_project, upload_images
+from ml_backend.demo.projects import create_project, upload_images
 from ml_backend.jobs.queues.embedded_redis import running_address
 from ml_backend.jobs.queues.mailbox import Mailbox
 from ml_backend.jobs.runs.book import RunBook
@@ -49,7 +49,7 @@ NOT_HERE = {
     "cp docker/.env.example ": "prepares that",
     "make ": "installs gigabytes or takes minutes; what each would do is asked of make below",
     "python -m benchmarks.": "measures for minutes, beside Plotly",
-    "python docs/take_screenshots.py": "writes pictures into the documents",
+    ".venv/bin/python docs/take_screenshots.py": "writes pictures into the documents",
     "relook demo": "takes minutes; tests/integration/test_demo.py",
 }
 #: Those that run until they are stopped.
@@ -312,7 +312,16 @@ def reader(
         client.projects.import_tasks(
             id=here.project, request=[{"data": {"image": one}} for one in images]
         )
-        connect_backend(client, here.project, standing.url, {"model": "digits-detect.pt"})
+        settings: Any = {"model": "digits-detect.pt"}
+        client.ml.create(
+            url=standing.url,
+            project=here.project,
+            title="Relook",
+            extra_params=settings,
+            auth_method="BASIC_AUTH",
+            basic_auth_user=standing.environment["RELOOK_BASIC_AUTH_USER"],
+            basic_auth_pass=standing.environment["RELOOK_BASIC_AUTH_PASS"],
+        )
         done = here.run("relook analyze PROJECT")
         assert done.returncode == 0, done.stderr
         yield here
