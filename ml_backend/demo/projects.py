@@ -14,7 +14,7 @@ from label_studio_sdk import LabelStudio
 from numpy.typing import NDArray
 from PIL import Image
 
-from ml_backend.labelstudio.client import access_headers
+from ml_backend.labelstudio.client import AccessToken
 
 __all__ = [
     "CONFIGS",
@@ -122,7 +122,7 @@ def upload_images(
     client: LabelStudio, url: str, project: int, images: Sequence[NDArray[np.uint8]]
 ) -> list[str]:
     """Upload images, uint8 (H, W, 3) RGB each; return their addresses."""
-    with httpx.Client(base_url=url, headers=access_headers(client), timeout=60) as session:
+    with httpx.Client(base_url=url, auth=AccessToken(client), timeout=60) as session:
         return [
             address
             for start in range(0, len(images), _UPLOAD_BATCH)

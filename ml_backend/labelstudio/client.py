@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from json import JSONDecodeError
@@ -21,7 +21,7 @@ from ml_backend.errors import (
 from ml_backend.labelstudio.transport import PatientTransport
 from ml_backend.settings import ServiceSettings
 
-__all__ = ["access_headers", "connect", "explained"]
+__all__ = ["AccessToken", "access_headers", "connect", "explained"]
 
 _TIMEOUT_S = 60.0
 
@@ -63,6 +63,34 @@ def access_headers(client: LabelStudio) -> dict[str, str]:
     with explained("signing in"):
         headers = client._client_wrapper.get_headers()
     return {"Authorization": headers["Authorization"]}
+
+
+class AccessToken(httpx.Auth):
+    """Signs requests for files, see ``access_headers``.
+
+    Where Label Studio refuses the token before its time (it ended on its way, or Label Studio's
+    clock is ahead of ours), it is asked again with a fresh one, as ``PatientTransport`` does.
+
+    Args:
+        client: whose token.
+    """
+
+    def __init__(self, client: LabelStudio) -> None:
+        self._client = client
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign a request, and once more where the answer says so.
+
+        Raises:
+            LabelStudioError: when Label Studio gives no access token.
+        """
+        request.headers.update(access_headers(self._client))
+        answer = yield request
+        bearer = request.headers["Authorization"].startswith("Bearer ")
+        if answer.status_code == httpx.codes.UNAUTHORIZED and bearer:
+            with explained("signing in"):
+                request.headers["Authorization"] = f"Bearer {_fresh_token(self._client)}"
+            yield request
 
 
 @contextmanager

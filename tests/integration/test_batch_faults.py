@@ -168,6 +168,8 @@ def test_an_undo_of_approvals_says_what_all_its_tries_took_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
     site.proxy.clear()
+    # They would find an action that nobody is at, and finish it.
+    site.stop_workers()
     monkeypatch.setattr(approval_undo, "_UNDO_PAGE", 2)
     project, (first,) = site.project(wrong=0, good=1)
     body: Any = [{"data": site.client.tasks.get(id=str(first)).data}] * 5

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ class Server(ThreadingHTTPServer):
         self.storage = f"http://localhost:{self.server_port}"
         self.files = {}
         self.asked = []
-        self.token = "Bearer secret"
+        self.token, self.refusal = "Bearer secret", 403
         self.headers = {}
         self.delay = self.pause = 0.0
         self.written = 0
@@ -70,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/signed"):
             content = server.files["/signed"]
         elif self.headers["Authorization"] != server.token:
-            return self._send(403, b"")
+            return self._send(server.refusal, b"")
         if content is None:
             return self._send(404, b"")
         tag = f'"{hashlib.sha256(content).hexdigest()[:8]}"'
@@ -108,13 +109,17 @@ def server():
 
 @pytest.fixture
 def reader(server, tmp_path):
+    return reader_of(Client(), server, tmp_path)
+
+
+def reader_of(client, server, folder):
     settings = ServiceSettings(
         LABEL_STUDIO_URL=server.url,
-        data_dir=tmp_path,
+        data_dir=folder,
         image_max_mb=1,
         media_hosts=("localhost",),
     )
-    return MediaReader(Client(), settings)
+    return MediaReader(client, settings)
 
 
 @pytest.fixture
@@ -167,6 +172,34 @@ def test_a_right_that_was_taken_back_ends_and_the_file_is_forgotten(
     with pytest.raises(MediaError, match=r"task 1: file '/data/upload/1/a\.txt' answers HTTP 403"):
         reader.fetch(1, ADDRESS)
     assert not [path for path in (tmp_path / "images").rglob("*") if path.is_file()]
+
+
+def test_a_token_that_ended_on_its_way_is_renewed(server, tmp_path):
+    class Renewing:
+        def __init__(self):
+            self._client_wrapper = self._tokens_client = self
+            self.access, self.renewed = "secret", 0
+
+        def get_headers(self):
+            return {"Authorization": f"Bearer {self.access}"}
+
+        def refresh(self):
+            self.renewed += 1
+            return SimpleNamespace(access="fresh")
+
+        def _set_access_token(self, access):
+            self.access = access
+
+    client = Renewing()
+    reader = reader_of(client, server, tmp_path)
+    server.files[ADDRESS] = b"one"
+    server.token, server.refusal = "Bearer fresh", 401
+    assert reader.fetch(1, ADDRESS) == b"one"
+    assert (client.renewed, len(server.asked)) == (1, 2)
+    server.token = "Bearer of nobody"
+    with pytest.raises(MediaError, match="answers HTTP 401"):
+        reader.fetch(1, "/data/upload/1/b.txt")
+    assert len(server.asked) == 4
 
 
 def test_one_tasks_file_is_not_anothers(server, reader):

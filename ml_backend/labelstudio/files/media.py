@@ -20,7 +20,7 @@ import httpx
 from label_studio_sdk import LabelStudio
 
 from ml_backend.errors import MediaError
-from ml_backend.labelstudio.client import access_headers
+from ml_backend.labelstudio.client import AccessToken
 from ml_backend.labelstudio.files.file_cache import CachedFile, FileCache
 from ml_backend.labelstudio.files.hosts import FileHosts
 from ml_backend.labelstudio.files.images import RGB, count_pixels, decode_image
@@ -76,7 +76,7 @@ class MediaReader:
     """
 
     def __init__(self, client: LabelStudio, settings: ServiceSettings) -> None:
-        self._client = client
+        self._token = AccessToken(client)
         self._settings = settings
         self._base = settings.label_studio_url.rstrip("/") + "/"
         self._homes = [urlsplit(one) for one in (self._base, settings.people_url)]
@@ -193,9 +193,14 @@ class MediaReader:
     ) -> Iterator[httpx.Response]:
         """Ask for a file; only Label Studio's answers send us on, to the storage it signs for."""
         for _ in range(_MOST_HOPS):
-            sent = headers | access_headers(self._client) if trusted else headers
             extensions = self._hosts.extensions(url)
-            with self._http.stream("GET", url, headers=sent, extensions=extensions) as answer:
+            with self._http.stream(
+                "GET",
+                url,
+                headers=headers,
+                auth=self._token if trusted else None,
+                extensions=extensions,
+            ) as answer:
                 if answer.next_request is None:
                     yield answer
                     return
