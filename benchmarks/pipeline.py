@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import redis
@@ -47,6 +47,7 @@ from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.jobs.runs.run import ENDED, Run
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.tasks.changes import read_states
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.tasks.reader import read_project, read_tasks
 from ml_backend.labelstudio.writer import create_predictions, write_field
 from ml_backend.processes import free_port
@@ -139,10 +140,7 @@ def make_project(site: Site, count: int, wrong: int = _WRONG) -> tuple[int, list
             result = human_result("detection", SampleTask(scene.image, label, scene.box))
             image = images[number % _IMAGES]
             body.append({"data": {"image": image}, "annotations": [{"result": result}]})
-        answer: Any = client.projects.import_tasks(
-            id=project, request=cast(Any, body), return_task_ids=True
-        )
-        tasks += [int(task) for task in answer.task_ids]
+        tasks += import_tasks(client, project, body)
     connect_backend(client, project, site.stack.url, {"model": "digits-detect.pt"})
     return project, tasks
 

@@ -16,7 +16,8 @@ class Fault:
 
     ``kind``: "status" (answered so, never passed on), "hang" (no answer for ``seconds``), "cut"
     (connection closed, never passed on), "cut answer" (passed on, then closed half way through the
-    answer), "call" (``action`` is called first, then it is passed on).
+    answer), "call" (``action`` is called first, then it is passed on), "change" (what ``action``
+    makes of the body is passed on).
     """
 
     pattern: str
@@ -62,6 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_call(self, fault, body):
         fault.action()
         self.answer(*self.passed_on(body))
+
+    def do_change(self, fault, body):
+        changed = fault.action(body)
+        self.headers.replace_header("Content-Length", str(len(changed)))
+        self.answer(*self.passed_on(changed))
 
     def passed_on(self, body):
         there = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)

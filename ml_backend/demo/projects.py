@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml_backend.labelstudio.client import AccessToken
+from ml_backend.labelstudio.tasks.importing import import_tasks
 
 __all__ = [
     "CONFIGS",
@@ -87,10 +88,7 @@ def create_project(
         {"data": {"image": address}, "annotations": [{"result": human_result(kind, task)}]}
         for address, task in zip(addresses, tasks, strict=True)
     ]
-    created: Any = client.projects.import_tasks(
-        id=project, request=cast(Any, body), return_task_ids=True
-    )
-    return project, [int(task) for task in created.task_ids or []]
+    return project, import_tasks(client, project, body)
 
 
 def connect_backend(

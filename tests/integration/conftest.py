@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis
@@ -32,6 +32,7 @@ from ml_backend.jobs.runs.book import RunBook
 from ml_backend.jobs.runs.graph import RunGraph
 from ml_backend.jobs.runs.run import ENDED, Run
 from ml_backend.labelstudio.client import connect
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.processes import free_port
 from ml_backend.services import Services
 from ml_backend.settings import ServiceSettings
@@ -120,12 +121,10 @@ class Bench:
             {"data": {"object": one}, "annotations": [{"result": result}]}
             for one, result in zip(objects, case.results, strict=True)
         ]
-        made: Any = self.client.projects.import_tasks(
-            id=project, request=cast(Any, body), return_task_ids=True
-        )
+        tasks = import_tasks(self.client, project, body)
         if connect:
             self.connect(project, case)
-        return project, [int(task) for task in made.task_ids]
+        return project, tasks
 
     def connect(self, project: int, case: Case) -> None:
         self._connect(project, {"model": case.model, **case.params})

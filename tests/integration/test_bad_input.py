@@ -20,6 +20,7 @@ from ml_backend.demo.projects import connect_backend, create_project
 from ml_backend.errors import TokenRefusedError
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.labelstudio.client import access_headers
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.services import Services
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
@@ -46,8 +47,7 @@ def add_task(bench: Bench, project: int, image: str) -> int:
         "value": {"x": 1, "y": 1, "width": 9, "height": 9, "rectanglelabels": ["3"]},
     }
     body = [{"data": {"image": image}, "annotations": [{"result": [region]}]}]
-    made = bench.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
-    return made.task_ids[0]
+    return import_tasks(bench.client, project, body)[0]
 
 
 def test_broken_images_are_named_and_stop_nothing(bench: Bench):

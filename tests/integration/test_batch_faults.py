@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from ml_backend.labelstudio.approval_marks import approval_version
 from ml_backend.labelstudio.approvals import approve
 from ml_backend.labelstudio.relabel.batches import find_relabel_projects
 from ml_backend.labelstudio.tasks import listing
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.services import Services
 from tests.integration.conftest import new_order, wait_for
@@ -47,8 +49,7 @@ def many(site: Site, count: int) -> tuple[int, tuple[int, ...]]:
     body: Any = [
         {"data": task.data, "annotations": [{"result": task.annotations[0]["result"]}]}
     ] * (count - 1)
-    site.client.projects.import_tasks(id=project, request=body)
-    return project, tuple(int(one.id) for one in listed(site, project))
+    return project, (first, *import_tasks(site.client, project, body))
 
 
 def listed(site: Site, project: int) -> list[Any]:
@@ -331,11 +332,7 @@ def test_events_of_others_pass_while_a_batch_goes_out(worker: Site):
     worker.proxy.clear()
     worker.proxy.add(COPIES, "call", action=lambda: worker.mailbox.pending.add(other, [task]))
     assert worker.acted(worker.act(project, "batch", tasks=ids)).said == "250 tasks sent"
-    pages = [
-        at
-        for at, said in enumerate(worker.proxy.requests)
-        if said.startswith("POST /api/projects") and said.endswith("/import")
-    ]
+    pages = [at for at, said in enumerate(worker.proxy.requests) if re.search(COPIES, said)]
     assert len(pages) == 2
     assert any(pages[0] < at < pages[1] for at in asked_of(worker, other))
 

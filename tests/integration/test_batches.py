@@ -16,6 +16,7 @@ from ml_backend.jobs.batches.take_back import held_answers
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.changes.reconcile import find_lost_events
 from ml_backend.jobs.project.outgoing import Outgoing
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.tasks.reader import read_project
 from ml_backend.labelstudio.webhooks import without_payload
 from ml_backend.labelstudio.writer import write_field
@@ -532,8 +533,7 @@ def test_a_batch_of_many_goes_out_and_comes_back_whole(bench, annotator):
     project, (first,) = bench.project("detection", [right(scenes(1, seed=70)[0])])
     task = bench.task(first)
     body = [{"data": task.data, "annotations": [{"result": task.annotations[0]["result"]}]}] * 99
-    bench.client.projects.import_tasks(id=project, request=body)
-    ids = tuple(int(one.id) for one in bench.client.tasks.list(project=project, page_size=1000))
+    ids = (first, *import_tasks(bench.client, project, body))
     bench.settle(project)
 
     sent = send(bench, project, tasks=ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 
 from ml_backend.commands.stack import Stack
 from ml_backend.demo.projects import CONFIGS, SampleTask, human_result
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.processes import free_port
 from ml_backend.services import Services
 from tests.integration.conftest import Bench
@@ -74,9 +74,9 @@ def of_storage(bench: Bench, url: str, samples: list[SampleTask]) -> tuple[int, 
         put(f"{url}/{BUCKET}/{name}", png(sample))
         data = {"image": f"s3://{BUCKET}/{name}"}
         body.append({"data": data, "annotations": [{"result": human_result("detection", sample)}]})
-    made: Any = bench.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
+    tasks = import_tasks(bench.client, project, body)
     bench._connect(project, {"model": "digits-detect.pt"})
-    return project, [int(task) for task in made.task_ids]
+    return project, tasks
 
 
 def test_images_in_a_bucket_are_analysed_shown_and_sent_out(

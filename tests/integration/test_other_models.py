@@ -8,6 +8,7 @@ from ml_backend.demo.projects import connect_backend, upload_images
 from ml_backend.labelstudio.client import access_headers
 from ml_backend.labelstudio.config import parse_config
 from ml_backend.labelstudio.regions.results import encode_choices
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from tests.hostile import HostileServer
 from tests.integration import label_types, standing_model
 from tests.integration.label_types import TASKS, WRONG, labels, of_boxes
@@ -123,7 +124,7 @@ def test_two_models_serve_two_tags_of_one_project(bench):
         }
         for n in range(3)
     ]
-    made = bench.client.projects.import_tasks(id=project, request=body, return_task_ids=True)
+    tasks = import_tasks(bench.client, project, body)
     connect_backend(bench.client, project, bench.stack.url, {})
     run = bench.analyze(project)
     assert run.state == "done", run
@@ -132,11 +133,11 @@ def test_two_models_serve_two_tags_of_one_project(bench):
         "digits-detect",
         "digits-classify",
     ]
-    for n, task in enumerate(made.task_ids):
+    for n, task in enumerate(tasks):
         (prediction,) = bench.predictions(task, version)
         kinds = [item["type"] for item in prediction.result]
         assert kinds.count("choices") == 1
         assert kinds.count("rectanglelabels") == len(drawn[n].label)
-    flags = {task: bench.task(task).data.get("relook_kind") for task in made.task_ids}
-    assert flags[made.task_ids[1]] is not None, flags
-    assert "labelled" in bench.task(made.task_ids[1]).data["relook_reason"]
+    flags = {task: bench.task(task).data.get("relook_kind") for task in tasks}
+    assert flags[tasks[1]] is not None, flags
+    assert "labelled" in bench.task(tasks[1]).data["relook_reason"]

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ml_backend.demo.projects import SampleTask
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import digit, one_missing, right, scenes, wrong_class
 
@@ -232,9 +233,7 @@ def test_two_control_tags_with_a_model_each(bench: Bench):
     result = annotation["result"]
     result[0]["value"]["rectanglelabels"] = [str((scene.label[0] + 5) % 10)]
     body = [{"data": bench.task(task).data, "annotations": [{"result": result}]}]
-    (both,) = bench.client.projects.import_tasks(
-        id=project, request=body, return_task_ids=True
-    ).task_ids
+    (both,) = import_tasks(bench.client, project, body)
     wait_for(lambda: bench.flag(both) == "needs-review", "the flag")
     pre_label = next(p for p in bench.predictions(both) if p.model_version != SUGGESTION)
     assert "+digits-classify@" in pre_label.model_version

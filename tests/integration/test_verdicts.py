@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from ml_backend.demo.projects import human_result, upload_images
 from ml_backend.jobs.project.work import ProjectWork
 from ml_backend.labelstudio.regions.results import digest
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION as SUGGESTION
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.tasks.verdicts import read_verdicts
 from ml_backend.marks import Mark
 from tests.integration.conftest import Bench, wait_for
@@ -103,10 +104,7 @@ def test_priorities_are_what_verdicts_have_taught(bench: Bench):
     (address,) = upload_images(bench.client, bench.server.url, project, [wrong.image])
     result = human_result("detection", wrong)
     body.append({"data": {"image": address}, "annotations": [{"result": result}]})
-    made: Any = bench.client.projects.import_tasks(
-        id=project, request=cast(Any, body), return_task_ids=True
-    )
-    *confirmed, _, task = made.task_ids
+    *confirmed, _, task = import_tasks(bench.client, project, body)
     verdicts = read_verdicts(bench.client, project, "relook")
     np.testing.assert_allclose(verdicts.score, [0.8] * 30, atol=1e-6)
     assert not verdicts.wrong.any()
@@ -141,26 +139,18 @@ def test_an_import_brings_flags_along_that_nobody_has_answered(bench: Bench):
     }
     data = [exported[0].data, exported[1].data | by_hand]
     target, _ = bench.project("detection", [right(other)])
-    made: Any = bench.client.projects.import_tasks(
-        id=target,
-        request=cast(
-            Any,
-            [
-                {"data": one, "annotations": [{"result": task.annotations[0]["result"]}]}
-                for one, task in zip(data, exported, strict=True)
-            ],
-        ),
-        return_task_ids=True,
-    )
-    for task, before in zip(made.task_ids, data, strict=True):
+    body = [
+        {"data": one, "annotations": [{"result": task.annotations[0]["result"]}]}
+        for one, task in zip(data, exported, strict=True)
+    ]
+    copies = import_tasks(bench.client, target, body)
+    for task, before in zip(copies, data, strict=True):
         mark = before["relook_seen"]
         wait_for(lambda t=task, m=mark: bench.task(t).data["relook_seen"] != m, "the first look")
     bench.settle(target)
-    assert [bench.flag(task) for task in made.task_ids] == ["needs-review"] * 2
+    assert [bench.flag(task) for task in copies] == ["needs-review"] * 2
     assert not len(read_verdicts(bench.client, target, "relook").kind)
-    for task in made.task_ids:
+    for task in copies:
         (annotation,) = bench.task(task).annotations
         bench.client.annotations.update(id=annotation["id"], result=annotation["result"])
-    wait_for(
-        lambda: [bench.flag(task) for task in made.task_ids] == ["confirmed"] * 2, "the verdicts"
-    )
+    wait_for(lambda: [bench.flag(task) for task in copies] == ["confirmed"] * 2, "the verdicts")

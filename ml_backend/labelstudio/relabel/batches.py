@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from label_studio_sdk import LabelStudio
@@ -16,6 +16,7 @@ from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.tasks.bodies import number
 from ml_backend.labelstudio.tasks.filters import condition, every
+from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.labelstudio.tasks.reader import OWN_FIELDS, Project, TaskPage, read_project
 from ml_backend.labelstudio.writer import set_model_version
@@ -184,7 +185,7 @@ def send_tasks(client: LabelStudio, target: int, tasks: Sequence[Mapping[str, An
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
     with explained(f"sending {len(tasks)} tasks to project {target}"):
-        client.projects.import_tasks(id=target, request=cast(Any, list(tasks)))
+        import_tasks(client, target, tasks)
         version = client.projects.get(id=target).model_version
     # Label Studio itself names one of the two that came with the first tasks; a version that
     # somebody chose for a project of their own stays.
