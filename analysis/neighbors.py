@@ -76,7 +76,8 @@ def knn(
 
     Returns:
         N rows. Distances are computed from the rows' differences, so equal rows are exactly 0
-        apart; equally near rows come in order of their number.
+        apart; equally near rows come in order of their number. Which of them are found, where
+        there are more than k, the processor's rounding decides.
 
     Raises:
         ValueError: naming the first row that is not finite, or so far off that a distance would
