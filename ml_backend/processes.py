@@ -54,6 +54,9 @@ def spare_loopback_the_proxy() -> None:
     """Have this process and its children ask no proxy for what is on this machine."""
     # Of the two spellings the small one counts.
     named = os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(",")
+    # Alone it stands for all there is; among others it means nothing.
+    if "*" in named:
+        return
     os.environ["no_proxy"] = ",".join(dict.fromkeys(filter(None, (*named, *_LOOPBACK))))
 
 

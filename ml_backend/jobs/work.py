@@ -87,6 +87,9 @@ def _of_current_run(job: Callable[[Run, int], None]) -> Callable[..., None]:
 
 def _note_failure(run: Run, stage: str, shard: int, error: BaseException) -> None:
     graph = services().graph
+    if not services().runs.is_at(run):
+        # Of an earlier attempt, or of a run that has ended: a later one does the shard.
+        return
     if is_lasting(error):
         graph.fail(run, str(error))
     elif tries_left():

@@ -28,10 +28,13 @@ from ml_backend.labelstudio.tasks import listing
 from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.writer import create_predictions
 from ml_backend.services import Services
+from tests.faulty_proxy import bare
 from tests.integration.conftest import new_order, wait_for
 from tests.integration.test_faults import (  # noqa: F401 - fixtures among them
     ANSWER,
+    IMPORT,
     Site,
+    predictions,
     send_all,
     site,
     suggested,
@@ -76,6 +79,22 @@ def answered(site: Site) -> tuple[int, list[int], dict[int, Any]]:
     for copy in sent.values():
         site.client.annotations.create(id=copy.id, result=suggested(copy))
     return project, [task for task in ids if task in sent], sent
+
+
+def test_copies_that_came_without_suggestion_are_sent_once_more(worker: Site):
+    """Label Studio lost what came with them, and the worker died before it sent that again."""
+    project, ids = many(worker, 3)
+    worker.proxy.add(COPIES, "change", action=bare)
+    fault = worker.proxy.add(IMPORT, "call", action=lambda: worker.workers.pop().kill())
+    action = worker.act(project, "batch", tasks=ids)
+    wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
+    (target,) = find_relabel_projects(worker.client, project)
+    for lost in predictions(worker, target):
+        worker.client.predictions.delete(id=lost.id)
+    worker.work()
+    assert worker.acted(action).said == "3 tasks sent"
+    assert copies(worker, project) == Counter(ids)
+    assert len(predictions(worker, target)) == 6
 
 
 @pytest.mark.parametrize("page", [1, 2])

@@ -145,8 +145,11 @@ def test_a_task_whose_kept_labels_are_lost_is_read_again(bench: Bench, analysed)
     project, ids = analysed
     services, tasks = Services(bench.settings), np.array(ids)
     services.store.tables.delete(named("labels", LABELS, project), tasks[4:5])
-    _, other = Comparison(OpenedProject.open(services, project)).compare(tasks, settled=False)
+    comparison = Comparison(OpenedProject.open(services, project))
+    _, other = comparison.compare(tasks, settled=False)
     assert tasks[other].tolist() == [ids[4]]
+    comparison.settle(tasks)
+    assert not comparison.settled(tasks)
 
 
 def test_a_task_that_is_added_or_deleted_is_seen(bench: Bench, analysed):

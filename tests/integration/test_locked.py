@@ -6,8 +6,6 @@ where the database is locked, and finds none. What reaches it here has lost them
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from pydantic import SecretStr
@@ -18,14 +16,11 @@ from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.relabel.batches import CURRENT_LABEL, send_tasks
 from ml_backend.settings import ServiceSettings
-from tests.faulty_proxy import FaultyProxy
+from tests.faulty_proxy import FaultyProxy, bare
 
 
 @pytest.fixture
 def proxy(label_studio: LabelStudioServer):
-    def bare(body):
-        return json.dumps([{"data": task["data"]} for task in json.loads(body)]).encode()
-
     with FaultyProxy(label_studio.port) as proxy:
         proxy.lost = proxy.add(r"POST .*/import\?.*return_task_ids", "change", action=bare)
         yield proxy

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from urllib.request import proxy_bypass
 
 import httpx
 import pytest
@@ -48,3 +49,10 @@ def test_no_proxy_is_asked_for_what_is_on_this_machine(monkeypatch, spelt):
     assert httpx.head(url).is_success
     assert os.environ["no_proxy"] == "inner.example,localhost,127.0.0.1,::1"
     server.shutdown()
+
+
+def test_who_asks_no_proxy_for_anything_still_asks_none(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "*")
+    spare_loopback_the_proxy()
+    assert proxy_bypass("inner.example")

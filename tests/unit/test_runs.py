@@ -236,8 +236,8 @@ def test_a_run_whose_place_another_took_is_no_whole_run(mailbox, book):
     assert begin_if_due(mailbox, 7)
 
 
-def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph):
-    run, tasks = book.open(7), np.arange(1, 5, dtype=np.int64)
+def test_what_a_run_rests_on_vanishes_only_after_its_end(mailbox, book, graph):
+    run, tasks = book.open(7, Selection("tasks 1", tasks=[1])), np.arange(1, 5, dtype=np.int64)
     checkpoints = graph.checkpoints(run)
     with mailbox.redis.pipeline() as pipe:
         checkpoints.keep_chosen(tasks, pipe)
@@ -249,22 +249,43 @@ def test_what_a_run_rests_on_is_kept_as_long_as_it_goes_on(mailbox, book, graph)
     checkpoints.give_up("predicting", 1)
     checkpoints.check_off("predicting", 2)
 
-    def left_s():
-        return {key: mailbox.redis.ttl(key) for key in kept}
+    def left_days():
+        keys = [key.decode() for key in mailbox.redis.keys(f"relook:run:{run.id}*")]
+        found = {key.removeprefix(f"relook:run:{run.id}"): mailbox.redis.ttl(key) for key in keys}
+        return {key: left / (24 * 3600) for key, left in found.items() if key != ":log"}
 
-    kept = mailbox.redis.keys(f"relook:run:{run.id}:*")
-    assert len(kept) == 6
-    day = 24 * 3600
-    for go_on in (lambda: checkpoints.check_off("scoring", 0), lambda: graph.retry(run.id)):
-        for key in kept:
-            mailbox.redis.expire(key, 60)
-        book.close(run.id, "cancelled")
-        go_on()
-        kept = mailbox.redis.keys(f"relook:run:{run.id}:*")
-        assert min(left_s().values()) > 6 * day
-    # The run itself outlives them.
-    assert mailbox.redis.ttl(f"relook:run:{run.id}") > 20 * day
+    assert len(left_days()) == 8
+    assert set(left_days().values()) == {-1 / (24 * 3600)}
+    book.close(run.id, "cancelled")
+    checkpoints.check_off("scoring", 0)
+    ended = left_days()
+    assert ended.pop("") == ended.pop(":over") == pytest.approx(30, abs=0.1)
+    assert ended.pop(":done:scoring") == pytest.approx(30, abs=0.1)
+    assert list(ended.values()) == pytest.approx([7] * 6, abs=0.1)
+    graph.retry(run.id)
+    assert set(left_days().values()) == {-1 / (24 * 3600)}
     assert checkpoints.waiting("predicting") == [0, 1]
+    book.open(7)
+    assert min(left_days().values()) > 6
+
+
+def test_what_a_run_that_is_gone_still_does_leaves_nothing(mailbox, book, graph):
+    run = book.open(7)
+    book.close(run.id, "cancelled")
+    mailbox.redis.delete(f"relook:run:{run.id}")
+    checkpoints = graph.checkpoints(run)
+    assert not checkpoints.check_off("predicting", 0, 3)
+    checkpoints.give_up("predicting", 1)
+    assert not mailbox.redis.keys(f"relook:run:{run.id}*")
+
+
+def test_a_run_that_is_taken_up_again_may_change_as_often_as_a_new_one(book, graph):
+    run = book.open(7)
+    for _ in range(3):
+        graph.begin_anew(book.read(run.id))
+    book.close(run.id, "failed")
+    graph.retry(run.id)
+    assert book.renew(book.read(run.id)) == 1
 
 
 def test_a_jobs_twin_that_comes_late_changes_nothing(book, graph):

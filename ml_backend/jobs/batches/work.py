@@ -48,6 +48,7 @@ from ml_backend.labelstudio.relabel.batches import (
     relabel_task,
     send_tasks,
     withdraw,
+    withdraw_bare,
 )
 from ml_backend.labelstudio.relabel.corrections import read_answered, read_relabelled
 from ml_backend.labelstudio.relabel.sent_tasks import read_batch
@@ -241,8 +242,10 @@ class Batches:
     def _begun(self, token: str, found: Iterable[int]) -> tuple[int, set[int]]:
         """Return where an order was begun, and what of it was sent, by a job that died since."""
         for target in found:
-            if sent := read_batch(self._client, target, self._source.id, f"{target}-{token}"):
-                return target, sent
+            batch = f"{target}-{token}"
+            if read_batch(self._client, target, self._source.id, batch):
+                withdraw_bare(self._client, target, batch)
+                return target, read_batch(self._client, target, self._source.id, batch)
         return 0, set()
 
     def _chosen(

@@ -148,7 +148,9 @@ class Comparison:
     def settled(self, tasks: NDArray[np.int64]) -> bool:
         """Whether all tasks are as they were when a run last ended with nothing left to say."""
         kept = self._store.get_arrays(self._id, _SETTLED)
-        return kept is not None and str(kept["digest"]) == self._digest(tasks)
+        same = kept is not None and str(kept["digest"]) == self._digest(tasks)
+        # A table that was lost by itself leaves how the tasks are as it was.
+        return same and bool(self._labels_kept(tasks).all())
 
     def unsettle(self) -> None:
         """Forget when nothing was left to say: something is said now, maybe not of all tasks."""

@@ -17,12 +17,15 @@ from redis.client import Pipeline
 from ml_backend.errors import RunError
 from ml_backend.jobs.queues import clock
 from ml_backend.jobs.runs import scripts
+from ml_backend.jobs.runs.checkpoints import PARTS
 from ml_backend.jobs.runs.run import ENDED, STAGES, Run
 from ml_backend.labelstudio.tasks.selection import Selection
 
 __all__ = ["RunBook"]
 
 _KEPT_S: Final = 30 * 24 * 3600
+#: Within which a run that was cut short can be taken up where it stopped.
+_STEPS_KEPT_S: Final = 7 * 24 * 3600
 _MOST_RUNS: Final = 50
 _MOST_ERRORS: Final = 1000
 _MOST_LINES: Final = 200
@@ -59,9 +62,8 @@ class RunBook:
         }
         with self._redis.pipeline() as pipe:
             pipe.hset(_run(run), mapping=cast(Any, fields))
-            pipe.expire(_run(run), _KEPT_S)
             if over:
-                pipe.set(_over(run), json.dumps(asdict(over)), ex=_KEPT_S)
+                pipe.set(_over(run), json.dumps(asdict(over)))
             self._make_current(pipe, run, project, now)
             pipe.execute()
         return self.read(run)
@@ -83,7 +85,10 @@ class RunBook:
             pipe.multi()
             pipe.hset(_run(run), mapping=cast(Any, fields))
             pipe.hincrby(_run(run), "attempt", 1)
+            pipe.hdel(_run(run), "renewed")
             pipe.delete(_errors(run))
+            for part in _ENDED_KEPT_S:
+                pipe.persist(_run(run) + part)
             self._make_current(pipe, run, found.project, now)
 
         self._redis.transaction(take_up, _run(run))
@@ -124,12 +129,12 @@ class RunBook:
         Returns:
             false when the run has gone on or ended; nothing is written then.
         """
-        began, there = [run.state, run.stage, str(run.attempt)], False
+        began = [run.state.encode(), run.stage.encode(), str(run.attempt).encode()]
+        there = False
 
         def exchange(pipe: Pipeline) -> None:
             nonlocal there
-            said = cast(list[bytes], pipe.hmget(_run(run.id), "state", "stage", "attempt"))
-            there = [one.decode() for one in said] == began
+            there = pipe.hmget(_run(run.id), "state", "stage", "attempt") == began
             pipe.multi()
             if there:
                 write(pipe)
@@ -257,17 +262,23 @@ class RunBook:
         self._redis.expire(_errors(run), _KEPT_S)
 
     def _end(self, run: str, state: str, connection: redis.Redis) -> object:
-        keys, args = [_run(run), _OPEN, _WHOLE], (" ".join(ENDED), state, self.now(), run)
-        return self._close(keys, args, client=connection)
+        keys, kept = [_run(run), _OPEN, _WHOLE], json.dumps(_ENDED_KEPT_S)
+        return self._close(keys, [" ".join(ENDED), state, self.now(), run, kept], client=connection)
 
     def _make_current(self, pipe: Pipeline, run: str, project: int, now: float) -> None:
         keys = [_run_of(project), _OPEN, _runs_of(project)]
-        self._take_place(keys, [run, _MOST_RUNS, " ".join(ENDED), now, _run("")], client=pipe)
+        kept = json.dumps(_ENDED_KEPT_S)
+        self._take_place(keys, [run, _MOST_RUNS, " ".join(ENDED), now, _run(""), kept], client=pipe)
 
     def _current(self, project: int) -> str:
         return (cast(bytes | None, self._redis.get(_run_of(project))) or b"").decode()
 
 
+#: What is kept of a run, and for how long after its end.
+_ENDED_KEPT_S: Final = {
+    **{"": _KEPT_S, ":over": _KEPT_S},
+    **{f":{part}": _STEPS_KEPT_S for part in PARTS},
+}
 _OPEN: Final = "relook:runs-open"
 _WHOLE: Final = "relook:whole-runs"
 

@@ -10,26 +10,22 @@ import redis
 from numpy.typing import NDArray
 from redis.client import Pipeline
 
-__all__ = ["SHARDED", "Checkpoints"]
+from ml_backend.jobs.runs import scripts
+
+__all__ = ["PARTS", "SHARDED", "Checkpoints"]
 
 #: Stages of one job per shard; the others are one job.
 SHARDED: Final = ("predicting", "scoring")
 
-#: Within which a run that was cut short can be taken up where it stopped.
-_KEPT_S: Final = 7 * 24 * 3600
+#: What is kept of a run here, each under a key of its own.
+PARTS: Final = (
+    "tasks",
+    "chosen",
+    *(f"{kind}:{stage}" for kind in ("shards", "done", "lost") for stage in SHARDED),
+)
 #: Task ids under one key.
 _PIECE: Final = 1 << 16
 _BYTES: Final = np.dtype(np.int64).itemsize
-
-#: A shard counts once, however often its job is run. A run that goes on keeps all that it rests on:
-#: without its tasks it would seem to be done.
-_CHECK_OFF: Final = """
-if redis.call('SADD', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('HINCRBY', KEYS[2], 'done', ARGV[2])
-redis.call('HINCRBY', KEYS[2], 'flagged', ARGV[3])
-for at = 3, #KEYS do redis.call('EXPIRE', KEYS[at], ARGV[4]) end
-return 1
-"""
 
 
 class Checkpoints:
@@ -43,7 +39,7 @@ class Checkpoints:
     def __init__(self, connection: redis.Redis, run: str) -> None:
         self._redis = connection
         self._run = run
-        self._check_off = connection.register_script(_CHECK_OFF)
+        self._check_off = connection.register_script(scripts.CHECK_OFF)
 
     def keep_all(self, tasks: NDArray[np.int64], pipe: Pipeline) -> None:
         """Keep the ids of all tasks of the project, ascending. A run keeps them to its end."""
@@ -62,7 +58,7 @@ class Checkpoints:
 
     def drop(self) -> None:
         """Forget all of the run."""
-        self._redis.delete(*self._every())
+        self._redis.delete(*map(self._key, PARTS))
 
     def known(self) -> bool:
         """Whether the run's tasks are kept; those of a project without tasks never are."""
@@ -70,7 +66,7 @@ class Checkpoints:
 
     def forget(self, pipe: Pipeline) -> None:
         """Forget what the stages have to do, and what of it is done."""
-        pipe.delete(*self._of_stages())
+        pipe.delete(*(self._key(part) for part in PARTS if part not in ("tasks", "chosen")))
 
     def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]], pipe: Pipeline) -> None:
         """Keep what a stage has to do, shard number to task ids; forget what it did before."""
@@ -110,8 +106,8 @@ class Checkpoints:
             tasks: how many tasks were done.
             flagged: how many of them need review.
         """
-        keys = [self._key("done", stage), self._key(), *self._every()]
-        return bool(self._check_off(keys=keys, args=[shard, tasks, flagged, _KEPT_S]))
+        keys = [self._key("done", stage), self._key()]
+        return bool(self._check_off(keys=keys, args=[shard, tasks, flagged]))
 
     def is_done(self, stage: str, shard: int) -> bool:
         """Whether a shard is checked off."""
@@ -124,9 +120,8 @@ class Checkpoints:
 
     def give_up(self, stage: str, shard: int) -> None:
         """Note that a shard is given up: the others go on, and a retry of the run takes it up."""
-        self._redis.sadd(self._key("lost", stage), shard)
-        self._redis.expire(self._key("lost", stage), _KEPT_S)
-        self.check_off(stage, shard)
+        keys = [self._key("done", stage), self._key(), self._key("lost", stage)]
+        self._check_off(keys=keys, args=[shard, 0, 0])
 
     def any_lost(self) -> bool:
         """Whether a shard was given up."""
@@ -141,16 +136,7 @@ class Checkpoints:
                 first = first or stage
                 self._redis.sdiffstore(done, [done, lost])
                 self._redis.delete(lost)
-        for key in self._every():
-            self._redis.expire(key, _KEPT_S)
         return first
-
-    def _every(self) -> list[str]:
-        return [self._key("tasks"), self._key("chosen"), *self._of_stages()]
-
-    def _of_stages(self) -> list[str]:
-        kinds = ("shards", "done", "lost")
-        return [self._key(kind, stage) for kind in kinds for stage in SHARDED]
 
     def _key(self, *parts: str) -> str:
         return ":".join(("relook:run", self._run, *parts))
@@ -160,4 +146,3 @@ def _keep(pipe: Pipeline, key: str, kept: Mapping[str, bytes]) -> None:
     pipe.delete(key)
     if kept:
         pipe.hset(key, mapping=cast(Any, kept))
-        pipe.expire(key, _KEPT_S)

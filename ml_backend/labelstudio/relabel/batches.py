@@ -31,6 +31,7 @@ __all__ = [
     "send_tasks",
     "sources_of",
     "withdraw",
+    "withdraw_bare",
 ]
 
 
@@ -202,6 +203,20 @@ def read_untouched(client: LabelStudio, target: int, batch: str) -> list[int]:
     with explained(f"reading batch {batch} of project {target}"):
         found = list_tasks(client, target, "id", *_untouched(batch))
         return [int(task.id) for task in found]
+
+
+def withdraw_bare(client: LabelStudio, target: int, batch: str) -> None:
+    """Delete tasks of a batch that came without label and suggestion, to be sent once more.
+
+    What sent them died before it sent those, see ``import_tasks``.
+
+    Raises:
+        LabelStudioError: when Label Studio cannot be reached or refuses.
+    """
+    with explained(f"reading batch {batch} of project {target}"):
+        none = condition("total_predictions", "Number", 0)
+        found = list_tasks(client, target, "id", *_untouched(batch), none)
+    withdraw(client, target, batch, [int(task.id) for task in found])
 
 
 def withdraw(client: LabelStudio, target: int, batch: str, tasks: Sequence[int]) -> None:
