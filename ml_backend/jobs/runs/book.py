@@ -262,13 +262,13 @@ class RunBook:
         self._redis.expire(_errors(run), _KEPT_S)
 
     def _end(self, run: str, state: str, connection: redis.Redis) -> object:
-        keys, kept = [_run(run), _OPEN, _WHOLE], json.dumps(_ENDED_KEPT_S)
-        return self._close(keys, [" ".join(ENDED), state, self.now(), run, kept], client=connection)
+        keys, args = [_run(run), _OPEN, _WHOLE], (" ".join(ENDED), state, self.now(), run, _LET_GO)
+        return self._close(keys, args, client=connection)
 
     def _make_current(self, pipe: Pipeline, run: str, project: int, now: float) -> None:
         keys = [_run_of(project), _OPEN, _runs_of(project)]
-        kept = json.dumps(_ENDED_KEPT_S)
-        self._take_place(keys, [run, _MOST_RUNS, " ".join(ENDED), now, _run(""), kept], client=pipe)
+        args = (run, _MOST_RUNS, " ".join(ENDED), now, _run(""), _LET_GO)
+        self._take_place(keys, args, client=pipe)
 
     def _current(self, project: int) -> str:
         return (cast(bytes | None, self._redis.get(_run_of(project))) or b"").decode()
@@ -279,6 +279,7 @@ _ENDED_KEPT_S: Final = {
     **{"": _KEPT_S, ":over": _KEPT_S},
     **{f":{part}": _STEPS_KEPT_S for part in PARTS},
 }
+_LET_GO: Final = json.dumps(_ENDED_KEPT_S)
 _OPEN: Final = "relook:runs-open"
 _WHOLE: Final = "relook:whole-runs"
 

@@ -17,12 +17,11 @@ __all__ = ["PARTS", "SHARDED", "Checkpoints"]
 #: Stages of one job per shard; the others are one job.
 SHARDED: Final = ("predicting", "scoring")
 
-#: What is kept of a run here, each under a key of its own.
-PARTS: Final = (
-    "tasks",
-    "chosen",
-    *(f"{kind}:{stage}" for kind in ("shards", "done", "lost") for stage in SHARDED),
+_OF_STAGES: Final = tuple(
+    f"{kind}:{stage}" for kind in ("shards", "done", "lost") for stage in SHARDED
 )
+#: What is kept of a run here, each under a key of its own.
+PARTS: Final = ("tasks", "chosen", *_OF_STAGES)
 #: Task ids under one key.
 _PIECE: Final = 1 << 16
 _BYTES: Final = np.dtype(np.int64).itemsize
@@ -66,7 +65,7 @@ class Checkpoints:
 
     def forget(self, pipe: Pipeline) -> None:
         """Forget what the stages have to do, and what of it is done."""
-        pipe.delete(*(self._key(part) for part in PARTS if part not in ("tasks", "chosen")))
+        pipe.delete(*map(self._key, _OF_STAGES))
 
     def keep(self, stage: str, shards: Mapping[int, NDArray[np.int64]], pipe: Pipeline) -> None:
         """Keep what a stage has to do, shard number to task ids; forget what it did before."""

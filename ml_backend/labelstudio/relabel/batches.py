@@ -194,14 +194,16 @@ def send_tasks(client: LabelStudio, target: int, tasks: Sequence[Mapping[str, An
         set_model_version(client, target, SUGGESTION_VERSION)
 
 
-def read_untouched(client: LabelStudio, target: int, batch: str) -> list[int]:
-    """Return the tasks of a batch that hold no work of anybody.
+def read_untouched(
+    client: LabelStudio, target: int, batch: str, *also: dict[str, Any]
+) -> list[int]:
+    """Return the tasks of a batch that hold no work of anybody, and of which all else is true.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
     with explained(f"reading batch {batch} of project {target}"):
-        found = list_tasks(client, target, "id", *_untouched(batch))
+        found = list_tasks(client, target, "id", *_untouched(batch), *also)
         return [int(task.id) for task in found]
 
 
@@ -213,10 +215,8 @@ def withdraw_bare(client: LabelStudio, target: int, batch: str) -> None:
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
     """
-    with explained(f"reading batch {batch} of project {target}"):
-        none = condition("total_predictions", "Number", 0)
-        found = list_tasks(client, target, "id", *_untouched(batch), none)
-    withdraw(client, target, batch, [int(task.id) for task in found])
+    bare = read_untouched(client, target, batch, condition("total_predictions", "Number", 0))
+    withdraw(client, target, batch, bare)
 
 
 def withdraw(client: LabelStudio, target: int, batch: str, tasks: Sequence[int]) -> None:
