@@ -24,6 +24,8 @@ def test_a_wrong_setting_is_refused_in_the_dialog_by_name(bench: Bench, page: Pa
     page.get_by_text("Edit", exact=True).click()
     settings, save = page.locator("[name=extra_params]"), page.get_by_text("Validate and Save")
     expect(settings).to_have_value(json.dumps(MODEL), timeout=PATIENCE_MS)
+    # 50 ms after it has opened, the form fills in once more what it was opened with.
+    page.evaluate("new Promise((done) => setTimeout(done, 100))")
     settings.fill(json.dumps({**MODEL, "review_shar": 0.05}))
     save.click()
     said = page.get_by_text("did you mean 'review_share'")

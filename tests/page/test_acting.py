@@ -288,6 +288,25 @@ def test_all_of_it_by_keyboard(bench):
     expect(line).to_have_attribute("aria-rowindex", count)
 
 
+ASKED_AND_LEFT = """async () => {
+    const settled = async () => { for (let i = 0; i < 20; i++) await null; };
+    const grid = document.getElementById("grid");
+    grid.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true }));
+    await settled();
+    const dialog = document.querySelector("dialog");
+    const asked = dialog?.open && dialog.contains(document.activeElement);
+    dialog?.querySelector(".button").click();
+    await settled();
+    return [asked, document.querySelector("dialog"), document.activeElement.id];
+}"""
+
+
+def test_a_question_has_the_keys_and_gives_them_back_before_the_next_frame(bench):
+    bench.review()
+    bench.page.keyboard.press("g")
+    assert bench.page.evaluate(ASKED_AND_LEFT) == [True, None, "grid"]
+
+
 def test_what_is_not_shown_any_more_is_not_flagged(bench):
     bench.review("kind=mislabelled")
     page = bench.page

@@ -1,7 +1,7 @@
 /** A question over the page; Escape and the backdrop answer no. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 interface DialogProps {
   title: string;
@@ -11,11 +11,13 @@ interface DialogProps {
 
 export function Dialog({ title, close, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    element.current?.showModal();
-    // Whoever opened it goes on where they were.
-    return () => before instanceof HTMLElement && before.focus();
+  // In the layout, for a key typed before the next frame would be the page's: in front of a
+  // question, or for nobody after it.
+  useLayoutEffect(() => {
+    const dialog = element.current;
+    dialog?.showModal();
+    // Closed before it leaves, it gives the focus back to where it was.
+    return () => dialog?.close();
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: by key, Escape does the same.
