@@ -32,7 +32,6 @@ from tests.faulty_proxy import bare
 from tests.integration.conftest import new_order, wait_for
 from tests.integration.test_faults import (  # noqa: F401 - fixtures among them
     ANSWER,
-    IMPORT,
     Site,
     predictions,
     send_all,
@@ -82,15 +81,19 @@ def answered(site: Site) -> tuple[int, list[int], dict[int, Any]]:
 
 
 def test_copies_that_came_without_suggestion_are_sent_once_more(worker: Site):
-    """Label Studio lost what came with them, and the worker died before it sent that again."""
+    """Label Studio lost what came with them, and the worker died before it took them out."""
+
+    def lost(body: bytes) -> bytes:
+        worker.workers.pop().kill()
+        return bare(body)
+
     project, ids = many(worker, 3)
-    worker.proxy.add(COPIES, "change", action=bare)
-    fault = worker.proxy.add(IMPORT, "call", action=lambda: worker.workers.pop().kill())
+    fault = worker.proxy.add(COPIES, "change", action=lost)
     action = worker.act(project, "batch", tasks=ids)
     wait_for(lambda: fault.met and not worker.workers, "the worker's end", 180)
     (target,) = find_relabel_projects(worker.client, project)
-    for lost in predictions(worker, target):
-        worker.client.predictions.delete(id=lost.id)
+    wait_for(lambda: len(listed(worker, target)) == 3, "the bare copies")
+    assert predictions(worker, target) == []
     worker.work()
     assert worker.acted(action).said == "3 tasks sent"
     assert copies(worker, project) == Counter(ids)

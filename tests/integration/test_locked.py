@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from ml_backend.demo.labelstudio import LabelStudioServer
 from ml_backend.demo.projects import CONFIGS, SampleTask, create_project
+from ml_backend.errors import LabelStudioError
 from ml_backend.labelstudio.client import connect
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.relabel.batches import CURRENT_LABEL, send_tasks
@@ -32,29 +33,61 @@ def client(label_studio: LabelStudioServer, proxy):
     return connect(ServiceSettings(LABEL_STUDIO_URL=proxy.url, LABEL_STUDIO_API_KEY=key))
 
 
+VERSIONS = sorted((SUGGESTION_VERSION, CURRENT_LABEL))
+SCORES = [("a", 0.25), ("b", 0.5)]
+COPIES = [
+    {
+        "data": {"image": f"/data/{name}.png", "name": name},
+        "predictions": [
+            {"model_version": version, "result": [], "score": score} for version in VERSIONS
+        ],
+    }
+    for name, score in SCORES
+]
+
+
+def new_project(client):
+    return int(client.projects.create(title="Locked", label_config=CONFIGS["detection"]).id)
+
+
+def tasks_of(client, project):
+    return list(client.tasks.list(project=project, fields="all"))
+
+
 def test_copies_keep_their_predictions(client, proxy):
-    project = int(client.projects.create(title="Locked", label_config=CONFIGS["detection"]).id)
-    versions = (SUGGESTION_VERSION, CURRENT_LABEL)
-    tasks = [
-        {
-            "data": {"image": f"/data/{name}.png", "name": name},
-            "predictions": [
-                {"model_version": version, "result": [], "score": score} for version in versions
-            ],
-        }
-        for name, score in (("a", 0.25), ("b", 0.5))
-    ]
-    send_tasks(client, project, tasks)
+    project = new_project(client)
+    send_tasks(client, project, COPIES)
     assert proxy.lost.met == 1
-    found = {task.data["name"]: task for task in client.tasks.list(project=project, fields="all")}
-    said = {
-        name: sorted((one.model_version, one.score) for one in task.predictions)
-        for name, task in found.items()
-    }
-    assert said == {
-        name: sorted((version, score) for version in versions)
-        for name, score in (("a", 0.25), ("b", 0.5))
-    }
+    said = [
+        (task.data["name"], sorted((one.model_version, one.score) for one in task.predictions))
+        for task in sorted(tasks_of(client, project), key=lambda task: task.id)
+    ]
+    assert said == [(name, [(one, score) for one in VERSIONS]) for name, score in SCORES]
+
+
+def test_copies_that_are_lost_each_time_are_said_and_none_stays(client, proxy):
+    project = new_project(client)
+    proxy.lost.times = 9
+    with pytest.raises(LabelStudioError, match=r"2 tasks into project \d+ 3 times.*PostgreSQL"):
+        send_tasks(client, project, COPIES)
+    assert proxy.lost.met == 3
+    assert tasks_of(client, project) == []
+
+
+def test_what_somebody_is_at_already_stays(client, proxy):
+    project = new_project(client)
+    seen = []
+
+    def at_once():
+        first = min(task.id for task in tasks_of(client, project))
+        client.annotations.create(id=first, result=[])
+        seen.append(first)
+
+    proxy.add(r"POST /api/dm/actions.*id=delete_tasks", "call", action=at_once)
+    send_tasks(client, project, COPIES)
+    found = {task.id: task for task in tasks_of(client, project)}
+    assert len(found) == 3
+    assert len(found[seen[0]].annotations) == 1
 
 
 def test_a_demo_keeps_its_labels(client, proxy):

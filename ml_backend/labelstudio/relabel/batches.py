@@ -16,7 +16,7 @@ from ml_backend.labelstudio.client import explained
 from ml_backend.labelstudio.regions.suggestions import SUGGESTION_VERSION
 from ml_backend.labelstudio.tasks.bodies import number
 from ml_backend.labelstudio.tasks.filters import condition, every
-from ml_backend.labelstudio.tasks.importing import import_tasks
+from ml_backend.labelstudio.tasks.importing import UNTOUCHED, import_tasks
 from ml_backend.labelstudio.tasks.listing import list_tasks
 from ml_backend.labelstudio.tasks.reader import OWN_FIELDS, Project, TaskPage, read_project
 from ml_backend.labelstudio.writer import set_model_version
@@ -210,7 +210,7 @@ def read_untouched(
 def withdraw_bare(client: LabelStudio, target: int, batch: str) -> None:
     """Delete tasks of a batch that came without label and suggestion, to be sent once more.
 
-    What sent them died before it sent those, see ``import_tasks``.
+    What sent them died before it imported them once more, see ``import_tasks``.
 
     Raises:
         LabelStudioError: when Label Studio cannot be reached or refuses.
@@ -251,12 +251,7 @@ def readable(value: Any, project: int) -> Any:
 
 
 def _untouched(batch: str) -> list[dict[str, Any]]:
-    return [
-        condition("data.relook_sent_batch", "String", batch),
-        condition("total_annotations", "Number", 0),
-        condition("cancelled_annotations", "Number", 0),
-        condition("draft_exists", "Boolean", False),
-    ]
+    return [condition("data.relook_sent_batch", "String", batch), *UNTOUCHED]
 
 
 def _mark(source: int) -> str:
