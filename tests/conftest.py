@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long something takes is measured in benchmarks/, never in a test.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# How long something takes is measured in benchmarks/, never in a test. What is drawn is the same
+# each time: `make fuzz` looks for what nobody has met.
+settings.register_profile(
+    "relook", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("relook")
 
 #: They take minutes, so they begin first: which begins last is waited for while others idle.
 _LONG = (
