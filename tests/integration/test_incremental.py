@@ -18,7 +18,7 @@ from ml_backend.labelstudio.tasks.filters import condition, either, every
 from ml_backend.services import Services
 from ml_backend.storage.store import LABELS
 from ml_backend.storage.tables import named
-from tests.integration.conftest import Bench
+from tests.integration.conftest import Bench, wait_for
 from tests.integration.samples import right, scenes, wrong_class
 from tests.integration.test_cli import relook
 from tests.integration.test_runs import pat, without_events
@@ -109,6 +109,13 @@ def delete_predictions(bench: Bench, task: int) -> None:
         project=project,
         selected_items={"all": False, "included": [task]},
     )
+
+    def held() -> int:
+        listed = bench.client.tasks.list(project=project, fields="task_only")
+        return {one.id: one.total_predictions for one in listed}[task]
+
+    # A run sees it by Label Studio's own count, which once stood still: one was gone, and counted.
+    wait_for(lambda: held() == 0, "Label Studio's count of the predictions")
 
 
 @pytest.mark.parametrize("change", [relabel, unlabel, skip, change_data, delete_predictions])
