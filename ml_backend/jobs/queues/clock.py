@@ -6,9 +6,10 @@ by that of another. An hour's difference would be an hour's delay, or none where
 
 from __future__ import annotations
 
+import signal
 import time
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import redis
 from rq.job import Job, Retry
@@ -19,6 +20,8 @@ from ml_backend.jobs.queues.pulse import LAPSE_S
 from ml_backend.jobs.queues.stopping import ToldToStop
 
 __all__ = ["SteadyJob", "SteadyScheduler", "after", "now"]
+
+_ENDING: Final = {signal.SIGTERM, signal.SIGINT}
 
 
 def now(connection: redis.Redis) -> float:
@@ -62,10 +65,26 @@ class SteadyScheduler(RQScheduler):
         self._hold()
         return taken
 
+    def start(self) -> Any:
+        """Begin, in a process of its own.
+
+        Told to end before it listens, it would hear it as the worker, and its worker would wait
+        for its end for ever. So it hears of it once it listens.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            return super().start()  # type: ignore[no-untyped-call]  # RQ's
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
     def heartbeat(self) -> None:
         """Give a sign of life."""
         super().heartbeat()  # type: ignore[no-untyped-call]  # RQ's
         self._hold()
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # RQ's
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     def _hold(self) -> None:
         # RQ's own minute is a constant.
