@@ -36,14 +36,13 @@ def clearable(page: TaskPage, stays: NDArray[np.bool_], ours: Collection[str]) -
         stays, and would lose the link, and where somebody has begun a draft.
     """
     standing = page.standing
-    clear = np.ones(len(page), dtype=np.bool_)
+    holds = np.bincount(standing.task, minlength=len(page))
+    clear: NDArray[np.bool_] = page.counted == holds
     clear[standing.task[~np.isin(standing.version, list(ours))]] = False
     staying = set(standing.id[stays].tolist())
-    holds = np.bincount(standing.task, minlength=len(page))
     for row, task in enumerate(page.inputs.body):
         parents = {one.get("parent_prediction") for one in parts(task, "annotations")}
-        known = task.get("total_predictions") == holds[row]
-        clear[row] &= known and not task.get("draft_exists") and not parents & staying
+        clear[row] &= not task.get("draft_exists") and not parents & staying
     return clear
 
 

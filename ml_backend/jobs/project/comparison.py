@@ -179,7 +179,9 @@ class Comparison:
             priority: float32 (T,), the priority that it was told where it was told one.
             flagged: bool (T,), which of them need review.
         """
-        holds = np.bincount(page.standing.task, minlength=len(page)) + more
+        # A count that is wrong stays so until predictions are imported.
+        stand = np.bincount(page.standing.task, minlength=len(page))
+        holds = np.where(more != 0, stand + more, page.counted)
         setup = np.full(len(page), self._opened.setup)
         looks = Looks(page.id, page.stamp, setup, holds, said, priority, flagged)
         self._looks.put(self._id, looks.take(~np.isin(page.id, list(bad))))

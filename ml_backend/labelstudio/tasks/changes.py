@@ -26,6 +26,10 @@ __all__ = [
 _FIELDS: Final = "id,updated_at"
 _STATE_FIELDS: Final = _FIELDS + ",total_predictions"
 _STATE: Final = np.dtype([("task", np.int64), ("stamp", np.int64), ("holds", np.int64)])
+_EMPTIED: Final = (
+    condition("total_predictions", "Number", 0, "greater"),
+    condition("predictions_model_versions", "String", value=True, operator="empty"),
+)
 
 
 def last_change(client: LabelStudio, project: int) -> str:
@@ -62,8 +66,8 @@ class TaskStates:
     Attributes:
         task: int64 (T,), task ids, ascending.
         stamp: int64 (T,), when Label Studio last saw them change, microseconds since 1970.
-        holds: int64 (T,), how many predictions they hold: those that are deleted or imported many
-            at once leave no stamp.
+        holds: int64 (T,), how many predictions they hold by Label Studio's count: those that are
+            deleted or imported many at once leave no stamp.
     """
 
     task: NDArray[np.int64]
@@ -75,6 +79,9 @@ def read_states(
     client: LabelStudio, project: int, between: Callable[[], None] = lambda: None
 ) -> TaskStates:
     """List all tasks of a project with the state of each.
+
+    Since it last deleted a project, Label Studio 1.23 may count no prediction that is deleted (its
+    signals stay switched off). So it is asked which tasks hold none whatever it counts.
 
     Args:
         client: a signed-in client.
@@ -92,4 +99,6 @@ def read_states(
             ),
             dtype=_STATE,
         )
+        emptied = [task.id for task in list_tasks(client, project, "id", *_EMPTIED)]
+    rows["holds"][np.isin(rows["task"], emptied)] = 0
     return TaskStates(*(np.ascontiguousarray(rows[name]) for name in ("task", "stamp", "holds")))

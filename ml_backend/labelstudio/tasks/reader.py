@@ -156,6 +156,14 @@ class TaskPage:
         drafts = (body.get("draft_exists") for body in self.inputs.body)
         return np.fromiter(map(bool, drafts), dtype=np.bool_)
 
+    @property
+    def counted(self) -> NDArray[np.int64]:
+        """How many predictions Label Studio counts where any stand, int64 (T,)."""
+        counts = np.zeros(len(self), dtype=np.int64)
+        for row in np.unique(self.standing.task):
+            counts[row] = self.inputs.body[row].get("total_predictions") or 0
+        return counts
+
     def said(self, name: str) -> NDArray[np.str_]:
         """Return one of ``own`` as texts, str (T,): "" where there is none, or no text."""
         return np.array([_text(value) for value in self.own[name]], dtype=np.str_)
