@@ -307,6 +307,41 @@ def test_a_question_has_the_keys_and_gives_them_back_before_the_next_frame(bench
     assert bench.page.evaluate(ASKED_AND_LEFT) == [True, None, "grid"]
 
 
+def test_a_key_that_is_held_down_acts_once(bench):
+    bench.review("kind=missing")
+    page = bench.page
+    page.keyboard.press("g")
+    # As a keyboard sends it that is held down.
+    for _ in range(5):
+        page.keyboard.down("f")
+    page.keyboard.up("f")
+    expect(page.locator(".toast-done")).to_have_count(1)
+    assert len(bench.server.asked) == 1
+    tile = page.locator(".tile-at")
+    first = tile.get_attribute("id")
+    for _ in range(3):
+        page.keyboard.down("j")
+    page.keyboard.up("j")
+    expect(tile).not_to_have_attribute("id", str(first))
+
+
+def test_text_marked_to_beyond_the_edge_leaves_the_question_open(bench):
+    bench.review("kind=missing")
+    page, dialog = bench.page, bench.page.get_by_role("dialog")
+    page.get_by_role("button", name="Tag…").click()
+    field = dialog.get_by_label("Tag", exact=True)
+    field.fill("blurred")
+    box = field.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(5, box["y"], steps=5)
+    page.mouse.up()
+    expect(field).to_have_value("blurred")
+    page.mouse.click(5, box["y"])
+    expect(dialog).to_have_count(0)
+
+
 def test_what_is_not_shown_any_more_is_not_flagged(bench):
     bench.review("kind=mislabelled")
     page = bench.page

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.page.data import FLAGS
+from tests.page.stand_in import RUNS, TOKEN
 from tests.page.test_looking import expect_count
 
 SEEN = "value => {Object.defineProperty(document, 'visibilityState', {value, configurable: true});\
@@ -279,3 +280,56 @@ def test_who_could_not_sign_out_is_told(bench):
     page.unroute("**/api/session")
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator("input[type=password]")).to_be_visible()
+
+
+def test_who_signs_in_finds_what_the_address_searches_for(bench):
+    page = bench.page
+    page.context.clear_cookies()
+    bench.open("q=149")
+    # Longer than a search waits for the next letter.
+    page.wait_for_timeout(700)
+    page.fill("input[type=password]", TOKEN)
+    page.click("button[type=submit]")
+    expect(page.locator(".action-target strong")).to_contain_text("match")
+    expect(page.locator(".tile img").first).to_be_visible()
+
+
+def test_a_run_that_ended_unheard_is_not_shown_as_under_way(bench):
+    page, server = bench.page, bench.server
+    ended = RUNS[1]
+    server.runs = [{**ended, "state": "running", "ended": 0.0}]
+    bench.open("room=activity")
+    cancel = page.locator(".run").nth(1).get_by_role("button", name="Cancel")
+    expect(cancel).to_have_count(1)
+    page.evaluate(SEEN, "hidden")
+    # Later ones are told when it is heard again; this one is listed.
+    server.runs = []
+    page.evaluate(SEEN, "visible")
+    expect(cancel).to_have_count(0)
+    expect(page.locator(".run")).to_have_count(len(RUNS))
+
+
+def test_a_wish_that_is_granted_elsewhere_moves_nothing_here(bench):
+    page, held = bench.page, list[Route]()
+    wishes = re.compile("/api/projects/1/runs$")
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(wishes, hold)
+    bench.open("room=activity")
+    analyse = page.get_by_role("button", name="Analyse the project")
+    analyse.click()
+    # Pressed again, it would be a second run.
+    analyse.click()
+    page.locator(".home").click()
+    expect(page.locator(".project-card").first).to_be_visible()
+    assert len(held) == 1
+    with page.expect_response(wishes):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    expect(page.locator(".project-card").first).to_be_visible()
+    assert "room" not in page.url

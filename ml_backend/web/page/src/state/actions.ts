@@ -248,13 +248,14 @@ async function begin(request: ActionRequest, total: number, begun?: () => void):
 }
 
 export async function takeBack(action: ActionState): Promise<void> {
+  const id = projectId.peek();
   dismissed.delete(action.id);
   noteAction({ ...action, state: "undoing", done: 0, ended: 0, undoable: false, said: "" });
   try {
     await client.undo(action.id);
   } catch (error) {
     noteSignedOut(error);
-    noteAction({ ...action, said: (error as Error).message });
+    if (projectId.peek() === id) noteAction({ ...action, said: (error as Error).message });
   }
 }
 

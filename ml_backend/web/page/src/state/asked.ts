@@ -7,6 +7,7 @@ import { keyOf } from "../core/selection";
 import { controlName, round } from "./control";
 import { current, type Loading, loader } from "./loading";
 import { projectId, view } from "./route";
+import { session } from "./session";
 
 const SIMILAR = 60;
 const SEARCH_PAUSE_MS = 250;
@@ -49,9 +50,10 @@ function asked<T>(
   return { value: made.value, answer, stand, again };
 }
 
+// Who signs in asks anew; the other questions wait for the project's tags by themselves.
 const searchedFor = computed(() => {
-  const text = view.value.filters.search;
-  return projectId.value === null || text === "" ? null : JSON.stringify([projectId.value, text]);
+  const [id, text] = [projectId.value, view.value.filters.search];
+  return id === null || !session.value || text === "" ? null : JSON.stringify([id, text]);
 });
 
 /** Tasks that a text was found in. */

@@ -68,6 +68,8 @@ function listen(id: number): () => void {
       wait = FIRST_WAIT_MS;
       connected.value = true;
       if (heard === id) {
+        // Only the newest runs are told anew: others have ended since, or the list knows them.
+        liveRuns.value = new Map();
         tryAgain();
         changed();
       }

@@ -22,19 +22,29 @@ export function noteRun(run: Run): void {
   liveRuns.value = new Map(liveRuns.peek()).set(run.id, run);
 }
 
-/** Whether it was done. */
-async function attempt(work: Promise<Run>): Promise<boolean> {
+/** The project of a wish that has no answer yet: until then it is pressed in vain. */
+let wished: number | null = null;
+
+/** Whether it was done, and its project is still the open one. */
+async function attempt(wish: (project: number) => Promise<Run>): Promise<boolean> {
+  const id = projectId.peek();
+  if (id === null || id === wished) return false;
+  wished = id;
   try {
-    noteRun(await work);
+    const run = await wish(id);
+    if (projectId.peek() !== id) return false;
+    noteRun(run);
     refused.value = "";
     return true;
   } catch (error) {
     noteSignedOut(error);
-    refused.value = (error as Error).message;
+    if (projectId.peek() === id) refused.value = (error as Error).message;
     return false;
+  } finally {
+    if (wished === id) wished = null;
   }
 }
 
-export const startRun = () => attempt(client.startRun(projectId.peek() as number));
+export const startRun = () => attempt(client.startRun);
 export const changeRun = (run: Run, how: "cancel" | "retry") =>
-  attempt(client.changeRun(run.id, how));
+  attempt(() => client.changeRun(run.id, how));

@@ -164,6 +164,10 @@ function Runs() {
 function RunItem({ run }: { run: Run }) {
   const ended = !isUnderWay(run);
   const errors = Object.entries(run.errors);
+  // Each of the two takes the other's place: a double click would undo itself.
+  const change = (how: "cancel" | "retry") => (event: MouseEvent) => {
+    if (event.detail < 2) void changeRun(run, how);
+  };
   return (
     <li class="run">
       <div class="run-head">
@@ -176,12 +180,12 @@ function RunItem({ run }: { run: Run }) {
         </span>
         <span class="top-gap" />
         {!ended && mayChange.value && (
-          <button type="button" class="button" onClick={() => void changeRun(run, "cancel")}>
+          <button type="button" class="button" onClick={change("cancel")}>
             Cancel
           </button>
         )}
         {ended && (run.state !== "done" || errors.length > 0) && mayChange.value && (
-          <button type="button" class="button" onClick={() => void changeRun(run, "retry")}>
+          <button type="button" class="button" onClick={change("retry")}>
             <Icon name="retry" /> Retry
           </button>
         )}

@@ -11,6 +11,7 @@ interface DialogProps {
 
 export function Dialog({ title, close, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
+  const pressed = useRef<EventTarget | null>(null);
   // In the layout, for a key typed before the next frame would be the page's: in front of a
   // question, or for nobody after it.
   useLayoutEffect(() => {
@@ -26,8 +27,12 @@ export function Dialog({ title, close, children }: DialogProps) {
       class="dialog"
       aria-labelledby="dialog-title"
       onCancel={close}
-      onClick={(event) => {
-        if (event.target === element.current) close();
+      onPointerDown={(event) => {
+        pressed.current = event.target;
+      }}
+      onClick={({ target, currentTarget }) => {
+        // Text that is marked to beyond the edge is let go over the backdrop too.
+        if (target === currentTarget && pressed.current === target) close();
       }}
     >
       <div class="dialog-body">

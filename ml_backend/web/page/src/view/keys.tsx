@@ -117,12 +117,17 @@ function stepBack(): boolean {
   return true;
 }
 
+const MOVES = new Set(["j", "k"]);
+
 export function useKeys(): void {
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (isTyping(event.target)) return;
-      if (act(keyName(event))) event.preventDefault();
+      const key = keyName(event);
+      // Held down, a key moves on and on, but acts once.
+      if (event.repeat && !MOVES.has(key)) return;
+      if (act(key)) event.preventDefault();
     };
     addEventListener("keydown", listen);
     return () => removeEventListener("keydown", listen);
