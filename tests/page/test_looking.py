@@ -572,13 +572,19 @@ def test_both_ways_of_drawing_draw_the_same(new_page, stand_in):
 
 #: How many pixels of the plot have ink, and their middle.
 INKED = """async () => {
-  const canvas = document.querySelector('#plot canvas');
+  const plot = document.querySelector('#plot');
   const copy = document.createElement('canvas');
-  [copy.width, copy.height] = [canvas.width, canvas.height];
   const context = copy.getContext('2d');
-  document.querySelector('[aria-label="See everything"]').click();
-  await new Promise(requestAnimationFrame);
-  context.drawImage(canvas, 0, 0);
+  const draw = async () => {
+    document.querySelector('[aria-label="See everything"]').click();
+    await new Promise(requestAnimationFrame);
+    const canvas = plot.querySelector('canvas');
+    [copy.width, copy.height] = [canvas.width, canvas.height];
+    context.drawImage(canvas, 0, 0);
+    return plot.dataset.share === '1.000';
+  };
+  // Where drawing takes long, a part of the points is drawn first.
+  while (!(await draw())) await new Promise(done => setTimeout(done, 50));
   const { data } = context.getImageData(0, 0, copy.width, copy.height);
   let [count, x, y] = [0, 0, 0];
   for (let i = 0; i < data.length; i += 4) {

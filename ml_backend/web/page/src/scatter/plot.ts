@@ -230,6 +230,8 @@ export class Plot {
       this.hover(at);
       return;
     }
+    // Let go where nobody heard of it, as in a menu that came up.
+    if (event.pointerType === "mouse" && event.buttons === 0) return this.cancel(event);
     this.pointers.set(event.pointerId, at);
     this.left ||= Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) >= CLICK;
     if (this.pointers.size === 2) this.pinch(event.pointerId, before, at);

@@ -16,10 +16,10 @@ import { plural } from "../core/format";
 import { shownOf, tasksOf } from "../core/points";
 import { type Item, keyOf } from "../core/selection";
 import { unanswered } from "./asked";
-import { readProject } from "./control";
+import { controlName, readProject } from "./control";
 import { focused } from "./focus";
 import { answer, areaIsStale, control, currentData, mayChange, part } from "./project";
-import { changeView, projectId, view } from "./route";
+import { changeView, projectId, room, view } from "./route";
 import { noteSignedOut, session } from "./session";
 
 export const FLAGGED = "needs-review";
@@ -181,8 +181,13 @@ effect(() => {
   void projectId.value;
   actions.value = [];
   dismissed.clear();
-  question.value = null;
   taken = new Set();
+});
+
+effect(() => {
+  // It was asked about what is not seen any longer, under another tag its regions are others.
+  void [projectId.value, room.value, controlName.value, part.value];
+  question.value = null;
 });
 
 /** Show an action as it stands; false for what is no news. */

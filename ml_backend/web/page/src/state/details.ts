@@ -28,9 +28,11 @@ effect(() => {
 
 export function detailOf(task: number): Signal<Detail> {
   const known = kept.get(task);
-  if (known) return known;
-  const made = signal<Detail>("loading");
+  const made = known ?? signal<Detail>("loading");
+  // Who is looked at is the last to go.
+  kept.delete(task);
   kept.set(task, made);
+  if (known) return known;
   if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value as number);
   wanted.push(task);
   gather();
@@ -39,7 +41,7 @@ export function detailOf(task: number): Signal<Detail> {
 
 /** Look at tasks again; what is shown of them stays until the answer is there. */
 export function refreshDetails(): void {
-  wanted = [...new Set([...wanted, ...kept.keys()])].slice(-MOST_AT_ONCE * 4);
+  wanted = [...kept.keys()].slice(-MOST_AT_ONCE * 4);
   for (const task of kept.keys()) if (!wanted.includes(task)) kept.delete(task);
   gather();
 }

@@ -36,7 +36,7 @@ document.addEventListener("visibilitychange", () => {
   visible.value = document.visibilityState === "visible";
 });
 
-/** The project that was listened to before: of what happened since, nothing was heard. */
+/** The project that was fetched and not listened to: of what happened since, nothing was heard. */
 let heard: number | null = null;
 
 effect(() => {
@@ -47,6 +47,8 @@ effect(() => {
 
 effect(() => {
   const id = projectId.value;
+  // What is fetched before it is seen for the first time may be old by then.
+  if (!visible.value) heard = id;
   // A browser has six connections to a host, for all of its tabs.
   if (id === null || !session.value || !visible.value) return;
   return listen(id);
@@ -77,6 +79,7 @@ function listen(id: number): () => void {
     };
     made.onerror = () => {
       connected.value = false;
+      heard = id;
       // A browser goes on by itself, but not after an answer that is a refusal.
       if (made.readyState !== EventSource.CLOSED) return;
       retry = setTimeout(() => void again(), wait * (0.75 + Math.random() / 2));

@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Points } from "../core/points";
 import type { How, Item } from "../core/selection";
 import { controlName, part } from "./control";
-import { answer } from "./project";
+import { answer, currentData } from "./project";
 import { projectId, view } from "./route";
 
 /** The item under the keyboard's cursor in the grid, and the row where it was seen last. */
@@ -24,7 +24,8 @@ export const place = computed(() => {
   return focused.value < 0 ? -1 : (answer.value?.rows.indexOf(focused.value) ?? -1);
 });
 
-const asked = computed(() => {
+/** What the rows answer to: filters, order, area, and what they are of. */
+export const asked = computed(() => {
   const { filters, sort, area, similar, cell } = view.value;
   const of = [projectId.value, controlName.value, part.value];
   return JSON.stringify([of, filters, sort, area, similar, cell]);
@@ -37,7 +38,11 @@ effect(() => {
 /** Where the cursor goes on once its sample has left: where it was, while the same is asked for. */
 export const placeToStart = (): number => (last.asked === asked.peek() ? last.place : 0);
 
+/** Grows as the cursor is moved: its place changes also when others change the points. */
+export const moves = signal(0);
+
 export function focusRow({ task, region }: Points, row: number): void {
+  moves.value = moves.peek() + 1;
   cursor.value = row < 0 ? null : { item: [task[row], region[row]], row };
 }
 
@@ -52,6 +57,11 @@ function rowOf({ task, region }: Points, item: Item, before: number): number {
 
 /** Row under the pointer, wherever it is shown. */
 export const hovered = signal(-1);
+effect(() => {
+  // Of other points, a row is another item.
+  void currentData.value?.points;
+  hovered.value = -1;
+});
 
 /** Row that the map marks: of pointer and cursor, where the later one went. */
 export const marked = signal(-1);

@@ -4,7 +4,7 @@ import { effect, signal } from "@preact/signals";
 import * as client from "../api/client";
 import type { Run } from "../api/contract";
 import { projectLoader } from "./loading";
-import { projectId } from "./route";
+import { projectId, room } from "./route";
 import { noteSignedOut } from "./session";
 
 export const runs = projectLoader<Run[]>();
@@ -14,7 +14,7 @@ export const liveRuns = signal<ReadonlyMap<string, Run>>(new Map());
 export const refused = signal("");
 
 effect(() => {
-  void projectId.value;
+  void [projectId.value, room.value];
   refused.value = "";
 });
 
@@ -22,29 +22,30 @@ export function noteRun(run: Run): void {
   liveRuns.value = new Map(liveRuns.peek()).set(run.id, run);
 }
 
-/** The project of a wish that has no answer yet: until then it is pressed in vain. */
-let wished: number | null = null;
+/** What has no answer yet, by the run that it is wished of: pressed again, it is wished in vain. */
+const wished = new Set<string>();
 
 /** Whether it was done, and its project is still the open one. */
-async function attempt(wish: (project: number) => Promise<Run>): Promise<boolean> {
+async function attempt(of: string, wish: (project: number) => Promise<Run>): Promise<boolean> {
   const id = projectId.peek();
-  if (id === null || id === wished) return false;
-  wished = id;
+  const name = `${id} ${of}`;
+  if (id === null || wished.has(name)) return false;
+  wished.add(name);
+  refused.value = "";
   try {
     const run = await wish(id);
     if (projectId.peek() !== id) return false;
     noteRun(run);
-    refused.value = "";
     return true;
   } catch (error) {
     noteSignedOut(error);
     if (projectId.peek() === id) refused.value = (error as Error).message;
     return false;
   } finally {
-    if (wished === id) wished = null;
+    wished.delete(name);
   }
 }
 
-export const startRun = () => attempt(client.startRun);
+export const startRun = () => attempt("a new one", client.startRun);
 export const changeRun = (run: Run, how: "cancel" | "retry") =>
-  attempt(() => client.changeRun(run.id, how));
+  attempt(run.id, () => client.changeRun(run.id, how));

@@ -1,6 +1,6 @@
 /** What Relook is doing and has done: runs, batches, annotators. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Counted } from "../api/client";
 import * as client from "../api/client";
 import type { ActionState, AnnotatorReport, Batch, Run } from "../api/contract";
@@ -26,26 +26,29 @@ const MOST_RUNS = 12;
 
 const fetchRuns = (id: number) => void runs.load(() => client.runs(id));
 const fetchActions = (id: number) => void past.load(() => client.actions(id));
-const fetchBatches = (id: number) => void batches.load(() => client.batches(id, true));
-const countBatches = (id: number) => void batches.load(() => client.batches(id, false));
-const fetchAnnotators = (id: number) => void annotators.load(() => client.annotators(id, true));
-const countAnnotators = (id: number) => void annotators.load(() => client.annotators(id, false));
+const fetchBatches = (id: number) => batches.load(() => client.batches(id, true));
+const countBatches = (id: number) => batches.load(() => client.batches(id, false));
+const fetchAnnotators = (id: number) => annotators.load(() => client.annotators(id, true));
+const countAnnotators = (id: number) => annotators.load(() => client.annotators(id, false));
+
+/** How many actions had ended, here or in another room, when batches were last counted. */
+let counted = 0;
 
 export function Activity() {
   const id = projectId.value as number;
   const ended = acted.value;
-  const before = useRef(ended);
   useEffect(() => {
     fetchRuns(id);
     fetchActions(id);
-    fetchBatches(id);
   }, [id, news.value]);
   useEffect(() => {
-    if (ended !== before.current) countBatches(id);
-    before.current = ended;
-  }, [id, ended]);
+    void (ended === counted ? fetchBatches(id) : countBatches(id));
+    counted = ended;
+  }, [id, ended, news.value]);
   // It reads every labelled task: again for who asks, not whenever something has changed.
-  useEffect(() => fetchAnnotators(id), [id]);
+  useEffect(() => {
+    void fetchAnnotators(id);
+  }, [id]);
   return (
     <main class="page">
       <div class="cards cards-one">
@@ -55,7 +58,7 @@ export function Activity() {
         <Card title="Relabel batches">
           <Loaded from={batches} fetch={fetchBatches}>
             {(counted) => (
-              <Again from={batches} counted={counted} count={countBatches}>
+              <Again counted={counted} count={countBatches}>
                 <Batches found={counted.found} />
               </Again>
             )}
@@ -69,7 +72,7 @@ export function Activity() {
         <Card title="Annotators">
           <Loaded from={annotators} fetch={fetchAnnotators}>
             {(counted) => (
-              <Again from={annotators} counted={counted} count={countAnnotators}>
+              <Again counted={counted} count={countAnnotators}>
                 <Annotators found={counted.found} />
               </Again>
             )}
@@ -82,7 +85,7 @@ export function Activity() {
 
 interface LoadedProps<T> {
   from: Loader<T>;
-  fetch: (id: number) => void;
+  fetch: (id: number) => unknown;
   children: (found: T) => preact.ComponentChildren;
 }
 
@@ -103,25 +106,25 @@ function Loaded<T>({ from, fetch, children }: LoadedProps<T>) {
 }
 
 interface AgainProps<T> {
-  from: Loader<Counted<T>>;
   counted: Counted<T>;
-  count: (id: number) => void;
+  count: (id: number) => Promise<void>;
   children: preact.ComponentChildren;
 }
 
-function Again<T>({ from, counted, count: countAgain, children }: AgainProps<T>) {
-  const counting = from.value.value.state === "loading";
+function Again<T>({ counted, count: countAgain, children }: AgainProps<T>) {
+  // What is counted by itself takes the focus from nobody.
+  const [counting, setCounting] = useState(false);
+  const asked = async () => {
+    setCounting(true);
+    await countAgain(projectId.value as number);
+    setCounting(false);
+  };
   return (
     <>
       {children}
       <p class="hint">
         {`Counted ${when(counted.at)} `}
-        <button
-          type="button"
-          class="button"
-          disabled={counting}
-          onClick={() => countAgain(projectId.value as number)}
-        >
+        <button type="button" class="button" disabled={counting} onClick={() => void asked()}>
           <Icon name="retry" /> {counting ? "Counting…" : "Count again"}
         </button>
       </p>

@@ -5,7 +5,7 @@ import type { Batch } from "../api/contract";
 import { count, plural } from "../core/format";
 import { performOnBatches } from "../state/actions";
 import { mayChange } from "../state/project";
-import { projectId } from "../state/route";
+import { projectId, room } from "../state/route";
 import { Answers, Dialog } from "./dialog";
 import { Table } from "./table";
 
@@ -28,7 +28,7 @@ const TITLES = ["Batch", ...BATCH_COLUMNS.map(([, title]) => title)];
 const asked = signal<Batch | null>(null);
 
 effect(() => {
-  void projectId.value;
+  void [projectId.value, room.value];
   asked.value = null;
 });
 

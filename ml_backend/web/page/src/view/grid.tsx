@@ -2,7 +2,16 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { MOST_PX, type Place, placeOf, scrolled } from "../core/tall_list";
-import { focused, focusRow, place, placeToStart, TILE_PX, tile } from "../state/focus";
+import {
+  asked,
+  focused,
+  focusRow,
+  moves,
+  place,
+  placeToStart,
+  TILE_PX,
+  tile,
+} from "../state/focus";
 import { answer } from "../state/project";
 import { gridKey } from "./grid_keys";
 import { Tile } from "./tile";
@@ -54,7 +63,8 @@ export function Grid() {
     if (element.scrollTop !== next.scroll) element.scrollTop = next.scroll;
   };
 
-  // The cursor stays in sight.
+  // The cursor is brought into sight where the reader is at work, not under one who has read on
+  // while others change what there is.
   const at = place.value;
   useEffect(() => {
     const element = box.current;
@@ -64,7 +74,7 @@ export function Grid() {
     const top = Math.floor(at / columns) * line;
     if (top < edge) goTo(top);
     else if (top + line > edge + clientHeight) goTo(top + line + GAP - clientHeight);
-  }, [at, columns, line]);
+  }, [moves.value, asked.value, at >= 0, columns, line]);
 
   if (!now) return null;
   const first = Math.max(0, Math.floor(seen.top / line) - MARGIN_LINES);

@@ -1,10 +1,11 @@
 /** The projects that the person may see. */
 
+import { computed, effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as client from "../api/client";
 import type { ProjectSummary } from "../api/contract";
 import { plural } from "../core/format";
-import { loader } from "../state/loading";
+import { current, loader } from "../state/loading";
 import { openProject, projectPath } from "../state/route";
 import { session } from "../state/session";
 import { Empty, Failed, Waiting } from "./states";
@@ -12,6 +13,13 @@ import { TopBar } from "./top_bar";
 
 const projects = loader<ProjectSummary[]>();
 const fetchProjects = () => void projects.load(client.projects);
+
+const who = computed(() => session.value?.user.id);
+effect(() => {
+  // Others may see others.
+  void who.value;
+  projects.clear();
+});
 
 export function ProjectList() {
   useEffect(fetchProjects, []);
@@ -31,8 +39,9 @@ function List() {
   if (now.state === "failed") {
     return <Failed title="No projects could be read" message={now.message} retry={fetchProjects} />;
   }
-  if (now.state !== "ready") return <Waiting title="Reading projects" />;
-  if (now.value.length === 0) {
+  const found = current(now);
+  if (found === null) return <Waiting title="Reading projects" />;
+  if (found.length === 0) {
     return (
       <Empty title="No project is connected">
         Connect Relook in a project of{" "}
@@ -45,7 +54,7 @@ function List() {
   }
   return (
     <ul class="projects">
-      {now.value.map((one) => (
+      {found.map((one) => (
         <li key={one.id}>
           <a
             class="project-card"
