@@ -317,6 +317,10 @@ def test_a_key_that_is_held_down_acts_once(bench):
     page.keyboard.up("f")
     expect(page.locator(".toast-done")).to_have_count(1)
     assert len(bench.server.asked) == 1
+    for _ in range(4):
+        page.keyboard.down("Space")
+    page.keyboard.up("Space")
+    expect(page.locator(".tile[aria-selected=true]")).to_have_count(1)
     tile = page.locator(".tile-at")
     first = tile.get_attribute("id")
     for _ in range(3):

@@ -22,5 +22,5 @@ export function gridKey(event: KeyboardEvent, now: Answer, columns: number, line
     step(now, by);
     const row = focused.peek();
     if (event.shiftKey && row >= 0 && !now.picked.has(row)) toggleRow(now, row);
-  } else if (itemKey(event.key, now)) event.preventDefault();
+  } else if (itemKey(event, now)) event.preventDefault();
 }

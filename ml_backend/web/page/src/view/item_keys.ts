@@ -29,12 +29,12 @@ export function step(now: Answer, by: number): void {
   focusRow(now.data.points, rows[Math.min(Math.max(onward, 0), rows.length - 1)] ?? -1);
 }
 
-/** Where a button has the focus, these two are its own. */
-export function itemKey(key: string, now: Answer): boolean {
+/** Where a button has the focus, these two are its own. Held down, they act once. */
+export function itemKey({ key, repeat }: KeyboardEvent, now: Answer): boolean {
   const row = focused.peek();
-  if (row < 0) return false;
+  if (row < 0 || (key !== " " && key !== "Enter")) return false;
+  if (repeat) return true;
   if (key === " ") toggleRow(now, row);
-  else if (key === "Enter") openTask(now.data.points.task[row]);
-  else return false;
+  else openTask(now.data.points.task[row]);
   return true;
 }

@@ -240,6 +240,6 @@ function plotKey(event: KeyboardEvent, plot: Plot): void {
   else if (key === "-") plot.zoom(1 / 1.4);
   else if (key === "0") plot.reset();
   else if (key === "v") drawArea(plot.sight(), areaHow.peek());
-  else if (!now || !itemKey(key, now)) return;
+  else if (!now || !itemKey(event, now)) return;
   event.preventDefault();
 }
