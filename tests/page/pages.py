@@ -16,6 +16,27 @@ PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
+def until(page: Page, what: str, met: Callable[[], object]) -> None:
+    """Wait for what no locator can tell."""
+    for _ in range(PATIENCE_MS // 100):
+        if met():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{what} did not happen within {PATIENCE_MS // 1000} s")
+
+
+def at_rest(page: Page, look: Callable[[], float]) -> float:
+    """Wait until a thing moves no more, and return where it is."""
+    seen = [look()]
+
+    def rests() -> bool:
+        seen.append(look())
+        return all(one == seen[-1] for one in seen[-4:-1])
+
+    until(page, "an end of the movement", rests)
+    return seen[-1]
+
+
 @contextmanager
 def watched_pages(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
     """Give a maker of pages, each with a context of its own; at the end, none may have erred.

@@ -52,6 +52,7 @@ class StandIn:
         ended: the newest action that has ended, as each page is told when it opens.
         unknown: of how many approved tasks nobody knows whether they are outliers.
         runs: the newest runs, as each page is told when it opens.
+        pause: seconds between two signs of an action's progress.
         tasks_of_2: how many tasks project 2 has.
         batches: the relabel batches.
         controls: the control tags of the projects; all have the points of the first.
@@ -69,6 +70,7 @@ class StandIn:
         self.ended: dict[str, Any] = {}
         self.unknown = 0
         self.runs: list[dict[str, Any]] = []
+        self.pause = 0.1
         self.tasks_of_2 = 12
         self.controls = [DIGIT]
         self.batches = [dict(one) for one in BATCHES]
@@ -292,7 +294,7 @@ class StandIn:
         }
         for done in range(0, len(ids), max(len(ids) // 4, 1)):
             self.tell("action", {**said, "state": "doing", "done": done, "undoable": False})
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(self.pause)
         self.before[action] = self.project.flag.copy()
         rows = np.array(ids) - 1
         flags = {"flag": "needs-review", "clear": "", "approve": "confirmed"}

@@ -107,6 +107,7 @@ def test_a_key_takes_back_what_was_done_last(bench):
 
 
 def test_beginnings_and_ends_are_said_and_no_progress(bench):
+    bench.server.pause = 1.0
     bench.review("kind=missing")
     page = bench.page
     count = int(bench.said().split()[0])

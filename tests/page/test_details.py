@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.page.conftest import Bench, sign_in
 from tests.page.data import detail
+from tests.page.pages import until
 
 
 def mislabelled(bench: Bench) -> tuple[int, str, list[str]]:
@@ -162,9 +163,8 @@ def test_the_map_marks_where_pointer_or_cursor_went_last(bench):
         x, y = bench.place(row)
         at = [pytest.approx(x - plot["x"], abs=1), pytest.approx(y - plot["y"], abs=1)]
         circle = page.locator(".mark-at")
-        expect(circle).to_be_attached()
-        page.wait_for_timeout(100)
-        assert circle.evaluate("one => [one.cx.baseVal.value, one.cy.baseVal.value]") == at
+        place = "one => [one.cx.baseVal.value, one.cy.baseVal.value]"
+        until(page, "the mark's move", lambda: circle.evaluate(place) == at)
 
     page.locator("#tile-3").hover()
     expect_mark_at(3)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.page.conftest import Bench, sign_in
-from tests.page.pages import watched_pages
+from tests.page.pages import at_rest, until, watched_pages
 from tests.page.stand_in import serving
 
 
@@ -22,9 +22,8 @@ def test_a_slow_press_chooses_the_tile_under_it(bench):
     grid = page.locator("#grid")
     page.mouse.move(*middle(grid))
     page.mouse.wheel(0, 2000)
-    while grid.evaluate("grid => grid.scrollTop") < 1900:
-        page.wait_for_timeout(50)
-    page.wait_for_timeout(300)
+    until(page, "the scrolling", lambda: grid.evaluate("grid => grid.scrollTop") > 1900)
+    at_rest(page, lambda: grid.evaluate("grid => grid.scrollTop"))
     # Two lines lie above what is seen, and of the third a part.
     tile = page.locator(".tile").nth(3 * int(grid.get_attribute("aria-colcount")))
     name, top = tile.get_attribute("id"), grid.evaluate("grid => grid.scrollTop")
@@ -53,8 +52,9 @@ def test_very_many_samples_are_reached_one_by_one(browser):
         page.mouse.move(*middle(grid))
         y = middle(last)[1]
         page.mouse.wheel(0, -100)
-        page.wait_for_timeout(500)
-        assert middle(last)[1] == pytest.approx(y + 100, abs=1)
+        moved = pytest.approx(y + 100, abs=1)
+        until(page, "the scrolling", lambda: middle(last)[1] == moved)
+        assert at_rest(page, lambda: middle(last)[1]) == moved
         page.keyboard.press("ArrowUp")
         page.keyboard.press("ArrowUp")
         expect(page.locator(f"#tile-{many - 3}")).to_be_in_viewport(ratio=1)

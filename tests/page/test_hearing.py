@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.page.data import FLAGS
+from tests.page.pages import until
 from tests.page.stand_in import RUNS, TOKEN
 from tests.page.test_looking import expect_count
 
@@ -22,11 +23,7 @@ def test_a_hidden_page_leaves_its_connection_and_catches_up(bench):
     assert len(server.listeners) == 1
     page.evaluate(SEEN, "hidden")
     expect(page.locator(".offline")).to_have_count(0)
-    for _ in range(40):
-        if not server.listeners:
-            break
-        page.wait_for_timeout(100)
-    assert server.listeners == []
+    until(page, "an end of the connection", lambda: not server.listeners)
     server.project.flag[:500] = FLAGS.index("confirmed")
     server.cache.clear()
     page.evaluate(SEEN, "visible")
@@ -43,10 +40,7 @@ def test_points_are_fetched_one_at_a_time_and_an_outage_takes_none_away(bench):
         page.wait_for_timeout(1500)
     assert len(held) == 1
     held[0].continue_()
-    for _ in range(40):
-        if len(held) > 1:
-            break
-        page.wait_for_timeout(100)
+    until(page, "another question", lambda: len(held) > 1)
     held[1].fulfill(status=500, body="{}")
     page.wait_for_timeout(1500)
     assert len(held) == 2
@@ -135,11 +129,7 @@ def test_a_refused_connection_is_opened_anew(bench):
     page.route("**/events", refuse)
     bench.review()
     expect(page.locator(".offline")).to_be_visible()
-    for _ in range(100):
-        if len(refusals) > 1:
-            break
-        page.wait_for_timeout(100)
-    assert len(refusals) > 1
+    until(page, "another try", lambda: len(refusals) > 1)
     page.unroute("**/events")
     expect(page.locator(".offline")).to_have_count(0)
     assert len(bench.server.listeners) == 1
@@ -325,6 +315,7 @@ def test_a_wish_that_is_granted_elsewhere_moves_nothing_here(bench):
     analyse.click()
     # Pressed again, it would be a second run.
     analyse.click()
+    until(page, "the wish", lambda: held)
     page.locator(".home").click()
     expect(page.locator(".project-card").first).to_be_visible()
     assert len(held) == 1

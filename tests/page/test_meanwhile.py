@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import Route, expect
 
 from tests.page.data import FLAGS
+from tests.page.pages import until
 from tests.page.test_hearing import SEEN
 
 TOP = "grid => grid.scrollTop"
@@ -110,8 +111,8 @@ def test_what_is_counted_by_itself_takes_nobodys_focus(bench):
     again.focus()
     held = list[Route]()
     page.route(re.compile("/batches"), lambda route: held.append(route))  # noqa: PLW0108 - theirs
-    with page.expect_request(re.compile("/batches")):
-        bench.server._changed()
+    bench.server._changed()
+    until(page, "another count", lambda: held)
     page.wait_for_timeout(200)
     expect(again).to_be_focused()
     expect(again).to_be_enabled()
