@@ -171,10 +171,10 @@ class Bench:
 
         def still() -> bool:
             # A job on its way from the queue to its worker is nowhere to be seen.
-            for _ in range(3):
+            for _ in range(6):
                 if not all(map(self.idle, projects)):
                     return False
-                time.sleep(0.05)
+                time.sleep(0.1)
             return True
 
         wait_for(still, "an idle queue", timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,19 @@ class Person:
     """
 
     def __init__(self, client: LabelStudio, url: str, name: str) -> None:
-        invite = httpx.get(f"{url}/api/invite", headers=access_headers(client)).json()
+        address = f"{url}/api/invite"
+        invite = httpx.get(address, headers=access_headers(client), timeout=60).json()["invite_url"]
         self.session = httpx.Client(base_url=url, follow_redirects=True, timeout=120)
-        page = self.session.get(invite["invite_url"]).text
+        self._headers = {"Referer": url}
+        self._sign_up(invite, name)
+        if not (known := self.session.get("/api/current-user/whoami")).is_success:
+            # A first try of the same test has taken the name.
+            self._sign_up(invite, f"{name}-{secrets.token_hex(3)}")
+            known = self.session.get("/api/current-user/whoami")
+        self.id = int(known.json()["id"])
+
+    def _sign_up(self, invite: str, name: str) -> None:
+        page = self.session.get(invite).text
         found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         assert found is not None, "Label Studio's sign-up page has no CSRF token"
         form = {
@@ -45,9 +56,7 @@ class Person:
             "password": f"only-for-tests-{name}",
             "allow_newsletters": "",
         }
-        self._headers = {"Referer": url}
-        self.session.post(invite["invite_url"], data=form, headers=self._headers).raise_for_status()
-        self.id = int(self.session.get("/api/current-user/whoami").json()["id"])
+        self.session.post(invite, data=form, headers=self._headers).raise_for_status()
 
     def opens(self, address: str) -> int:
         """Open an address; return the status."""
@@ -101,8 +110,8 @@ class Person:
 
 def access_of(url: str, token: str) -> dict[str, str]:
     """Return the headers that a personal access token buys."""
-    bought = httpx.post(f"{url}/api/token/refresh/", json={"refresh": token}).raise_for_status()
-    return {"Authorization": f"Bearer {bought.json()['access']}"}
+    bought = httpx.post(f"{url}/api/token/refresh/", json={"refresh": token}, timeout=60)
+    return {"Authorization": f"Bearer {bought.raise_for_status().json()['access']}"}
 
 
 def stranger(bench: Bench, name: str) -> str:

@@ -241,7 +241,7 @@ def test_a_gone_project_ends_its_run(bench: Bench):
 def test_a_newer_run_takes_the_place_of_one_under_way(bench: Bench):
     project, _ = bench.project("detection", [right(scene) for scene in scenes(3, seed=34)])
     older, newer = bench.graph.start(project), bench.graph.start(project)
-    wait_for(lambda: bench.runs.read(newer.id).state == "done", "the newer run's end")
+    wait_for(lambda: bench.runs.read(newer.id).state == "done", "the newer run's end", 240)
     assert bench.runs.read(older.id).state == "superseded"
 
 

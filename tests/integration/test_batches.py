@@ -298,11 +298,12 @@ def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):
     annotator.submit(copies[first].id, current_label(copies[first]))
     bench.redis.delete("relook:reconciled-at")
     bench.mailbox.reconcile_all(0)
-    wait_for(lambda: len(bench.task(first).annotations) == 2, "the answer")
+    # Every project of these tests is looked at, this one last.
+    wait_for(lambda: len(bench.task(first).annotations) == 2, "the answer", 240)
     annotator.submit(copies[second].id, current_label(copies[second]))
     bench.redis.delete("relook:relabel", "relook:reconciled", "relook:reconciled-at")
     bench.mailbox.reconcile_all(0)
-    wait_for(lambda: len(bench.task(second).annotations) == 2, "the answer")
+    wait_for(lambda: len(bench.task(second).annotations) == 2, "the answer", 240)
     assert len(bench.task(first).annotations) == 2
 
 
@@ -337,7 +338,7 @@ def test_an_answer_waits_while_the_settings_of_its_source_are_wrong(bench, annot
     assert len(bench.task(task).annotations) == 1
     bench.mailbox.remember_setup(project, settings)
     bench.mailbox.reconcile_all(0)
-    wait_for(lambda: len(bench.task(task).annotations) == 2, "the answer")
+    wait_for(lambda: len(bench.task(task).annotations) == 2, "the answer", 240)
     wait_for(lambda: not held_answers(bench.mailbox, copy.project), "the end of the note")
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 
 import httpx
@@ -85,6 +86,8 @@ def test_who_interrupts_a_run_is_told_how_to_end_it(bench: Bench):
         env={**os.environ, **bench.asking},
     ) as following:
         run = wait_for(lambda: bench.runs.of_project(project), "the run")[0]
+        # It asks for the run before it follows it.
+        time.sleep(2)
         following.send_signal(signal.SIGINT)
         _, said = following.communicate(timeout=60)
     # The run may have ended first.

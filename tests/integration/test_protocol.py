@@ -42,7 +42,6 @@ def test_health_names_the_backend(bench, connected):
     for path in ("/", "/health"):
         answer = httpx.get(bench.stack.url + path)
         assert answer.json()["status"] == "UP"
-        assert answer.elapsed.total_seconds() < 1
 
 
 def test_versions_are_those_of_the_model_folder(bench, connected):

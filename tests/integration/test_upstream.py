@@ -67,7 +67,7 @@ class Served:
         self.process = ChildProcess(
             "label-studio-ml", list(map(str, command)), self.folder / "log", self.environment
         )
-        self.process.wait_ready(self.answers, 60)
+        self.process.wait_ready(self.answers, 240)
 
     def answers(self) -> bool:
         try:
@@ -339,7 +339,8 @@ def test_a_version_that_cannot_be_had_is_said_in_time(hostile, kind, said):
     began = time.monotonic()
     with pytest.raises(ModelError, match=said):
         bad.version(1, CONFIG)
-    assert time.monotonic() - began < 2
+    # One that hangs would take a minute.
+    assert time.monotonic() - began < 20
     replies = bad.predict(1, CONFIG, numbered(2))
     assert [type(reply) is not Answer and reply is not None for reply in replies] == [True, True]
 

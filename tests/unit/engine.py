@@ -58,7 +58,7 @@ class Engine:
             return ForkedWorker(module, log, environment)
         return ChildProcess("worker", [*before, sys.executable, "-m", module], log, environment)
 
-    def ended(self, run, timeout=90):
+    def ended(self, run, timeout=240):
         def look():
             self.tend()
             now = self.book.read(run.id)

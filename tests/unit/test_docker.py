@@ -160,7 +160,7 @@ def test_redis_gives_up_root_and_its_password_is_in_no_argument(tmp_path):
     shell = [f'exec "$0" - < {configuration}', _executable()]
     known = Redis(unix_socket_path=f"{tmp_path}/socket", password=password)
     with ChildProcess("Redis", ["sh", "-c", *shell], tmp_path / "log") as server:
-        server.wait_ready(lambda: answers(known), timeout=60)
+        server.wait_ready(lambda: answers(known), timeout=240)
         assert known.config_get("appendonly") == {"appendonly": "yes"}
         with pytest.raises(AuthenticationError):
             Redis(unix_socket_path=f"{tmp_path}/socket").ping()

@@ -144,14 +144,14 @@ def test_deleted_annotations_wait_until_their_tasks_are_found(mailbox):
 
 
 def test_a_lock_is_renewed_while_it_is_held_and_lapses_with_its_holder(mailbox, monkeypatch):
-    monkeypatch.setattr(locks, "LAPSE_S", 1)
+    monkeypatch.setattr(locks, "LAPSE_S", 3)
     monkeypatch.setattr(pulse, "BEAT_S", 0.2)
     with mailbox.lock(1, 0):
-        time.sleep(1.5)
+        time.sleep(4)
         assert not mailbox.lock(1, 0).acquire(blocking=False)
     dead = mailbox.lock(1, 0)
     assert dead.acquire(blocking=False)
-    time.sleep(1.2)
+    time.sleep(3.5)
     assert mailbox.lock(1, 0).acquire(blocking=False)
 
 

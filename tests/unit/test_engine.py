@@ -150,12 +150,12 @@ def test_what_comes_while_a_run_learns_is_learnt_from_by_the_next(engine):
 
 
 def test_no_event_writes_a_task_while_a_run_compares_it(engine):
-    engine.redis.set("t:slow:comparing", 4)
+    engine.redis.set("t:slow:comparing", 8)
     engine.work(2)
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("comparing"), "the comparison")
     engine.mailbox.pending.add(9, [5000])
-    wait_for(lambda: 5000 in engine.seen("scoring"), "another project's event", 3)
+    wait_for(lambda: 5000 in engine.seen("scoring"), "another project's event", 6)
     engine.mailbox.pending.add(7, [5])
     time.sleep(1)
     assert 5 not in engine.seen("scoring")
@@ -253,9 +253,9 @@ def test_a_worker_that_was_cut_off_and_comes_back_does_no_harm(engine):
 
 def test_a_step_over_the_whole_project_may_take_as_long_as_its_tasks_need(engine):
     for stage in ("listing", "fitting", "finishing", "projecting"):
-        engine.redis.set(f"t:slow:{stage}", 3)
-    # Two seconds for a shard, six for a step over all 400 tasks.
-    engine.work(T_SHARD_S="2", T_TASKS_PER_S="100")
+        engine.redis.set(f"t:slow:{stage}", 5)
+    # Four seconds for a shard, eight for a step over all 400 tasks.
+    engine.work(T_SHARD_S="4", T_TASKS_PER_S="100")
     run = engine.ended(engine.graph.start(7))
     assert_complete(engine, run)
     assert not [line for line in run.log if "Tried again" in line]

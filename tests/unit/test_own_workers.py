@@ -56,7 +56,7 @@ def check(server, monkeypatch):
 def until(condition, what):
     end = time.monotonic() + 120
     while not condition():
-        assert time.monotonic() < end, f"waited for {what}"
+        assert time.monotonic() < end, f"waited 120 s for {what}"
         time.sleep(0.2)
 
 

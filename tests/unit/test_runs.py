@@ -178,7 +178,7 @@ def test_a_job_on_its_way_to_a_worker_is_not_taken_for_lost(mailbox, graph):
     graph.start(7)
     registry = mailbox.runs.started_job_registry
     job = mailbox.redis.lpop(mailbox.runs.key).decode()
-    beginning = Timer(0.2, mailbox.redis.zadd, (registry.key, {f"{job}:1": time.time() + 60}))
+    beginning = Timer(0.05, mailbox.redis.zadd, (registry.key, {f"{job}:1": time.time() + 60}))
     beginning.start()
     graph.heal(-1)
     beginning.join()
