@@ -226,15 +226,16 @@ export class Plot {
   private moveTo(event: PointerEvent): void {
     const at = this.at(event);
     const before = this.pointers.get(event.pointerId);
-    if (!before) {
-      this.hover(at);
-      return;
-    }
+    if (!before) this.hover(at);
     // Let go where nobody heard of it, as in a menu that came up.
-    if (event.pointerType === "mouse" && event.buttons === 0) return this.cancel(event);
-    this.pointers.set(event.pointerId, at);
+    else if (event.pointerType === "mouse" && event.buttons === 0) this.cancel(event);
+    else this.drag(event.pointerId, before, at);
+  }
+
+  private drag(pointer: number, before: [number, number], at: [number, number]): void {
+    this.pointers.set(pointer, at);
     this.left ||= Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) >= CLICK;
-    if (this.pointers.size === 2) this.pinch(event.pointerId, before, at);
+    if (this.pointers.size === 2) this.pinch(pointer, before, at);
     else if (this.ring) this.draws(at);
     else this.move(panned(this.view(), at[0] - before[0], at[1] - before[1]));
   }
