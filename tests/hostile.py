@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 POISON = 3  # The one task that some backends cannot bear.
@@ -169,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def slow_on_one(self, tasks):
         if POISON in [task["id"] for task in tasks]:
-            time.sleep(2.5)
+            self.server.owner.over.wait(10)
         self.good(tasks)
 
     def forgetful(self, tasks):

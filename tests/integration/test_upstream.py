@@ -95,7 +95,7 @@ def hostile():
         yield server
 
 
-def upstream(hostile, kind, patience=1.0):
+def upstream(hostile, kind, patience=20.0):
     return RemoteUpstream(hostile.url(kind), (hostile.host,), patience=patience)
 
 
@@ -276,7 +276,7 @@ def test_batches_are_bounded_in_number_and_size(hostile):
 )
 def test_a_liar_costs_one_clear_error_per_task(hostile, kind, said):
     before = hostile.asked.count("/good/predict")
-    replies = upstream(hostile, kind, patience=20).predict(1, CONFIG, numbered(3))
+    replies = upstream(hostile, kind).predict(1, CONFIG, numbered(3))
     assert len(replies) == 3
     for reply in replies:
         assert isinstance(reply, ModelError)
@@ -290,18 +290,19 @@ def test_a_liar_costs_one_clear_error_per_task(hostile, kind, said):
 def test_a_hung_backend_costs_two_time_outs_at_most(hostile, kind):
     before = hostile.asked.count(f"/{kind}/predict")
     began = time.monotonic()
-    hung = upstream(hostile, kind)
+    hung = upstream(hostile, kind, patience=1.0)
     replies = hung.predict(1, CONFIG, numbered(100))
     again = hung.predict(1, CONFIG, numbered(100))
     assert all("left alone for 60 s" in str(reply) for reply in again)
-    assert time.monotonic() - began < 4
+    # Without an end it would take a minute each.
+    assert time.monotonic() - began < 30
     assert hostile.asked.count(f"/{kind}/predict") == before + 2
     assert len(replies) == 100
     assert all("does not answer /predict within 1 s" in str(reply) for reply in replies)
 
 
 def test_a_slow_batch_does_not_hold_back_the_next(hostile):
-    replies = upstream(hostile, "slow_on_one").predict(1, CONFIG, numbered(20))
+    replies = upstream(hostile, "slow_on_one", patience=4.0).predict(1, CONFIG, numbered(20))
     assert all(isinstance(reply, ModelError) for reply in replies[:16])
     assert all(isinstance(reply, Answer) for reply in replies[16:])
 
@@ -335,7 +336,7 @@ def test_of_several_predictions_the_best_is_taken(hostile):
     ],
 )
 def test_a_version_that_cannot_be_had_is_said_in_time(hostile, kind, said):
-    bad = upstream(hostile, kind)
+    bad = upstream(hostile, kind, patience=1.0)
     began = time.monotonic()
     with pytest.raises(ModelError, match=said):
         bad.version(1, CONFIG)

@@ -235,12 +235,13 @@ def test_a_run_that_is_taken_up_twice_never_waits_for_itself(engine):
 
 
 def test_a_worker_that_was_cut_off_and_comes_back_does_no_harm(engine):
-    engine.redis.set("t:slow", 0.3)
+    engine.redis.set("t:slow:scoring", 3)
     engine.work()
     run = engine.graph.start(7)
     wait_for(lambda: engine.seen("scoring"), "scores")
     *_, frozen = engine.workers[0]
     os.kill(frozen.pid, signal.SIGSTOP)
+    engine.redis.delete("t:slow:scoring")
     engine.work()
     # Its lock and its job have lapsed: the other worker ends the run.
     ended = engine.ended(run)

@@ -257,7 +257,7 @@ NAMED = b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 10_000
 )
 def test_a_file_that_trickles_in_is_given_up(server, reader, monkeypatch, content, headers):
     server.files[ADDRESS], server.headers, server.pause = content, headers, 0.01
-    monkeypatch.setattr(media, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(media, "_PATIENCE_S", 2.0)
     with pytest.raises(MediaError, match="did not arrive within"):
         reader.fetch(1, ADDRESS)
     # It hung up on the server, which had hardly begun.
