@@ -16,6 +16,7 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 from playwright.sync_api import Page, sync_playwright
 from pydantic import SecretStr
+from rq.job import Job
 
 from ml_backend.commands.stack import Stack
 from ml_backend.demo.labelstudio import LabelStudioServer
@@ -160,36 +161,37 @@ class Bench:
         found = self.client.predictions.list(task=task)
         return [one for one in found if version is None or one.model_version == version]
 
-    def idle(self, project: int) -> bool:
-        """Whether every event of the project has been worked on."""
-        pending = self.mailbox.pending.count(project)
-        events = self.mailbox.events
-        return not pending and not events.count and not events.started_job_registry.count
+    def jobs(self, *states: str) -> list[str]:
+        """Events' jobs in one of the states.
+
+        Each job says it itself: from the queue to its worker it stands in no list.
+        """
+        keys = [*self.mailbox.redis.scan_iter(Job.key_for("*"))]
+        with self.mailbox.redis.pipeline(transaction=False) as asked:
+            for key in keys:
+                asked.hmget(key, "origin", "status")
+            said = asked.execute()
+        wanted = [[self.mailbox.events.name.encode(), state.encode()] for state in states]
+        return [key.decode() for key, one in zip(keys, said, strict=True) if one in wanted]
 
     def settle(self, *projects: int, timeout: float = 60.0) -> None:
         """Wait until every event of the projects has been worked on."""
 
-        def still() -> bool:
-            # A job on its way from the queue to its worker is nowhere to be seen.
-            for _ in range(6):
-                if not all(map(self.idle, projects)):
-                    return False
-                time.sleep(0.1)
-            return True
+        def idle() -> bool:
+            pending = any(map(self.mailbox.pending.count, projects))
+            return not pending and not self.jobs("queued", "started")
 
-        wait_for(still, "an idle queue", timeout)
+        wait_for(idle, "an idle queue", timeout)
 
     def rest(self, project: int) -> None:
         """Wait until no job of the project is left, nor one for later.
 
         A new connection is looked at after two seconds: in that its settings are told once more.
         """
-        events = self.mailbox.events
-        later, at_work = events.scheduled_job_registry, events.started_job_registry
 
         def at_rest() -> bool:
-            jobs = [*later.get_job_ids(), *events.job_ids, *at_work.get_job_ids()]
-            return not any(f"-{project}-" in job for job in jobs)
+            left = self.jobs("queued", "started", "scheduled")
+            return not any(f"-{project}-" in job for job in left)
 
         wait_for(at_rest, "the end of the project's jobs")
 
