@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from ml_backend.demo.projects import SampleTask
+from ml_backend.demo.projects import CONFIGS, SampleTask
 from ml_backend.errors import BatchError, SettingsError
 from ml_backend.jobs.batches import work
 from ml_backend.jobs.batches.take_back import held_answers
 from ml_backend.jobs.batches.work import Batches
 from ml_backend.jobs.changes.reconcile import find_lost_events
 from ml_backend.jobs.project.outgoing import Outgoing
+from ml_backend.labelstudio.relabel.batches import read_untouched
 from ml_backend.labelstudio.tasks.importing import import_tasks
 from ml_backend.labelstudio.tasks.reader import read_project
 from ml_backend.labelstudio.webhooks import without_payload
@@ -286,6 +287,11 @@ def test_what_is_deleted_outside_breaks_nothing(bench, annotator):
     bench.client.projects.delete(id=project)
     annotator.submit(relabel_tasks(bench, again["batch"])[copy_gone].id, [])
     bench.settle(int(again["batch"].split("-")[0]))
+
+
+def test_where_no_task_is_left_none_is_withdrawn(bench):
+    emptied = bench.client.projects.create(title="Emptied", label_config=CONFIGS["detection"]).id
+    assert read_untouched(bench.client, emptied, f"{emptied}-abc") == []
 
 
 def test_a_lost_event_is_found_and_a_lost_redis_too(bench, annotator):

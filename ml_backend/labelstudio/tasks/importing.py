@@ -13,10 +13,13 @@ from ml_backend.labelstudio.tasks.filters import condition, every
 
 __all__ = ["UNTOUCHED", "import_tasks"]
 
-#: What is true of tasks that hold no work of anybody. Not by Label Studio's counts: it counts no
-#: annotation that is saved while it deletes a project.
+#: What is true of tasks that hold no work of anybody. The counts alone do not say it: Label Studio
+#: counts no annotation that is saved while it deletes a project. Nor do the annotators: a user who
+#: is deleted leaves annotations of nobody's.
 UNTOUCHED: Final = (
-    condition("annotations_ids", "String", value=True, operator="empty"),
+    condition("total_annotations", "Number", 0),
+    condition("cancelled_annotations", "Number", 0),
+    condition("annotators", "List", value=True, operator="empty"),
     condition("draft_exists", "Boolean", False),
 )
 _TRIES: Final = 3
