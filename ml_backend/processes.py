@@ -22,6 +22,7 @@ from ml_backend.errors import StartError
 __all__ = [
     "ChildProcess",
     "Started",
+    "die_with_parent",
     "free_port",
     "remembered_port",
     "spare_loopback_the_proxy",
@@ -90,9 +91,10 @@ def stop_in_order() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _die_with_parent() -> None:
+def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """Have this process be told so once its parent ends, however it ends; on Linux alone."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
 
 
 class Started(ABC):
@@ -143,7 +145,7 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 env=None if env is None else dict(env),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads hold locks at start
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads hold locks at start
             )
 
     @property

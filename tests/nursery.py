@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from ml_backend.processes import ChildProcess, _die_with_parent
+from ml_backend.processes import ChildProcess, die_with_parent
 
 
 class Nursery:
@@ -101,7 +101,7 @@ def _reap(*_: object) -> None:
 def _be_born(env: Mapping[str, str], log: str, module: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    _die_with_parent()
+    die_with_parent()
     for number, file in enumerate((os.devnull, log, log)):
         os.dup2(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644), number)
     os.environ.update(env)
@@ -111,7 +111,7 @@ def _be_born(env: Mapping[str, str], log: str, module: str) -> None:
 
 
 def _keep(module: str) -> None:
-    _die_with_parent()
+    die_with_parent()
     worker = importlib.import_module(module)
     signal.signal(signal.SIGCHLD, _reap)
     while line := sys.stdin.readline():

@@ -133,6 +133,18 @@ CHANGES = [
 ]
 
 
+def test_a_prediction_without_a_version_is_seen_once(bench: Bench, analysed):
+    """Label Studio finds its task among those without predictions."""
+    project, ids = analysed
+    nameless: Any = {"task": ids[4], "result": [], "model_version": None}
+    bench.client.projects.import_predictions(id=project, request=[nameless])
+    assert None in [one.model_version for one in bench.predictions(ids[4])]
+    for read in ({ids[4]}, set()):
+        traffic = Traffic(bench)
+        bench.analyze(project)
+        assert traffic.read(project) == (read, [])
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_a_person_does_is_seen_by_the_next_run(bench: Bench, analysed, change):
     project, ids = analysed

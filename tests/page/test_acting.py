@@ -330,6 +330,24 @@ def test_a_key_that_is_held_down_acts_once(bench):
     expect(tile).not_to_have_attribute("id", str(first))
 
 
+def test_enter_that_is_held_down_presses_a_button_once(bench):
+    bench.review("kind=missing")
+    page = bench.page
+    page.get_by_role("button", name=re.compile("^Flag ")).focus()
+    for _ in range(5):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(page.locator(".toast-done")).to_have_count(1)
+    assert len(bench.server.asked) == 1
+    # Nor is what is in sight added to itself.
+    page.get_by_role("button", name=re.compile("^Add to the area")).click()
+    page.locator("#plot").focus()
+    for _ in range(5):
+        page.keyboard.down("v")
+    page.keyboard.up("v")
+    expect(page.locator("polygon.area")).to_have_count(1)
+
+
 def test_text_marked_to_beyond_the_edge_leaves_the_question_open(bench):
     bench.review("kind=missing")
     page, dialog = bench.page, bench.page.get_by_role("dialog")

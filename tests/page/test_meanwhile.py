@@ -38,6 +38,23 @@ def test_who_reads_on_stays_there_when_the_order_changes(bench):
     expect(page.locator(".tile-at")).to_be_in_viewport()
 
 
+def test_what_looks_alike_is_seen_from_its_beginning(bench):
+    bench.review("layout=grid")
+    page, grid = bench.page, bench.page.locator("#grid")
+    page.keyboard.press("g")
+    for key in ("End", "ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    expect(page.locator(".tile-at")).to_be_in_viewport()
+    asked = list[Route]()
+    page.route("**/similar*", lambda route: asked.append(route))  # noqa: PLW0108 - theirs
+    page.keyboard.press("m")
+    until(page, "the question", lambda: asked)
+    page.wait_for_timeout(300)
+    asked[0].continue_()
+    expect(grid).to_have_attribute("aria-rowcount", re.compile(r"^\d\d?$"))
+    expect(page.locator(".tile-at")).to_be_in_viewport()
+
+
 def test_pictures_in_sight_stay_when_points_change(bench):
     bench.review("layout=grid")
     page, grid = bench.page, bench.page.locator("#grid")

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 import redis
 
@@ -20,9 +23,30 @@ class LateScheduler(SteadyScheduler):
 
 
 @pytest.fixture
-def connection(tmp_path):
+def redis_url(tmp_path):
     with EmbeddedRedis(tmp_path / "redis") as running:
-        yield redis.Redis.from_url(running.url)
+        yield running.url
+
+
+@pytest.fixture
+def connection(redis_url):
+    return redis.Redis.from_url(redis_url)
+
+
+#: A worker whose scheduler is at work, and says which process that is.
+WORKER = """
+import sys, time
+import redis
+from ml_backend.jobs.queues.clock import SteadyScheduler
+
+connection, own = (redis.Redis.from_url(sys.argv[1]) for _ in range(2))
+scheduler = SteadyScheduler(["relook-test"], connection=connection, logging_level="WARNING")
+scheduler.acquire_locks(auto_start=True)
+while not own.exists(scheduler.key):
+    time.sleep(0.1)
+print(scheduler._process.pid, flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -47,3 +71,14 @@ def test_told_to_end_before_it_listens_it_ends(connection, told):
     assert told == []
     os.kill(os.getpid(), signal.SIGTERM)
     assert told == [1], "the worker itself still hears"
+
+
+def test_it_ends_with_a_worker_that_was_killed(connection, redis_url):
+    command = [sys.executable, "-c", WORKER, redis_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        scheduler = psutil.Process(int(worker.stdout.readline()))
+        worker.kill()
+    psutil.wait_procs([scheduler], 60)
+    assert not scheduler.is_running()
+    lock = SteadyScheduler.get_locking_key("relook-test")
+    assert not connection.exists(lock), "another may begin at once"

@@ -18,6 +18,7 @@ from rq.scheduler import RQScheduler
 
 from ml_backend.jobs.queues.pulse import LAPSE_S
 from ml_backend.jobs.queues.stopping import ToldToStop
+from ml_backend.processes import die_with_parent
 
 __all__ = ["SteadyJob", "SteadyScheduler", "after", "now"]
 
@@ -84,6 +85,7 @@ class SteadyScheduler(RQScheduler):
 
     def _install_signal_handlers(self) -> None:
         super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # RQ's
+        die_with_parent(signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     def _hold(self) -> None:

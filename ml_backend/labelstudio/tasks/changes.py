@@ -99,6 +99,7 @@ def read_states(
             ),
             dtype=_STATE,
         )
-        emptied = [task.id for task in list_tasks(client, project, "id", *_EMPTIED)]
+        found = list_tasks(client, project, "id", *_EMPTIED, between=between)
+        emptied = [task.id for task in found]
     rows["holds"][np.isin(rows["task"], emptied)] = 0
     return TaskStates(*(np.ascontiguousarray(rows[name]) for name in ("task", "stamp", "holds")))

@@ -158,10 +158,16 @@ class TaskPage:
 
     @property
     def counted(self) -> NDArray[np.int64]:
-        """How many predictions Label Studio counts where any stand, int64 (T,)."""
+        """How many predictions Label Studio counts where any stand, int64 (T,).
+
+        0, too, where one has no version: as long as it stands, Label Studio finds the task among
+        those without predictions (``changes.read_states``).
+        """
         counts = np.zeros(len(self), dtype=np.int64)
-        for row in np.unique(self.standing.task):
-            counts[row] = self.inputs.body[row].get("total_predictions") or 0
+        for row, body in enumerate(self.inputs.body):
+            versions = [one.get("model_version") for one in parts(body, "predictions")]
+            if versions and None not in versions:
+                counts[row] = body.get("total_predictions") or 0
         return counts
 
     def said(self, name: str) -> NDArray[np.str_]:

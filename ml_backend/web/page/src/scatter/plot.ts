@@ -277,7 +277,9 @@ export class Plot {
   }
 
   private cancel(event: PointerEvent): void {
-    this.pointers.delete(event.pointerId);
+    const { pointerId } = event;
+    this.pointers.delete(pointerId);
+    if (this.box.hasPointerCapture(pointerId)) this.box.releasePointerCapture(pointerId);
     this.ring = null;
     this.events.drawing(null);
   }

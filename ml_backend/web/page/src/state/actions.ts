@@ -247,6 +247,7 @@ async function begin(request: ActionRequest, total: number, begun?: () => void):
     }
   } catch (error) {
     noteSignedOut(error);
+    if (projectId.peek() !== id) return;
     const said = (error as Error).message;
     noteAction({ ...base, id: `local-${Date.now()}`, state: "failed", said });
   }

@@ -31,8 +31,8 @@ const countBatches = (id: number) => batches.load(() => client.batches(id, false
 const fetchAnnotators = (id: number) => annotators.load(() => client.annotators(id, true));
 const countAnnotators = (id: number) => annotators.load(() => client.annotators(id, false));
 
-/** How many actions had ended, here or in another room, when batches were last counted. */
-let counted = 0;
+/** How many actions had ended, here or in another room, when a project's batches were counted. */
+const counted = new Map<number, number>();
 
 export function Activity() {
   const id = projectId.value as number;
@@ -42,8 +42,8 @@ export function Activity() {
     fetchActions(id);
   }, [id, news.value]);
   useEffect(() => {
-    void (ended === counted ? fetchBatches(id) : countBatches(id));
-    counted = ended;
+    void (ended === (counted.get(id) ?? 0) ? fetchBatches(id) : countBatches(id));
+    counted.set(id, ended);
   }, [id, ended, news.value]);
   // It reads every labelled task: again for who asks, not whenever something has changed.
   useEffect(() => {

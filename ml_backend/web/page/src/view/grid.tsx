@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { MOST_PX, type Place, placeOf, scrolled } from "../core/tall_list";
+import { unanswered } from "../state/asked";
 import {
   asked,
   focused,
@@ -63,8 +64,8 @@ export function Grid() {
     if (element.scrollTop !== next.scroll) element.scrollTop = next.scroll;
   };
 
-  // The cursor is brought into sight where the reader is at work, not under one who has read on
-  // while others change what there is.
+  // The cursor is brought into sight where the reader is at work, and what was asked for is there;
+  // not under one who has read on while others change what there is.
   const at = place.value;
   useEffect(() => {
     const element = box.current;
@@ -74,7 +75,7 @@ export function Grid() {
     const top = Math.floor(at / columns) * line;
     if (top < edge) goTo(top);
     else if (top + line > edge + clientHeight) goTo(top + line + GAP - clientHeight);
-  }, [moves.value, asked.value, at >= 0, columns, line]);
+  }, [moves.value, asked.value, unanswered.value === null, at >= 0, columns, line]);
 
   if (!now) return null;
   const first = Math.max(0, Math.floor(seen.top / line) - MARGIN_LINES);

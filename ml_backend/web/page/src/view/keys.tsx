@@ -61,6 +61,11 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest(TAKES_KEYS) !== null;
 }
 
+/** The browser clicks a button again and again while Enter is held down. */
+function isPressedOn({ repeat, key, target }: KeyboardEvent): boolean {
+  return repeat && key === "Enter" && target instanceof Element && !!target.closest("button, a");
+}
+
 function goToSearch(): void {
   sidebarOpen.value = true;
   goTo("search");
@@ -122,6 +127,7 @@ const MOVES = new Set(["j", "k"]);
 export function useKeys(): void {
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
+      if (isPressedOn(event)) event.preventDefault();
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (isTyping(event.target)) return;
       const key = keyName(event);

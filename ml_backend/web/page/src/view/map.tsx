@@ -239,7 +239,7 @@ function plotKey(event: KeyboardEvent, plot: Plot): void {
   else if (key === "+" || key === "=") plot.zoom(1.4);
   else if (key === "-") plot.zoom(1 / 1.4);
   else if (key === "0") plot.reset();
-  else if (key === "v") drawArea(plot.sight(), areaHow.peek());
+  else if (key === "v" && !event.repeat) drawArea(plot.sight(), areaHow.peek());
   else if (!now || !itemKey(event, now)) return;
   event.preventDefault();
 }
