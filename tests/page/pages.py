@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 
 AXE = Path(__file__).parents[2] / "ml_backend/web/page/node_modules/axe-core/axe.min.js"
 #: How long a page may take for a step, milliseconds: a busy machine has no core to spare for it.
@@ -23,6 +24,25 @@ def until(page: Page, what: str, met: Callable[[], object]) -> None:
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"{what} did not happen within {PATIENCE_MS // 1000} s")
+
+
+def held_back(page: Page, address: str | re.Pattern[str]) -> list[Route]:
+    """Hold back what the page asks of an address from now on; return it, as it comes."""
+    held: list[Route] = []
+    page.route(address, lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    return held
+
+
+def asked_of(page: Page, part: str) -> list[str]:
+    """Return the last parts of addresses that are asked for from now on and hold this, as asked."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if part in request.url:
+            asked.append(request.url.rsplit("/", 1)[1])
+
+    page.on("request", note)
+    return asked
 
 
 def at_rest(page: Page, look: Callable[[], float]) -> float:

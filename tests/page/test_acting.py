@@ -6,8 +6,9 @@ import re
 import time
 
 import pyarrow.compute as pc
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
+from tests.page.pages import held_back
 from tests.page.test_looking import draw_box
 
 
@@ -193,8 +194,7 @@ def test_what_is_approved_is_what_the_question_shows(bench):
     field.fill("1")
     expect(dialog.get_by_role("alert")).to_have_count(0)
     expect(yes).to_be_enabled()
-    held = list[Route]()
-    bench.page.route("**/actions", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    held = held_back(bench.page, "**/actions")
     field.fill("0.75")
     # Until these are counted, nobody knows how many there are.
     expect(yes).to_be_disabled()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.page.data import FLAGS
-from tests.page.pages import until
+from tests.page.pages import asked_of, held_back, until
 from tests.page.stand_in import RUNS, TOKEN
 from tests.page.test_looking import expect_count
 
@@ -33,8 +33,8 @@ def test_a_hidden_page_leaves_its_connection_and_catches_up(bench):
 
 def test_points_are_fetched_one_at_a_time_and_an_outage_takes_none_away(bench):
     bench.review()
-    page, held = bench.page, list[Route]()
-    page.route("**/points?*", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    page = bench.page
+    held = held_back(page, "**/points?*")
     for _ in range(3):
         bench.server.tell("points", {})
         page.wait_for_timeout(1500)
@@ -69,8 +69,8 @@ FAILING = [
 
 @pytest.mark.parametrize(("query", "path", "waits", "fails"), FAILING)
 def test_nothing_is_acted_on_until_the_server_has_answered(bench, query, path, waits, fails):
-    page, held = bench.page, list[Route]()
-    page.route(path, lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    page = bench.page
+    held = held_back(page, path)
     bench.review(query)
     said = page.locator(".action-target strong")
     expect(said).to_contain_text(waits)
@@ -166,13 +166,8 @@ def test_activity_hears_of_what_changes(bench):
 
 
 def test_annotators_are_counted_again_for_who_asks_alone(bench):
-    page, asked = bench.page, list[str]()
-
-    def note(route: Route) -> None:
-        asked.append(route.request.url.rsplit("/", 1)[1])
-        route.continue_()
-
-    page.route(re.compile("/annotators"), note)
+    page = bench.page
+    asked = asked_of(page, "/annotators")
     bench.open("room=activity")
     again = page.locator(".card", has_text="Errors, estimated").get_by_role(
         "button", name="Count again"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.page.data import FLAGS
-from tests.page.pages import until
+from tests.page.pages import asked_of, held_back, until
 from tests.page.test_hearing import SEEN
 
 TOP = "grid => grid.scrollTop"
@@ -45,8 +45,7 @@ def test_what_looks_alike_is_seen_from_its_beginning(bench):
     for key in ("End", "ArrowUp", "ArrowUp"):
         page.keyboard.press(key)
     expect(page.locator(".tile-at")).to_be_in_viewport()
-    asked = list[Route]()
-    page.route("**/similar*", lambda route: asked.append(route))  # noqa: PLW0108 - theirs
+    asked = held_back(page, "**/similar*")
     page.keyboard.press("m")
     until(page, "the question", lambda: asked)
     page.wait_for_timeout(300)
@@ -100,13 +99,8 @@ def test_a_question_that_was_left_is_not_asked_later(bench):
 
 
 def test_batches_are_counted_anew_after_what_was_done_in_another_room(bench):
-    page, asked = bench.page, list[str]()
-
-    def note(route: Route) -> None:
-        asked.append(route.request.url.rsplit("/", 1)[1])
-        route.continue_()
-
-    page.route(re.compile("/batches"), note)
+    page = bench.page
+    asked = asked_of(page, "/batches")
     bench.open("room=activity")
     expect(page.get_by_role("row", name="1-b1")).to_be_visible()
     page.get_by_role("button", name="Review").click()
@@ -126,8 +120,7 @@ def test_what_is_counted_by_itself_takes_nobodys_focus(bench):
         "button", name="Count again"
     )
     again.focus()
-    held = list[Route]()
-    page.route(re.compile("/batches"), lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    held = held_back(page, re.compile("/batches"))
     bench.server._changed()
     until(page, "another count", lambda: held)
     page.wait_for_timeout(200)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from playwright.sync_api import Route, expect
 
 from tests.page.conftest import ELSEWHERE, sign_in
-from tests.page.pages import watched_pages
+from tests.page.pages import held_back, watched_pages
 from tests.page.test_looking import draw_box, expect_count
 
 
@@ -80,8 +80,7 @@ def test_views_that_cannot_be_read_are_not_none(bench):
     bench.server.views["Mine"] = "kind=spurious"
     bench.review()
     page = bench.page
-    held = list[Route]()
-    page.route("**/views", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    held = held_back(page, "**/views")
     page.locator("summary", has_text="Views").click()
     expect(page.get_by_role("status").filter(has_text="Reading the views")).to_be_visible()
     while not held:
@@ -142,8 +141,7 @@ def test_what_comes_of_a_view_is_seen_by_who_has_left_its_menu(bench):
     bench.review("kind=missing")
     page = bench.page
     menu = page.locator("details", has=page.locator("summary", has_text="Views"))
-    held = list[Route]()
-    page.route("**/views/*", lambda route: held.append(route))  # noqa: PLW0108 - theirs
+    held = held_back(page, "**/views/*")
 
     def save_and_leave() -> Route:
         page.get_by_label("Name of this view").fill("Mine")

@@ -1,5 +1,4 @@
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ from ml_backend.errors import ModelError
 from ml_backend.outlines import Outlines
 from ml_backend.predictors.base import Predictions
 from ml_backend.predictors.batching import BatchingPredictor
+from tests.unit.waiting import until
 
 
 class Counting:
@@ -73,13 +73,6 @@ class Caller(threading.Thread):
         self.join(10)
         assert not self.is_alive()
         return self.said
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def meet(inner, model, *lots, geometry="box"):

@@ -23,6 +23,7 @@ from ml_backend.predictors.base import Predictions
 from ml_backend.settings import ProjectSettings
 from ml_backend.storage.store import Store
 from ml_backend.upstream.base import Answer
+from tests.unit.waiting import until
 
 CONFIG = parse_config(
     '<View><Image name="i" value="$image"/><Choices name="c" toName="i">'
@@ -111,13 +112,6 @@ def predict(parts, shades, first=100):
     ids = np.arange(len(shades), dtype=np.int64) + first
     inputs = TaskInputs(ids, [{"data": {"image": str(shade)}} for shade in shades])
     return parts[2].predict(1, CONFIG, ProjectSettings(), inputs)
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def test_every_task_gets_its_own_answer_in_its_place(parts):

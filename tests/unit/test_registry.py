@@ -1,7 +1,6 @@
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from ml_backend.predictors import files, registry
 from ml_backend.predictors.base import Predictions
 from ml_backend.predictors.registry import ModelRegistry
 from ml_backend.settings import ServiceSettings
+from tests.unit.waiting import until
 
 MIB = 1 << 20
 loads = []
@@ -74,13 +74,6 @@ def folder(tmp_path):
 
 def models(folder, **settings):
     return ModelRegistry(ServiceSettings(model_dir=folder, **settings))
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def test_a_model_loads_once_however_many_ask(folder):

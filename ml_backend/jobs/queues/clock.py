@@ -85,6 +85,7 @@ class SteadyScheduler(RQScheduler):
 
     def _install_signal_handlers(self) -> None:
         super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # RQ's
+        # A worker that is killed tells nobody.
         die_with_parent(signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 

@@ -37,10 +37,10 @@ export const projectId = computed<number | null>(() => {
 
 export const view = computed<View>(() => readView(place.value.search));
 
-/** The whole address of what is seen: the browser's own may come a moment later. */
 /** Where in the project one is. */
 export const room = computed(() => view.value.room);
 
+/** The whole address of what is seen: the browser's own may come a moment later. */
 export const addressOfView = (): string =>
   new URL(place.value.path + place.value.search, location.href).href;
 

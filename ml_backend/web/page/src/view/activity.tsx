@@ -32,7 +32,7 @@ const fetchAnnotators = (id: number) => annotators.load(() => client.annotators(
 const countAnnotators = (id: number) => annotators.load(() => client.annotators(id, false));
 
 /** How many actions had ended, here or in another room, when a project's batches were counted. */
-const counted = new Map<number, number>();
+const endedWhenCounted = new Map<number, number>();
 
 export function Activity() {
   const id = projectId.value as number;
@@ -42,8 +42,8 @@ export function Activity() {
     fetchActions(id);
   }, [id, news.value]);
   useEffect(() => {
-    void (ended === (counted.get(id) ?? 0) ? fetchBatches(id) : countBatches(id));
-    counted.set(id, ended);
+    void (ended === (endedWhenCounted.get(id) ?? 0) ? fetchBatches(id) : countBatches(id));
+    endedWhenCounted.set(id, ended);
   }, [id, ended, news.value]);
   // It reads every labelled task: again for who asks, not whenever something has changed.
   useEffect(() => {
